@@ -1,0 +1,165 @@
+"""Every error that qhub_ext raises on purpose.
+
+    QhubError                 what happened, whose move it is, what to try
+    |- UserError              a slip in a command, an option or a cell: one line, no traceback
+    |  |- UnknownNameError    a tier, device, option, verb, job or variable that does not exist
+    |  |- InvalidOptionError  a value that is not accepted, with what would be
+    |  |- CaptureError        a value of the notebook that cannot travel with the cell
+    |  `- PreflightError      a payload that the chosen device or this memory cannot take
+    |- SettingsError          a key of qhub.toml or a QHUB_* variable that is not accepted
+    |- JobFolderError         a folder that cannot be read or written, or that is not ours
+    |- EnvironmentMismatchError  the place of execution cannot load what was captured
+    |- SiteError              the site scheduler refused, or could not be reached
+    `- JobFailedError         a job that was waited for did not complete
+
+An error is plain fields, so that it survives a process boundary: `to_json` and `from_json`.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import Any, ClassVar
+
+
+class Cause(enum.StrEnum):
+    """Why something ended as it did. State says where a job is, cause says why."""
+
+    CODE = "code"
+    """The user's own code raised, crashed or exited."""
+    ENVIRONMENT = "environment"
+    """Python, packages or variables differ from what the cell needs."""
+    RESOURCES = "resources"
+    """Memory, disk, time or output beyond what the job was given."""
+    QUEUE_POLICY = "queue policy"
+    """A rule of the site: limits, priorities, preemption, reservations."""
+    CALIBRATION = "calibration"
+    """The state of the device: dead edges, drift, a calibration window."""
+    DEVICE = "device"
+    """The device or its control system refused or failed."""
+    INTEGRATION = "integration"
+    """Something between the parts: file system, network, scheduler, this software."""
+    USER = "user"
+    """Somebody asked for it, such as a cancellation."""
+    UNKNOWN = "unknown"
+    """There is no evidence either way."""
+
+
+class Audience(enum.StrEnum):
+    """Whose move it is."""
+
+    YOU = "you"
+    SITE = "site"
+    DEVICE = "device"
+    DEVELOPERS = "qhub_ext developers"
+
+
+class QhubError(Exception):
+    """The root. `message` is fit for the user: what, where, and what would be accepted."""
+
+    cause: ClassVar[Cause] = Cause.UNKNOWN
+    audience: ClassVar[Audience] = Audience.DEVELOPERS
+    transient: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, advice: str = "", where: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+        self.where = where
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.advice}".strip()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_restore, (type(self).__name__, self.message, self.advice, self.where))
+
+    def to_json(self) -> dict[str, str]:
+        return {
+            "error": type(self).__name__,
+            "message": self.message,
+            "advice": self.advice,
+            "where": self.where,
+            "cause": self.cause.value,
+            "audience": self.audience.value,
+        }
+
+    @staticmethod
+    def from_json(record: dict[str, str]) -> QhubError:
+        return _restore(record["error"], record["message"], record.get("advice", ""), record.get("where", ""))
+
+
+class UserError(QhubError):
+    cause = Cause.CODE
+    audience = Audience.YOU
+
+
+class UnknownNameError(UserError):
+    """Names what was asked for and what exists, nearest first."""
+
+    @classmethod
+    def among(cls, kind: str, name: str, known: list[str], *, advice: str = "") -> UnknownNameError:
+        """`kind` is the word that the sentence uses: tier, device, option, job."""
+        import difflib  # only the failing path pays for it
+
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        if near:
+            hint = f"Did you mean {' or '.join(repr(n) for n in near)}?"
+        elif known:
+            shown = ", ".join(known[:12]) + (f" and {len(known) - 12} more" if len(known) > 12 else "")
+            hint = f"Known: {shown}."
+        else:
+            hint = "There is none."
+        return cls(f"There is no {kind} {name!r}.", advice=f"{hint} {advice}".strip())
+
+
+class InvalidOptionError(UserError):
+    pass
+
+
+class CaptureError(UserError):
+    pass
+
+
+class PreflightError(UserError):
+    pass
+
+
+class SettingsError(QhubError):
+    cause = Cause.ENVIRONMENT
+    audience = Audience.YOU
+
+
+class JobFolderError(QhubError):
+    cause = Cause.INTEGRATION
+    audience = Audience.YOU
+
+
+class EnvironmentMismatchError(QhubError):
+    cause = Cause.ENVIRONMENT
+    audience = Audience.YOU
+
+
+class SiteError(QhubError):
+    cause = Cause.INTEGRATION
+    audience = Audience.SITE
+
+
+class SiteUnreachableError(SiteError):
+    """Nothing is known about the request: ask before sending it again."""
+
+    transient = True
+
+
+class JobFailedError(QhubError):
+    """Raised by a wait. `message` holds the job's own last words."""
+
+    cause = Cause.UNKNOWN
+    audience = Audience.YOU
+
+
+def _restore(name: str, message: str, advice: str, where: str) -> QhubError:
+    known = {cls.__name__: cls for cls in _tree(QhubError)}
+    return known.get(name, QhubError)(message, advice=advice, where=where)
+
+
+def _tree(root: type[QhubError]) -> list[type[QhubError]]:
+    return [root, *(leaf for child in root.__subclasses__() for leaf in _tree(child))]

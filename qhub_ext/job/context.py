@@ -1,0 +1,63 @@
+"""Where user code is running: the tier, device and limits that the primitives obey.
+
+A job kernel enters the context of its job; a notebook's kernel has the one that `%qpu use` chose; a plain script has the
+defaults of the settings. Nothing here reads files or environment variables.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+TIERS = ("local", "emulation", "qpu")
+
+
+@dataclass(frozen=True)
+class ExecutionContext:
+    """`memory_mb` in MiB, None for what the machine has; `record` is called with one JSON-ready dict per finished task."""
+
+    tier: str = "local"
+    device: str = "kingston"
+    shots: int | None = None
+    seed: int | None = None
+    memory_mb: int | None = None
+    cpus: int | None = None
+    job_id: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    record: Callable[[dict[str, Any]], None] | None = None
+
+
+_current: ExecutionContext | None = None
+_default: Callable[[], ExecutionContext] = ExecutionContext
+
+
+def current() -> ExecutionContext:
+    """The context of this process; the first call asks the settings for defaults."""
+    global _current
+    if _current is None:
+        _current = _default()
+    return _current
+
+
+def enter(context: ExecutionContext) -> None:
+    global _current
+    _current = context
+
+
+def default_from(source: Callable[[], ExecutionContext]) -> None:
+    """How the front door lets the settings choose, without this module reading them."""
+    global _default, _current
+    _default, _current = source, None
+
+
+@contextlib.contextmanager
+def using(**changes: Any) -> Iterator[ExecutionContext]:
+    """A changed context for the length of a `with` block."""
+    before = current()
+    enter(replace(before, **changes))
+    try:
+        yield current()
+    finally:
+        enter(before)

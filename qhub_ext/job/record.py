@@ -1,0 +1,195 @@
+"""What became of a job: the fold of its journals.
+
+Events are plain dicts, each written by one process into a journal of its own (`qhub_ext.jobfolder.journal`):
+
+    {"at": 1790000000.1, "attempt": 1, "kind": "state", "state": "queued", ...}     `at` in s since 1970 UTC
+
+| kind | fields | written by |
+|---|---|---|
+| state | state; reason, word (the site's own), cause, message, advice | client, site, runner |
+| phase | phase (node, broker, device), text | runner |
+| request | verb, by | client |
+| note | text | any |
+
+`fold` accepts them in any order, repeated or late, and always gives the same answer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from qhub_ext.job.spec import JobSpec
+from qhub_ext.job.state import State, advance
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try of the site to run the job. Moments in s since 1970 UTC, None where it did not come to that."""
+
+    number: int = 1
+    state: State = State.CREATED
+    queued_at: float | None = None
+    started_at: float | None = None
+    running_at: float | None = None
+    ended_at: float | None = None
+    reason: str = ""
+    word: str = ""
+    cause: str | None = None
+    message: str = ""
+    advice: str = ""
+    phase: str = ""
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    spec: JobSpec
+    state: State
+    attempts: tuple[Attempt, ...]
+    submitted_at: float | None = None
+    site_id: str | None = None
+    notes: tuple[str, ...] = ()
+    requests: tuple[dict[str, Any], ...] = ()
+    as_of: float | None = None
+    stale_since: float | None = None
+
+    @property
+    def id(self) -> str:
+        return self.spec.id
+
+    @property
+    def attempt(self) -> Attempt:
+        return self.attempts[-1]
+
+    @property
+    def waiting_s(self) -> float | None:
+        """From submission to the first sign of the runner, or to the end if it never came."""
+        begin, end = self.submitted_at, self.attempt.running_at or self.attempt.ended_at
+        return None if begin is None or end is None else max(0.0, end - begin)
+
+    @property
+    def running_s(self) -> float | None:
+        begin, end = self.attempt.running_at, self.attempt.ended_at
+        return None if begin is None or end is None else max(0.0, end - begin)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "name": self.spec.name,
+            "tier": self.spec.tier,
+            "device": self.spec.device,
+            "site": self.spec.site,
+            "profile": self.spec.profile,
+            "state": self.state.value,
+            "cause": self.attempt.cause,
+            "message": self.attempt.message,
+            "advice": self.attempt.advice,
+            "reason": self.attempt.reason,
+            "phase": self.attempt.phase,
+            "created_at": self.spec.created_at,
+            "submitted_at": self.submitted_at,
+            "started_at": self.attempt.started_at,
+            "running_at": self.attempt.running_at,
+            "ended_at": self.attempt.ended_at,
+            "waiting_s": self.waiting_s,
+            "running_s": self.running_s,
+            "site_id": self.site_id,
+            "size": self.spec.size,
+            "element": None if self.spec.element is None else self.spec.element.index,
+            "attempts": [{**dataclasses.asdict(a), "state": a.state.value} for a in self.attempts],
+            "notes": list(self.notes),
+            "stale_since": self.stale_since,
+        }
+
+
+@dataclass
+class _Draft:
+    state: State = State.CREATED
+    fields: dict[str, Any] = field(default_factory=dict)
+    phase_at: float = 0.0
+    words_at: float = 0.0
+
+
+_WHEN = {
+    State.QUEUED: "queued_at",
+    State.HELD: "queued_at",
+    State.STARTING: "started_at",
+    State.RUNNING: "running_at",
+}
+
+
+def fold(
+    spec: JobSpec, events: Iterable[dict[str, Any]], outcomes: dict[int, dict[str, Any]] | None = None
+) -> JobRecord:
+    """The record that these events and sealed outcomes (by attempt number) add up to.
+
+    An outcome is the runner's own sealed word and stands above what others supposed about the same attempt.
+    """
+    outcomes = outcomes or {}
+    drafts: dict[int, _Draft] = {n: _Draft() for n in outcomes}
+    submitted_at: float | None = None
+    site_id: str | None = None
+    notes: list[str] = []
+    requests: list[dict[str, Any]] = []
+    for event in sorted(events, key=lambda e: e.get("at", 0.0)):
+        kind, at, number = event.get("kind"), event.get("at", 0.0), int(event.get("attempt", 1))
+        if kind == "note":
+            notes.append(str(event.get("text", "")))
+        elif kind == "request":
+            requests.append(event)
+        elif kind == "phase":
+            draft = drafts.setdefault(number, _Draft())
+            draft.fields["phase"] = str(event.get("phase", ""))
+        elif kind == "state":
+            try:
+                heard = State(event.get("state", ""))
+            except ValueError:  # a word from a newer version: kept as a note, never an error
+                notes.append(f"unknown state {event.get('state')!r}")
+                continue
+            if heard is State.SUBMITTED:
+                submitted_at = at if submitted_at is None else min(at, submitted_at)
+            site_id = event.get("site_id", site_id)
+            _hear(drafts.setdefault(number, _Draft()), heard, at, event)
+    for number, outcome in outcomes.items():
+        _seal(drafts[number], outcome)
+    attempts = tuple(Attempt(number=n, state=drafts[n].state, **drafts[n].fields) for n in sorted(drafts)) or (
+        Attempt(),
+    )
+    return JobRecord(
+        spec=spec,
+        state=attempts[-1].state,
+        attempts=attempts,
+        submitted_at=submitted_at,
+        site_id=site_id,
+        notes=tuple(notes),
+        requests=tuple(requests),
+    )
+
+
+def _hear(draft: _Draft, heard: State, at: float, event: dict[str, Any]) -> None:
+    moment = _WHEN.get(heard)
+    if moment:
+        draft.fields.setdefault(moment, at)
+    before = draft.state
+    draft.state = advance(before, heard)
+    if draft.state is heard:
+        if heard.final and not before.final:
+            draft.fields["ended_at"] = at
+        if heard.final and before is State.LOST:  # somebody knew better
+            draft.fields["ended_at"] = at
+        draft.fields.update({k: event[k] for k in ("reason", "word", "cause", "message", "advice") if k in event})
+        if not heard.waiting and "reason" not in event:
+            draft.fields["reason"] = ""
+
+
+def _seal(draft: _Draft, outcome: dict[str, Any]) -> None:
+    try:
+        draft.state = State(outcome.get("state", ""))
+    except ValueError:
+        return
+    draft.fields["reason"] = ""
+    for key in ("running_at", "ended_at", "cause", "message", "advice"):
+        if outcome.get(key) is not None:
+            draft.fields[key] = outcome[key]

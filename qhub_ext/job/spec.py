@@ -1,0 +1,72 @@
+"""What was asked for: one frozen record, written once into the job folder and never changed."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+SCHEMA = "qhub.job/1"
+
+
+@dataclass(frozen=True)
+class Element:
+    """One element of an array (a sweep): its place, and the values that its cell sees."""
+
+    array_id: str
+    index: int
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """`time_s` wall time in s, `memory_mb` in MiB (None: what the site gives), `created_at` in s since 1970 UTC.
+
+    `outputs` are names of variables to bring back; None means all that the cell binds. `after` are ids of jobs of the same
+    site that must complete first. An array has `size` elements, each with a folder and a spec of its own (`element`).
+    """
+
+    id: str
+    name: str
+    tier: str
+    device: str
+    created_at: float
+    owner: str
+    kind: str = "cell"
+    profile: str = "development"
+    site: str = "embedded"
+    shots: int | None = None
+    seed: int | None = None
+    time_s: int = 3600
+    cpus: int = 1
+    memory_mb: int | None = None
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] | None = None
+    after: tuple[str, ...] = ()
+    directory: str = "."
+    arguments: tuple[str, ...] = ()
+    python: str = ""
+    environment_digest: str = ""
+    output_limit_mb: int = 16
+    variable_limit_mb: int = 256
+    grace_s: int = 15
+    cold: bool = False
+    site_options: dict[str, str] = field(default_factory=dict)
+    size: int | None = None
+    element: Element | None = None
+    requested: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"schema": SCHEMA, **dataclasses.asdict(self)}
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> JobSpec:
+        """Reads its own and older versions; keys from newer ones are left out, and missing ones take their defaults."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        values = {k: v for k, v in record.items() if k in known}
+        for name in ("inputs", "outputs", "after", "arguments"):
+            if values.get(name) is not None:
+                values[name] = tuple(values[name])
+        if values.get("element"):
+            values["element"] = Element(**values["element"])
+        return cls(**values)

@@ -1,0 +1,89 @@
+"""Append-only files of JSON lines, one writer each; readers tolerate a torn last line."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+
+class JournalWriter:
+    """Each `append` is one write to the end of the file, numbered from 1 on; a later writer carries on after a torn line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._seq = 0
+        torn = False
+        try:
+            for event in read_journal(path):
+                self._seq = max(self._seq, int(event.get("seq", 0)))
+            with path.open("rb") as file:
+                if file.seek(0, os.SEEK_END):
+                    file.seek(-1, os.SEEK_END)
+                    torn = file.read(1) != b"\n"
+        except FileNotFoundError:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        if torn:
+            os.write(self._fd, b"\n")
+
+    def append(self, kind: str, /, **fields: Any) -> dict[str, Any]:
+        event = {"seq": self._seq + 1, "at": time.time(), "kind": kind, **fields}
+        line = json.dumps(event, ensure_ascii=True, separators=(",", ":"), default=str).encode() + b"\n"
+        view = memoryview(line)
+        while view:
+            view = view[os.write(self._fd, view) :]
+        self._seq += 1
+        return event
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def append_once(path: Path, kind: str, /, **fields: Any) -> dict[str, Any]:
+    """For a process that writes a single event."""
+    with JournalWriter(path) as journal:
+        return journal.append(kind, **fields)
+
+
+def read_journal(path: Path, after: int = 0) -> Iterator[dict[str, Any]]:
+    """Events with a sequence number over `after`; lines that are torn or not JSON objects are passed over."""
+    with path.open("rb") as file:
+        for line in file:
+            event = parse_line(line)
+            if event is not None and int(event.get("seq", 0) or 0) > after:
+                yield event
+
+
+def parse_line(line: bytes) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(event, dict) or not isinstance(event.get("seq", 0), int):
+        return None
+    return event
+
+
+def read_all(folder: Path) -> list[dict[str, Any]]:
+    """The events of every journal in a folder, in no order that matters."""
+    events: list[dict[str, Any]] = []
+    try:
+        names = sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return events
+    for name in names:
+        if name.endswith(".jsonl") and not name.startswith("."):
+            events.extend(read_journal(folder / name))
+    return events

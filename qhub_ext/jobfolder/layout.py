@@ -1,0 +1,150 @@
+"""Every file name inside a job folder, once. No other module joins a path inside one.
+
+SHELF/ID/                   mode 0700
+    spec.json               what was asked for (qhub.job/1), never changed
+    cell.py                 the cell as typed
+    inputs/                 the captured names: manifest.json and one file per name
+    runtime.json            Python, platform and packages of the place of submission
+    script                  what the site scheduler runs
+    journal/WRITER.jsonl    events, one writer per file
+    attempts/1/             one per try of the site
+        console.log         what the script printed outside the kernel
+        outputs.jsonl       output messages as they come (nbformat shapes)
+        outputs.ipynb       the same, sealed as a notebook
+        variables/          names that come back: manifest.json and one file per name
+        tasks/0001.json     a record per quantum task; results beside it
+        launch.json, exit.json, alive.lock   between site and script: who runs it, how it ended
+        outcome.json        the sealed verdict, renamed into place last
+    elements/7/             only in an array: a folder of the same shape, which uses the array's inputs
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from qhub_ext.job.identity import element_id, split_element
+
+
+@dataclass(frozen=True)
+class AttemptFolder:
+    path: Path
+
+    @property
+    def number(self) -> int:
+        return int(self.path.name)
+
+    @property
+    def console(self) -> Path:
+        return self.path / "console.log"
+
+    @property
+    def outputs(self) -> Path:
+        return self.path / "outputs.jsonl"
+
+    @property
+    def notebook(self) -> Path:
+        return self.path / "outputs.ipynb"
+
+    @property
+    def variables(self) -> Path:
+        return self.path / "variables"
+
+    @property
+    def tasks(self) -> Path:
+        return self.path / "tasks"
+
+    @property
+    def launch(self) -> Path:
+        return self.path / "launch.json"
+
+    @property
+    def exit(self) -> Path:
+        return self.path / "exit.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.path / "alive.lock"
+
+    @property
+    def outcome(self) -> Path:
+        return self.path / "outcome.json"
+
+    @property
+    def reserve(self) -> Path:
+        """Disk space set aside, so that a full disk still leaves room for the outcome."""
+        return self.path / ".reserve"
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    path: Path
+
+    @property
+    def id(self) -> str:
+        if self.path.parent.name == "elements":
+            return element_id(self.path.parent.parent.name, int(self.path.name))
+        return self.path.name
+
+    @property
+    def spec(self) -> Path:
+        return self.path / "spec.json"
+
+    @property
+    def bundle_root(self) -> Path:
+        """Where cell, inputs and runtime lie: an element of an array uses its array's."""
+        return self.path.parent.parent if self.path.parent.name == "elements" else self.path
+
+    @property
+    def cell(self) -> Path:
+        return self.bundle_root / "cell.py"
+
+    @property
+    def inputs(self) -> Path:
+        return self.bundle_root / "inputs"
+
+    @property
+    def runtime(self) -> Path:
+        return self.bundle_root / "runtime.json"
+
+    @property
+    def script(self) -> Path:
+        return self.path / "script"
+
+    @property
+    def journals(self) -> Path:
+        return self.path / "journal"
+
+    def journal(self, writer: str) -> Path:
+        return self.journals / f"{writer}.jsonl"
+
+    @property
+    def attempts(self) -> Path:
+        return self.path / "attempts"
+
+    def attempt(self, number: int) -> AttemptFolder:
+        return AttemptFolder(self.attempts / str(number))
+
+    @property
+    def elements(self) -> Path:
+        return self.path / "elements"
+
+    def element(self, index: int) -> JobFolder:
+        return JobFolder(self.elements / str(index))
+
+    def attempt_numbers(self) -> list[int]:
+        try:
+            return sorted(int(name) for name in os.listdir(self.attempts) if name.isdigit())
+        except FileNotFoundError:
+            return []
+
+    def latest_attempt(self) -> AttemptFolder | None:
+        numbers = self.attempt_numbers()
+        return self.attempt(numbers[-1]) if numbers else None
+
+
+def folder_of(shelf: Path, job_id: str) -> JobFolder:
+    array_id, index = split_element(job_id)
+    folder = JobFolder(shelf / array_id)
+    return folder if index is None else folder.element(index)

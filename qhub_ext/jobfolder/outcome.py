@@ -1,0 +1,81 @@
+"""The sealed verdict on one attempt, and the record of the whole job that follows from all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import stat
+from dataclasses import dataclass, field
+from typing import Any
+
+from qhub_ext.errors import JobFolderError
+from qhub_ext.job.record import JobRecord, fold
+from qhub_ext.job.spec import JobSpec
+from qhub_ext.jobfolder.atomic import read_json, read_json_or_none, write_json
+from qhub_ext.jobfolder.journal import read_all
+from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
+
+SCHEMA = "qhub.outcome/1"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """`state` is a final state. Moments in s since 1970 UTC. `error` holds ename, evalue and traceback of the cell."""
+
+    state: str
+    running_at: float | None
+    ended_at: float
+    cause: str | None = None
+    message: str = ""
+    advice: str = ""
+    error: dict[str, Any] | None = None
+    variables: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    timings_s: dict[str, float] = field(default_factory=dict)
+    tasks: int = 0
+    sealed_by: str = "runner"
+
+
+def seal(attempt: AttemptFolder, outcome: Outcome) -> bool:
+    """The first to seal an attempt wins; False when somebody was first."""
+    return write_json(attempt.outcome, {"schema": SCHEMA, **dataclasses.asdict(outcome)}, durable=True, exclusive=True)
+
+
+def read_spec(folder: JobFolder) -> JobSpec:
+    try:
+        record = read_json(folder.spec)
+    except FileNotFoundError:
+        raise JobFolderError(f"{folder.path} is not a job folder: it has no {folder.spec.name}.") from None
+    except PermissionError:
+        raise JobFolderError(f"{folder.path} belongs to another user and is closed to you.") from None
+    try:
+        return JobSpec.from_json(record)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise JobFolderError(
+            f"{folder.spec} is not a job specification that this version can read ({error})."
+        ) from error
+
+
+def read_record(folder: JobFolder, spec: JobSpec | None = None) -> JobRecord:
+    outcomes = {}
+    for number in folder.attempt_numbers():
+        outcome = read_json_or_none(folder.attempt(number).outcome)
+        if isinstance(outcome, dict):
+            outcomes[number] = outcome
+    return fold(spec or read_spec(folder), read_all(folder.journals), outcomes)
+
+
+def require_own(folder: JobFolder) -> None:
+    """Unpickling runs code: only from a folder of this user that nobody else can write to."""
+    for path in {folder.path, folder.bundle_root}:
+        found = path.stat()
+        if found.st_uid != os.geteuid():
+            raise JobFolderError(
+                f"{path} belongs to another user (uid {found.st_uid}); values are loaded only from your own job folders.",
+                advice="Its text outputs can be read, if its owner lets you.",
+            )
+        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise JobFolderError(
+                f"{path} can be written to by others (mode {stat.S_IMODE(found.st_mode):o}); values are not loaded from it.",
+                advice=f"chmod 700 {str(path)!r}",
+            )

@@ -1,0 +1,227 @@
+"""Every knob: name, default, unit, sentence. The only reader of `qhub.toml` and of `QHUB_*` variables.
+
+`qhub.toml` is looked for in the Jupyter configuration folders (system, environment, user: later ones win), then in the file
+that `QHUB_CONFIG` names. A variable `QHUB_SECTION_KEY` (or `QHUB_KEY` for a top-level key) overrides every file.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import tomllib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from qhub_ext.errors import SettingsError
+
+FILE_NAME = "qhub.toml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EmbeddedSettings(_Section):
+    """The site scheduler that comes with the package."""
+
+    directory: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_state_dir("qhub")) / "embedded" / socket.gethostname(),
+        description="Folder of the queue; on this host's own disk.",
+    )
+    cpus: int | None = Field(
+        None, ge=1, description="CPUs that jobs may use together; default: all that this process may use."
+    )
+    idle_exit_s: float = Field(600.0, gt=0, description="The daemon leaves after so many seconds with nothing to do.")
+    warm_kernels: int = Field(
+        1, ge=0, description="Job kernels kept ready with qiskit imported; each takes some 300 MiB."
+    )
+    warm_imports: tuple[str, ...] = Field(
+        ("numpy", "qiskit", "qiskit_aer", "qhub_ext.primitives"), description="What a warm kernel has imported already."
+    )
+
+
+class LimitSettings(_Section):
+    """What one job may use unless it asks for less."""
+
+    time_s: int = Field(3600, ge=1, description="Wall time of a job that names none, in seconds.")
+    time_max_s: int = Field(86400, ge=1, description="Longest wall time that may be asked for, in seconds.")
+    grace_s: int = Field(15, ge=1, description="Seconds between the interrupt and the kill when a job is stopped.")
+    memory_mb: int | None = Field(
+        None, ge=64, description="Memory of a job in MiB; default: its CPUs' share of the machine."
+    )
+    capture_mb: int = Field(256, ge=1, description="Largest sum of captured values, in MiB.")
+    variable_mb: int = Field(256, ge=1, description="Largest sum of values that come back, in MiB.")
+    output_mb: int = Field(
+        16, ge=1, description="Largest sum of outputs of one job, in MiB; more is cut with a notice."
+    )
+
+
+class CaptureSettings(_Section):
+    environment: tuple[str, ...] = Field(
+        (
+            "PATH",
+            "VIRTUAL_ENV",
+            "CONDA_PREFIX",
+            "PYTHONPATH",
+            "PYTHONHASHSEED",
+            "LANG",
+            "LC_*",
+            "TZ",
+            "OMP_*",
+            "MKL_*",
+            "OPENBLAS_*",
+            "NUMEXPR_*",
+            "QISKIT_*",
+            "MPLCONFIGDIR",
+            "XDG_*",
+        ),
+        description="Environment variables (patterns) that travel with a job. Names that look like secrets never do.",
+    )
+
+
+class Settings(_Section):
+    """`qhub.toml`, top level."""
+
+    shelf: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("qhub")) / "jobs",
+        description="Folder of the job folders, on storage that the nodes see.",
+    )
+    cache: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_cache_dir("qhub")),
+        description="Indexes that can be rebuilt at any time.",
+    )
+    site: str = Field("embedded", description="Name of the site scheduler.")
+    tier: Literal["local", "emulation", "qpu"] = Field("local", description="Tier of a cell that names none.")
+    device: str = Field("kingston", description="Device of a cell that names none.")
+    profile: str = Field("development", description="Policy class of a job that names none.")
+    shots: int | None = Field(
+        None, ge=1, description="Shots of a sampler that names none; default: the device's, 4096."
+    )
+    embedded: EmbeddedSettings = Field(default_factory=EmbeddedSettings)
+    limits: LimitSettings = Field(default_factory=LimitSettings)
+    capture: CaptureSettings = Field(default_factory=CaptureSettings)
+
+
+def config_files(environment: dict[str, str] | None = None) -> list[Path]:
+    """Where `qhub.toml` is looked for, weakest first."""
+    from jupyter_core.paths import jupyter_config_path
+
+    env = os.environ if environment is None else environment
+    found = [Path(folder) / FILE_NAME for folder in reversed(jupyter_config_path())]
+    if env.get("QHUB_CONFIG"):
+        found.append(Path(env["QHUB_CONFIG"]).expanduser())
+    return found
+
+
+def load_settings(environment: dict[str, str] | None = None, files: list[Path] | None = None) -> Settings:
+    env = dict(os.environ if environment is None else environment)
+    merged: dict[str, Any] = {}
+    origin: dict[tuple[str, ...], str] = {}
+    for path in config_files(env) if files is None else files:
+        try:
+            with path.open("rb") as file:
+                layer = tomllib.load(file)
+        except FileNotFoundError:
+            if str(path) == env.get("QHUB_CONFIG"):
+                raise SettingsError(f"QHUB_CONFIG names {path}, which does not exist.") from None
+            continue
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError(f"{path} is not valid TOML: {error}.") from error
+        except OSError as error:
+            raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
+        _merge(merged, layer, str(path), origin, ())
+    for name, value in _from_environment(env).items():
+        _merge(merged, _nest(name, value), "QHUB_" + "_".join(name).upper(), origin, ())
+    try:
+        settings = Settings.model_validate(merged)
+    except ValidationError as error:
+        raise _explain(error, origin) from error
+    return settings
+
+
+@lru_cache(maxsize=1)
+def _cached(fingerprint: tuple[Any, ...]) -> Settings:
+    return load_settings()
+
+
+def current_settings() -> Settings:
+    """The settings of this process, read again only when a file or a variable changed."""
+    stamps = []
+    for path in config_files():
+        try:
+            stamps.append((str(path), path.stat().st_mtime_ns))
+        except OSError:
+            stamps.append((str(path), 0))
+    variables = tuple(sorted((k, v) for k, v in os.environ.items() if k.startswith(("QHUB_", "XDG_", "HOME"))))
+    return _cached((tuple(stamps), variables))
+
+
+def describe_settings() -> list[tuple[str, str, str]]:
+    """(dotted name, default, sentence) of every knob, for `qhub doctor --settings` and the documentation."""
+    rows: list[tuple[str, str, str]] = []
+
+    def walk(model: type[BaseModel], prefix: str) -> None:
+        for name, info in model.model_fields.items():
+            kind = info.annotation
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                walk(kind, f"{prefix}{name}.")
+            else:
+                default = "" if info.default_factory is not None else str(info.default)
+                rows.append((f"{prefix}{name}", default, info.description or ""))
+
+    walk(Settings, "")
+    return rows
+
+
+def _from_environment(env: dict[str, str]) -> dict[tuple[str, ...], Any]:
+    known: dict[str, tuple[str, ...]] = {}
+    for dotted, _, _ in describe_settings():
+        path = tuple(dotted.split("."))
+        known["QHUB_" + "_".join(path).upper()] = path
+    found: dict[tuple[str, ...], Any] = {}
+    for name, value in env.items():
+        if name in known:
+            path = known[name]
+            many = path in {("embedded", "warm_imports"), ("capture", "environment")}
+            found[path] = tuple(v for v in value.split(",") if v) if many else value
+    return found
+
+
+def _nest(path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    for key in reversed(path):
+        value = {key: value}
+    return dict(value)
+
+
+def _merge(
+    into: dict[str, Any], layer: dict[str, Any], source: str, origin: dict[tuple[str, ...], str], at: tuple[str, ...]
+) -> None:
+    for key, value in layer.items():
+        if isinstance(value, dict) and isinstance(into.get(key, {}), dict):
+            origin[(*at, key)] = source
+            _merge(into.setdefault(key, {}), value, source, origin, (*at, key))
+        else:
+            into[key] = value
+            origin[(*at, key)] = source
+
+
+def _explain(error: ValidationError, origin: dict[tuple[str, ...], str]) -> SettingsError:
+    first = error.errors()[0]
+    path = tuple(str(part) for part in first["loc"])
+    source = next((origin[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origin), "the settings")
+    dotted = ".".join(path)
+    if first["type"] == "extra_forbidden":
+        import difflib
+
+        known = [name for name, _, _ in describe_settings()]
+        near = difflib.get_close_matches(dotted, known, n=2, cutoff=0.5)
+        hint = f"Did you mean {' or '.join(near)}?" if near else f"Known keys: {', '.join(known)}."
+        return SettingsError(f"{source}: there is no setting {dotted!r}.", advice=hint, where=source)
+    return SettingsError(
+        f"{source}: {dotted} = {first['input']!r} is not accepted: {first['msg'][:1].lower()}{first['msg'][1:]}.",
+        where=source,
+    )

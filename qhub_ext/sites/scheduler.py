@@ -1,0 +1,123 @@
+"""What every site scheduler can do. `tests/contract/test_site_contract.py` is the same for all of them.
+
+Rules that an implementation keeps:
+- `submit` is idempotent by job id: the same folder sent again is the same job. It returns when the site has the job for
+  good, or raises: `SiteError` (the site said no, nothing was queued) or `SiteUnreachableError` (nobody knows: `find` it
+  before sending again).
+- Every verb takes many jobs and costs one question to the site.
+- The site writes what happens to a job into the folder's own journal (`SITE_JOURNAL`), or lets `poll` tell it.
+- A job that the site no longer knows is absent from `poll`; the folder's outcome then says how it ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from qhub_ext.job.state import State
+from qhub_ext.jobfolder.layout import JobFolder
+
+SITE_JOURNAL = "site"
+
+
+@dataclass(frozen=True)
+class SiteReport:
+    """What the site says about one job. `word` is its own state word, `reason` why it waits, `as_of` in s since 1970 UTC."""
+
+    job_id: str
+    site_id: str
+    state: State
+    as_of: float
+    word: str = ""
+    reason: str = ""
+    attempt: int = 1
+
+
+@dataclass(frozen=True)
+class QueueEntry:
+    """One line of the site's queue, of any user. `position` counts from 1 among those that wait, None when it runs."""
+
+    job_id: str
+    site_id: str
+    name: str
+    owner: str
+    state: State
+    position: int | None
+    submitted_at: float | None
+    reason: str = ""
+    tier: str = ""
+    device: str = ""
+    cpus: int = 1
+    time_s: int | None = None
+    started_at: float | None = None
+
+
+@dataclass(frozen=True)
+class StartEstimate:
+    """When a waiting job may start, in s since 1970 UTC; both None when the site has no answer, and `why` says so."""
+
+    earliest: float | None
+    latest: float | None
+    why: str
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a job waits: the site's word, a sentence, whose move it is, what to do."""
+
+    word: str
+    sentence: str
+    audience: str = "site"
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One job that a verb could not be applied to, with the reason."""
+
+    job_id: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of `qhub doctor`: ok, warning or failure, what was checked, what to do."""
+
+    level: str
+    what: str
+    advice: str = ""
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class SiteScheduler(Protocol):
+    name: str
+
+    def submit(self, folders: Sequence[JobFolder]) -> dict[str, str]:
+        """Queues these folders and returns {job id: the site's own id}. Elements of one array are one submission."""
+
+    def find(self, job_ids: Sequence[str]) -> dict[str, str]:
+        """{job id: site id} of those that the site knows, or has known: the question to ask after a lost answer."""
+
+    def poll(self, job_ids: Sequence[str]) -> dict[str, SiteReport]: ...
+
+    def cancel(self, job_ids: Sequence[str]) -> list[Refusal]: ...
+
+    def hold(self, job_ids: Sequence[str]) -> list[Refusal]: ...
+
+    def release(self, job_ids: Sequence[str]) -> list[Refusal]: ...
+
+    def requeue(self, job_ids: Sequence[str]) -> list[Refusal]:
+        """A new attempt of each, from the start; one that runs is stopped first."""
+
+    def queue(self) -> list[QueueEntry]: ...
+
+    def estimate(self, job_id: str) -> StartEstimate: ...
+
+    def explain_reason(self, job_id: str) -> Reason: ...
+
+    def render_script(self, folder: JobFolder) -> str:
+        """The text that the site would run; pure, for `--dry-run` and for `submit` itself."""
+
+    def doctor(self) -> list[Finding]: ...
