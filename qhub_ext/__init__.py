@@ -1,0 +1,50 @@
+"""qhub_ext: run a quantum cell, unchanged, on this machine, in emulation, or on the device, as a batch job of the site.
+
+    %load_ext qhub_ext
+
+    %%qpu --tier emulation --shots 4000
+    counts = Sampler().run([isa]).result()[0].data.meas.get_counts()
+
+Importing this package imports nothing heavy: the public names are looked up when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from qhub_ext.primitives import Estimator, Sampler, backend
+    from qhub_ext.service import Job, JobService, submit
+
+_HOMES = {
+    "Sampler": "qhub_ext.primitives",
+    "Estimator": "qhub_ext.primitives",
+    "backend": "qhub_ext.primitives",
+    "Job": "qhub_ext.service",
+    "JobService": "qhub_ext.service",
+    "submit": "qhub_ext.service",
+}
+
+__all__ = ["Estimator", "Job", "JobService", "Sampler", "__version__", "backend", "submit"]  # noqa: F822 - looked up late
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """`%load_ext qhub_ext`"""
+    from qhub_ext.magics import register
+
+    register(shell)
