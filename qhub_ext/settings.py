@@ -33,36 +33,41 @@ class EmbeddedSettings(_Section):
         description="Folder of the queue; on this host's own disk.",
     )
     cpus: int | None = Field(
-        None, ge=1, description="CPUs that jobs may use together; default: all that this process may use."
+        default=None, ge=1, description="CPUs that jobs may use together; default: all that this process may use."
     )
-    idle_exit_s: float = Field(600.0, gt=0, description="The daemon leaves after so many seconds with nothing to do.")
+    idle_exit_s: float = Field(
+        default=600.0, gt=0, description="The daemon leaves after so many seconds with nothing to do."
+    )
     warm_kernels: int = Field(
-        1, ge=0, description="Job kernels kept ready with qiskit imported; each takes some 300 MiB."
+        default=1, ge=0, description="Job kernels kept ready with qiskit imported; each takes some 300 MiB."
     )
     warm_imports: tuple[str, ...] = Field(
-        ("numpy", "qiskit", "qiskit_aer", "qhub_ext.primitives"), description="What a warm kernel has imported already."
+        default=("numpy", "qiskit", "qiskit_aer", "qhub_ext.primitives"),
+        description="What a warm kernel has imported already.",
     )
 
 
 class LimitSettings(_Section):
     """What one job may use unless it asks for less."""
 
-    time_s: int = Field(3600, ge=1, description="Wall time of a job that names none, in seconds.")
-    time_max_s: int = Field(86400, ge=1, description="Longest wall time that may be asked for, in seconds.")
-    grace_s: int = Field(15, ge=1, description="Seconds between the interrupt and the kill when a job is stopped.")
-    memory_mb: int | None = Field(
-        None, ge=64, description="Memory of a job in MiB; default: its CPUs' share of the machine."
+    time_s: int = Field(default=3600, ge=1, description="Wall time of a job that names none, in seconds.")
+    time_max_s: int = Field(default=86400, ge=1, description="Longest wall time that may be asked for, in seconds.")
+    grace_s: int = Field(
+        default=15, ge=1, description="Seconds between the interrupt and the kill when a job is stopped."
     )
-    capture_mb: int = Field(256, ge=1, description="Largest sum of captured values, in MiB.")
-    variable_mb: int = Field(256, ge=1, description="Largest sum of values that come back, in MiB.")
+    memory_mb: int | None = Field(
+        default=None, ge=64, description="Memory of a job in MiB; default: its CPUs' share of the machine."
+    )
+    capture_mb: int = Field(default=256, ge=1, description="Largest sum of captured values, in MiB.")
+    variable_mb: int = Field(default=256, ge=1, description="Largest sum of values that come back, in MiB.")
     output_mb: int = Field(
-        16, ge=1, description="Largest sum of outputs of one job, in MiB; more is cut with a notice."
+        default=16, ge=1, description="Largest sum of outputs of one job, in MiB; more is cut with a notice."
     )
 
 
 class CaptureSettings(_Section):
     environment: tuple[str, ...] = Field(
-        (
+        default=(
             "PATH",
             "VIRTUAL_ENV",
             "CONDA_PREFIX",
@@ -94,16 +99,16 @@ class Settings(_Section):
         default_factory=lambda: Path(platformdirs.user_cache_dir("qhub")),
         description="Indexes that can be rebuilt at any time.",
     )
-    site: str = Field("embedded", description="Name of the site scheduler.")
-    tier: Literal["local", "emulation", "qpu"] = Field("local", description="Tier of a cell that names none.")
-    device: str = Field("kingston", description="Device of a cell that names none.")
-    profile: str = Field("development", description="Policy class of a job that names none.")
+    site: str = Field(default="embedded", description="Name of the site scheduler.")
+    tier: Literal["local", "emulation", "qpu"] = Field(default="local", description="Tier of a cell that names none.")
+    device: str = Field(default="kingston", description="Device of a cell that names none.")
+    profile: str = Field(default="development", description="Policy class of a job that names none.")
     shots: int | None = Field(
-        None, ge=1, description="Shots of a sampler that names none; default: the device's, 4096."
+        default=None, ge=1, description="Shots of a sampler that names none; default: the device's, 4096."
     )
-    embedded: EmbeddedSettings = Field(default_factory=EmbeddedSettings)
-    limits: LimitSettings = Field(default_factory=LimitSettings)
-    capture: CaptureSettings = Field(default_factory=CaptureSettings)
+    embedded: EmbeddedSettings = Field(default_factory=lambda: EmbeddedSettings())
+    limits: LimitSettings = Field(default_factory=lambda: LimitSettings())
+    capture: CaptureSettings = Field(default_factory=lambda: CaptureSettings())
 
 
 def config_files(environment: dict[str, str] | None = None) -> list[Path]:

@@ -52,6 +52,7 @@ class JobRecord:
     site_id: str | None = None
     notes: tuple[str, ...] = ()
     requests: tuple[dict[str, Any], ...] = ()
+    done: int | None = None
     as_of: float | None = None
     stale_since: float | None = None
 
@@ -97,6 +98,7 @@ class JobRecord:
             "running_s": self.running_s,
             "site_id": self.site_id,
             "size": self.spec.size,
+            "done": self.done,
             "element": None if self.spec.element is None else self.spec.element.index,
             "attempts": [{**dataclasses.asdict(a), "state": a.state.value} for a in self.attempts],
             "notes": list(self.notes),

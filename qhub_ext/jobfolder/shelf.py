@@ -1,0 +1,321 @@
+"""The shelf: one folder that holds all job folders of a user, and an index that makes listing thousands of them quick.
+
+The index is a cache (SQLite, in the user's cache folder on this host): it holds finished jobs only, each valid as long as
+the time of its folder is unchanged, and is rebuilt when it is missing, torn or older than this code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from qhub_ext.errors import JobFolderError, UnknownNameError
+from qhub_ext.job.identity import is_job_id, short_id, split_element
+from qhub_ext.job.record import Attempt, JobRecord
+from qhub_ext.job.spec import JobSpec
+from qhub_ext.job.state import State
+from qhub_ext.jobfolder.atomic import write_beside, write_json
+from qhub_ext.jobfolder.layout import JobFolder, folder_of
+from qhub_ext.jobfolder.outcome import read_record, read_spec
+
+INDEX_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One line of a listing. Moments in s since 1970 UTC; `done` of `size` elements when it is an array."""
+
+    id: str
+    name: str
+    tier: str
+    device: str
+    site: str
+    state: str
+    cause: str | None
+    message: str
+    created_at: float
+    submitted_at: float | None
+    running_at: float | None
+    ended_at: float | None
+    size: int | None
+    done: int | None
+
+    @property
+    def final(self) -> bool:
+        return State(self.state).final
+
+
+class Shelf:
+    def __init__(self, path: Path, cache: Path | None = None) -> None:
+        self.path = path
+        self._index = (
+            None if cache is None else cache / f"shelf-{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.sqlite"
+        )
+
+    def create(
+        self,
+        spec: JobSpec,
+        cell: str,
+        write_inputs: Callable[[Path], None],
+        runtime: dict[str, Any],
+        elements: Sequence[JobSpec] = (),
+    ) -> JobFolder:
+        """A complete folder, or none: it is put together under another name and renamed when whole."""
+        final = JobFolder(self.path / spec.id)
+        draft = JobFolder(self.path / f".new-{spec.id}")
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (draft.path, draft.inputs, draft.journals, draft.attempts):
+                folder.mkdir(mode=0o700)
+            write_json(draft.spec, spec.to_json())
+            write_beside(draft.cell, cell.encode("utf-8", "surrogatepass"))
+            write_json(draft.runtime, runtime)
+            write_inputs(draft.inputs)
+            if elements:
+                draft.elements.mkdir(mode=0o700)
+            for index, element in enumerate(elements):
+                folder_ = draft.element(index)
+                for made in (folder_.path, folder_.journals, folder_.attempts):
+                    made.mkdir(mode=0o700)
+                write_json(folder_.spec, element.to_json())
+            os.rename(draft.path, final.path)
+        except OSError as error:
+            shutil.rmtree(draft.path, ignore_errors=True)
+            raise _explain(error, self.path) from error
+        except BaseException:
+            shutil.rmtree(draft.path, ignore_errors=True)
+            raise
+        return final
+
+    def folder(self, job_id: str) -> JobFolder:
+        return folder_of(self.path, job_id)
+
+    def ids(self) -> list[str]:
+        """Of all jobs (an array once), newest first."""
+        try:
+            with os.scandir(self.path) as entries:
+                return sorted((e.name for e in entries if is_job_id(e.name)), reverse=True)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise _explain(error, self.path) from error
+
+    def find(self, reference: str) -> str:
+        """The id that a person means: an id, its part behind the hyphen (or an ending of it), a job name, `-1` for the latest."""
+        reference = reference.strip()
+        head, index = split_element(reference)
+        suffix = "" if index is None else f".{index}"
+        ids = self.ids()
+        if head in ids:
+            return self._existing(head + suffix)
+        if reference.startswith("-") and reference[1:].isdigit() and 0 < int(reference[1:]) <= len(ids):
+            return ids[int(reference[1:]) - 1]
+        if len(head) >= 3:
+            near = [i for i in ids if short_id(i).endswith(head.lower())]
+            if len(near) == 1:
+                return self._existing(near[0] + suffix)
+            if near:
+                raise UnknownNameError(
+                    f"{reference!r} may mean {', '.join(near[:5])}.", advice="Give one of these in full."
+                )
+        for summary in self.summaries():
+            if summary.name == reference:
+                return summary.id
+        raise UnknownNameError.among(
+            "job", reference, [short_id(i) for i in ids[:50]], advice="`%qpu jobs` or `qhub jobs` lists them."
+        )
+
+    def _existing(self, job_id: str) -> str:
+        if not self.folder(job_id).spec.exists():
+            raise UnknownNameError(f"There is no job {job_id!r}: its array has no such element.")
+        return job_id
+
+    def record(self, job_id: str) -> JobRecord:
+        """What the folders say; of an array, what its elements add up to."""
+        folder = self.folder(job_id)
+        spec = read_spec(folder)
+        if spec.size is None:
+            return read_record(folder, spec)
+        return combine(read_record(folder, spec), [read_record(folder.element(n)) for n in range(spec.size)])
+
+    def summaries(self, limit: int | None = None) -> list[Summary]:
+        """Newest first. Unreadable folders are listed as lost, with the reason, never left out."""
+        try:
+            with os.scandir(self.path) as entries:
+                stamps = {e.name: e.stat().st_mtime_ns for e in entries if is_job_id(e.name)}
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise _explain(error, self.path) from error
+        wanted = sorted(stamps, reverse=True)[:limit]
+        with self._open_index() as index:
+            known = _read_index(index, wanted, stamps)
+            fresh: list[Summary] = []
+            for job_id in wanted:
+                if job_id not in known:
+                    known[job_id] = self._summarise(job_id)
+                    if known[job_id].final:
+                        fresh.append(known[job_id])
+            _write_index(index, fresh, stamps)
+        return [known[job_id] for job_id in wanted]
+
+    def _summarise(self, job_id: str) -> Summary:
+        try:
+            return summarise(self.record(job_id))
+        except (JobFolderError, OSError) as error:
+            return Summary(job_id, "", "", "", "", "lost", "integration", str(error), 0.0, None, None, None, None, None)
+
+    @contextlib.contextmanager
+    def _open_index(self) -> Any:
+        if self._index is None:
+            yield None
+            return
+        connection: sqlite3.Connection | None = None
+        try:
+            self._index.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            connection = _connect(self._index)
+        except sqlite3.DatabaseError:  # torn: it is only a cache
+            with contextlib.suppress(OSError):
+                self._index.unlink()
+            with contextlib.suppress(sqlite3.DatabaseError):
+                connection = _connect(self._index)
+        except OSError:  # no place for a cache: listing still works, slower
+            connection = None
+        try:
+            yield connection
+        finally:
+            if connection is not None:
+                connection.close()
+
+
+def summarise(record: JobRecord) -> Summary:
+    spec, attempt = record.spec, record.attempt
+    return Summary(
+        id=spec.id,
+        name=spec.name,
+        tier=spec.tier,
+        device=spec.device,
+        site=spec.site,
+        state=record.state.value,
+        cause=attempt.cause,
+        message=attempt.message or attempt.reason,
+        created_at=spec.created_at,
+        submitted_at=record.submitted_at,
+        running_at=attempt.running_at,
+        ended_at=attempt.ended_at,
+        size=spec.size,
+        done=record.done,
+    )
+
+
+_WORST_FIRST = (State.FAILED, State.TIMED_OUT, State.LOST, State.CANCELLED, State.COMPLETED)
+
+
+def combine(array: JobRecord, elements: Sequence[JobRecord]) -> JobRecord:
+    """An array is running while any element is, waiting while any waits, then as bad as its worst element.
+
+    Its one attempt speaks for the whole: from the first begin to the last end, with the counts of states as message.
+    """
+    states = [e.state for e in elements]
+    latest = [e.attempt for e in elements]
+    active = [s for s in states if not s.final]
+    if any(s in (State.RUNNING, State.FINISHING, State.STARTING) for s in active):
+        state = State.RUNNING
+    elif active:
+        state = State.HELD if all(s is State.HELD for s in active) else State.QUEUED
+    else:
+        state = next((s for s in _WORST_FIRST if s in states), State.COMPLETED)
+    worst = next((a for a in latest if a.state is state), latest[0] if latest else Attempt())
+    begins = [a.running_at for a in latest if a.running_at is not None]
+    ends = [a.ended_at for a in latest if a.ended_at is not None]
+    counts = {s: states.count(s) for s in dict.fromkeys(states)}
+    text = ", ".join(f"{n} {s.value}" for s, n in counts.items())
+    whole = replace(
+        worst,
+        number=1,
+        state=state,
+        running_at=min(begins, default=None),
+        ended_at=max(ends, default=None) if state.final else None,
+        message=f"{text}." + (f" {worst.message}" if worst.message and state is not State.COMPLETED else ""),
+    )
+    submitted = [e.submitted_at for e in elements if e.submitted_at is not None]
+    return replace(
+        array,
+        state=state,
+        attempts=(whole,),
+        done=sum(1 for s in states if s.final),
+        submitted_at=array.submitted_at if array.submitted_at is not None else min(submitted, default=None),
+    )
+
+
+_COLUMNS = tuple(Summary.__dataclass_fields__)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=1.0, isolation_level=None)
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version != INDEX_VERSION:
+        connection.execute("DROP TABLE IF EXISTS finished")
+        connection.execute(f"CREATE TABLE finished (stamp INTEGER, {', '.join(_COLUMNS)}, PRIMARY KEY (id))")
+        connection.execute(f"PRAGMA user_version = {INDEX_VERSION}")
+    connection.execute("PRAGMA synchronous = OFF")
+    return connection
+
+
+def _read_index(index: sqlite3.Connection | None, wanted: Sequence[str], stamps: dict[str, int]) -> dict[str, Summary]:
+    if index is None or not wanted:
+        return {}
+    try:
+        rows = index.execute(
+            f"SELECT stamp, {', '.join(_COLUMNS)} FROM finished WHERE id >= ?", (wanted[-1],)
+        ).fetchall()
+    except sqlite3.DatabaseError:  # locked or torn: read the folders instead
+        return {}
+    return {row[1]: Summary(*row[1:]) for row in rows if stamps.get(row[1]) == row[0]}
+
+
+def _write_index(index: sqlite3.Connection | None, fresh: Iterable[Summary], stamps: dict[str, int]) -> None:
+    rows = [(stamps[s.id], *(getattr(s, c) for c in _COLUMNS)) for s in fresh]
+    if index is None or not rows:
+        return
+    with contextlib.suppress(sqlite3.DatabaseError):  # somebody else is writing the same lines
+        index.execute("BEGIN")
+        index.executemany(f"INSERT OR REPLACE INTO finished VALUES ({', '.join('?' * (len(_COLUMNS) + 1))})", rows)
+        index.execute("COMMIT")
+
+
+def _explain(error: OSError, shelf: Path) -> JobFolderError:
+    where = str(error.filename or shelf)
+    if error.errno == errno.ENOSPC or error.errno == errno.EDQUOT:
+        return JobFolderError(
+            f"The disk of {shelf} is full: nothing was submitted.",
+            advice="Free some space there, then submit again.",
+            where=where,
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return JobFolderError(
+            f"Job folders cannot be written to {shelf} ({error.strerror}): nothing was submitted.",
+            advice="Set `shelf` in qhub.toml (or QHUB_SHELF) to a folder that you own.",
+            where=where,
+        )
+    return JobFolderError(f"The job folder could not be written: {where}: {error.strerror}.", where=where)
+
+
+def remove_drafts(shelf: Path, *, older_than_s: float, now: float) -> int:
+    """Clears what a killed submission left behind. Returns how many."""
+    removed = 0
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(shelf):
+            path = shelf / name
+            if name.startswith(".new-") and now - path.stat().st_mtime > older_than_s:
+                shutil.rmtree(path, ignore_errors=True)
+                removed += 1
+    return removed

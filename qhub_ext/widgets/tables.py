@@ -1,0 +1,68 @@
+"""A table of facts: HTML for a notebook, aligned text for a terminal, JSON for a script."""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from qhub_ext.widgets.words import plain
+
+_STYLE = "text-align:left;padding:2px 10px 2px 0;vertical-align:top;white-space:nowrap"
+
+
+@dataclass(frozen=True)
+class Table:
+    """`rows` are cells of text in the order of `columns`; `facts` is what `--json` prints; `empty` is said when there are no rows."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    facts: Any = None
+    title: str = ""
+    empty: str = ""
+    footer: str = ""
+    widths: dict[str, int] = field(default_factory=dict)
+
+    def to_text(self) -> str:
+        if not self.rows:
+            return self.empty
+        cells = [[plain(str(c), self.widths.get(k)) for k, c in zip(self.columns, row, strict=True)] for row in self.rows]
+        widths = [max(display_width(r[i]) for r in [list(self.columns), *cells]) for i in range(len(self.columns))]
+        lines = [_line(self.columns, widths), _line(["─" * w for w in widths], widths), *(_line(r, widths) for r in cells)]
+        return "\n".join([*([self.title] if self.title else []), *lines, *([self.footer] if self.footer else [])])
+
+    def to_html(self) -> str:
+        if not self.rows:
+            return f"<div>{html.escape(self.empty)}</div>"
+        head = "".join(f'<th scope="col" style="{_STYLE}">{html.escape(c)}</th>' for c in self.columns)
+        body = "".join(
+            "<tr>" + "".join(f'<td style="{_STYLE}">{html.escape(plain(str(c)))}</td>' for c in row) + "</tr>"
+            for row in self.rows
+        )
+        caption = (
+            f'<caption style="text-align:left;font-weight:600;padding:4px 0">{html.escape(self.title)}</caption>'
+            if self.title
+            else ""
+        )
+        footer = f"<div>{html.escape(self.footer)}</div>" if self.footer else ""
+        return (
+            f'<table style="border-collapse:collapse;margin:4px 0">{caption}<thead><tr>{head}</tr></thead>'
+            f"<tbody>{body}</tbody></table>{footer}"
+        )
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002 - IPython's
+        return {"text/plain": self.to_text(), "text/html": self.to_html()}
+
+
+def display_width(text: str) -> int:
+    """Columns that a terminal gives to `text`: wide letters take two, combining marks none."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(c + " " * (w - display_width(c)) for c, w in zip(cells, widths, strict=True)).rstrip()

@@ -1,0 +1,85 @@
+"""Facts in words: the same moments, sizes and states everywhere, in the notebook, the terminal and the sidebar."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+from qhub_ext.job.state import State
+
+STATE_WORDS = {
+    State.CREATED: "created",
+    State.SUBMITTED: "submitted",
+    State.QUEUED: "queued",
+    State.HELD: "held",
+    State.STARTING: "starting",
+    State.RUNNING: "running",
+    State.FINISHING: "finishing",
+    State.COMPLETED: "completed",
+    State.FAILED: "failed",
+    State.TIMED_OUT: "timed out",
+    State.CANCELLED: "cancelled",
+    State.LOST: "lost",
+}
+
+# an icon beside the word, so that a state is not told by colour alone
+STATE_SIGNS = {
+    State.CREATED: "·",
+    State.SUBMITTED: "·",
+    State.QUEUED: "◷",
+    State.HELD: "‖",
+    State.STARTING: "▹",
+    State.RUNNING: "▶",
+    State.FINISHING: "▶",
+    State.COMPLETED: "✓",
+    State.FAILED: "✗",
+    State.TIMED_OUT: "✗",
+    State.CANCELLED: "⊘",
+    State.LOST: "?",
+}
+
+
+def state_words(state: State | str) -> str:
+    state = State(state)
+    return f"{STATE_SIGNS[state]} {STATE_WORDS[state]}"
+
+
+def duration(seconds: float | None) -> str:
+    """`0.42 s`, `38 s`, `4 min 10 s`, `2 h 05 min`; an en dash where there is none."""
+    if seconds is None:
+        return "–"
+    if seconds < 10:
+        return f"{seconds:.2g} s" if seconds < 1 else f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes:02d} min"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def size(count: float) -> str:
+    """Bytes in words: `512 B`, `43.7 kB`, `1.2 MB` (powers of ten)."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    raise AssertionError("unreachable")
+
+
+def moment(at: float | None, now: float | None = None) -> str:
+    """Local wall-clock time, with the date when it is not today's; an en dash where there is none."""
+    if at is None:
+        return "–"
+    then = datetime.fromtimestamp(at)
+    today = datetime.fromtimestamp(time.time() if now is None else now)
+    return then.strftime("%H:%M:%S" if then.date() == today.date() else "%Y-%m-%d %H:%M")
+
+
+def plain(text: str, width: int | None = None) -> str:
+    """One line that is harmless in a terminal: control characters shown, never obeyed; cut with an ellipsis at `width`."""
+    line = "".join(c if c.isprintable() else {"\n": "⏎", "\t": " "}.get(c, "�") for c in text)
+    return line if width is None or len(line) <= width else line[: width - 1] + "…"
