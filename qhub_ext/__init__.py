@@ -28,7 +28,7 @@ _HOMES = {
     "submit": "qhub_ext.service",
 }
 
-__all__ = ["Estimator", "Job", "JobService", "Sampler", "__version__", "backend", "submit"]  # noqa: F822 - looked up late
+__all__ = ["Estimator", "Job", "JobService", "Sampler", "__version__", "backend", "submit"]
 
 
 def __getattr__(name: str) -> Any:

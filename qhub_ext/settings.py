@@ -149,7 +149,7 @@ def load_settings(environment: dict[str, str] | None = None, files: list[Path] |
 
 
 @lru_cache(maxsize=1)
-def _cached(fingerprint: tuple[Any, ...]) -> Settings:
+def _cached(fingerprint: tuple[Any, ...]) -> Settings:  # noqa: ARG001 - the cache's key
     return load_settings()
 
 

@@ -28,9 +28,15 @@ class Table:
     def to_text(self) -> str:
         if not self.rows:
             return self.empty
-        cells = [[plain(str(c), self.widths.get(k)) for k, c in zip(self.columns, row, strict=True)] for row in self.rows]
+        cells = [
+            [plain(str(c), self.widths.get(k)) for k, c in zip(self.columns, row, strict=True)] for row in self.rows
+        ]
         widths = [max(display_width(r[i]) for r in [list(self.columns), *cells]) for i in range(len(self.columns))]
-        lines = [_line(self.columns, widths), _line(["─" * w for w in widths], widths), *(_line(r, widths) for r in cells)]
+        lines = [
+            _line(self.columns, widths),
+            _line(["─" * w for w in widths], widths),
+            *(_line(r, widths) for r in cells),
+        ]
         return "\n".join([*([self.title] if self.title else []), *lines, *([self.footer] if self.footer else [])])
 
     def to_html(self) -> str:

@@ -1,0 +1,46 @@
+# `make demo` sets everything up in .venv and runs the main job; `make test` does the same and passes the tests.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: help setup demo test lint types bench constraints clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: .venv/.complete  ## install the package and all that its tests need into .venv
+
+.venv/.complete: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "qhub_ext needs Python 3.11 or newer; $$($(PYTHON) --version) was found. Name another with: make PYTHON=/path/to/python3"; exit 2; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+	  echo "python3-venv is missing: installing it with apt-get"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >/dev/null \
+	  || { echo "It could not be installed. Ask an administrator for: apt-get install python3-venv"; exit 2; }; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q -c constraints.txt uv
+	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[demo]' --group test --group bench
+	@touch $@
+
+demo: setup  ## run notebooks/01-first-job.ipynb in a real kernel and print its table
+	$(BIN)/python notebooks/run.py notebooks/01-first-job.ipynb
+
+lint: setup  ## ruff, and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: setup  ## mypy on the package
+	$(BIN)/mypy
+
+test: setup lint types  ## all tests
+	$(BIN)/python -m pytest
+
+bench: setup  ## the benchmarks side by side with their peers; rewrites the table in tests/benchmarks/README.md
+	$(BIN)/python -m tests.benchmarks
+
+constraints: setup  ## take newer versions of everything into constraints.txt
+	$(BIN)/uv pip compile --python $(BIN)/python --universal --upgrade --no-header --no-annotate --all-extras --group test --group bench --output-file constraints.txt pyproject.toml
+
+clean:  ## remove what the other targets made
+	rm -rf .venv .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

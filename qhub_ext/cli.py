@@ -1,0 +1,124 @@
+"""The terminal's front end: `qhub VERB`. The verbs are those of `%qpu`; here are `run`, printing and exit codes.
+
+Exit codes: 0 done; 1 a job that did not complete, or a verb that was refused; 2 a slip in the command; 4 the site
+scheduler; 5 the environment, settings or job folder; 124 a time limit; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+import qhub_ext
+from qhub_ext import verbs as v
+from qhub_ext.capture.command import Request, click_options
+from qhub_ext.errors import JobFailedError, QhubError, SiteError, UserError
+from qhub_ext.service import Job, JobService
+from qhub_ext.widgets.preview import preview_text
+from qhub_ext.widgets.progress import Progress
+
+
+@v.verbs.command("run", context_settings={"ignore_unknown_options": False, "allow_interspersed_args": True})
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click_options
+@v.facts_verb
+def run(surface: v.Surface, file: Path, arguments: tuple[str, ...], **options: Any) -> Any:
+    """Submits the Python script FILE as a job; what follows `--` becomes its sys.argv."""
+    request = Request.from_options(**options)
+    try:
+        source = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} cannot be read as UTF-8 text: {error}.") from error
+    if request.name is None:
+        request = request.over({}, name=file.name)
+    service = surface.service
+    draft = service.draft(
+        request, source, None, kind="script", directory=str(file.resolve().parent), arguments=(str(file.resolve()), *arguments)
+    )
+    for warning in draft.warnings:
+        click.echo(f"Note: {warning}", err=True)
+    if request.dry_run:
+        script = service.site(draft.spec.site).render_script(service.shelf.folder(draft.spec.id))
+        text = preview_text(draft.spec, draft.inputs(), draft.names, script, draft.warnings, len(draft.elements))
+        return v.Text(text, draft.spec.to_json())
+    job = service.submit(draft)
+    if request.wait:
+        _wait(surface, job)
+    return job
+
+
+def _wait(surface: v.Surface, job: Job) -> None:
+    """Shows where the job is; an interrupt leaves it running."""
+    with Progress(job.id) as progress:
+        try:
+            record = job.wait(progress=progress.show)
+        except KeyboardInterrupt:
+            surface.exit_code = v.EXIT_INTERRUPTED
+            progress.close()
+            click.echo("Waiting was interrupted; the job goes on.", err=True)
+            return
+    surface.exit_code = v.exit_code(record)
+
+
+@v.verbs.command("completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_obj
+def completion(surface: v.Surface, shell: str) -> None:
+    """Prints the tab completion for your shell: `eval "$(qhub completion bash)"`."""
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    assert kind is not None
+    surface.write(kind(v.verbs, {}, "qhub", "_QHUB_COMPLETE").source() + "\n")
+
+
+click.version_option(qhub_ext.__version__, prog_name="qhub")(v.verbs)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    surface: v.Surface | None = None
+    try:
+        surface = v.Surface(JobService())
+        view = v.verbs.main(arguments, prog_name="qhub", standalone_mode=False, obj=surface)
+        _show(view)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(v.EXIT_USAGE)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(v.EXIT_INTERRUPTED)
+    except BrokenPipeError:  # `qhub jobs | head` is no error
+        sys.stderr.close()
+        sys.exit(v.EXIT_OK)
+    except QhubError as error:
+        click.echo(f"qhub: {error}", err=True)
+        sys.exit(code_of(error))
+    sys.exit(surface.exit_code)
+
+
+def code_of(error: QhubError) -> int:
+    if isinstance(error, UserError):
+        return v.EXIT_USAGE
+    if isinstance(error, SiteError):
+        return v.EXIT_SITE
+    if isinstance(error, JobFailedError):
+        return v.EXIT_JOB_FAILED
+    return v.EXIT_ENVIRONMENT
+
+
+def _show(view: Any) -> None:
+    if view is None or isinstance(view, int):
+        return
+    text = v.job_page(view) if isinstance(view, Job) else view.to_text()
+    if text:
+        click.echo(text)
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,10 @@
+"""What every surface calls and nothing else: submit, watch, cancel, list, fetch. Runs in the kernel, the server and the
+command; reads and writes job folders; asks the site scheduler."""
+
+from __future__ import annotations
+
+from qhub_ext.service.draft import Draft
+from qhub_ext.service.job import Job, Results
+from qhub_ext.service.jobs import JobService, submit
+
+__all__ = ["Draft", "Job", "JobService", "Results", "submit"]

@@ -1,0 +1,187 @@
+"""A job before it exists: everything that would be written and sent, checked, and not yet on disk. `--dry-run` shows one."""
+
+from __future__ import annotations
+
+import getpass
+import itertools
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from qhub_ext.capture.freeze import Frozen, freeze, preview
+from qhub_ext.capture.names import Names, analyse
+from qhub_ext.capture.runtime import record_runtime
+from qhub_ext.errors import CaptureError, InvalidOptionError, PreflightError
+from qhub_ext.job.identity import element_id, new_job_id
+from qhub_ext.job.spec import Element, JobSpec
+
+if TYPE_CHECKING:
+    from qhub_ext.capture.command import Request
+    from qhub_ext.settings import Settings
+
+NAME_LIMIT = 200
+
+
+@dataclass(frozen=True)
+class Draft:
+    spec: JobSpec
+    elements: tuple[JobSpec, ...]
+    cell: str
+    names: Names
+    frozen: Frozen
+    runtime: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+    captured: dict[str, Any] = field(default_factory=dict)
+
+    def inputs(self) -> list[tuple[str, str, str, int]]:
+        """(name, form, summary, bytes) of what goes along."""
+        return preview(self.frozen)
+
+
+def draft_job(
+    request: Request,
+    cell: str,
+    namespace: Mapping[str, Any] | None,
+    settings: Settings,
+    *,
+    kind: str = "cell",
+    directory: str | None = None,
+    arguments: Sequence[str] = (),
+) -> Draft:
+    """Checks everything that can be checked before anything is written. `namespace` None: nothing is captured (a script)."""
+    if not cell.strip():
+        raise CaptureError("The cell is empty: there is nothing to submit.")
+    known = dict(namespace or {})
+    names = analyse(cell, known)
+    swept = {name: list(values) for name, values in (request.sweep or {}).items()}
+    wanted = [n for n in sorted({*names.reads, *request.inputs}) if n not in swept or n in request.inputs]
+    absent = [n for n in request.inputs if n not in known]
+    if absent:
+        raise CaptureError(
+            f"--in names {', '.join(map(repr, absent))}, which the notebook does not have.",
+            advice="Run the cell that defines it first, or leave the name out.",
+        )
+    frozen = freeze(wanted, known, limit_mb=settings.limits.capture_mb, main=namespace)
+    runtime = record_runtime(settings.capture.environment)
+    spec = _spec(request, cell, settings, runtime, kind, directory, arguments)
+    _check_device(spec, settings)
+    elements = _elements(spec, swept)
+    if elements:
+        spec = replace(spec, size=len(elements))
+    warnings = [
+        f"{name!r} is neither in the notebook nor made by the cell." for name in sorted(names.missing - set(swept))
+    ]
+    if names.dynamic:
+        warnings.append(
+            "The cell uses exec, eval, globals or the like: names that only appear there are not seen. Add them with --in."
+        )
+    return Draft(spec, elements, cell, names, frozen, runtime, tuple(warnings), known)
+
+
+def _spec(
+    request: Request,
+    cell: str,
+    settings: Settings,
+    runtime: dict[str, Any],
+    kind: str,
+    directory: str | None,
+    arguments: Sequence[str],
+) -> JobSpec:
+    import time
+
+    limits = settings.limits
+    now = time.time()
+    time_s = request.time_s or limits.time_s
+    if time_s > limits.time_max_s:
+        raise InvalidOptionError(
+            f"--time asks for {time_s} s; this site allows {limits.time_max_s} s at most.",
+            advice="Ask for less, or raise limits.time_max_s in qhub.toml.",
+        )
+    cpus = request.cpus or 1
+    return JobSpec(
+        id=new_job_id(now),
+        name=job_name(request.name, cell),
+        tier=request.tier or settings.tier,
+        device=request.device or settings.device,
+        created_at=now,
+        owner=_user(),
+        kind=kind,
+        profile=request.profile or settings.profile,
+        site=request.site or settings.site,
+        shots=request.shots or settings.shots,
+        seed=request.seed,
+        time_s=time_s,
+        cpus=cpus,
+        memory_mb=request.memory_mb or limits.memory_mb or memory_share_mb(cpus, settings.embedded.cpus),
+        inputs=tuple(request.inputs),
+        outputs=tuple(request.outputs) if request.outputs else None,
+        after=tuple(request.after),
+        directory=directory or os.getcwd(),
+        arguments=tuple(arguments),
+        python=sys.executable,
+        environment_digest=str(runtime.get("environment_digest", "")),
+        output_limit_mb=limits.output_mb,
+        variable_limit_mb=limits.variable_mb,
+        grace_s=limits.grace_s,
+        cold=request.cold,
+        site_options=dict(request.site_options),
+    )
+
+
+def job_name(asked: str | None, cell: str) -> str:
+    """The name that was asked for, else the first line that says something."""
+    if asked is not None:
+        if not asked.strip():
+            raise InvalidOptionError("--name is empty.", advice="Give the job a name, or leave the option out.")
+        if len(asked) > NAME_LIMIT:
+            raise InvalidOptionError(f"--name has {len(asked)} characters; {NAME_LIMIT} are accepted.")
+        return asked
+    for line in cell.splitlines():
+        text = re.sub(r"^#\s*", "", line.strip())
+        if text and not text.startswith(("import ", "from ", "%", '"""')):
+            return text[:40]
+    return "cell"
+
+
+def memory_share_mb(cpus: int, total_cpus: int | None) -> int:
+    """The job's CPUs' share of the machine's memory, in MiB, a tenth of it left to everything else."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    everyone = total_cpus or os.cpu_count() or 1
+    return max(512, int(machine * 0.9 * min(1.0, cpus / everyone)))
+
+
+def _elements(spec: JobSpec, swept: Mapping[str, Sequence[Any]]) -> tuple[JobSpec, ...]:
+    if not swept:
+        return ()
+    names = list(swept)
+    points = itertools.product(*(swept[n] for n in names))
+    return tuple(
+        replace(spec, id=element_id(spec.id, n), element=Element(spec.id, n, dict(zip(names, point, strict=True))))
+        for n, point in enumerate(points)
+    )
+
+
+def _check_device(spec: JobSpec, settings: Settings) -> None:
+    from qhub_ext.tiers import catalog
+
+    device = catalog.describe(spec.device, settings.cache)
+    if spec.tier == "qpu":
+        raise PreflightError(
+            "The tier 'qpu' needs a quantum resource, and this site offers none.",
+            advice="Run on --tier emulation: the same cell, with the noise of the device's calibration snapshot.",
+        )
+    if spec.shots is not None and device.max_shots and spec.shots > device.max_shots:
+        raise PreflightError(
+            f"--shots {spec.shots} is more than {device.name} takes in one run: {device.max_shots}.",
+            advice="Ask for fewer, or send several PUBs.",
+        )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a uid without a name, as in some containers
+        return str(os.getuid())

@@ -1,0 +1,222 @@
+"""A job as a person holds it: live state, outputs, values; every property asks the folder and the site anew."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from qhub_ext.capture.fingerprint import Fingerprints
+from qhub_ext.capture.freeze import read_manifest, thaw_one
+from qhub_ext.errors import CaptureError, JobFailedError, UnknownNameError
+from qhub_ext.job.identity import element_id, short_id
+from qhub_ext.job.record import JobRecord
+from qhub_ext.job.state import State
+from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
+from qhub_ext.jobfolder.outcome import require_own
+from qhub_ext.jobfolder.outputs import read_outputs, read_text
+
+if TYPE_CHECKING:
+    from qhub_ext.service.jobs import JobService
+
+POLL_FIRST_S = 0.02
+POLL_LAST_S = 0.5
+
+
+class Results(Mapping[str, Any]):
+    """The variables that a job brought back, each loaded when it is asked for."""
+
+    def __init__(self, folder: JobFolder, attempt: AttemptFolder) -> None:
+        self._folder = folder
+        self._attempt = attempt
+        try:
+            self._manifest = read_manifest(attempt.variables)
+        except FileNotFoundError:
+            self._manifest = {"names": {}, "failed": {}}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._manifest["names"]:
+            why = self._manifest.get("failed", {}).get(name)
+            if why:
+                raise CaptureError(f"{name!r} did not come back: {why}")
+            raise UnknownNameError.among("variable", name, list(self._manifest["names"]))
+        require_own(self._folder)
+        return thaw_one(self._attempt.variables, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._manifest["names"])
+
+    def __len__(self) -> int:
+        return len(self._manifest["names"])
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._manifest["names"]
+
+    def __repr__(self) -> str:
+        kinds = ", ".join(f"{n}: {e.get('summary', '')}" for n, e in self._manifest["names"].items())
+        return f"Results({kinds})"
+
+
+@dataclass
+class Job:
+    """`job["x"]` is a variable that came back, `job[3]` an element of an array."""
+
+    id: str
+    service: JobService = field(repr=False)
+    fingerprints: Fingerprints | None = field(default=None, repr=False)
+
+    @property
+    def folder(self) -> JobFolder:
+        return self.service.shelf.folder(self.id)
+
+    @property
+    def record(self) -> JobRecord:
+        return self.service.record(self.id)
+
+    @property
+    def state(self) -> str:
+        return self.record.state.value
+
+    @property
+    def size(self) -> int | None:
+        return self.service.spec(self.id).size
+
+    @property
+    def elements(self) -> list[Job]:
+        return [Job(element_id(self.id, n), self.service) for n in range(self.size or 0)]
+
+    @property
+    def outputs(self) -> list[dict[str, Any]]:
+        """Outputs so far in notebook format (nbformat 4), of the latest attempt."""
+        if self.size is not None:
+            return [output for element in self.elements for output in element.outputs]
+        attempt = self.folder.latest_attempt()
+        return [] if attempt is None else read_outputs(attempt)
+
+    def logs(self) -> str:
+        """What the cell printed so far, as plain text; of an array, under a heading per element."""
+        if self.size is not None:
+            return "".join(f"── {short_id(e.id)} ──\n{e.logs()}" for e in self.elements)
+        attempt = self.folder.latest_attempt()
+        return "" if attempt is None else read_text(attempt)
+
+    def show(self) -> None:
+        """Displays the outputs here, as the cell would have shown them."""
+        from qhub_ext.widgets.outputs import display_outputs
+
+        display_outputs(self.outputs)
+
+    def wait(self, timeout_s: float | None = None, progress: Callable[[JobRecord], None] | None = None) -> JobRecord:
+        """Until the job has ended. Interrupting it, or its timeout (TimeoutError), leaves the job running."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        pause = POLL_FIRST_S
+        while True:
+            record = self.record
+            if progress is not None:
+                progress(record)
+            if record.state.final:
+                return record
+            if deadline is not None and time.monotonic() >= deadline:
+                raise TimeoutError(f"Job {short_id(self.id)} is still {record.state.value} after {timeout_s:g} s.")
+            time.sleep(pause if deadline is None else min(pause, max(0.0, deadline - time.monotonic())))
+            pause = min(POLL_LAST_S, pause * 1.3)
+
+    def results(self) -> Results:
+        """What has come back so far, whatever the state."""
+        folder = self.folder
+        return Results(folder, folder.latest_attempt() or folder.attempt(1))
+
+    def result(self, timeout_s: float | None = None) -> Results:
+        """Waits for the job; JobFailedError with the job's own last words if it did not complete."""
+        record = self.wait(timeout_s)
+        if record.state is not State.COMPLETED:
+            raise failure(record)
+        return self.results()
+
+    def __getitem__(self, key: str | int) -> Any:
+        if isinstance(key, int):
+            size = self.size
+            if size is None:
+                raise UnknownNameError(f"Job {short_id(self.id)} is not an array: it has no element {key}.")
+            if not -size <= key < size:
+                raise UnknownNameError(f"Job {short_id(self.id)} has {size} elements: there is no element {key}.")
+            return Job(element_id(self.id, key % size), self.service)
+        if self.size is not None:
+            return [element[key] for element in self.elements]
+        record = self.record
+        results = self.results()
+        if key not in results and not record.state.final:
+            raise UnknownNameError(
+                f"Job {short_id(self.id)} is still {record.state.value}: {key!r} has not come back yet.",
+                advice="`job.result()` waits for it.",
+            )
+        return results[key]
+
+    def fetch(
+        self, namespace: MutableMapping[str, Any], names: Mapping[str, str] | None = None, *, force: bool = False
+    ) -> list[str]:
+        """Puts variables into `namespace` ({its name in the job: its name here}; all by default) and returns the names here.
+
+        Never over a value that changed since the job was submitted, unless `force`.
+        """
+        available = self._available()
+        wanted = dict(names) if names else {n: n for n in available}
+        for name in wanted:
+            if name not in available:
+                self._absent(name)
+        if not force:
+            before = self.fingerprints or Fingerprints.nothing()
+            changed = sorted(before.changed(wanted.values(), namespace))
+            if changed:
+                listed = ", ".join(map(repr, changed))
+                raise CaptureError(
+                    f"{listed} in the notebook changed since job {short_id(self.id)} was submitted, and stays as it is.",
+                    advice=f"Use job[{changed[0]!r}], fetch it under another name "
+                    f"(`%qpu fetch {short_id(self.id)} {changed[0]}=other`), or add --force.",
+                )
+        values = {here: self[there] for there, here in wanted.items()}
+        namespace.update(values)
+        return sorted(values)
+
+    def _available(self) -> list[str]:
+        if self.size is not None:
+            shared = [set(e.results()) for e in self.elements]
+            return sorted(set.intersection(*shared)) if shared else []
+        return sorted(self.results())
+
+    def _absent(self, name: str) -> None:
+        element = self.elements[0] if self.size else self
+        element[name]  # says why
+        raise UnknownNameError.among("variable", name, self._available())
+
+    def cancel(self) -> None:
+        self.service.apply("cancel", [self.id])
+
+    def hold(self) -> None:
+        self.service.apply("hold", [self.id])
+
+    def release(self) -> None:
+        self.service.apply("release", [self.id])
+
+    def requeue(self) -> None:
+        self.service.apply("requeue", [self.id])
+
+    def __str__(self) -> str:
+        from qhub_ext.widgets.card import card_text
+
+        return card_text(self.record)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:  # noqa: ARG002 - IPython's
+        from qhub_ext.widgets.card import card_bundle
+
+        return card_bundle(self.record)
+
+
+def failure(record: JobRecord) -> JobFailedError:
+    attempt = record.attempt
+    return JobFailedError(
+        f"Job {short_id(record.id)} ({record.spec.name}) {record.state.value.replace('_', ' ')}: "
+        f"{attempt.message or 'no reason is known.'}",
+        advice=attempt.advice,
+    )

@@ -1,0 +1,240 @@
+"""JobService: the one implementation behind the magics, the command and the server."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from qhub_ext.capture.fingerprint import Fingerprints
+from qhub_ext.errors import QhubError, SiteError, SiteUnreachableError
+from qhub_ext.job.identity import short_id
+from qhub_ext.job.record import JobRecord
+from qhub_ext.job.spec import JobSpec
+from qhub_ext.job.state import State, advance
+from qhub_ext.jobfolder.atomic import write_beside
+from qhub_ext.jobfolder.journal import JournalWriter
+from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.jobfolder.outcome import read_spec
+from qhub_ext.jobfolder.shelf import Shelf, Summary, remove_drafts, summarise
+from qhub_ext.service.draft import Draft, draft_job
+from qhub_ext.service.job import Job
+from qhub_ext.settings import Settings, current_settings
+from qhub_ext.sites.pick import pick_site
+from qhub_ext.sites.scheduler import Finding, QueueEntry, Refusal, SiteReport, SiteScheduler
+
+if TYPE_CHECKING:
+    from qhub_ext.capture.command import Request
+
+INTERRUPTED = "The submission was interrupted before the site had the job; `requeue` sends it again."
+STALE_DRAFT_S = 3600.0
+
+
+class JobService:
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or current_settings()
+        self.shelf = Shelf(self.settings.shelf, self.settings.cache)
+        self._writer = f"client-{os.getpid()}-{secrets.token_hex(3)}"
+        self._sites: dict[str, SiteScheduler] = {}
+
+    def site(self, name: str | None = None) -> SiteScheduler:
+        wanted = name or self.settings.site
+        if wanted not in self._sites:
+            self._sites[wanted] = pick_site(wanted, self.settings)
+        return self._sites[wanted]
+
+    # -- submitting
+
+    def draft(
+        self,
+        request: Request,
+        cell: str,
+        namespace: Mapping[str, Any] | None = None,
+        *,
+        kind: str = "cell",
+        directory: str | None = None,
+        arguments: Sequence[str] = (),
+    ) -> Draft:
+        request = replace(request, after=tuple(self.shelf.find(r) for r in request.after))
+        draft = draft_job(request, cell, namespace, self.settings, kind=kind, directory=directory, arguments=arguments)
+        self.site(draft.spec.site)  # an unknown site is said before anything is written
+        return draft
+
+    def submit(self, draft: Draft) -> Job:
+        """Returns when the site has the job for good. What is raised before that left nothing behind, or says what it left."""
+        site = self.site(draft.spec.site)
+        folder = self.shelf.create(draft.spec, draft.cell, draft.frozen.write, draft.runtime, draft.elements)
+        folders = [folder.element(n) for n in range(len(draft.elements))] or [folder]
+        for one in folders:
+            write_beside(one.script, site.render_script(one).encode())
+        self._say(folder, State.CREATED, at=draft.spec.created_at)
+        self._say(folder, State.SUBMITTED)
+        try:
+            self._send(site, folders)
+        except SiteUnreachableError as error:
+            raise SiteUnreachableError(
+                f"{error.message} Job {short_id(folder.id)} may or may not be queued; it will not be sent twice.",
+                advice=f"Look with `%qpu job {short_id(folder.id)}`; `requeue` sends it again if the site does not have it.",
+            ) from error
+        except QhubError:
+            shutil.rmtree(folder.path, ignore_errors=True)
+            raise
+        return Job(folder.id, self, Fingerprints.take(self._returning(draft), draft.captured, draft.frozen))
+
+    def _send(self, site: SiteScheduler, folders: Sequence[JobFolder]) -> None:
+        try:
+            site.submit(folders)
+        except SiteUnreachableError:
+            known = site.find([f.id for f in folders])  # the answer was lost, perhaps not the question
+            if len(known) != len(folders):
+                raise
+
+    @staticmethod
+    def _returning(draft: Draft) -> set[str]:
+        return {*(draft.spec.outputs or ()), *draft.names.writes, *draft.names.mutates}
+
+    def _say(self, folder: JobFolder, state: State, **fields: Any) -> None:
+        with JournalWriter(folder.journal(self._writer)) as journal:
+            journal.append("state", state=state.value, attempt=1, **fields)
+
+    # -- knowing
+
+    def job(self, reference: str) -> Job:
+        return Job(self.shelf.find(reference), self)
+
+    def spec(self, job_id: str) -> JobSpec:
+        return read_spec(self.shelf.folder(job_id))
+
+    def record(self, job_id: str) -> JobRecord:
+        """What the folder and the site say together, each with its age."""
+        record = self.shelf.record(job_id)
+        if record.state.final:
+            return record
+        return self._refresh([record])[0]
+
+    def jobs(
+        self, *, states: Iterable[str] = (), text: str = "", tier: str | None = None, limit: int | None = None
+    ) -> list[Summary]:
+        """Newest first; active ones as the site has them now."""
+        wanted = set(states)
+        plain = not (wanted or text or tier)
+        found = self.shelf.summaries(limit if plain else None)
+        active = [s.id for s in found if not s.final]
+        if active:
+            now = {r.id: summarise(r) for r in self._refresh([self.shelf.record(i) for i in active])}
+            found = [now.get(s.id, s) for s in found]
+        matching = [
+            s
+            for s in found
+            if (not wanted or s.state in wanted)
+            and (tier is None or s.tier == tier)
+            and (not text or text.lower() in f"{s.id} {s.name} {s.device} {s.message}".lower())
+        ]
+        return matching[:limit]
+
+    def _refresh(self, records: Sequence[JobRecord]) -> list[JobRecord]:
+        by_site: dict[str, list[JobRecord]] = {}
+        for record in records:
+            by_site.setdefault(record.spec.site, []).append(record)
+        reports: dict[str, SiteReport] = {}
+        trouble: dict[str, float] = {}
+        for name, group in by_site.items():
+            ids = [r.id for r in group if r.spec.size is None]
+            if not ids:
+                continue
+            try:
+                reports |= self.site(name).poll(ids)
+            except SiteError:  # shown as age of knowledge, never as a guess
+                trouble |= {r.id: time.time() for r in group}
+        return [self._merge(r, reports.get(r.id), trouble.get(r.id)) for r in records]
+
+    def _merge(self, record: JobRecord, report: SiteReport | None, stale: float | None) -> JobRecord:
+        if stale is not None:
+            return replace(record, stale_since=stale)
+        if record.spec.size is not None:
+            return record
+        if report is not None:
+            attempt = record.attempt
+            if report.attempt != attempt.number:
+                return replace(record, as_of=report.as_of)
+            state = advance(attempt.state, report.state)
+            reason = report.reason if state.waiting else ""
+            latest = replace(attempt, state=state, reason=reason, word=report.word or attempt.word)
+            return replace(
+                record,
+                state=state,
+                attempts=(*record.attempts[:-1], latest),
+                site_id=report.site_id,
+                as_of=report.as_of,
+            )
+        # the site does not have it: it has just ended, or it never arrived
+        record = self.shelf.record(record.id)
+        if not record.state.final and record.state in (State.CREATED, State.SUBMITTED):
+            latest = replace(record.attempt, reason=INTERRUPTED)
+            return replace(record, attempts=(*record.attempts[:-1], latest), as_of=time.time())
+        if not record.state.final:
+            latest = replace(
+                record.attempt,
+                state=State.LOST,
+                cause="integration",
+                message="The site no longer knows this job, and its folder holds no outcome.",
+                advice="`requeue` runs it again from the start.",
+            )
+            return replace(record, state=State.LOST, attempts=(*record.attempts[:-1], latest), as_of=time.time())
+        return record
+
+    # -- acting
+
+    def apply(self, verb: str, job_ids: Sequence[str]) -> list[Refusal]:
+        """`cancel`, `hold`, `release` or `requeue`; what could not be done comes back with the reason."""
+        by_site: dict[str, list[str]] = {}
+        refusals: list[Refusal] = []
+        for job_id in job_ids:
+            folder = self.shelf.folder(job_id)
+            spec = read_spec(folder)
+            folders = [folder.element(n) for n in range(spec.size)] if spec.size is not None else [folder]
+            for one in folders:
+                with JournalWriter(one.journal(self._writer)) as journal:
+                    journal.append("request", verb=verb, by=_caller())
+            ids = [f.id for f in folders]
+            if verb == "requeue" and self.shelf.record(job_id).state in (State.CREATED, State.SUBMITTED):
+                site = self.site(spec.site)
+                known = site.find(ids)
+                missing = [f for f in folders if f.id not in known]
+                for one in missing:  # the submission may have died before the script was written
+                    write_beside(one.script, site.render_script(one).encode())
+                if missing:
+                    site.submit(missing)
+                    continue
+            by_site.setdefault(spec.site, []).extend(ids)
+        for name, ids in by_site.items():
+            refusals += getattr(self.site(name), verb)(ids)
+        return refusals
+
+    def queue(self) -> list[QueueEntry]:
+        return self.site().queue()
+
+    def doctor(self) -> list[Finding]:
+        from qhub_ext.service.doctor import examine
+
+        return examine(self)
+
+    def tidy(self) -> int:
+        """Removes what killed submissions left half written, over an hour ago."""
+        return remove_drafts(self.shelf.path, older_than_s=STALE_DRAFT_S, now=time.time())
+
+
+def submit(source: str, **options: Any) -> Job:
+    """Submits a piece of Python text as a job: `submit("...", tier="emulation", shots=4000)`. Options as in `%%qpu`."""
+    from qhub_ext.capture.command import Request
+
+    service = JobService()
+    return service.submit(service.draft(Request(**options), source))
+
+
+def _caller() -> str:
+    return f"uid {os.getuid()}"

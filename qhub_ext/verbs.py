@@ -1,0 +1,482 @@
+"""The verbs, once: `%qpu VERB` in a notebook and `qhub VERB` in a terminal are these same functions with the same words.
+
+A verb returns what it has to show (`Table`, `Job`, `Text`); the front end decides how. Every verb that prints facts
+takes `--json`.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from qhub_ext.errors import InvalidOptionError, UnknownNameError
+from qhub_ext.job.context import TIERS
+from qhub_ext.job.identity import short_id
+from qhub_ext.job.record import JobRecord
+from qhub_ext.job.state import State
+from qhub_ext.jobfolder.outputs import follow_text
+from qhub_ext.jobfolder.shelf import Summary
+from qhub_ext.service import Job, JobService
+from qhub_ext.sites.scheduler import Refusal
+from qhub_ext.tiers import catalog
+from qhub_ext.widgets.card import card_lines, card_text
+from qhub_ext.widgets.tables import Table
+from qhub_ext.widgets.words import duration, moment, plain, size, state_words
+
+LISTED = 20
+
+EXIT_OK = 0
+EXIT_JOB_FAILED = 1
+EXIT_USAGE = 2
+EXIT_SITE = 4
+EXIT_ENVIRONMENT = 5
+EXIT_TIMED_OUT = 124
+EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Text:
+    """A few sentences, and the facts behind them for `--json`."""
+
+    text: str
+    facts: Any = None
+
+    def to_text(self) -> str:
+        return self.text
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+@dataclass
+class Surface:
+    """What the front end lends to the verbs. `namespace` is the notebook's, None in a terminal."""
+
+    service: JobService
+    namespace: MutableMapping[str, Any] | None = None
+    write: Callable[[str], None] = field(default=lambda text: click.echo(text, nl=False))
+    exit_code: int = EXIT_OK
+    remember: Callable[[dict[str, Any]], None] | None = None
+    chosen: Callable[[], dict[str, Any]] = dict
+
+    def job(self, reference: str) -> Job:
+        """The notebook's own Job object where it has one, since that remembers what may be overwritten."""
+        job = self.service.job(reference)
+        for value in (self.namespace or {}).values():
+            if isinstance(value, Job) and value.id == job.id and value.fingerprints is not None:
+                return value
+        return job
+
+
+def facts_verb(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--json` and hands the surface to the verb."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print facts as JSON.")
+    @click.pass_obj
+    @functools.wraps(function)
+    def verb(surface: Surface, /, as_json: bool, **arguments: Any) -> Any:
+        view = function(surface, **arguments)
+        return Text(json.dumps(_facts(view), indent=2, default=str)) if as_json else view
+
+    return verb
+
+
+def _facts(view: Any) -> Any:
+    if isinstance(view, Job):
+        return job_facts(view)
+    return view.facts
+
+
+def job_facts(job: Job) -> dict[str, Any]:
+    record = job.record
+    facts = record.to_json() | {"short_id": short_id(job.id), "folder": str(job.folder.path)}
+    if record.state.final and record.spec.size is None:
+        facts["variables"] = sorted(job.results())
+    return facts
+
+
+def complete_job(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - click's
+    """Names of jobs for the shell's completion."""
+    return [s for s in (short_id(i) for i in JobService().shelf.ids()[:50]) if s.startswith(incomplete)]
+
+
+def complete_device(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - click's
+    return [d for d in catalog.names() if d.startswith(incomplete)]
+
+
+one_job = click.argument("job", shell_complete=complete_job)
+some_jobs = click.argument("jobs", nargs=-1, required=True, shell_complete=complete_job)
+
+
+class VerbGroup(click.Group):
+    """Unknown verbs are answered with the nearest ones."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            raise UnknownNameError.among("verb", args[0], self.list_commands(ctx))
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=VerbGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.pass_context
+def verbs(ctx: click.Context) -> Any:
+    """Quantum cells as batch jobs: tiers, devices, queue and your jobs.
+
+    JOB is a job's id, the short id behind its hyphen, its name, or -1 for your latest job.
+    """
+    if ctx.invoked_subcommand is None:
+        return overview(ctx.obj)
+    return None
+
+
+def overview(surface: Surface) -> Any:
+    chosen = surface.chosen()
+    settings = surface.service.settings
+    tier, device = chosen.get("tier") or settings.tier, chosen.get("device") or settings.device
+    queue = surface.service.queue()
+    waiting, running = sum(e.state.waiting for e in queue), sum(not e.state.waiting for e in queue)
+    found = catalog.describe(device, settings.cache)
+    text = (
+        f"Cells go to tier {tier}, device {found.name} ({found.qubits} qubits, snapshot of {found.snapshot_at:.10}), "
+        f"through the site {settings.site!r}: {running} running, {waiting} waiting.\n"
+        f"`%qpu use TIER --device NAME` chooses; `%%qpu` at the top of a cell submits it; `%qpu --help` lists the verbs.\n\n"
+    )
+    jobs = jobs_table(surface.service.jobs(limit=8), title="Your latest jobs")
+    return Text(text + jobs.to_text(), {"tier": tier, "device": device, "running": running, "waiting": waiting})
+
+
+def jobs_table(summaries: Sequence[Summary], title: str = "") -> Table:
+    now = time.time()
+    rows = []
+    for s in summaries:
+        end = s.ended_at or now
+        waited = None if s.submitted_at is None else (s.running_at or end) - s.submitted_at
+        ran = None if s.running_at is None else end - s.running_at
+        state = state_words(s.state) + (f" {s.done}/{s.size}" if s.size is not None else "")
+        rows.append(
+            (
+                short_id(s.id),
+                s.name,
+                s.tier,
+                s.device,
+                state,
+                moment(s.submitted_at, now),
+                duration(waited),
+                duration(ran),
+                s.message,
+            )
+        )
+    return Table(
+        ("job", "name", "tier", "device", "state", "submitted", "waited", "ran", "because"),
+        rows,
+        facts=[_summary_facts(s) for s in summaries],
+        title=title,
+        empty="You have no jobs here yet. Put %%qpu at the top of a cell, or use `qhub run FILE.py`.",
+        widths={"name": 32, "because": 60},
+    )
+
+
+def _summary_facts(summary: Summary) -> dict[str, Any]:
+    return {name: getattr(summary, name) for name in Summary.__dataclass_fields__} | {"short_id": short_id(summary.id)}
+
+
+@verbs.command("jobs")
+@click.argument("text", required=False, default="")
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice([s.value for s in State]),
+    help="Only in this state (repeatable).",
+)
+@click.option("--tier", type=click.Choice(TIERS), help="Only on this tier.")
+@click.option(
+    "-n", "--limit", type=click.IntRange(1), default=LISTED, show_default=True, help="How many, newest first."
+)
+@facts_verb
+def jobs_verb(surface: Surface, text: str, states: Sequence[str], tier: str | None, limit: int) -> Table:
+    """Your jobs, newest first; TEXT looks in ids, names, devices and messages."""
+    return jobs_table(surface.service.jobs(states=states, text=text, tier=tier, limit=limit))
+
+
+@verbs.command("job")
+@one_job
+@facts_verb
+def job_verb(surface: Surface, job: str) -> Job:
+    """One job: state, where it is, why it waits or ended."""
+    return surface.job(job)
+
+
+@verbs.command("queue")
+@facts_verb
+def queue_verb(surface: Surface) -> Table:
+    """The site's queue: what runs, what waits and why."""
+    entries = surface.service.queue()
+    rows = [
+        (
+            "▶" if e.position is None else str(e.position),
+            short_id(e.job_id),
+            e.name,
+            e.owner,
+            state_words(e.state),
+            e.tier,
+            duration(e.time_s),
+            e.reason,
+        )
+        for e in entries
+    ]
+    facts = [vars(e) | {"state": e.state.value} for e in entries]
+    return Table(
+        ("place", "job", "name", "owner", "state", "tier", "limit", "reason"),
+        rows, facts=facts, empty="The queue is empty.", widths={"name": 32, "reason": 60},
+    )  # fmt: skip
+
+
+@verbs.command("devices")
+@click.argument("device", required=False, shell_complete=complete_device)
+@facts_verb
+def devices_verb(surface: Surface, device: str | None) -> Table:
+    """Devices with a calibration snapshot: age, qubits, medians without dead or missing values."""
+    found = [catalog.describe(device, surface.service.settings.cache)] if device else catalog.list_devices(surface.service.settings.cache)
+    rows = [
+        (
+            d.name, str(d.qubits), d.family, d.snapshot_at[:10], _us(d.medians.get("t1_s")), _us(d.medians.get("t2_s")),
+            _error(d.medians.get("readout_error")), _error(d.medians.get("two_qubit_error")), str(len(d.dead_edges)), str(d.max_shots),
+        )
+        for d in found
+    ]  # fmt: skip
+    return Table(
+        ("device", "qubits", "family", "snapshot", "T1", "T2", "readout error", "2q error", "dead edges", "max shots"),
+        rows,
+        facts=[d.to_json() for d in found],
+        footer="Medians; dead (error 1) and missing values are left out. Runs are simulated from these snapshots.",
+    )
+
+
+def _us(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{seconds * 1e6:.0f} µs"
+
+
+def _error(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2e}"
+
+
+@verbs.command("logs")
+@one_job
+@click.option(
+    "-f", "--follow", is_flag=True, help="Go on until the job ends. Interrupting stops the following, not the job."
+)
+@click.pass_obj
+def logs_verb(surface: Surface, job: str, follow: bool) -> None:
+    """What the cell printed, so far or while it runs."""
+    found = surface.job(job)
+    if not follow or found.size is not None:
+        surface.write(found.logs() or "Nothing was printed yet.\n")
+        return
+    try:
+        for text in follow_job(found):
+            surface.write(text)
+    except KeyboardInterrupt:
+        surface.write(f"\nJob {short_id(found.id)} goes on; `logs {short_id(found.id)} --follow` comes back to it.\n")
+        surface.exit_code = EXIT_INTERRUPTED
+
+
+def follow_job(job: Job) -> Iterator[str]:
+    """Pieces of text as they come, over attempts, until the job has ended."""
+    seen: tuple[int, int] = (0, 0)
+    pause = 0.05
+    while True:
+        final = job.record.state.final  # asked first: what was printed before the end is still read below
+        attempt = job.folder.latest_attempt()
+        if attempt is not None:
+            if attempt.number != seen[0]:
+                if seen[0]:
+                    yield f"── attempt {attempt.number} ──\n"
+                seen = (attempt.number, 0)
+            text, position = follow_text(attempt, seen[1])
+            if text:
+                yield text
+                pause = 0.05
+            seen = (attempt.number, position)
+        if final:
+            return
+        time.sleep(pause)
+        pause = min(pause * 1.3, 0.5)
+
+
+def _acting(name: str, done: str, doc: str) -> None:
+    @verbs.command(name, help=doc)
+    @some_jobs
+    @facts_verb
+    def verb(surface: Surface, jobs: Sequence[str]) -> Text:
+        ids = [surface.service.shelf.find(j) for j in jobs]
+        refusals = surface.service.apply(name, ids)
+        return _told(surface, name, done, ids, refusals)
+
+
+def _told(surface: Surface, name: str, done: str, ids: Sequence[str], refusals: Sequence[Refusal]) -> Text:
+    refused = {r.job_id: r.why for r in refusals}
+    lines = []
+    for job_id in ids:
+        whys = {i: w for i, w in refused.items() if i == job_id or i.startswith(f"{job_id}.")}
+        if not whys:
+            lines.append(f"Job {short_id(job_id)}: {done}.")
+        lines.extend(f"Job {short_id(i)}: not {done}: {w}" for i, w in list(whys.items())[:5])
+        if len(whys) > 5:
+            lines.append(f"... and {len(whys) - 5} more elements of {short_id(job_id)}.")
+    if refused:
+        surface.exit_code = EXIT_JOB_FAILED
+    return Text("\n".join(lines), {"verb": name, "jobs": list(ids), "refused": refused})
+
+
+_acting("cancel", "cancel is asked for", "Ends jobs: a waiting one at once, a running one after its `finally:`.")
+_acting("hold", "held", "Keeps waiting jobs from starting.")
+_acting("release", "released", "Lets held jobs start when their turn comes.")
+_acting("requeue", "queued again", "Begins a new attempt, from the start; one that runs is stopped first.")
+
+
+@verbs.command("wait")
+@some_jobs
+@click.option(
+    "--timeout", "timeout_s", type=click.FloatRange(0), help="Give up waiting after so many seconds; the jobs go on."
+)
+@facts_verb
+def wait_verb(surface: Surface, jobs: Sequence[str], timeout_s: float | None) -> Table:
+    """Waits until jobs have ended; the exit code says how."""
+    found = [surface.job(j) for j in jobs]
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    for job in found:
+        try:
+            record = job.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        except TimeoutError:
+            surface.exit_code = EXIT_TIMED_OUT
+            break
+        surface.exit_code = max(surface.exit_code, exit_code(record))
+    wanted = {j.id for j in found}
+    return jobs_table([s for s in surface.service.jobs() if s.id in wanted])
+
+
+def exit_code(record: JobRecord) -> int:
+    if record.state is State.TIMED_OUT:
+        return EXIT_TIMED_OUT
+    return EXIT_OK if record.state is State.COMPLETED else EXIT_JOB_FAILED
+
+
+@verbs.command("fetch")
+@one_job
+@click.argument("names", nargs=-1)
+@click.option("--force", is_flag=True, help="Also over values that changed since the job was submitted.")
+@facts_verb
+def fetch_verb(surface: Surface, job: str, names: Sequence[str], force: bool) -> Text:
+    """Brings variables of a job back: NAME, or NAME=NEW_NAME; all of them by default.
+
+    In a notebook they become variables; in a terminal they are printed.
+    """
+    found = surface.job(job)
+    mapping = {n.partition("=")[0]: n.partition("=")[2] or n for n in names}
+    bad = [here for here in mapping.values() if not here.isidentifier()]
+    if bad:
+        raise InvalidOptionError(f"{bad[0]!r} is not a name of a variable.", advice="Write NAME or NAME=NEW_NAME.")
+    into: MutableMapping[str, Any] = {} if surface.namespace is None else surface.namespace
+    brought = found.fetch(into, mapping or None, force=force)
+    if surface.namespace is None:
+        text = "\n".join(f"{n} = {into[n]!r}" for n in brought)
+    else:
+        text = f"From job {short_id(found.id)}: {', '.join(brought)}."
+    return Text(text if brought else "The job brought no variables back.", {n: _jsonable(into[n]) for n in brought})
+
+
+def _jsonable(value: Any) -> Any:
+    try:
+        return json.loads(json.dumps(value))
+    except (TypeError, ValueError):
+        return repr(value)
+
+
+@verbs.command("outputs")
+@one_job
+@click.option(
+    "--notebook", type=click.Path(dir_okay=False, path_type=Path), help="Write them into this notebook file instead."
+)
+@facts_verb
+def outputs_verb(surface: Surface, job: str, notebook: Path | None) -> Text:
+    """Shows the outputs of a job as its kernel would have shown them."""
+    found = surface.job(job)
+    if notebook is not None:
+        attempt = found.folder.latest_attempt()
+        if attempt is None or not attempt.notebook.exists():
+            raise UnknownNameError(f"Job {short_id(found.id)} has no sealed outputs yet.")
+        notebook.write_bytes(attempt.notebook.read_bytes())
+        return Text(f"Wrote {notebook}.", {"notebook": str(notebook)})
+    from qhub_ext.widgets.outputs import display_outputs, outputs_text
+
+    if surface.namespace is not None:
+        display_outputs(found.outputs)
+        return Text("", found.outputs)
+    return Text(outputs_text(found.outputs).rstrip("\n"), found.outputs)
+
+
+@verbs.command("doctor")
+@click.option("--settings", "show_settings", is_flag=True, help="List every setting with its value and meaning.")
+@facts_verb
+def doctor_verb(surface: Surface, show_settings: bool) -> Table:
+    """Checks the way of a job from end to end and says what to mend."""
+    if show_settings:
+        return settings_table(surface)
+    findings = surface.service.doctor()
+    signs = {"ok": "✓ ok", "warning": "! warning", "failure": "✗ failure"}
+    if any(f.level == "failure" for f in findings):
+        surface.exit_code = EXIT_ENVIRONMENT
+    return Table(
+        ("", "checked", "what to do"),
+        [(signs.get(f.level, f.level), f.what, f.advice) for f in findings],
+        facts=[vars(f) for f in findings],
+    )
+
+
+def settings_table(surface: Surface) -> Table:
+    from qhub_ext.settings import describe_settings
+
+    rows = []
+    for dotted, _, sentence in describe_settings():
+        value: Any = surface.service.settings
+        for part in dotted.split("."):
+            value = getattr(value, part)
+        rows.append((dotted, json.dumps(value, default=str), sentence))
+    facts = {name: json.loads(value) for name, value, _ in rows}
+    return Table(("setting", "value", "meaning"), rows, facts=facts, widths={"value": 50})
+
+
+def job_page(job: Job) -> str:
+    """A job at length, for a terminal."""
+    record = job.record
+    lines = [card_text(record), "", f"  folder      {plain(str(job.folder.path))}"]
+    if record.state.final and record.spec.size is None:
+        variables = ", ".join(job.results()) or "none"
+        lines.append(f"  variables   {variables}")
+    lines.extend(
+        f"  attempt {a.number}   {state_words(a.state)}" + (f": {plain(a.message)}" if a.message else "")
+        for a in record.attempts
+        if len(record.attempts) > 1
+    )
+    return "\n".join(lines)
+
+
+__all__ = ["Surface", "Text", "card_lines", "exit_code", "follow_job", "job_facts", "job_page", "size", "sys", "verbs"]

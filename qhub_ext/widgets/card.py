@@ -1,0 +1,86 @@
+"""The job card: what a `%%qpu` cell leaves under itself. Static; as plain text, HTML and as JSON for a live renderer."""
+
+from __future__ import annotations
+
+import html
+import time
+from typing import Any
+
+from qhub_ext.job.identity import short_id
+from qhub_ext.job.record import JobRecord
+from qhub_ext.job.state import State
+from qhub_ext.widgets.words import duration, moment, plain, state_words
+
+MIME_TYPE = "application/vnd.qhub.job.v1+json"
+
+# readable on white and on black: the word carries the meaning, the colour only repeats it
+_COLOURS = {
+    State.COMPLETED: "#2e9e5b",
+    State.FAILED: "#d9534f",
+    State.TIMED_OUT: "#d9534f",
+    State.LOST: "#d9534f",
+    State.CANCELLED: "#8a8a8a",
+    State.RUNNING: "#2f81d6",
+    State.STARTING: "#2f81d6",
+    State.FINISHING: "#2f81d6",
+}
+
+
+def card_lines(record: JobRecord, now: float | None = None) -> list[tuple[str, str]]:
+    """(label, text) in the order of reading; the same lines in every form of the card."""
+    now = time.time() if now is None else now
+    spec, attempt = record.spec, record.attempt
+    lines = [("state", state_words(record.state))]
+    if spec.size is not None:
+        lines[0] = ("state", f"{state_words(record.state)} · {record.done or 0} of {spec.size} elements have ended")
+    lines.append(("runs on", f"{spec.tier} · {spec.device}" + (f" · {spec.shots} shots" if spec.shots else "")))
+    if record.state.waiting and record.submitted_at is not None:
+        why = f" ({attempt.reason})" if attempt.reason else ""
+        lines.append(("waiting", f"{duration(now - record.submitted_at)}{why}"))
+    elif record.waiting_s is not None:
+        lines.append(("waited", duration(record.waiting_s)))
+    if attempt.running_at is not None:
+        if attempt.ended_at is not None:
+            lines.append(
+                ("ran", f"{duration(attempt.ended_at - attempt.running_at)}, until {moment(attempt.ended_at, now)}")
+            )
+        else:
+            limit = f" of {duration(spec.time_s)}"
+            lines.append(("running", duration(now - attempt.running_at) + limit))
+    if len(record.attempts) > 1:
+        lines.append(("attempt", f"{attempt.number}"))
+    if attempt.message and record.state is not State.COMPLETED:
+        cause = f" [{attempt.cause}]" if attempt.cause else ""
+        lines.append(("because", attempt.message + cause))
+    if attempt.advice and record.state.final and record.state is not State.COMPLETED:
+        lines.append(("try", attempt.advice))
+    if record.stale_since is not None:
+        lines.append(("as of", f"{moment(record.stale_since, now)}: the site cannot be reached; stale since then"))
+    lines.extend(("note", note) for note in record.notes[:5])
+    return lines
+
+
+def card_text(record: JobRecord) -> str:
+    head = f"Job {short_id(record.id)}  {plain(record.spec.name, 60)}"
+    lines = card_lines(record)
+    width = max(len(label) for label, _ in lines)
+    return "\n".join([head, *(f"  {label:<{width}}  {plain(text)}" for label, text in lines)])
+
+
+def card_html(record: JobRecord) -> str:
+    colour = _COLOURS.get(record.state, "#b8860b")
+    rows = "".join(
+        f'<tr><th scope="row" style="text-align:left;font-weight:normal;opacity:.7;padding:1px 12px 1px 0;'
+        f'vertical-align:top">{html.escape(label)}</th>'
+        f'<td style="text-align:left;padding:1px 0;white-space:normal">{html.escape(plain(text))}</td></tr>'
+        for label, text in card_lines(record)
+    )
+    return (
+        f'<div class="qhub-job-card" style="border-left:4px solid {colour};padding:4px 12px;margin:4px 0">'
+        f"<div><b>{html.escape(plain(record.spec.name, 80))}</b> <code>{html.escape(short_id(record.id))}</code></div>"
+        f'<table style="border-collapse:collapse;margin:2px 0">{rows}</table></div>'
+    )
+
+
+def card_bundle(record: JobRecord) -> dict[str, Any]:
+    return {"text/plain": card_text(record), "text/html": card_html(record), MIME_TYPE: record.to_json()}

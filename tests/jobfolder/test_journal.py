@@ -1,0 +1,63 @@
+import json
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qhub_ext.jobfolder.atomic import read_json, write_json
+from qhub_ext.jobfolder.journal import JournalWriter, parse_line, read_all, read_journal
+
+
+def test_events_come_back_in_order_with_their_numbers(tmp_path: Path) -> None:
+    with JournalWriter(tmp_path / "site.jsonl") as journal:
+        for n in range(5):
+            journal.append("note", text=f"näme {n}\n")
+    assert [e["seq"] for e in read_journal(tmp_path / "site.jsonl")] == [1, 2, 3, 4, 5]
+    assert [e["seq"] for e in read_journal(tmp_path / "site.jsonl", after=3)] == [4, 5]
+
+
+def test_a_torn_last_line_is_passed_over_and_the_next_writer_carries_on(tmp_path: Path) -> None:
+    path = tmp_path / "site.jsonl"
+    with JournalWriter(path) as journal:
+        journal.append("note", text="whole")
+        journal.append("note", text="torn")
+    path.write_bytes(path.read_bytes()[:-9])
+    assert [e["text"] for e in read_journal(path)] == ["whole"]
+    with JournalWriter(path) as journal:
+        journal.append("note", text="after")
+    assert [e["text"] for e in read_journal(path)] == ["whole", "after"]
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_in_a_journal_are_an_error(line: bytes) -> None:
+    event = parse_line(line)
+    assert event is None or isinstance(event, dict)
+
+
+def test_a_journal_that_is_cut_anywhere_loses_only_its_last_event(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    with JournalWriter(path) as journal:
+        for n in range(3):
+            journal.append("note", n=n)
+    whole = path.read_bytes()
+    ends = [i + 1 for i, b in enumerate(whole) if b == 10]
+    for cut in range(len(whole)):
+        path.write_bytes(whole[:cut])
+        # a line that lacks only its newline is still whole
+        expected = sum(1 for e in ends if e - 1 <= cut)
+        assert len(list(read_journal(path))) == expected
+
+
+def test_all_journals_of_a_folder_are_read_and_drafts_are_not(tmp_path: Path) -> None:
+    for name in ("site.jsonl", "runner-1.jsonl", ".site.jsonl.tmp", "notes.txt"):
+        (tmp_path / name).write_text(json.dumps({"seq": 1, "kind": name}) + "\n")
+    assert {e["kind"] for e in read_all(tmp_path)} == {"site.jsonl", "runner-1.jsonl"}
+    assert read_all(tmp_path / "absent") == []
+
+
+def test_an_exclusive_write_lets_the_first_one_stand(tmp_path: Path) -> None:
+    path = tmp_path / "outcome.json"
+    assert write_json(path, {"by": "runner"}, exclusive=True)
+    assert not write_json(path, {"by": "site"}, exclusive=True)
+    assert read_json(path) == {"by": "runner"}
+    assert [p.name for p in tmp_path.iterdir()] == ["outcome.json"]

@@ -1,0 +1,66 @@
+from pathlib import Path
+
+import pytest
+
+from qhub_ext.errors import Cause, QhubError, SettingsError, UnknownNameError
+from qhub_ext.settings import describe_settings, load_settings
+
+
+def toml(tmp_path: Path, text: str, name: str = "qhub.toml") -> Path:
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+def test_later_files_win_and_variables_win_over_files(tmp_path: Path) -> None:
+    files = [
+        toml(tmp_path, 'tier = "emulation"\ndevice = "fez"\n[limits]\ntime_s = 60\ngrace_s = 5\n', "site.toml"),
+        toml(tmp_path, '[limits]\ntime_s = 90\n', "user.toml"),
+    ]
+    found = load_settings({"QHUB_DEVICE": "torino", "QHUB_EMBEDDED_WARM_KERNELS": "0"}, files)
+    assert (found.tier, found.device) == ("emulation", "torino")
+    assert (found.limits.time_s, found.limits.grace_s) == (90, 5)
+    assert found.embedded.warm_kernels == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('tier = "qp"', r"qhub\.toml: tier = 'qp' is not accepted: input should be 'local', 'emulation' or 'qpu'"),
+        ("[limits]\ntime_s = 0", r"qhub\.toml: limits\.time_s = 0 is not accepted: input should be greater than or equal to 1"),
+        ('tierr = "local"', r"qhub\.toml: there is no setting 'tierr'\. Did you mean tier"),
+        ("[limits]\ncolour = 1", r"there is no setting 'limits\.colour'"),
+        ("tier = ", r"qhub\.toml is not valid TOML"),
+    ],
+)
+def test_a_wrong_key_is_answered_with_file_key_value_and_what_is_accepted(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        load_settings({}, [toml(tmp_path, text)])
+
+
+def test_a_wrong_variable_is_named() -> None:
+    with pytest.raises(SettingsError, match=r"QHUB_LIMITS_TIME_S: limits\.time_s = 'long' is not accepted"):
+        load_settings({"QHUB_LIMITS_TIME_S": "long"}, [])
+
+
+def test_a_configuration_file_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="does not exist"):
+        load_settings({"QHUB_CONFIG": str(tmp_path / "none.toml")})
+
+
+def test_every_setting_has_a_sentence() -> None:
+    rows = describe_settings()
+    assert len(rows) > 15
+    for name, _, sentence in rows:
+        assert sentence.endswith("."), name
+
+
+def test_an_error_survives_a_process_boundary() -> None:
+    import pickle
+
+    error = UnknownNameError.among("device", "kingstn", ["kingston", "boston"])
+    assert "Did you mean 'kingston'?" in str(error)
+    for copy in (pickle.loads(pickle.dumps(error)), QhubError.from_json(error.to_json())):
+        assert type(copy) is UnknownNameError
+        assert str(copy) == str(error)
+        assert copy.cause is Cause.CODE
