@@ -1,0 +1,91 @@
+"""Runs a notebook from a clean kernel, cell by cell with progress, and prints its table.
+
+    python notebooks/run.py notebooks/01-first-job.ipynb [--keep DIR]
+
+Jobs, queue and indexes live in a folder of their own (.demo/), so that a demonstration never mixes with real work. The exit
+code is 1 if a cell failed or a line of the table is not as expected.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+TABLE_TAG = "demo-table"
+CELL_LIMIT_S = 1200
+
+
+class Runner(NotebookClient):
+    """Tells on standard error which cell runs and for how long it did."""
+
+    def narrate(self) -> None:
+        self.on_cell_execute = self._begin
+        self.on_cell_executed = self._end
+
+    def _begin(self, cell: nbformat.NotebookNode, cell_index: int) -> None:
+        self._since = time.monotonic()
+        line = next((x for x in cell.source.splitlines() if x.strip()), "")
+        total = sum(c.cell_type == "code" for c in self.nb.cells)
+        number = sum(c.cell_type == "code" for c in self.nb.cells[: cell_index + 1])
+        print(f"[{number:2d}/{total}] {line[:88]}", end="", file=sys.stderr, flush=True)
+
+    def _end(self, cell: nbformat.NotebookNode, cell_index: int, execute_reply: dict) -> None:
+        print(f"  ({time.monotonic() - self._since:.1f} s)", file=sys.stderr, flush=True)
+
+
+def table_of(notebook: nbformat.NotebookNode) -> str:
+    for cell in notebook.cells:
+        if TABLE_TAG in cell.metadata.get("tags", []):
+            for output in cell.get("outputs", []):
+                if output.output_type == "execute_result":
+                    return output.data["text/plain"]
+    return ""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("notebook", type=Path)
+    parser.add_argument("--keep", type=Path, default=Path(".demo"), help="where the jobs and the executed notebook go")
+    asked = parser.parse_args()
+    home = asked.keep.resolve()
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    config = home / "qhub.toml"
+    places = {"shelf": home / "jobs", "cache": home / "cache"}
+    lines = [f"{name} = {json.dumps(str(path))}" for name, path in places.items()]
+    config.write_text("\n".join([*lines, "[embedded]", f"directory = {json.dumps(str(home / 'site'))}", ""]))
+    os.environ["QHUB_CONFIG"] = str(config)
+    notebook = nbformat.read(asked.notebook, as_version=4)
+    client = Runner(
+        notebook, timeout=CELL_LIMIT_S, kernel_name="python3", resources={"metadata": {"path": str(asked.notebook.parent)}}
+    )
+    client.narrate()
+    began = time.monotonic()
+    try:
+        client.execute()
+    except (CellExecutionError, DeadKernelError) as error:
+        print(f"\n\nThe notebook stopped: {error}", file=sys.stderr)
+        return 1
+    finally:
+        executed = home / asked.notebook.name
+        nbformat.write(notebook, executed)
+    table = table_of(notebook)
+    print(f"\n{table}\n")
+    wrong = table.count("✗")
+    print(f"{time.monotonic() - began:.0f} s. The executed notebook: {executed}")
+    print(f"Next: its jobs are listed by  QHUB_CONFIG={config} .venv/bin/qhub jobs")
+    print("      your own notebook starts with  .venv/bin/jupyter lab  and  %load_ext qhub_ext")
+    if wrong:
+        print(f"{wrong} lines are not as expected.", file=sys.stderr)
+    return 1 if wrong or not table else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
