@@ -1,0 +1,170 @@
+"""One quantum call of user code: its place (tier, device), its checks, and the record that it leaves.
+
+`qhub.task/1` is what the job folder keeps about it, and the telemetry and the breakdown read.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from qiskit.circuit import QuantumCircuit
+
+from qhub_ext.errors import Audience, Cause, QhubError
+from qhub_ext.job.context import ExecutionContext
+from qhub_ext.tiers.backend import Execution, Outcome, Prepared, TierBackend
+from qhub_ext.tiers.opening import open_tier
+from qhub_ext.tiers.preflight import NOTE, WARN, Finding, PreflightWarning, raise_refusals
+
+SCHEMA = "qhub.task/1"
+
+
+class TaskCancelledError(QhubError):
+    """The user no longer wanted it."""
+
+    cause = Cause.USER
+    audience = Audience.YOU
+
+
+@dataclass(eq=False)
+class Task:
+    """`durations` in s: validate, prepare, execute, return."""
+
+    primitive: str
+    context: ExecutionContext
+    tier: TierBackend
+    seed: int | None
+    findings: list[Finding] = field(default_factory=list)
+    pubs: list[dict[str, Any]] = field(default_factory=list)
+    durations: dict[str, float] = field(default_factory=dict)
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    started_at: float = field(default_factory=time.time)
+    methods: dict[str, dict[str, Any]] = field(default_factory=dict)
+    seeds: list[int | None] = field(default_factory=list)
+    active: set[int] = field(default_factory=set)
+    qpu_s: float | None = 0.0
+    executions: int = 0
+
+    @classmethod
+    def begin(cls, primitive: str, context: ExecutionContext, options: Mapping[str, Any], seed: int | None) -> Task:
+        """Opens the context's tier. Raises UnknownNameError or InvalidOptionError for what it does not know."""
+        tier, unused = open_tier(context, options)
+        findings = [Finding(NOTE, "option-without-effect", sentence) for sentence in unused]
+        return cls(primitive, context, tier, seed, findings)
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.durations[phase] = self.durations.get(phase, 0.0) + time.perf_counter() - began
+
+    def settle(self) -> None:
+        """Refuses what was found wrong, and warns of the rest."""
+        raise_refusals(self.findings)
+        for finding in self.findings:
+            if finding.severity == WARN:
+                warnings.warn(f"{finding.sentence} {finding.advice}".strip(), PreflightWarning, stacklevel=4)
+
+    def prepare(self, circuit: QuantumCircuit, shots: int) -> Prepared:
+        prepared = self.tier.prepare(circuit, shots)
+        self.active.update(prepared.active)
+        if prepared.note:
+            self.findings.append(Finding(NOTE, "not-reduced", prepared.note))
+        return prepared
+
+    def execute(self, executions: list[Execution], stopped: Callable[[], bool]) -> list[Outcome]:
+        """Runs them all. Raises TaskCancelled when asked to stop on the way."""
+        outcomes: list[Outcome] = []
+        with self.timed("execute"):
+            for execution, outcome in zip(executions, self.tier.execute(executions, stopped), strict=False):
+                self.count(execution.prepared, outcome)
+                outcomes.append(outcome)
+        if len(outcomes) < len(executions):
+            raise TaskCancelledError(f"The {self.primitive} task was cancelled after {self.executions} circuits.")
+        return outcomes
+
+    @contextmanager
+    def executing(self) -> Iterator[None]:
+        """Leaves the record when the work within ends, well or not."""
+        try:
+            yield
+        except BaseException as error:
+            self.finish(error)
+            raise
+        self.finish()
+
+    def count(self, prepared: Prepared, outcome: Outcome) -> None:
+        """Takes one outcome into the record."""
+        self.executions += 1
+        self.seeds.append(outcome.seed)
+        method = dict(outcome.method)
+        if method:
+            name = f"{method['method']} {method['reason']}"
+            kept = self.methods.setdefault(name, {**method, "executions": 0, "shots": 0, "seconds": 0.0})
+            kept["executions"] += 1
+            kept["shots"] += outcome.shots
+            kept["seconds"] += outcome.seconds
+        if prepared.qpu_s_per_shot is None:
+            self.qpu_s = None
+        elif self.qpu_s is not None:
+            self.qpu_s += prepared.qpu_s_per_shot * outcome.shots
+
+    def record(self, error: BaseException | None = None) -> dict[str, Any]:
+        device = self.tier.device
+        ended_at = time.time()
+        return {
+            "schema": SCHEMA,
+            "id": self.id,
+            "job_id": self.context.job_id,
+            "primitive": self.primitive,
+            "tier": self.tier.tier,
+            "device": device.name,
+            "snapshot": {
+                "id": device.snapshot.id,
+                "taken_at": device.snapshot.taken_at,
+                "source": device.snapshot.source,
+            },
+            "options": dict(self.tier.options),
+            "seed": self.seed,
+            "seeds": self.seeds[:_KEPT_SEEDS],
+            "pubs": self.pubs,
+            "executions": self.executions,
+            "shots": sum(kept["shots"] for kept in self.methods.values()),
+            "methods": list(self.methods.values()),
+            "active_qubits": sorted(self.active),
+            "findings": [finding.to_json() for finding in self.findings],
+            "durations_s": {name: round(seconds, 6) for name, seconds in self.durations.items()},
+            "started_at": _utc(self.started_at),
+            "ended_at": _utc(ended_at),
+            "wall_s": round(ended_at - self.started_at, 6),
+            "estimated_qpu_s": self.qpu_s,
+            "error": None if error is None else _error(error),
+        }
+
+    def finish(self, error: BaseException | None = None) -> None:
+        """Hands the record to the context, whatever became of the task."""
+        keep: Callable[[dict[str, Any]], None] | None = self.context.record
+        if keep is not None:
+            keep(self.record(error))
+
+
+_KEPT_SEEDS = 1000
+"""A sweep of 100,000 settings need not keep each: they all follow from the task's own."""
+
+
+def _error(error: BaseException) -> dict[str, str]:
+    if isinstance(error, QhubError):
+        return error.to_json()
+    return {"error": type(error).__name__, "message": str(error)}
+
+
+def _utc(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,80 @@
+"""What every tier offers to the primitives: prepare a circuit, then execute it as often as asked.
+
+A tier promises the same things for the same device: the same target, limits, defaults and checks. What it cannot honour is an
+error, or a line in the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit.circuit import Parameter, QuantumCircuit
+
+from qhub_ext.tiers.devices import Device
+
+DEFAULT_SHOTS = 4096
+"""Per circuit, on every tier: what the device's own service takes when nothing is said."""
+
+DEFAULT_PRECISION = 1 / 64
+"""Standard error of an expectation value on every tier: 1 / sqrt(DEFAULT_SHOTS)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A circuit that a tier has made ready: `circuit` on its `active` qubits of the device, parameters still open.
+
+    `qpu_s_per_shot` is the device's time for one shot with its pause, None where the snapshot lacks durations.
+    """
+
+    circuit: QuantumCircuit
+    active: tuple[int, ...]
+    fingerprint: bytes
+    note: str = ""
+    qpu_s_per_shot: float | None = None
+    plan: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Execution:
+    """One circuit with one set of parameter values. `seed` None lets the tier draw one."""
+
+    prepared: Prepared
+    shots: int
+    values: Mapping[Parameter, float] = field(default_factory=dict)
+    seed: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """`bits` uint8 of shape (shots, bytes): all clbits of the circuit, packed big-endian, the last clbit first.
+
+    `method` says how it was computed (see `Choice.to_json`), empty on a device. `seconds` of execution.
+    """
+
+    bits: NDArray[np.uint8]
+    shots: int
+    seed: int | None
+    method: Mapping[str, Any]
+    seconds: float
+
+
+class TierBackend(Protocol):
+    """`tier` is the user's word for it, `device` what it stands for, `options` those that it honours, with their values."""
+
+    tier: str
+    device: Device
+    options: Mapping[str, Any]
+
+    def prepare(self, circuit: QuantumCircuit, shots: int) -> Prepared:
+        """Makes an ISA circuit ready. Raises PreflightError for what this tier cannot hold, such as memory."""
+        ...
+
+    def execute(
+        self, executions: Iterable[Execution], stopped: Callable[[], bool] = lambda: False
+    ) -> Iterator[Outcome]:
+        """Outcomes in order, each as soon as it is there; `stopped` is asked in between."""
+        ...

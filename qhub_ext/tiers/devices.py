@@ -1,0 +1,146 @@
+"""A device as the tiers need it: its full Target, limits and snapshot. Read once per process, never from the network.
+
+The Target is the one that `qiskit_ibm_runtime.fake_provider` gives, built from the same two files. Importing that package costs
+more than everything else a small job does, so it is asked only for what this module does not know how to build.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from qiskit.circuit import Instruction, Parameter
+from qiskit.circuit.controlflow import ForLoopOp, IfElseOp, SwitchCaseOp, WhileLoopOp
+from qiskit.circuit.library import get_standard_gate_name_mapping
+from qiskit.providers.backend import QubitProperties
+from qiskit.transpiler import InstructionProperties, Target
+from qiskit.utils.units import apply_prefix
+
+from qhub_ext.job.calibration import Snapshot
+from qhub_ext.tiers import catalog
+
+_CONTROL_FLOW = {"if_else": IfElseOp, "while_loop": WhileLoopOp, "for_loop": ForLoopOp, "switch_case": SwitchCaseOp}
+_NOT_GATES = ("measure", "delay", "reset")
+
+
+@dataclass(frozen=True, eq=False)
+class Device:
+    """`max_shots` per circuit and parameter set; `rep_delay_s` the pause between shots, None where it is not reported."""
+
+    name: str
+    configuration: Mapping[str, Any]
+
+    @property
+    def qubits(self) -> int:
+        return int(self.configuration["n_qubits"])
+
+    @property
+    def max_shots(self) -> int:
+        return int(self.configuration["max_shots"])
+
+    @property
+    def rep_delay_s(self) -> float | None:
+        delay_us = self.configuration.get("default_rep_delay")
+        return None if delay_us is None else float(delay_us) * 1e-6
+
+    @cached_property
+    def snapshot(self) -> Snapshot:
+        return catalog.read_snapshot(self.name)
+
+    @cached_property
+    def target(self) -> Target:
+        return _build_target(self.configuration, catalog.read_properties(self.name), self.name)
+
+
+@functools.cache
+def _load(name: str) -> Device:
+    return Device(name, catalog.read_configuration(name))
+
+
+def load(name: str) -> Device:
+    """A device by any of its names. Raises UnknownNameError."""
+    return _load(catalog.resolve(name))
+
+
+def _build_target(configuration: Mapping[str, Any], properties: Mapping[str, Any], name: str) -> Target:
+    gates = get_standard_gate_name_mapping()
+    supported = set(configuration.get("supported_instructions") or _NOT_GATES)
+    named = {*configuration["basis_gates"], *supported.intersection((*_NOT_GATES, *_CONTROL_FLOW))}
+    parameters = [*properties["gates"], *({"parameters": qubit} for qubit in properties["qubits"])]
+    faulty = any(p["name"] == "operational" for entry in parameters for p in entry["parameters"])
+    if faulty or "rzz" in named or any(n not in gates and n not in _CONTROL_FLOW for n in named):
+        return _vendors_target(name)
+
+    width = int(configuration["n_qubits"])
+    sites: dict[str, dict[tuple[int, ...], InstructionProperties | None] | None] = dict.fromkeys(sorted(named))
+    for gate in configuration["gates"]:
+        if gate["name"] in sites and gate.get("coupling_map"):
+            sites[gate["name"]] = dict.fromkeys(map(tuple, gate["coupling_map"]))
+    signatures = {s["name"]: s for s in configuration.get("instruction_signatures") or []}
+    sites.update(dict.fromkeys(sorted(signatures)))
+    for gate in properties["gates"]:
+        if gate["gate"] in sites:
+            known = _in_si(gate["parameters"])
+            places = sites[gate["gate"]]
+            if places is None:
+                places = sites[gate["gate"]] = {}
+            places[tuple(gate["qubits"])] = InstructionProperties(
+                error=known.get("gate_error"), duration=known.get("gate_length")
+            )
+    qubits = [_in_si(parameters) for parameters in properties["qubits"]]
+    sites["measure"] = {
+        (q,): InstructionProperties(error=known.get("readout_error"), duration=known.get("readout_length"))
+        for q, known in enumerate(qubits)
+    }
+    for operation in supported.intersection(_NOT_GATES):
+        if sites[operation] is None:
+            sites[operation] = {(q,): None for q in range(width)}
+
+    dt_ns = configuration.get("dt")
+    target = Target(
+        num_qubits=width,
+        dt=None if dt_ns is None else dt_ns * 1e-9,
+        qubit_properties=[
+            QubitProperties(t1=known.get("T1"), t2=known.get("T2"), frequency=known.get("frequency"))
+            for known in qubits
+        ],
+        **(configuration.get("timing_constraints") or {}),
+    )
+    # sorted, so that the transpiler meets the operations in one order in every process
+    for operation, places in sorted(sites.items()):
+        if operation in _CONTROL_FLOW:
+            target.add_instruction(_CONTROL_FLOW[operation], name=operation)
+        elif operation in signatures:
+            target.add_instruction(_instruction(signatures[operation]), places, name=operation)
+        else:
+            target.add_instruction(gates[operation], places, name=operation)
+    return target
+
+
+def _vendors_target(name: str) -> Target:
+    """Faulty qubits, angle bounds and opaque gates: the vendor's own reading of them."""
+    from importlib import import_module
+
+    from qiskit_ibm_runtime.fake_provider.fake_backend import FakeBackendV2
+
+    module = import_module(f"qiskit_ibm_runtime.fake_provider.backends.{name}")
+    own = next(k for k in vars(module).values() if isinstance(k, type) and issubclass(k, FakeBackendV2))
+    target: Target = own().target
+    return target
+
+
+def _instruction(signature: Mapping[str, Any]) -> Instruction:
+    return Instruction(
+        name=signature["name"],
+        num_qubits=signature["num_qubits"],
+        num_clbits=signature["num_clbits"],
+        params=[Parameter(parameter) for parameter in signature["parameters"]],
+    )
+
+
+def _in_si(parameters: list[dict[str, Any]]) -> dict[str, float]:
+    """Name to value, scaled as the vendor's package scales it, to the last bit."""
+    return {p["name"]: apply_prefix(p["value"], p["unit"]) if p["unit"] else p["value"] for p in parameters}

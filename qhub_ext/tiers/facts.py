@@ -1,0 +1,67 @@
+"""A circuit -> the facts that the choice of method depends on."""
+
+from __future__ import annotations
+
+import math
+
+from qiskit.circuit import QuantumCircuit
+
+from qhub_ext.tiers.method import CircuitFacts
+
+_CLIFFORD = frozenset({"id", "x", "y", "z", "h", "s", "sdg", "sx", "sxdg", "cx", "cy", "cz", "swap", "ecr", "pauli"})
+_SILENT = frozenset({"barrier", "delay", "measure", "store"})
+_RANK_ONE = frozenset({"cx", "cy", "cz", "ecr", "rzz", "rxx", "ryy", "rzx", "cp", "crx", "cry", "crz", "csx", "ch"})
+"""Two-qubit gates of operator Schmidt rank 2: each adds at most one bit to a bond. Others add at most two."""
+
+
+def circuit_facts(circuit: QuantumCircuit) -> CircuitFacts:
+    """Facts of a reduced circuit. A rotation by an unbound parameter counts as not Clifford."""
+    width = circuit.num_qubits
+    index = {qubit: i for i, qubit in enumerate(circuit.qubits)}
+    crossing = [0] * max(0, width - 1)
+    measured: set[int] = set()
+    touched: set[int] = set()
+    gates, sampled, clifford, resets = 0, True, True, False
+    for instruction in circuit.data:
+        name = instruction.name
+        places = [index[q] for q in instruction.qubits]
+        if instruction.is_control_flow():
+            inner = [circuit_facts(block) for block in instruction.operation.blocks]
+            gates += sum(f.gates for f in inner)
+            clifford = clifford and all(f.clifford for f in inner)
+            sampled = False
+            _cross(crossing, places, 2 * sum(f.gates for f in inner))
+            continue
+        if name == "barrier":
+            continue
+        if name == "measure":
+            sampled = sampled and not measured.intersection(places)
+            measured.update(places)
+            continue
+        if measured.intersection(places) and name != "delay":
+            sampled = False
+        if name == "reset":
+            resets = resets or bool(touched.intersection(places))
+        elif name not in _SILENT:
+            gates += 1
+            clifford = clifford and (name in _CLIFFORD or _is_quarter_turn(name, instruction.params))
+            if len(places) > 1:
+                _cross(crossing, places, 1 if name in _RANK_ONE else 2 * (len(places) - 1))
+        elif name == "delay":
+            gates += 1
+        touched.update(places)
+    bounded = tuple(min(bits, k + 1, width - 1 - k) for k, bits in enumerate(crossing))
+    return CircuitFacts(width, gates, bounded, sampled, clifford, resets)
+
+
+def _cross(crossing: list[int], places: list[int], bits: int) -> None:
+    for k in range(min(places), max(places)):
+        crossing[k] += bits
+
+
+def _is_quarter_turn(name: str, params: list[object]) -> bool:
+    """Aer's stabilizer method takes rz by multiples of pi/2, and no other rotation."""
+    if name != "rz" or not isinstance(params[0], int | float):
+        return False
+    turns = float(params[0]) / (math.pi / 2)
+    return abs(turns - round(turns)) < 1e-9

@@ -1,0 +1,194 @@
+"""Which simulation method runs a circuit, how much memory and time it will take, and why that one. Pure.
+
+    stabilizer             Clifford gates; exact with noise only where every error is a mixture of Paulis and resets
+    density_matrix         noise exactly, once for all shots: 4^n numbers, 2^(2n+4) B
+    statevector            2^n numbers, 2^(n+4) B; once when ideal, once per shot with noise or measurements on the way
+    matrix_product_state   as long as little is entangled across any cut of the line of qubits
+
+The fastest that fits in memory is taken. No method approximates: bonds of a matrix product state are not cut short, and noise
+is never turned into another noise to suit a method.
+
+Times are forecasts within a factor of about three, from constants measured on two cores of a 2020s server.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from qhub_ext.errors import PreflightError, UnknownNameError
+
+METHODS = ("stabilizer", "density_matrix", "statevector", "matrix_product_state")
+AUTOMATIC = "automatic"
+
+MIB = 2**20
+
+# seconds: per number touched by one gate, per gate and shot beside that, and per cubed bond dimension
+_S_PER_AMPLITUDE = 2.0e-9
+_S_PER_AMPLITUDE_AND_SHOT = 4.0e-9
+_S_PER_DENSITY_ELEMENT = 3.0e-9
+_S_PER_GATE_AND_SHOT = 1.0e-6
+_S_PER_BOND_GATE = 1.0e-5
+_S_PER_BOND_CUBE = 4.0e-8
+_S_PER_SAMPLE = 1.0e-6
+_GPU_SPEEDUP = 20.0
+_GPU_NUMBERS = 2**22
+"""Below this many numbers the transfers to a GPU cost more than they save."""
+
+_MAX_BOND_BITS = 14
+
+
+@dataclass(frozen=True)
+class CircuitFacts:
+    """What the choice depends on. `crossing[k]` bounds log2 of the bond dimension between qubits k and k+1.
+
+    `sampled`: every measurement comes last, so one final state serves all shots.
+    """
+
+    qubits: int
+    gates: int
+    crossing: tuple[int, ...]
+    sampled: bool
+    clifford: bool
+    resets: bool = False
+
+    @property
+    def bond_bits(self) -> int:
+        return max(self.crossing, default=0)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Of one method for one circuit: MiB and s."""
+
+    method: str
+    memory_mb: float
+    seconds: float
+    device: str = "CPU"
+
+
+@dataclass(frozen=True)
+class Choice:
+    method: str
+    device: str
+    reason: str
+    memory_mb: float
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "method": self.method,
+            "simulated_on": self.device,
+            "reason": self.reason,
+            "forecast_memory_mb": round(self.memory_mb, 3),
+            "forecast_s": float(f"{self.seconds:.2g}"),
+        }
+
+
+def choose_method(
+    facts: CircuitFacts,
+    shots: int,
+    *,
+    noisy: bool,
+    stabilizer_noise: bool,
+    limit_mb: float,
+    asked: str = AUTOMATIC,
+    devices: tuple[str, ...] = ("CPU",),
+) -> Choice:
+    """The method for `shots` of a circuit under `limit_mb` MiB; `asked` names one instead of leaving the choice here.
+
+    Raises UnknownNameError for a method that does not exist, and PreflightError where none fits or the asked one does not.
+    """
+    if asked != AUTOMATIC and asked not in METHODS:
+        raise UnknownNameError.among("method", asked, [AUTOMATIC, *METHODS])
+    possible = [
+        forecast(method, facts, shots, noisy=noisy, devices=devices)
+        for method in METHODS
+        if method != "stabilizer" or (facts.clifford and (stabilizer_noise or not noisy))
+    ]
+    if asked != AUTOMATIC:
+        named = next((f for f in possible if f.method == asked), None)
+        if named is None:
+            why = "the noise is not made of Paulis and resets" if facts.clifford else "the circuit is not Clifford"
+            raise PreflightError(
+                f"The method {asked!r} cannot run this circuit exactly: {why}.", advice="Leave the method out."
+            )
+        if named.memory_mb > limit_mb:
+            raise PreflightError(too_large(facts, [named], limit_mb), advice=_ADVICE)
+        return Choice(named.method, named.device, "as asked", named.memory_mb, named.seconds)
+    fitting = [f for f in possible if f.memory_mb <= limit_mb]
+    if not fitting:
+        raise PreflightError(too_large(facts, possible, limit_mb), advice=_ADVICE)
+    best = min(fitting, key=lambda f: f.seconds)
+    return Choice(best.method, best.device, _reason(best, facts, shots, noisy), best.memory_mb, best.seconds)
+
+
+def forecast(
+    method: str, facts: CircuitFacts, shots: int, *, noisy: bool, devices: tuple[str, ...] = ("CPU",)
+) -> Forecast:
+    """Memory and time of one method."""
+    n, gates = facts.qubits, max(1, facts.gates)
+    once = facts.sampled and (not facts.resets or method == "density_matrix")
+    trajectories = shots if noisy or not once else 1
+    sampling = shots * n * 1e-8 + shots * _S_PER_SAMPLE
+    if method == "stabilizer":
+        return Forecast(method, n * n / 4 / MIB + 1, trajectories * gates * (2e-7 + n * 4e-9) + sampling)
+    if method == "density_matrix":
+        runs = 1 if facts.sampled else shots
+        numbers = 4.0**n
+        return _on_device(
+            Forecast(method, 16 * numbers / MIB, runs * gates * (numbers * _S_PER_DENSITY_ELEMENT + 2e-6) + sampling),
+            numbers,
+            devices,
+        )
+    if method == "statevector":
+        numbers = 2.0**n
+        per_gate = numbers * (_S_PER_AMPLITUDE if trajectories == 1 else _S_PER_AMPLITUDE_AND_SHOT)
+        seconds = trajectories * gates * (per_gate + _S_PER_GATE_AND_SHOT) + sampling
+        return _on_device(Forecast(method, 16 * numbers / MIB, seconds), numbers, devices)
+    # a bond of dimension chi between two qubits holds 2 chi^2 numbers on either side
+    sizes = [2.0 ** min(bits, _MAX_BOND_BITS) for bits in facts.crossing]
+    memory = sum(2 * 16 * chi * chi for chi in sizes) / MIB + 1
+    if facts.bond_bits > _MAX_BOND_BITS:
+        memory = float("inf")
+    work = sum(chi**3 for chi in sizes) / max(1, len(sizes)) * _S_PER_BOND_CUBE
+    per_state = gates * (_S_PER_BOND_GATE + work)
+    per_sample = n * (2e-6 + (max(sizes, default=1.0) ** 2) * 2e-9)
+    return Forecast(method, memory, trajectories * per_state + shots * per_sample)
+
+
+def too_large(facts: CircuitFacts, possible: list[Forecast], limit_mb: float) -> str:
+    """The sentence for a circuit that fits in no way."""
+    needs = ", ".join(f"{f.method} {_size(f.memory_mb)}" for f in sorted(possible, key=lambda f: f.memory_mb))
+    return f"Simulating {facts.qubits} active qubits needs more than the {_size(limit_mb)} this job may use ({needs})."
+
+
+_ADVICE = "Use fewer qubits, entangle them less, ask for more memory, or run it on the qpu tier."
+
+
+def _reason(best: Forecast, facts: CircuitFacts, shots: int, noisy: bool) -> str:
+    n = facts.qubits
+    if best.method == "stabilizer":
+        return "all gates are Clifford" + (" and the noise keeps stabilizer states" if noisy else "")
+    if best.method == "density_matrix":
+        return f"{n} qubits: one density matrix holds the noise of all {shots} shots exactly"
+    if best.method == "matrix_product_state":
+        return f"{n} qubits with bonds of at most {2**facts.bond_bits}: little entanglement across any cut"
+    if noisy or not facts.sampled:
+        return f"{n} qubits: {shots} trajectories of a statevector"
+    return f"{n} qubits without noise: one statevector serves all shots"
+
+
+def _on_device(plan: Forecast, numbers: float, devices: tuple[str, ...]) -> Forecast:
+    if "GPU" in devices and numbers >= _GPU_NUMBERS:
+        return Forecast(plan.method, plan.memory_mb, plan.seconds / _GPU_SPEEDUP, "GPU")
+    return plan
+
+
+def _size(mb: float) -> str:
+    if mb == float("inf"):
+        return "without bound"
+    for unit, scale in (("TiB", 2**20), ("GiB", 2**10)):
+        if mb >= scale:
+            return f"{mb / scale:,.1f} {unit}" if mb < 1e4 * scale else f"{mb / scale:,.0f} {unit}"
+    return f"{mb:,.1f} MiB"

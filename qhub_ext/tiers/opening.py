@@ -1,0 +1,38 @@
+"""The tier that a context names, opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+from qhub_ext.errors import UnknownNameError
+from qhub_ext.job.context import TIERS, ExecutionContext
+from qhub_ext.tiers.backend import TierBackend
+from qhub_ext.tiers.devices import load
+from qhub_ext.tiers.options import read_options
+
+# looked up by name, so that the device's client is imported only where a cell runs on a device
+_OPENERS = {
+    "local": "qhub_ext.tiers.local:open_local",
+    "emulation": "qhub_ext.tiers.emulation:open_emulation",
+    "qpu": "qhub_ext.tiers.qpu:open_qpu",
+}
+
+
+def check_tier(name: str) -> None:
+    """Raises UnknownNameError."""
+    if name not in _OPENERS:
+        raise UnknownNameError.among("tier", name, list(TIERS))
+
+
+def open_tier(context: ExecutionContext, options: Mapping[str, Any]) -> tuple[TierBackend, list[str]]:
+    """The backend of the context's tier and device, and a sentence for each option that has no effect there.
+
+    Raises UnknownNameError for the tier, device or option, InvalidOptionError for a value.
+    """
+    check_tier(context.tier)
+    values, unused = read_options(context.tier, {**context.options, **options})
+    module, function = _OPENERS[context.tier].split(":")
+    opener: Callable[..., TierBackend] = getattr(import_module(module), function)
+    return opener(load(context.device), values, memory_mb=context.memory_mb, cpus=context.cpus), unused
