@@ -1,0 +1,14 @@
+"""The site scheduler that comes with the package: a queue in a folder, and a small daemon that leaves when idle.
+
+Runs on one host, for one user; kernel, Jupyter server and command share the queue. It reads and writes the spool
+(`spool`) and job folders, and nothing else passes between its processes.
+
+    site        EmbeddedSite, the client: writes submissions and requests, reads the table [k s]
+    daemon      the one process that decides: who starts, who is stopped, who has ended [d]
+    launcher    the parent of one script: holds the attempt's lock and records how it ended; stdlib, run by path
+    spool       file names of the queue's folder; the bell that wakes the daemon
+    table       the jobs that wait or run, as a journal that survives kill -9
+    policy      who is next, why one waits, when it may start: pure functions of the table
+    verdict     what to say of an attempt whose runner left without an outcome: pure
+    dependencies, processes, warm, script     what their names say
+"""

@@ -1,0 +1,56 @@
+"""What `qhub doctor` says of the embedded site."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from qhub_ext.errors import SiteError
+from qhub_ext.sites.embedded.policy import in_line
+from qhub_ext.sites.scheduler import Finding
+
+if TYPE_CHECKING:
+    from qhub_ext.sites.embedded.site import EmbeddedSite
+
+LOW_DISK_MB = 500
+
+
+def examine(site: EmbeddedSite) -> list[Finding]:
+    spool = site.spool
+    try:
+        spool.prepare()
+        probe = spool.put(spool.directory, {"probe": True})
+        probe.unlink()
+    except SiteError as error:
+        return [Finding("failure", error.message, error.advice)]
+    except OSError as error:
+        return [
+            Finding("failure", f"{spool.directory} cannot be written to: {error.strerror}.", "Free space, or move it.")
+        ]
+    findings = [Finding("ok", f"The queue's folder {spool.directory} can be written to.")]
+    free_mb = shutil.disk_usage(spool.directory).free // 2**20
+    level = "ok" if free_mb >= LOW_DISK_MB else "warning"
+    findings.append(Finding(level, f"{free_mb} MiB are free on its disk.", "" if level == "ok" else "Free some space."))
+    findings.append(_daemon(site))
+    findings.append(Finding("ok", f"Jobs may use {site.cpus} CPUs together.", facts={"cpus": str(site.cpus)}))
+    return findings
+
+
+def _daemon(site: EmbeddedSite) -> Finding:
+    process = site.daemon()
+    waiting = len(in_line(site.jobs()))
+    if process is not None and site.spool.daemon_lives():
+        note = site.version_note()
+        what = f"The daemon runs (pid {process.pid}); {waiting} jobs wait."
+        return Finding("warning" if note else "ok", what, note, {"pid": str(process.pid)})
+    command = site.daemon_command()
+    if not os.access(command[0], os.X_OK):
+        return Finding("failure", f"The daemon cannot be started: {command[0]} is not executable.")
+    if waiting:
+        return Finding(
+            "failure",
+            f"{waiting} jobs wait and no daemon runs.",
+            f"{site.spool.log} says why; any verb starts it again.",
+        )
+    return Finding("ok", "No daemon runs; the next submission starts it.")
