@@ -1,0 +1,10 @@
+"""A cell and what it needs, turned into plain files. Runs in the user's kernel; `thaw` and `runtime` also run in the job's.
+
+    command        the %%qpu line -> Request
+    names          the cell -> the names that it reads, binds and changes
+    freeze, thaw   names -> manifest.json and one file per name, and back
+    fingerprint    has a value of the notebook changed since?
+    runtime        Python, packages and environment of this place, and how another place differs
+
+Nothing here imports qiskit, numpy or pandas: what a notebook has not imported, its values do not need.
+"""

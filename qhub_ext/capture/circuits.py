@@ -1,0 +1,120 @@
+"""Circuits as QPY, Qiskit's own format: smaller and faster than a pickle, and reading it runs no code.
+
+Only where nothing is lost: a circuit with operations of classes that QPY does not know goes as a pickle instead.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import warnings
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+
+class Circuits(NamedTuple):
+    """`order` gives the place in the file of each element: 100 times the same circuit is stored once."""
+
+    data: bytes
+    container: str
+    order: tuple[int, ...]
+
+
+def to_qpy(value: Any) -> Circuits | None:
+    """None for whatever is not a circuit or a list or tuple of circuits, or would not survive."""
+    qiskit = sys.modules.get("qiskit")
+    if qiskit is None:
+        return None
+    kind = getattr(qiskit, "QuantumCircuit", None)
+    if type(value) is kind:
+        items: tuple[Any, ...] = (value,)
+        container = ""
+    elif type(value) in (list, tuple) and value and all(type(item) is kind for item in value):
+        items, container = tuple(value), type(value).__name__
+    else:
+        return None
+    places: dict[int, int] = {}
+    unique = []
+    for item in items:
+        if id(item) not in places:
+            places[id(item)] = len(unique)
+            unique.append(item)
+    if not all(_is_plain(circuit) for circuit in unique):
+        return None
+    data = _dump(unique)
+    if data is None or not (all(_is_common(c) for c in unique) or _survive(unique, data)):
+        return None
+    return Circuits(data, container, tuple(places[id(item)] for item in items) if container else ())
+
+
+def from_qpy(data: bytes | memoryview, container: str, order: tuple[int, ...]) -> Any:
+    from qiskit import qpy
+
+    circuits = qpy.load(io.BytesIO(data))
+    if not container:
+        return circuits[0]
+    items = [circuits[place] for place in order]
+    return tuple(items) if container == "tuple" else items
+
+
+def _dump(circuits: list[Any]) -> bytes | None:
+    from qiskit import qpy
+
+    file = io.BytesIO()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            # the newest version: from 17 on it is written by compiled code, five times as fast as 13. Older Qiskits cannot
+            # read it, but values are only read where Qiskit's major.minor is the same
+            qpy.dump(circuits, file)
+    except Exception:  # QPY raises many kinds for what it does not know; a pickle is tried next
+        return None
+    return file.getvalue()
+
+
+def _is_plain(circuit: Any) -> bool:
+    """False if the object carries what QPY has no place for."""
+    if set(vars(circuit)) - _usual_attributes() or getattr(circuit, "_op_start_times", None) is not None:
+        return False
+    try:
+        return bool(json.loads(json.dumps(circuit.metadata)) == circuit.metadata)
+    except (TypeError, ValueError):
+        return False
+
+
+@lru_cache(maxsize=1)
+def _usual_attributes() -> frozenset[str]:
+    from qiskit import QuantumCircuit
+
+    return frozenset(vars(QuantumCircuit(1, 1)))
+
+
+def _is_common(circuit: Any) -> bool:
+    """Only operations that QPY is known to keep exactly; spares reading it back."""
+    for instruction in circuit.data:
+        if not instruction.is_standard_gate() and type(instruction.operation).__module__ not in _COMMON:
+            return False
+    return True
+
+
+_COMMON = frozenset(
+    {"qiskit.circuit.measure", "qiskit.circuit.barrier", "qiskit.circuit.reset", "qiskit.circuit.delay"}
+)
+
+
+def _survive(circuits: list[Any], data: bytes) -> bool:
+    try:
+        restored = from_qpy(data, "list", tuple(range(len(circuits))))
+        return all(_same(before, after) for before, after in zip(circuits, restored, strict=True))
+    except Exception:  # whatever it is, a pickle is tried next
+        return False
+
+
+def _same(before: Any, after: Any) -> bool:
+    if len(before.data) != len(after.data) or before != after:
+        return False
+    for one, other in zip(before.data, after.data, strict=True):
+        if not one.is_standard_gate() and type(one.operation) is not type(other.operation):
+            return False
+    return True

@@ -1,0 +1,226 @@
+"""Where a cell was captured: Python, packages, environment variables, revision. And how another place differs from it."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+import os
+import platform
+import re
+import socket
+import sys
+import sysconfig
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from qhub_ext.errors import EnvironmentMismatchError
+from qhub_ext.settings import Settings
+
+SCHEMA = "qhub.runtime/1"
+
+# never recorded and never sent, whatever the patterns of the settings say
+_SECRET = re.compile(
+    r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|PRIVATE|COOKIE|SESSION_?ID|APIKEY|(^|_)(KEY|KEYS|AUTH|PWD|PASS|PAT|DSN|CRN|SIGNATURE)(_|$)",
+    re.IGNORECASE,
+)
+_URL_WITH_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
+
+_packages: dict[tuple[tuple[str, int], ...], dict[str, str]] = {}
+
+
+def record_runtime(settings: Settings, directory: Path | None = None) -> dict[str, Any]:
+    """`qhub.runtime/1`. `directory` (default: the present one) is where the revision is looked for.
+
+    `environment_digest` is the same for two jobs that one kept-ready kernel could serve.
+    """
+    environment = allowed_environment(settings.capture.environment, os.environ)
+    packages = installed_packages()
+    return {
+        "schema": SCHEMA,
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "executable": sys.executable,
+        "prefix": sys.prefix,
+        "platform": sysconfig.get_platform(),
+        "host": socket.gethostname(),
+        "path": [entry for entry in sys.path if entry],
+        "packages": packages,
+        "environment": environment,
+        "environment_digest": _digest([sys.executable, sys.prefix, environment, packages]),
+        "revision": git_revision(Path.cwd() if directory is None else directory),
+    }
+
+
+def is_secret(name: str, value: str = "") -> bool:
+    """By the look of the name, or a URL with a password in the value."""
+    return bool(_SECRET.search(name) or _URL_WITH_PASSWORD.search(value))
+
+
+def allowed_environment(patterns: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
+    allowed = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns) or r"(?!)")
+    return {
+        name: value for name, value in sorted(environment.items()) if allowed.match(name) and not is_secret(name, value)
+    }
+
+
+def installed_packages(path: Iterable[str] | None = None) -> dict[str, str]:
+    """Name (normalised) to version, read from the names of the metadata folders: opening each would take 100 times as long.
+
+    Earlier entries of the path win, as they do for `import`.
+    """
+    stamps = []
+    for entry in sys.path if path is None else path:
+        try:
+            stamps.append((entry or os.curdir, os.stat(entry or os.curdir).st_mtime_ns))
+        except OSError:
+            continue  # Python passes over such entries too
+    key = tuple(stamps)
+    if key not in _packages:
+        if len(_packages) > 8:
+            _packages.clear()
+        _packages[key] = _scan(entry for entry, _ in stamps)
+    return dict(_packages[key])
+
+
+_METADATA = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+?)(-py[\d.]+)?\.(dist|egg)-info")
+
+
+def _scan(entries: Iterable[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for entry in entries:
+        try:
+            names = os.listdir(entry)
+        except OSError:  # a zip file, or gone since
+            continue
+        for name in names:
+            if name.endswith("-info") and (match := _METADATA.fullmatch(name)):
+                found.setdefault(re.sub(r"[-_.]+", "-", match["name"]).lower(), match["version"])
+    return dict(sorted(found.items()))
+
+
+def git_revision(directory: Path) -> dict[str, str] | None:
+    """{"revision": hash, "branch": name} of the repository around a folder, from its files alone; None if there is none."""
+    for folder in (directory, *directory.parents):
+        place = folder / ".git"
+        try:
+            if place.is_file():  # a worktree or submodule points elsewhere
+                place = folder / place.read_text("utf-8").removeprefix("gitdir:").strip()
+            head = (place / "HEAD").read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            continue
+        if not head.startswith("ref:"):
+            return {"revision": head, "branch": ""}
+        ref = head.removeprefix("ref:").strip()
+        revision = _resolve_ref(place, ref)
+        return {"revision": revision, "branch": ref.removeprefix("refs/heads/")} if revision else None
+    return None
+
+
+def _resolve_ref(place: Path, ref: str) -> str | None:
+    folders = [place]
+    try:
+        folders.append(place / (place / "commondir").read_text("utf-8").strip())
+    except OSError:
+        pass  # only worktrees have one
+    for folder in folders:
+        try:
+            return (folder / ref).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            pass  # packed, or in the other folder
+        try:
+            for line in (folder / "packed-refs").read_text("utf-8").splitlines():
+                if line.endswith(f" {ref}"):
+                    return line.partition(" ")[0]
+        except (OSError, UnicodeDecodeError):
+            continue
+    return None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """`refuse`: values captured there must not be loaded here. `note`: worth a line in the record."""
+
+    severity: Literal["refuse", "note"]
+    what: str
+    captured: str
+    here: str
+    sentence: str
+    advice: str = ""
+
+
+# values captured with one version of these are not read with another
+_BINDING = {"cloudpickle": 2, "qiskit": 2}
+# differences of these change results, or break a cell that worked
+_NOTED = ("qiskit-aer", "qiskit-ibm-runtime", "numpy", "scipy", "pandas", "qhub-ext")
+
+
+def compare(captured: Mapping[str, Any], here: Mapping[str, Any]) -> list[Difference]:
+    """How the place of execution differs from that of submission, refusals first."""
+    found: list[Difference] = []
+    then, now = str(captured.get("python", "")), str(here.get("python", ""))
+    if then and now and _minor(then) != _minor(now):
+        found.append(
+            Difference(
+                "refuse",
+                "python",
+                then,
+                now,
+                f"The cell was captured with Python {then}, here is Python {now}: values of one cannot be loaded in the other.",
+                f"Run the job with {captured.get('executable') or 'Python ' + _minor(then)}.",
+            )
+        )
+    elif then != now:
+        found.append(Difference("note", "python", then, now, f"Python is {now} here, it was {then} in the notebook."))
+    packages_then, packages_now = _packages_of(captured), _packages_of(here)
+    for name in (*_BINDING, *_NOTED):
+        then, now = packages_then.get(name, ""), packages_now.get(name, "")
+        if not then or then == now:
+            continue
+        severity: Literal["refuse", "note"] = (
+            "refuse" if name in _BINDING and (not now or _minor(then) != _minor(now)) else "note"
+        )
+        sentence = (
+            f"{name} is {now} here, it was {then} in the notebook." if now else f"{name} {then} is not installed here."
+        )
+        found.append(Difference(severity, name, then, now, sentence, f"pip install {name}=={then}"))
+    rest = sorted(
+        name
+        for name, version in packages_then.items()
+        if name not in _BINDING and name not in _NOTED and packages_now.get(name) != version
+    )
+    if rest:
+        shown = ", ".join(rest[:5]) + (f" and {len(rest) - 5} more" if len(rest) > 5 else "")
+        found.append(Difference("note", "packages", "", "", f"Other versions than in the notebook: {shown}."))
+    then, now = str(captured.get("platform", "")), str(here.get("platform", ""))
+    if then != now:
+        found.append(
+            Difference("note", "platform", then, now, f"The platform is {now} here, it was {then} in the notebook.")
+        )
+    return sorted(found, key=lambda difference: difference.severity != "refuse")
+
+
+def require_compatible(captured: Mapping[str, Any], here: Mapping[str, Any]) -> list[Difference]:
+    """The notes; raises EnvironmentMismatchError when a difference forbids to load what was captured."""
+    differences = compare(captured, here)
+    refused = [d for d in differences if d.severity == "refuse"]
+    if refused:
+        raise EnvironmentMismatchError(
+            " ".join(d.sentence for d in refused), advice=" ".join(d.advice for d in refused if d.advice)
+        )
+    return differences
+
+
+def _packages_of(record: Mapping[str, Any]) -> dict[str, str]:
+    packages = record.get("packages")
+    return packages if isinstance(packages, dict) else {}
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
+def _digest(facts: Any) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:32]
