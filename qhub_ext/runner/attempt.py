@@ -1,0 +1,142 @@
+"""One attempt from claim to seal."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import sys
+import time
+import traceback
+
+from qhub_ext.errors import Cause, JobFolderError
+from qhub_ext.job.spec import JobSpec
+from qhub_ext.job.state import State
+from qhub_ext.jobfolder.journal import JournalWriter
+from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
+from qhub_ext.jobfolder.outcome import Outcome, read_spec, require_own, seal
+from qhub_ext.runner.allocation import claim, give_back, open_attempt, set_aside
+from qhub_ext.runner.kernel import JobKernel
+from qhub_ext.runner.recording import out_of_room, seal_notebook
+from qhub_ext.runner.supervisor import Signals, Supervisor
+from qhub_ext.runner.verdict import Verdict, judge
+
+RESERVE = 256 * 1024
+
+
+def run_attempt(folder: JobFolder, number: int, kernel: JobKernel, signals: Signals, began: float) -> int:
+    """Returns the exit code of the runner: 0 when the cell completed, 1 when it did not."""
+    with contextlib.closing(kernel):
+        spec = read_spec(folder)
+        require_own(folder)
+        attempt = open_attempt(folder, number)
+        if attempt.outcome.exists():
+            raise JobFolderError(f"Attempt {number} of job {spec.id} has an outcome already; it is not run again.")
+        claim(attempt)  # held until this process ends
+        running_at = time.time()
+        try:
+            return _run(folder, attempt, spec, kernel, signals, began, running_at)
+        except Exception as error:  # the edge of the process: whatever it was, the job must not stay without a verdict
+            report = traceback.format_exc()
+            print(report, file=sys.stderr)
+            verdict = Verdict(
+                State.FAILED,
+                Cause.INTEGRATION,
+                f"The runner itself failed: {type(error).__name__}: {error}",
+                "This is ours to mend: the report is in the job's notes.",
+            )
+            give_back(attempt)
+            seal(attempt, _outcome(verdict, running_at, notes=(report,)))
+            return 1
+
+
+def _run(
+    folder: JobFolder,
+    attempt: AttemptFolder,
+    spec: JobSpec,
+    kernel: JobKernel,
+    signals: Signals,
+    began: float,
+    running_at: float,
+) -> int:
+    full = out_of_room(lambda: set_aside(attempt, RESERVE))
+    if full is not None:
+        give_back(attempt)
+        verdict = Verdict(
+            State.FAILED,
+            Cause.RESOURCES,
+            f"The job was not begun: the disk of the job folder has no room ({full.strerror}).",
+            "Make room on that file system (or in your quota) and run the job again.",
+        )
+        seal(attempt, _outcome(verdict, running_at))
+        return 1
+    with JournalWriter(folder.journal(f"runner-{attempt.number}")) as journal:
+        supervisor = Supervisor(folder, attempt, spec, kernel, signals, journal, began)
+        supervisor.run()
+        sealing = time.monotonic()
+        metadata = {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+            "qhub": {"job": spec.id, "attempt": attempt.number},
+        }
+        full = out_of_room(
+            lambda: seal_notebook(
+                attempt,
+                source=folder.cell.read_text("utf-8"),
+                execution_count=supervisor.execution_count,
+                metadata=metadata,
+                widgets=supervisor.widgets.to_json(),
+            )
+        )
+        seen = supervisor.seen
+        seen.disk_full |= full is not None
+        if seen.disk_full:
+            supervisor.notes.append(
+                "The disk of the job folder was full"
+                + (f"; {seen.lost_bytes} bytes of output could not be written." if seen.lost_bytes else ".")
+            )
+        verdict = judge(spec, seen)
+        supervisor.timings.lap("seal_s", sealing)
+        supervisor.timings.lap("total_s", began)
+        outcome = _outcome(
+            verdict,
+            running_at,
+            error=seen.error if verdict.state is not State.COMPLETED else None,
+            variables=supervisor.variables,
+            notes=tuple(supervisor.notes),
+            timings_s=supervisor.timings.parts,
+            tasks=_count_tasks(attempt),
+        )
+        give_back(attempt)
+        seal(attempt, outcome)
+    return 0 if verdict.state is State.COMPLETED else 1
+
+
+def wait_until_imported(kernel: JobKernel, imports: list[str]) -> bool:
+    """For a warm kernel; False when it died on the way."""
+    kernel.order({"imports": imports})
+    while kernel.returncode is None:
+        select.select([kernel.status_fd], [], [], 0.5)
+        lines = kernel.read_status()
+        kernel.unread(lines)
+        if any(line.get("kind") == "imported" for line in lines):
+            return True
+    return False
+
+
+def _outcome(verdict: Verdict, running_at: float, **fields: object) -> Outcome:
+    return Outcome(
+        state=verdict.state.value,
+        running_at=running_at,
+        ended_at=time.time(),
+        cause=None if verdict.cause is None else verdict.cause.value,
+        message=verdict.message,
+        advice=verdict.advice,
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+def _count_tasks(attempt: AttemptFolder) -> int:
+    try:
+        return sum(1 for path in attempt.tasks.iterdir() if path.suffix == ".json" and path.stem.isdigit())
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,323 @@
+"""The job kernel: an ipykernel that is handed one job. `python -m qhub_ext.runner.jobkernel CONNECTION ORDER_FD STATUS_FD`
+
+It boots, waits for its order (one JSON line: the folder and the attempt), sets the scene, and serves one cell like any
+kernel. What the supervisor must know beside Jupyter's own messages goes through the status pipe, one JSON line each:
+
+    bound       sockets are open; seconds of boot
+    ready       the scene is set; seconds, notes
+    refused     the scene cannot be set: state, cause, message, advice
+    cut         bytes of output that were left out
+    ended       how the cell ended: line of the error, exit code of a SystemExit
+    harvested   names of the variables that came back; notes
+"""
+
+from __future__ import annotations
+
+import gc
+
+gc.disable()  # a third of the collector's work at boot is looking at modules that stay for good; on again before the cell
+
+import atexit  # noqa: E402
+import contextlib  # noqa: E402
+import ctypes  # noqa: E402
+import faulthandler  # noqa: E402
+import io  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+import resource  # noqa: E402
+import signal  # noqa: E402
+import sys  # noqa: E402
+import threading  # noqa: E402
+import time  # noqa: E402
+import warnings  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+from qhub_ext.errors import Cause, JobFolderError, QhubError  # noqa: E402
+from qhub_ext.jobfolder.layout import JobFolder  # noqa: E402
+from qhub_ext.jobfolder.outcome import read_spec  # noqa: E402
+from qhub_ext.runner.allocation import memory_headroom_mb  # noqa: E402
+
+_MIB = 1024 * 1024
+_PDEATHSIG = 1
+
+
+class StatusPipe:
+    def __init__(self, fd: int) -> None:
+        os.set_inheritable(fd, False)
+        self._fd = fd
+
+    def tell(self, kind: str, **fields: Any) -> None:
+        line = json.dumps({"kind": kind, **fields}, default=str).encode() + b"\n"
+        with contextlib.suppress(BrokenPipeError):  # the supervisor is gone, and the kernel will be in a moment
+            os.write(self._fd, line)
+
+
+class Job:
+    """The one job of this kernel, between the order and the harvest."""
+
+    def __init__(self, order: dict[str, Any], status: StatusPipe) -> None:
+        self.folder = JobFolder(Path(order["folder"]))
+        self.attempt = self.folder.attempt(int(order["attempt"]))
+        self.spec = read_spec(self.folder)
+        self.cell = self.folder.cell.read_text("utf-8")
+        self.status = status
+        self._pid = os.getpid()
+        self._reported = False
+
+    def set_scene(self, shell: Any) -> None:
+        from qhub_ext.runner import setting
+        from qhub_ext.runner.jobstream import BUDGET
+
+        began = time.perf_counter()
+        BUDGET.allow(self.spec.output_limit_mb * _MIB)
+        limit_memory(self.spec.memory_mb)
+        note = setting.go_to_directory(self.spec)
+        setting.enter_context(self.spec, self.attempt)
+        namespace = shell.user_ns
+        setting.restore_inputs(self.folder, namespace)
+        if self.spec.element is not None:
+            namespace.update(self.spec.element.values)
+        if self.spec.kind == "script":
+            self._become_script(shell)
+        shell.events.register("post_run_cell", self.after_cell)
+        self.status.tell("ready", seconds=time.perf_counter() - began, notes=[note] if note else [])
+
+    def _become_script(self, shell: Any) -> None:
+        path = str(self.spec.requested.get("file") or self.folder.cell)
+        sys.argv = [path, *self.spec.arguments]
+        shell.user_ns["__file__"] = path
+        for name in ("exit", "quit"):  # the builtins raise SystemExit, as they do under python FILE
+            shell.user_ns.pop(name, None)
+            shell.user_ns_hidden.pop(name, None)
+        shell.ast_node_interactivity = "none"
+        shell.automagic = False
+
+    def after_cell(self, result: Any) -> None:
+        if os.getpid() != self._pid:
+            # a child that the cell forked ran on to the cell's end: two kernels on the same sockets help nobody
+            sys.stdout.flush()
+            os._exit(0)
+        if self._reported:
+            return
+        self._reported = True
+        error = result.error_before_exec or result.error_in_exec
+        facts: dict[str, Any] = {}
+        if error is not None:
+            facts = {"line": line_of(error), "kinds": [kind.__name__ for kind in type(error).__mro__]}
+            if isinstance(error, SystemExit):
+                facts["exit"] = 0 if error.code is None else error.code if isinstance(error.code, int) else 1
+            if isinstance(error, OSError):
+                facts["errno"] = error.errno
+        self.status.tell("ended", **facts)
+
+    def harvest(self, shell: Any) -> None:
+        from qhub_ext.runner import setting
+
+        raise_memory_limit()
+        try:
+            found = setting.harvest(self.spec, self.cell, self.attempt, shell.user_ns)
+        except Exception as error:  # the edge of the process: the outcome is sealed with this sentence
+            sentence = f"Variables did not come back: {type(error).__name__}: {error}"
+            self.status.tell("harvested", variables=[], notes=[sentence])
+        else:
+            self.status.tell("harvested", variables=found.variables, notes=found.notes, disk_full=found.disk_full)
+
+
+def line_of(error: BaseException) -> int | None:
+    """The last line of the cell, counted from 1, that the error passed through."""
+    if isinstance(error, SyntaxError) and error.lineno and (error.filename or "").startswith(_cell_files()):
+        return error.lineno
+    line, step = None, error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_code.co_filename.startswith(_cell_files()):
+            line = step.tb_lineno
+        step = step.tb_next
+    return line
+
+
+def _cell_files() -> str:
+    from ipykernel.compiler import get_tmp_directory
+
+    return str(get_tmp_directory())
+
+
+def die_with_parent(parent: int) -> None:
+    """A job kernel without its supervisor would run a second time beside the next attempt."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def offer_to_oom_killer() -> None:
+    """When memory runs out, the kernel goes, and the supervisor stays to say so."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
+
+
+def limit_memory(memory_mb: int | None) -> None:
+    """Beyond it an allocation fails, and the user gets a MemoryError with a line number instead of a killed kernel."""
+    if memory_mb is not None:
+        _set_soft_limit((memory_mb + memory_headroom_mb()) * _MIB)
+
+
+def raise_memory_limit() -> None:
+    soft, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    if soft != resource.RLIM_INFINITY:
+        _set_soft_limit(soft + 256 * _MIB)
+
+
+def _set_soft_limit(wanted: int) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def flush_before_exit() -> None:
+    """`os._exit` in a cell: what was printed before it is still in this process, and would go with it."""
+    leave, kernel = os._exit, os.getpid()
+
+    def flush_and_leave(code: int) -> None:
+        if os.getpid() == kernel:
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(Exception):  # leaving is what was asked for
+                    stream.flush()
+            time.sleep(0.05)  # ZeroMQ's own thread hands the bytes over
+        leave(code)
+
+    os._exit = flush_and_leave  # type: ignore[assignment]
+
+
+def make_app(connection: Path) -> Any:
+    """An IPKernelApp that reads nobody's profile: a start-up file of the user's must not decide whether a job runs."""
+    from ipykernel.kernelapp import IPKernelApp
+    from traitlets import default
+    from traitlets.config import Config
+
+    class JobKernelApp(IPKernelApp):  # type: ignore[misc]
+        @default("ipython_dir")
+        def _private_ipython_dir(self) -> str:
+            directory = connection.parent / "ipython"
+            directory.mkdir(mode=0o700)
+            return str(directory)
+
+        def load_config_file(self, suppress_errors: Any = None) -> None:
+            pass
+
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.InteractiveShell.history_length = 0
+    app = JobKernelApp.instance(
+        config=config,
+        connection_file=str(connection),
+        outstream_class="qhub_ext.runner.jobstream.JobStream",
+        parent_handle=os.getppid(),
+        exec_PYTHONSTARTUP=False,
+        log_level=50,
+    )
+    app.initialize([])
+    return app
+
+
+def boot(connection: Path, status: StatusPipe) -> Any:
+    began = time.perf_counter()
+    from qhub_ext.runner.jobstream import BUDGET, hold_displays_to_budget
+
+    app = make_app(connection)
+    hold_displays_to_budget(app.iopub_thread)
+    for stream in (sys.stdout, sys.stderr):
+        stream.silence_copy()  # type: ignore[attr-defined]
+    BUDGET.report = lambda cut: status.tell("cut", bytes=cut)
+    app.shell.ask_exit = lambda: None  # exit() and quit() end the kernel after the cell, which is what happens anyway
+    warnings.filterwarnings("ignore", message="To exit: use 'exit'")
+    flush_before_exit()
+    status.tell("bound", seconds=time.perf_counter() - began)
+    return app
+
+
+_app: Any = None
+_job: Job | None = None
+
+
+def finish() -> None:
+    """The supervisor's last request to this kernel."""
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    if _job is not None:
+        _job.harvest(shell)
+    shell.kernel.io_loop.call_later(0.01, leave)  # after the reply
+
+
+def leave() -> None:
+    """What the end of a Python process does for user code, without the part that waits for sockets (seconds, at times)."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    for ours in (_app.close, _app.iopub_thread.stop):
+        atexit.unregister(ours)
+    atexit._run_exitfuncs()
+    for item in gc.get_objects():
+        if isinstance(item, io.IOBase) and not item.closed and item.writable():
+            with contextlib.suppress(Exception):  # a file of the user's that cannot be flushed now never could
+                item.flush()
+    os._exit(0)
+
+
+def import_ahead(names: list[str]) -> None:
+    """A warm kernel's own preparation; what cannot be imported fails again, and audibly, in the cell that needs it."""
+    from importlib import import_module
+
+    for name in names:
+        try:
+            import_module(name)
+        except Exception as error:
+            print(f"warm kernel: {name} cannot be imported: {error}", file=sys.__stderr__)
+
+
+def main(arguments: list[str]) -> None:
+    global _app, _job
+    connection, order_fd, status_fd, crash_fd, parent = Path(arguments[0]), *(int(word) for word in arguments[1:5])
+    status = StatusPipe(status_fd)
+    die_with_parent(parent)
+    offer_to_oom_killer()
+    faulthandler.enable(crash_fd)
+    app = _app = boot(connection, status)
+    with os.fdopen(order_fd, "rb") as orders:
+        order = json.loads(orders.readline() or b"null")
+        while order and "imports" in order:
+            import_ahead(order["imports"])
+            status.tell("imported")
+            order = json.loads(orders.readline() or b"null")
+    if not order:
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        _job = Job(order, status)
+        _job.set_scene(app.shell)
+    except KeyboardInterrupt:
+        status.tell("refused", interrupted=True)
+        return
+    except QhubError as error:
+        cause = Cause.ENVIRONMENT if isinstance(error, JobFolderError) else error.cause
+        status.tell("refused", cause=cause.value, message=error.message, advice=error.advice)
+        return
+    except Exception as error:
+        import traceback
+
+        status.tell(
+            "refused",
+            cause=(Cause.RESOURCES if isinstance(error, MemoryError) else Cause.ENVIRONMENT).value,
+            message=f"The captured values could not be loaded: {type(error).__name__}: {error}",
+            advice="Compare the packages of the place of submission (runtime.json) with those of the job.",
+            traceback=traceback.format_exc().splitlines(),
+        )
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()
+    gc.enable()
+    app.start()
+
+
+if __name__ == "__main__":
+    sys.modules["qhub_ext.runner.jobkernel"] = sys.modules["__main__"]
+    main(sys.argv[1:])

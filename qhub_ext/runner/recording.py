@@ -1,0 +1,138 @@
+"""Outputs into `outputs.jsonl` as they come, within the job's limit, and into the sealed notebook at the end."""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from qhub_ext.jobfolder.atomic import write_beside
+from qhub_ext.jobfolder.journal import JournalWriter
+from qhub_ext.jobfolder.layout import AttemptFolder
+from qhub_ext.jobfolder.outputs import fold_outputs, read_messages, sound
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+class Recorder:
+    """The first three quarters of the limit go to the file at once; of the rest the last quarter is kept, and written at
+    the end. What lay between is counted, and a notice says how much it was.
+    """
+
+    def __init__(self, attempt: AttemptFolder, limit: int) -> None:
+        self._attempt = attempt
+        self._limit = limit
+        self._head = limit * 3 // 4
+        self._journal = JournalWriter(attempt.outputs)
+        self._written = 0
+        self._tail: deque[tuple[int, str, dict[str, Any]]] = deque()
+        self._tail_size = 0
+        self._cut = 0
+        self._over = False
+        self.lost_to_disk = 0
+        self.disk_full = False
+
+    def record(self, kind: str, fields: dict[str, Any]) -> None:
+        size = _size(fields)
+        if not self._over and self._written + size <= self._head and not self.disk_full:
+            self._write(kind, fields, size)
+            return
+        if kind == "stream" and not self._over and not self.disk_full:
+            room = self._head - self._written
+            self._write(kind, {**fields, "text": fields["text"][:room]}, room)
+            fields = {**fields, "text": fields["text"][room:]}
+            size = _size(fields)
+        if not self._over and not self.disk_full:
+            self._over = True
+            self._notice(f"[Output beyond {_mib(self._limit)} is cut; its end will follow when the cell has ended.]\n")
+        self._keep(kind, fields, size)
+
+    def count_cut(self, size: int) -> None:
+        """What the job kernel left out already."""
+        self._cut += size
+
+    def finish(self) -> None:
+        """Writes the end of the output, and what was cut before it."""
+        if self.disk_full:
+            self.disk_full = False  # somebody may have made room meanwhile
+        if self._cut:
+            self._notice(f"[{_mib(self._cut)} of output were cut here: the limit is {_mib(self._limit)}.]\n")
+        while self._tail and not self.disk_full:
+            size, kind, fields = self._tail.popleft()
+            self._write(kind, fields, size)
+        self.lost_to_disk += sum(size for size, _, _ in self._tail)
+        self._tail.clear()
+        self._journal.close()
+
+    def _keep(self, kind: str, fields: dict[str, Any], size: int) -> None:
+        room = max(self._limit - self._head, 65536)
+        if size > room and kind == "stream":
+            self._cut += size - room
+            fields, size = {**fields, "text": fields["text"][-room:]}, room
+        self._tail.append((size, kind, fields))
+        self._tail_size += size
+        while self._tail_size > room and (len(self._tail) > 1 or self._tail[0][1] != "error"):
+            dropped, _, _ = self._tail.popleft()
+            self._tail_size -= dropped
+            self._cut += dropped
+
+    def _notice(self, text: str) -> None:
+        self._write("stream", {"name": "stderr", "text": text}, len(text))
+
+    def _write(self, kind: str, fields: dict[str, Any], size: int) -> None:
+        try:
+            self._journal.append(kind, **fields)
+            self._written += size
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            self.disk_full = True
+            self._journal.close()
+            self._journal = JournalWriter(self._attempt.outputs)  # carries on behind the torn line
+            self._keep(kind, fields, size)
+
+
+def _size(fields: dict[str, Any]) -> int:
+    if "text" in fields:
+        return len(fields["text"])
+    return len(json.dumps(fields, default=str))
+
+
+def _mib(size: int) -> str:
+    return f"{size / 1048576:.0f} MiB" if size >= 10 * 1048576 else f"{size / 1048576:.1f} MiB"
+
+
+def seal_notebook(
+    attempt: AttemptFolder,
+    *,
+    source: str,
+    execution_count: int | None,
+    metadata: dict[str, Any],
+    widgets: dict[str, Any] | None,
+) -> None:
+    """The outputs as a notebook of one code cell (nbformat 4.5). Raises OSError when there is no room."""
+    if widgets:
+        metadata = {**metadata, "widgets": {"application/vnd.jupyter.widget-state+json": widgets}}
+    cell = {
+        "cell_type": "code",
+        "id": "cell",
+        "metadata": {},
+        "execution_count": execution_count,
+        "source": source,
+        "outputs": fold_outputs(read_messages(attempt)),
+    }
+    notebook = {"cells": [cell], "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    write_beside(attempt.notebook, json.dumps(sound(notebook), ensure_ascii=False, indent=1).encode())
+
+
+def out_of_room(action: Callable[[], Any]) -> OSError | None:
+    """Does it; returns the error when the disk has no room for it."""
+    try:
+        action()
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        return error
+    return None

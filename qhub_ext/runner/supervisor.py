@@ -1,0 +1,357 @@
+"""Watches one job kernel from its order to its end: one loop over two sockets, a pipe, a process and the signals."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import zmq
+
+from qhub_ext.job.spec import JobSpec
+from qhub_ext.job.state import State
+from qhub_ext.jobfolder.journal import JournalWriter, read_journal
+from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
+from qhub_ext.jobfolder.outputs import KINDS
+from qhub_ext.runner.allocation import memory_headroom_mb, oom_kills
+from qhub_ext.runner.kernel import JobKernel, proportional_mb, resident_mb
+from qhub_ext.runner.recording import NO_ROOM, Recorder
+from qhub_ext.runner.verdict import Sighting, Stop
+from qhub_ext.runner.widget_state import WidgetStates
+from qhub_ext.runner.wire import Message, Wire
+
+_FINISH = "__import__('sys').modules['qhub_ext.runner.jobkernel'].finish()"
+_MEMORY_EVERY_S = 0.25
+_GONE_QUIET_S = 0.1
+_IDLE_WITHIN_S = 5.0
+_LEAVE_WITHIN_S = 5.0
+
+
+class Signals:
+    """Requests to stop, remembered from the first moment on; `fd` becomes readable when one comes."""
+
+    def __init__(self) -> None:
+        self.fd, write = os.pipe()
+        for fd in (self.fd, write):
+            os.set_blocking(fd, False)
+        signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+        self.heard: list[str] = []
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+            signal.signal(number, self._hear)
+
+    def _hear(self, number: int, _frame: Any) -> None:
+        self.heard.append(signal.Signals(number).name)
+
+    def clear(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.fd, 4096)
+
+
+@dataclass
+class Timings:
+    """Seconds of each phase, for `Outcome.timings_s`."""
+
+    began: float
+    parts: dict[str, float] = field(default_factory=dict)
+
+    def lap(self, name: str, since: float) -> None:
+        self.parts[name] = round(time.monotonic() - since, 4)
+
+
+class Supervisor:
+    """`run` returns when the kernel is gone and everything that it said is recorded."""
+
+    def __init__(
+        self,
+        folder: JobFolder,
+        attempt: AttemptFolder,
+        spec: JobSpec,
+        kernel: JobKernel,
+        signals: Signals,
+        journal: JournalWriter,
+        began: float,
+    ) -> None:
+        self.seen = Sighting()
+        self.notes: list[str] = []
+        self.variables: tuple[str, ...] = ()
+        self.timings = Timings(began)
+        self.execution_count: int | None = None
+        self._folder, self._attempt, self._spec, self._kernel = folder, attempt, spec, kernel
+        self._signals, self._journal = signals, journal
+        self._recorder = Recorder(attempt, spec.output_limit_mb * 1024 * 1024)
+        self._source = folder.cell.read_text("utf-8")
+        self._wire = Wire(kernel.key)
+        self._context = zmq.Context()
+        self._shell = self._context.socket(zmq.DEALER)
+        self._iopub = self._context.socket(zmq.SUB)
+        for channel in (self._shell, self._iopub):
+            channel.linger = 0
+            channel.reconnect_ivl = 5
+        self.widgets = WidgetStates(self._send)
+        self._phase = "boot"
+        self._request = ""
+        self._subscribed = self._started = self._idle = False
+        self._done_at: float | None = None
+        self._ready_at: float | None = None
+        self._sent_at = began
+        self._stop_at = self._deadline = self._interrupt_at = float("inf")
+        self._interrupt_step = 1.0
+        self._memory_at = 0.0 if spec.memory_mb is not None else float("inf")
+        self._oom_before = oom_kills()
+
+    def run(self) -> None:
+        self.tell("state", state=State.RUNNING.value)
+        self.tell("phase", phase="node", text=socket.gethostname())
+        self._kernel.order({"folder": str(self._folder.path), "attempt": self._attempt.number})
+        poller = zmq.Poller()
+        for source in (self._shell, self._iopub, self._signals.fd, self._kernel.status_fd, self._kernel.pidfd):
+            if source != -1:
+                poller.register(source, zmq.POLLIN)
+        while self._phase != "gone":
+            events = dict(poller.poll(self._patience_ms()))
+            if self._signals.fd in events:
+                self._signals.clear()
+            self._hear_signals()
+            if self._kernel.status_fd in events:
+                self._hear_status()
+            self._drain()
+            self._advance(time.monotonic())
+            if self._kernel.returncode is not None:
+                self._hear_death()
+        self._close()
+
+    def tell(self, kind: str, **fields: Any) -> None:
+        """A line in the runner's journal; a full disk costs the line and not the job."""
+        try:
+            self._journal.append(kind, attempt=self._attempt.number, **fields)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            self.seen.disk_full = True
+
+    # what is heard
+
+    def _hear_status(self) -> None:
+        for line in self._kernel.read_status():
+            kind = line.pop("kind", "")
+            if kind == "bound":
+                self.timings.parts["kernel_s"] = round(line["seconds"], 4)
+                self._connect()
+            elif kind == "ready":
+                self.timings.parts["environment_s"] = round(line["seconds"], 4)
+                self.notes += line["notes"]
+                self._ready_at = time.monotonic()
+            elif kind == "refused":
+                if not line.get("interrupted"):
+                    self.seen.refused = line
+                    self.notes += ["\n".join(line["traceback"])] if line.get("traceback") else []
+            elif kind == "cut":
+                self._recorder.count_cut(line["bytes"])
+            elif kind == "ended":
+                self.seen.ended = line
+            elif kind == "harvested":
+                self.seen.harvested = True
+                self.seen.disk_full |= bool(line.get("disk_full"))
+                self.variables, self.notes = tuple(line["variables"]), self.notes + line["notes"]
+
+    def _connect(self) -> None:
+        if self._subscribed is False and "boot_s" not in self.timings.parts:
+            self.timings.lap("boot_s", self.timings.began)
+            self._shell.connect(self._kernel.endpoint("shell"))
+            self._iopub.subscribe(b"")
+            self._iopub.connect(self._kernel.endpoint("iopub"))
+
+    def _drain(self) -> None:
+        """Everything that lies in the sockets, outputs first: a reply says that they are all sent."""
+        while True:
+            try:
+                frames = self._iopub.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            self._subscribed = True
+            message = self._wire.unpack(frames)
+            if message is not None:
+                self._hear_output(message)
+        while True:
+            try:
+                frames = self._shell.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            message = self._wire.unpack(frames)
+            if message is not None and message.kind == "execute_reply":
+                self._hear_reply(message)
+
+    def _hear_output(self, message: Message) -> None:
+        ours = bool(self._request) and message.parent_id == self._request
+        if message.kind == "status" and ours and self._phase == "cell":
+            state = message.content.get("execution_state")
+            self._started |= state == "busy"
+            self._idle |= state == "idle"
+        elif message.kind in ("comm_open", "comm_msg", "comm_close"):
+            self.widgets.hear(message)
+        elif message.kind in KINDS:
+            fields = _fields(message)
+            if not self._started:  # what an import of the captured values prints is not the cell's output
+                sys.stderr.write(fields.get("text", ""))
+            elif not self.widgets.capture(message, {"kind": message.kind, **fields}):
+                self._record(message.kind, fields)
+
+    def _record(self, kind: str, fields: dict[str, Any]) -> None:
+        if kind == "error":
+            if fields["ename"] == "SystemExit" and fields["evalue"] in ("", "0", "None"):
+                return  # the ordinary end of a script
+            self.seen.error = fields
+        self._recorder.record(kind, fields)
+
+    def _hear_reply(self, message: Message) -> None:
+        now = time.monotonic()
+        if message.parent_id == self._request and self._phase == "cell":
+            self.seen.reply = message.content
+            self.execution_count = message.content.get("execution_count")
+            self.timings.lap("execute_s", self._sent_at)
+            self._done_at = now
+        elif self._phase == "harvest":
+            self._leave(now)
+
+    def _hear_signals(self) -> None:
+        while self._signals.heard:
+            name = self._signals.heard.pop(0)
+            now = time.monotonic()
+            if self.seen.stop is None:
+                self.seen.stop = Stop(why=self._why(), signal=name, after_s=now - self.timings.began)
+                grace = float(self._spec.grace_s)
+                margin = max(grace * 0.2, min(2.0, grace / 2))
+                self._stop_at, self._deadline = now, now + grace - margin
+                self._interrupt_step = max((grace - margin) / 2, 0.25)
+            self._interrupt_at = now
+
+    def _why(self) -> str:
+        """The site's own word, which it writes before it sends the signal."""
+        why = ""
+        with contextlib.suppress(FileNotFoundError):
+            for event in read_journal(self._folder.journal("site")):
+                if event.get("kind") == "stop" and event.get("attempt", self._attempt.number) == self._attempt.number:
+                    why = str(event.get("why", ""))
+        return why
+
+    def _hear_death(self) -> None:
+        self._hear_status()
+        quiet_since = time.monotonic()
+        while time.monotonic() - quiet_since < _GONE_QUIET_S:  # what the kernel had sent is still on its way through
+            if self._iopub.poll(20):
+                self._drain()
+                quiet_since = time.monotonic()
+        self._drain()
+        self.seen.returncode = self._kernel.returncode
+        self.seen.crash = self._kernel.crash_report()
+        self.seen.oom_killed = oom_kills() > self._oom_before
+        if self.seen.crash and self._phase != "leaving":
+            self.notes.append(self.seen.crash)
+        self._phase = "gone"
+
+    # what is done
+
+    def _advance(self, now: float) -> None:
+        if now >= self._deadline and self._phase in ("boot", "cell", "harvest", "leaving"):
+            self.seen.killed_at_deadline = self._phase in ("boot", "cell")
+            self._kernel.kill()
+            return
+        if self._phase == "boot":
+            if self.seen.stop is not None or self.seen.refused is not None:
+                self._kernel.kill()
+            elif self._ready_at is not None and (self._subscribed or now - self._ready_at > 1.0):
+                self._begin_cell(now)
+        elif self._phase == "cell":
+            if self._done_at is not None and (self._idle or now - self._done_at > _IDLE_WITHIN_S):
+                self._begin_harvest()
+            elif now >= self._interrupt_at and self._done_at is None:
+                self._kernel.interrupt()
+                # again, for a cell that caught it and went on; late enough for a `finally` that takes its time
+                self._interrupt_at = now + (self._interrupt_step if self._started else 0.2)
+                self._interrupt_step = max(self._interrupt_step / 2, 0.25)
+        elif self._phase == "leaving" and self._done_at is not None and now - self._done_at > _LEAVE_WITHIN_S:
+            self._kernel.kill()
+        if now >= self._memory_at:
+            self._memory_at = now + _MEMORY_EVERY_S
+            self._watch_memory()
+
+    def _begin_cell(self, now: float) -> None:
+        self._phase, self._sent_at = "cell", now
+        self.seen.cell_begun = True
+        self._request = self._send(
+            "execute_request",
+            {
+                "code": self._source,
+                "silent": False,
+                "store_history": True,
+                "user_expressions": {},
+                "allow_stdin": False,
+                "stop_on_error": True,
+            },
+        )
+
+    def _begin_harvest(self) -> None:
+        self._phase = "harvest"
+        self.seen.cell_done = True
+        self.tell("state", state=State.FINISHING.value)
+        code = {"code": _FINISH, "silent": True, "store_history": False, "allow_stdin": False, "stop_on_error": False}
+        self._send("execute_request", {**code, "user_expressions": {}})
+
+    def _leave(self, now: float) -> None:
+        """The kernel ends by itself now, so that open files are flushed and exit handlers run."""
+        self._phase, self._done_at = "leaving", now
+
+    def _watch_memory(self) -> None:
+        limit = (self._spec.memory_mb or 0) + memory_headroom_mb()
+        pid = self._kernel.process.pid
+        if resident_mb(pid) > limit and (used := proportional_mb(pid)) > limit:
+            self.seen.memory_exceeded_mb = used
+            self._kernel.kill()
+
+    def _send(self, kind: str, content: dict[str, Any]) -> str:
+        identity, frames = self._wire.pack(kind, content)
+        self._shell.send_multipart(frames)
+        return identity
+
+    def _patience_ms(self) -> float:
+        waits = [self._deadline, self._interrupt_at, self._memory_at]
+        if (
+            self._phase in ("cell", "leaving")
+            and self._done_at is not None
+            or self._ready_at is not None
+            and self._phase == "boot"
+        ):
+            waits.append(time.monotonic() + 0.05)
+        if self._kernel.pidfd < 0:
+            waits.append(time.monotonic() + 0.2)
+        wait = min(waits) - time.monotonic()
+        return 60_000 if wait > 60 else max(0.0, wait * 1000)
+
+    def _close(self) -> None:
+        self._kernel.close()
+        self._shell.close()
+        self._iopub.close()
+        self._context.destroy(linger=0)
+        self._recorder.finish()
+        self.seen.disk_full |= self._recorder.disk_full
+        self.seen.lost_bytes = self._recorder.lost_to_disk
+
+
+def _fields(message: Message) -> dict[str, Any]:
+    content = message.content
+    if message.kind == "stream":
+        return {"name": content.get("name", "stdout"), "text": content.get("text", "")}
+    if message.kind == "error":
+        return {name: content.get(name, "") for name in ("ename", "evalue", "traceback")}
+    if message.kind == "clear_output":
+        return {"wait": bool(content.get("wait"))}
+    fields = {"data": content.get("data", {}), "metadata": content.get("metadata", {})}
+    fields["display_id"] = (content.get("transient") or {}).get("display_id")
+    if message.kind == "execute_result":
+        fields["execution_count"] = content.get("execution_count")
+    return fields

@@ -1,0 +1,199 @@
+"""From what was seen to the verdict: state, cause, one sentence, what to do. Pure."""
+
+from __future__ import annotations
+
+import errno
+import signal
+from dataclasses import dataclass, field
+from typing import Any
+
+from qhub_ext.errors import Cause
+from qhub_ext.job.spec import JobSpec
+from qhub_ext.job.state import State
+from qhub_ext.jobfolder.outputs import without_colours
+
+_BY_THE_CODE = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP}
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Somebody asked for the end. `why` is the site's word (time, cancel, requeue, preempt), "" when it left none."""
+
+    why: str
+    signal: str
+    after_s: float
+
+
+@dataclass
+class Sighting:
+    """What the supervisor saw of one attempt."""
+
+    reply: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    ended: dict[str, Any] = field(default_factory=dict)
+    refused: dict[str, Any] | None = None
+    stop: Stop | None = None
+    killed_at_deadline: bool = False
+    returncode: int | None = None
+    crash: str = ""
+    memory_exceeded_mb: float | None = None
+    oom_killed: bool = False
+    disk_full: bool = False
+    lost_bytes: int = 0
+    cell_begun: bool = False
+    cell_done: bool = False
+    harvested: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    state: State
+    cause: Cause | None = None
+    message: str = ""
+    advice: str = ""
+
+
+def judge(spec: JobSpec, seen: Sighting) -> Verdict:
+    succeeded = seen.reply is not None and (seen.reply.get("status") == "ok" or seen.ended.get("exit") == 0)
+    if seen.stop is not None and not (succeeded and seen.cell_done and seen.harvested):
+        return _stopped(spec, seen, seen.stop)
+    if seen.refused is not None:
+        return Verdict(
+            State.FAILED, Cause(seen.refused["cause"]), seen.refused["message"], seen.refused.get("advice", "")
+        )
+    if seen.reply is None:
+        return _died(spec, seen)
+    verdict = Verdict(State.COMPLETED) if succeeded else _raised(spec, seen)
+    if succeeded and seen.disk_full:
+        return Verdict(
+            State.FAILED,
+            Cause.RESOURCES,
+            "The cell ended, but the disk of the job folder is full: some of its outputs or variables could not be written.",
+            "Make room on that file system (or in your quota) and run the job again.",
+        )
+    return verdict
+
+
+def _stopped(spec: JobSpec, seen: Sighting, stop: Stop) -> Verdict:
+    end = "was interrupted"
+    if seen.killed_at_deadline:
+        end = f"did not end within {spec.grace_s} s of the interrupt and was killed"
+    elif seen.reply is None and seen.returncode is not None:
+        end = "was interrupted, and its process ended"
+    why = stop.why
+    if not why:
+        why = "time" if stop.after_s + spec.grace_s >= spec.time_s else ""
+    if why == "time":
+        return Verdict(
+            State.TIMED_OUT,
+            Cause.RESOURCES,
+            f"The job reached its wall time of {spec.time_s} s; the cell {end}.",
+            "Ask for more with --time, or let the cell do less.",
+        )
+    if why == "cancel":
+        return Verdict(State.CANCELLED, Cause.USER, f"The job was cancelled; the cell {end}.")
+    if why in ("requeue", "preempt"):
+        reason = "for another job" if why == "preempt" else "to be queued again"
+        return Verdict(State.CANCELLED, Cause.QUEUE_POLICY, f"The site stopped this attempt {reason}; the cell {end}.")
+    return Verdict(
+        State.CANCELLED,
+        Cause.UNKNOWN,
+        f"The job was asked to end by {stop.signal}, and the site left no word why; the cell {end}.",
+    )
+
+
+def _raised(spec: JobSpec, seen: Sighting) -> Verdict:
+    error = seen.error or {k: (seen.reply or {}).get(k, "") for k in ("ename", "evalue")}
+    name, value = str(error.get("ename", "")), without_colours(str(error.get("evalue", "")))
+    kinds = set(seen.ended.get("kinds") or [name])
+    place = f" (line {seen.ended['line']} of the cell)" if seen.ended.get("line") else ""
+    sentence = f"{name}: {_first_line(value)}{place}" if value else f"{name}{place}"
+    if "SystemExit" in kinds:
+        return Verdict(State.FAILED, Cause.CODE, f"The cell exited with code {seen.ended.get('exit', 1)}{place}.")
+    if "MemoryError" in kinds:
+        advice = "Ask for more memory, or let the cell hold less at a time."
+        granted = f" The job was given {spec.memory_mb} MiB." if spec.memory_mb else ""
+        return Verdict(State.FAILED, Cause.RESOURCES, f"{sentence}.{granted}".replace("..", "."), advice)
+    if seen.ended.get("errno") in _NO_ROOM:
+        return Verdict(State.FAILED, Cause.RESOURCES, sentence, "Make room on that file system, or in your quota.")
+    if "StdinNotImplementedError" in kinds:
+        advice = "A job has no keyboard: let the notebook ask, and the value travel with the cell."
+        return Verdict(State.FAILED, Cause.CODE, sentence, advice)
+    if "ModuleNotFoundError" in kinds:
+        advice = "Install it in the environment that runs the job, or submit from a kernel of that environment."
+        return Verdict(State.FAILED, Cause.ENVIRONMENT, sentence, advice)
+    if name == "NameError":
+        advice = "A name that the analysis of the cell cannot see (inside eval or a string) travels with --in NAME."
+        return Verdict(State.FAILED, Cause.CODE, sentence, advice)
+    return Verdict(State.FAILED, Cause.CODE, sentence, "The traceback is in the job's outputs.")
+
+
+def _died(spec: JobSpec, seen: Sighting) -> Verdict:
+    kept = "What it had printed until then is kept."
+    if seen.memory_exceeded_mb is not None:
+        return Verdict(
+            State.FAILED,
+            Cause.RESOURCES,
+            f"The cell and its child processes used {seen.memory_exceeded_mb:.0f} MiB, over the job's {spec.memory_mb} MiB, "
+            f"and were killed. {kept}",
+            "Ask for more memory, or start fewer processes.",
+        )
+    code = seen.returncode
+    if code is None:
+        return Verdict(State.FAILED, Cause.INTEGRATION, "The job kernel stopped answering and was ended.")
+    if not seen.cell_begun:
+        ended = f"exit code {code}" if code >= 0 else _signal_name(-code)
+        return Verdict(
+            State.FAILED,
+            Cause.ENVIRONMENT,
+            f"The job kernel could not start ({ended}); the cell was not begun.",
+            "The reason is in the job's console log; ipykernel and qhub_ext must be installed in the job's environment.",
+        )
+    if code >= 0:
+        return Verdict(State.FAILED, Cause.CODE, f"The process of the cell exited with code {code}. {kept}")
+    name = _signal_name(-code)
+    if -code in _BY_THE_CODE:
+        place = _crash_place(seen.crash)
+        return Verdict(
+            State.FAILED,
+            Cause.CODE,
+            f"The process of the cell crashed with {name}{place}. {kept}",
+            "Compiled code that the cell calls did this; the crash report is in the job's notes.",
+        )
+    if -code == signal.SIGKILL and seen.oom_killed:
+        return Verdict(
+            State.FAILED,
+            Cause.RESOURCES,
+            f"The operating system killed the process of the cell for lack of memory (SIGKILL). {kept}",
+            "Ask for more memory, or let the cell hold less at a time.",
+        )
+    return Verdict(
+        State.FAILED,
+        Cause.UNKNOWN,
+        f"The process of the cell was killed from outside with {name}. {kept}",
+        "Most often this is the operating system when memory runs out: ask for more memory, or look at the node's log."
+        if -code == signal.SIGKILL
+        else "",
+    )
+
+
+def _crash_place(report: str) -> str:
+    """Where faulthandler saw the current thread, innermost frame first."""
+    lines = report.splitlines()
+    for number, line in enumerate(lines):
+        if line.startswith("Current thread") and number + 1 < len(lines):
+            return " in " + lines[number + 1].strip().removeprefix("File ").replace('"', "")
+    return ""
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _first_line(text: str) -> str:
+    line = text.strip().splitlines()[0] if text.strip() else ""
+    return line if len(line) <= 300 else line[:297] + "..."
