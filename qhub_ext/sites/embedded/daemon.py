@@ -140,7 +140,7 @@ class Daemon:
             except OSError as error:
                 say(f"this turn was cut short: {error}")
                 time.sleep(POLL_S)
-            except Exception:  # the edge of the process: one bad turn must not end everybody's queue
+            except Exception:  # noqa: BLE001 - the edge of the process: one bad turn must not end everybody's queue
                 say(traceback.format_exc())
                 time.sleep(POLL_S)
 
@@ -652,7 +652,7 @@ class Daemon:
 
     def forget(self, job: TableJob) -> None:
         for known in (self.runs, self.line, self.retries, self.unsealed):
-            known.pop(job.id, None)  # type: ignore[attr-defined]
+            known.pop(job.id, None)
         self.table.drop(job)
 
     # ------------------------------------------------------------------ small change

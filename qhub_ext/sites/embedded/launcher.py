@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
             attempt, script, spool, *daemon = arguments[1:]
             return run(attempt, script, spool, daemon)
         sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # -I leaves it out
-        from warm_launcher import warm  # only this way needs json and select
+        from warm_launcher import warm  # type: ignore[import-not-found]  # only this way needs json and select
 
         spool, command, *daemon = arguments[1:]
         return int(warm(spool, command, daemon))
@@ -71,10 +71,11 @@ def run(attempt: str, script: str, spool: str, daemon: list[str]) -> int:
 def open_attempt(attempt: str) -> int:
     """Makes the attempt's folder (not its parents: a job folder that was removed stays so) and takes its lock."""
     for path in (os.path.dirname(attempt), attempt):
-        try:
-            os.mkdir(path, 0o700)
-        except FileExistsError:
-            pass
+        if not os.path.isdir(path):
+            try:
+                os.mkdir(path, 0o700)
+            except FileExistsError:
+                continue
     lock = os.open(f"{attempt}/alive.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     # shared: a second launcher must not block here, and whoever asks "is it alive?" tries for an exclusive one
     fcntl.flock(lock, fcntl.LOCK_SH)
@@ -109,10 +110,7 @@ def wait_for(child: int) -> int:
             if pid:
                 return status
         elif number == signal.SIGTERM:
-            try:
-                os.kill(child, signal.SIGTERM)  # not reaped yet, so the pid is still its own
-            except ProcessLookupError:
-                pass
+            os.kill(child, signal.SIGTERM)  # not reaped yet: the pid is its own, even if it has ended
 
 
 def finish(attempt: str, status: int, spool: str, daemon: list[str]) -> None:
@@ -168,7 +166,7 @@ def become(command: list[str], lock: int) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     if lock >= 0:
         os.set_inheritable(lock, True)
-    os.execv(command[0], command)
+    os.execv(command[0], command)  # noqa: S606 - a list of arguments, no shell
 
 
 def _become_script(script: str, folder: str, attempt: str, lock: int, gate: int, opener: int) -> None:
@@ -184,7 +182,7 @@ def _become_script(script: str, folder: str, attempt: str, lock: int, gate: int,
         os.chdir(folder)
         os.environ["QHUB_ATTEMPT"] = os.path.basename(attempt)
         become(["/bin/bash", script], lock)
-    except BaseException as error:  # in a forked child nothing may travel up
+    except BaseException as error:  # noqa: BLE001 - in a forked child nothing may travel up
         os.write(2, f"qhub_ext launcher: {error}\n".encode())
     finally:
         os._exit(127)

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,24 +81,14 @@ class EmbeddedSite:
         return {job.id: job.id for job in jobs}
 
     def find(self, job_ids: Sequence[str]) -> dict[str, str]:
-        known = self._known(job_ids)
+        known = self._known()
         return {i: i for i in job_ids if i in known or self._folder(i).journal(SITE_JOURNAL).exists()}
 
     def poll(self, job_ids: Sequence[str]) -> dict[str, SiteReport]:
         jobs, as_of = self._look()
         line = policy.in_line(jobs.values())
         head = next((job.id for job in line if policy.may_start(job, self._cpus())), None)
-        reports = {}
-        for job_id in job_ids:
-            job = jobs.get(job_id)
-            if job is not None:
-                reports[job_id] = self._report(job, head, as_of)
-        missing = [job_id for job_id in job_ids if job_id not in reports]
-        if missing:
-            for job_id, job in self._incoming().items():
-                if job_id in missing:
-                    reports[job_id] = SiteReport(job_id, job_id, State.QUEUED, as_of, "submitted", policy.PRIORITY)
-        return reports
+        return {i: self._report(jobs[i], head, as_of) for i in job_ids if i in jobs}
 
     def cancel(self, job_ids: Sequence[str]) -> list[Refusal]:
         return self._ask("cancel", job_ids)
@@ -115,8 +105,6 @@ class EmbeddedSite:
     def queue(self) -> list[QueueEntry]:
         """Those that run first, then the line, in its order."""
         jobs, _ = self._look()
-        for job_id, job in self._incoming().items():
-            jobs.setdefault(job_id, job)
         total = self._cpus()
         line = policy.in_line(jobs.values())
         head = next((job.id for job in line if policy.may_start(job, total)), None)
@@ -230,19 +218,21 @@ class EmbeddedSite:
         """The table, and when it was true (s since 1970 UTC). A daemon that somebody killed is started again."""
         now = time.time()
         lives = self.spool.daemon_lives()
-        jobs = self._reader.read()
-        if not lives and (jobs or letters(self.spool.incoming) or letters(self.spool.requests)):
+        jobs = self._known()
+        if not lives and (jobs or letters(self.spool.requests)):
             try:
                 self.start_daemon()
             except OSError as error:
                 raise explain_os_error(error, "The embedded site cannot be started", "") from error
-        return jobs, now if lives or not jobs else self._reader.written_at
+        return jobs, now if lives or not jobs else self._reader.written_at or now
 
-    def _known(self, job_ids: Iterable[str]) -> dict[str, TableJob]:
+    def _known(self) -> dict[str, TableJob]:
+        """The table and what is on its way there. The letters are read first: the daemon removes one only when the
+        table has it, so that no job is missed in between."""
+        incoming = self._incoming()
         jobs = self._reader.read()
-        if any(job_id not in jobs for job_id in job_ids):
-            for job_id, job in self._incoming().items():
-                jobs.setdefault(job_id, job)
+        for job_id, job in incoming.items():
+            jobs.setdefault(job_id, job)
         return jobs
 
     def _incoming(self) -> dict[str, TableJob]:
@@ -292,8 +282,6 @@ class EmbeddedSite:
 
     def _absence(self, job_id: str) -> str:
         """Why a job is not in the table."""
-        if job_id in self._incoming():
-            return "It is submitted, and the site is about to take it in."
         try:
             state = read_record(self._folder(job_id)).state
         except JobFolderError:
@@ -321,7 +309,7 @@ class EmbeddedSite:
         return table_job(folder, spec)
 
     def _ask(self, verb: str, job_ids: Sequence[str]) -> list[Refusal]:
-        known = self._known(job_ids)
+        known = self._known()
         refusals, accepted, records = [], [], {}
         for job_id in self._expand(verb, job_ids, known):
             job = known.get(job_id)
@@ -388,6 +376,7 @@ def table_job(folder: JobFolder, spec: JobSpec) -> TableJob:
         time_s=spec.time_s,
         grace_s=spec.grace_s,
         after=spec.after,
+        unmet=spec.after,
         submitted_at=time.time(),
         python=spec.python,
         warm_key=f"{spec.python}|{spec.environment_digest}|{spec.cpus}|{spec.memory_mb}" if warm else "",

@@ -12,6 +12,7 @@ DIRECTORY/              mode 0700, on this host's own disk
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -82,10 +83,8 @@ class Spool:
             self.incoming.mkdir(mode=0o700, exist_ok=True)
             self.requests.mkdir(mode=0o700, exist_ok=True)
             if not self.bell.exists():
-                try:
+                with contextlib.suppress(FileExistsError):  # a client and the daemon prepare at the same time
                     os.mkfifo(self.bell, 0o600)
-                except FileExistsError:
-                    pass  # a client and the daemon prepare at the same time
         except OSError as error:
             raise explain_os_error(error, f"The queue's folder {self.directory} cannot be prepared") from error
 
