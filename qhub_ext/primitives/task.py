@@ -73,8 +73,9 @@ class Task:
             if finding.severity == WARN:
                 warnings.warn(f"{finding.sentence} {finding.advice}".strip(), PreflightWarning, stacklevel=4)
 
-    def prepare(self, circuit: QuantumCircuit, shots: int) -> Prepared:
-        prepared = self.tier.prepare(circuit, shots)
+    def prepare(self, circuit: QuantumCircuit, shots: int, mark: bytes | None = None) -> Prepared:
+        """See `TierBackend.prepare`; what it touches and notes goes into the record."""
+        prepared = self.tier.prepare(circuit, shots, mark)
         self.active.update(prepared.active)
         if prepared.note:
             self.findings.append(Finding(NOTE, "not-reduced", prepared.note))

@@ -69,8 +69,11 @@ class TierBackend(Protocol):
     device: Device
     options: Mapping[str, Any]
 
-    def prepare(self, circuit: QuantumCircuit, shots: int) -> Prepared:
-        """Makes an ISA circuit ready. Raises PreflightError for what this tier cannot hold, such as memory."""
+    def prepare(self, circuit: QuantumCircuit, shots: int, mark: bytes | None = None) -> Prepared:
+        """Makes an ISA circuit ready; `mark` is its fingerprint where the caller has it.
+
+        Raises PreflightError for what this tier cannot hold, such as memory.
+        """
         ...
 
     def execute(

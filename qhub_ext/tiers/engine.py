@@ -8,12 +8,14 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
+from qiskit.exceptions import QiskitError
 from qiskit_aer import AerError, AerSimulator
 
 from qhub_ext.errors import PreflightError
@@ -38,7 +40,7 @@ class Plan:
     facts: CircuitFacts
     noise: FrozenNoiseModel | None
     stabilizer_noise: bool
-    choices: dict[int, Choice] = field(default_factory=dict)
+    choices: dict[tuple[Any, ...], Choice] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +54,12 @@ class Engine:
     memory_mb: int | None = None
     cpus: int | None = None
 
-    def prepare(self, circuit: QuantumCircuit, shots: int) -> Prepared:
-        key = (self.device.name, self.noisy, self.options.get("readout"), fingerprint(circuit))
+    def prepare(self, circuit: QuantumCircuit, shots: int, mark: bytes | None = None) -> Prepared:
+        mark = fingerprint(circuit) if mark is None else mark
+        key = (self.device.name, self.noisy, self.options.get("readout"), mark)
         prepared = _cache.get(key)
         if prepared is None:
-            prepared = _cache.put(key, self._prepare(circuit, key[-1]))
+            prepared = _cache.put(key, self._prepare(circuit, mark))
         self.choice(prepared.plan, shots)  # refuses here what will not fit, before anything runs
         return prepared
 
@@ -80,8 +83,9 @@ class Engine:
 
     def choice(self, plan: Plan, shots: int) -> Choice:
         """The method for `shots` of a plan. Raises PreflightError where nothing fits in memory."""
-        if shots not in plan.choices:
-            plan.choices[shots] = choose_method(
+        key = (shots, self.options["method"], self.options["gpu"], self.limit_mb)
+        if key not in plan.choices:
+            plan.choices[key] = choose_method(
                 plan.facts,
                 shots,
                 noisy=plan.noise is not None,
@@ -90,7 +94,7 @@ class Engine:
                 asked=self.options["method"],
                 devices=_aer_devices() if self.options["gpu"] else ("CPU",),
             )
-        return plan.choices[shots]
+        return plan.choices[key]
 
     def execute(
         self, executions: Iterable[Execution], stopped: Callable[[], bool] = lambda: False
@@ -131,7 +135,7 @@ def run_aer(
         options["max_parallel_threads"] = cpus
     simulator = _simulator(choice.method, choice.device)
     try:
-        with _quiet_aer():
+        with _quiet():
             result = simulator.run(
                 circuit, shots=shots, seed_simulator=seed, memory=True, noise_model=noise, **options
             ).result()
@@ -162,8 +166,8 @@ def _shot_seconds(circuit: QuantumCircuit, device: Device) -> float | None:
         return None
     try:
         duration: float = circuit.estimate_duration(device.target, unit="s")
-    except Exception:  # qiskit raises several kinds for a snapshot that lacks a duration: there is no estimate then
-        return None
+    except (QiskitError, KeyError, TypeError, ValueError, AttributeError):
+        return None  # a snapshot that lacks a duration: there is no estimate then
     return duration + device.rep_delay_s
 
 
@@ -184,14 +188,15 @@ def _aer_devices() -> tuple[str, ...]:
     return tuple(AerSimulator().available_devices())
 
 
-class _quiet_aer:
+@contextmanager
+def _quiet() -> Iterator[None]:
     """Aer logs a failure that we raise ourselves, in better words."""
-
-    def __enter__(self) -> None:
-        logging.getLogger("qiskit_aer.backends.aerbackend").addFilter(_never)
-
-    def __exit__(self, *exc: object) -> None:
-        logging.getLogger("qiskit_aer.backends.aerbackend").removeFilter(_never)
+    log = logging.getLogger("qiskit_aer.backends.aerbackend")
+    log.addFilter(_never)
+    try:
+        yield
+    finally:
+        log.removeFilter(_never)
 
 
 def _never(_: logging.LogRecord) -> bool:
