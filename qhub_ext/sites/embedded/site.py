@@ -218,6 +218,8 @@ class EmbeddedSite:
         """The table, and when it was true (s since 1970 UTC). A daemon that somebody killed is started again."""
         now = time.time()
         lives = self.spool.daemon_lives()
+        if lives:
+            self._started_at = -START_AGAIN_S  # should it be killed later, it is started again without delay
         jobs = self._known()
         if not lives and (jobs or letters(self.spool.requests)):
             try:
