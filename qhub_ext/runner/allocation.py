@@ -49,6 +49,7 @@ def claim(attempt: AttemptFolder) -> int:
             raise JobFolderError(
                 f"Attempt {attempt.number} of this job is running already: {attempt.lock} is held."
             ) from None
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)  # as the launcher holds it
     return fd
 
 

@@ -63,7 +63,6 @@ class Job:
         self.cell = self.folder.cell.read_text("utf-8")
         self.status = status
         self._pid = os.getpid()
-        self._reported = False
 
     def set_scene(self, shell: Any) -> None:
         from qhub_ext.runner import setting
@@ -72,16 +71,16 @@ class Job:
         began = time.perf_counter()
         BUDGET.allow(self.spec.output_limit_mb * _MIB)
         limit_memory(self.spec.memory_mb)
-        note = setting.go_to_directory(self.spec)
+        notes = setting.go_to_directory(self.spec)
         setting.enter_context(self.spec, self.attempt)
         namespace = shell.user_ns
-        setting.restore_inputs(self.folder, namespace)
+        notes += setting.restore_inputs(self.folder, namespace)
         if self.spec.element is not None:
             namespace.update(self.spec.element.values)
         if self.spec.kind == "script":
             self._become_script(shell)
         shell.events.register("post_run_cell", self.after_cell)
-        self.status.tell("ready", seconds=time.perf_counter() - began, notes=[note] if note else [])
+        self.status.tell("ready", seconds=time.perf_counter() - began, notes=notes)
 
     def _become_script(self, shell: Any) -> None:
         path = str(self.spec.requested.get("file") or self.folder.cell)
@@ -94,13 +93,11 @@ class Job:
         shell.automagic = False
 
     def after_cell(self, result: Any) -> None:
+        """Called after cells that the cell runs, too (`%%capture`); the cell's own end comes last, and counts."""
         if os.getpid() != self._pid:
             # a child that the cell forked ran on to the cell's end: two kernels on the same sockets help nobody
             sys.stdout.flush()
             os._exit(0)
-        if self._reported:
-            return
-        self._reported = True
         error = result.error_before_exec or result.error_in_exec
         facts: dict[str, Any] = {}
         if error is not None:

@@ -39,7 +39,8 @@ class JobStream(OutStream):  # type: ignore[misc]
         self._late: deque[tuple[dict[str, Any], str]] = deque()
         self._late_size = 0
         self._cut = 0
-        super().__init__(*args, **options)
+        # "force": ipykernel leaves the descriptors alone below pytest, and a job submitted from a test is a job
+        super().__init__(*args, **{**options, "watchfd": "force"})
 
     def fileno(self) -> int:
         """The watched descriptor: `subprocess.run(..., stdout=sys.stdout)` is the job's output too."""

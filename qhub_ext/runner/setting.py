@@ -5,25 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import platform
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
-from qhub_ext.errors import EnvironmentMismatchError
+from qhub_ext.errors import CaptureError
 from qhub_ext.job.context import ExecutionContext, enter
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.jobfolder.atomic import read_json_or_none, write_json
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
 from qhub_ext.jobfolder.outcome import require_own
-
-# what pickles depend on, and how much of the version counts
-_MATTERS = {"cloudpickle": 1, "qiskit": 2}
-
-SCRATCH = {"In", "Out", "exit", "quit", "get_ipython", "open"}
 
 
 @dataclass
@@ -35,45 +28,32 @@ class Harvest:
     disk_full: bool = False
 
 
-def require_matching_environment(captured: dict[str, Any], *, python: str = "", mend: str = "") -> None:
-    """Compares before anything is unpickled: other versions load wrong values, or none, with messages that help nobody."""
-    wanted = _short(str(captured.get("python", "")), 2)
-    here = _short(python or platform.python_version(), 2)
-    differs = [f"Python {wanted} (here: {here})"] if wanted and wanted != here else []
-    packages = captured.get("packages") or {}
-    for name, parts in _MATTERS.items():
-        if not packages.get(name):
-            continue
-        theirs = _short(str(packages[name]), parts)
-        try:
-            ours = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            differs.append(f"{name} {packages[name]} (here: not installed)")
-            continue
-        if _short(ours, parts) != theirs:
-            differs.append(f"{name} {packages[name]} (here: {ours})")
-    if differs:
-        pins = " ".join(f"{name}=={packages[name]}" for name in _MATTERS if packages.get(name))
-        raise EnvironmentMismatchError(
-            f"The values of this cell were captured with {', '.join(differs)}, and are not loaded with anything else.",
-            advice=f"Submit from the environment that runs the job, or mend that one: {sys.executable} -m pip install {pins}."
-            if wanted == here
-            else f"Submit from a kernel of Python {here}, or let the job run with Python {wanted}.",
-        )
+def restore_inputs(folder: JobFolder, namespace: dict[str, Any]) -> list[str]:
+    """Puts the captured names into the namespace; returns notes about packages that differ.
 
-
-def restore_inputs(folder: JobFolder, namespace: dict[str, Any]) -> None:
-    """Puts the captured names into the namespace, from the user's own folder only."""
-    manifest = read_json_or_none(folder.inputs / "manifest.json")
-    if not manifest or not manifest.get("names"):
-        return
+    Only from the user's own folder, and only when the versions that pickles depend on are the same: compared before anything
+    is loaded, because other versions load wrong values, or none, with messages that help nobody.
+    """
     require_own(folder)
-    runtime = read_json_or_none(folder.runtime) or {}
-    packages = {**(runtime.get("packages") or {}), **(manifest.get("packages") or {})}
-    require_matching_environment({"python": manifest.get("python") or runtime.get("python", ""), "packages": packages})
-    from qhub_ext.capture.freeze import thaw
+    from qhub_ext.capture.manifest import read_manifest
 
+    if not (folder.inputs / "manifest.json").exists():  # a cell that needs nothing
+        return []
+    manifest = read_manifest(folder.inputs)
+    if not manifest.names:
+        return []
+    from qhub_ext.capture.runtime import installed_packages, require_compatible
+    from qhub_ext.capture.thaw import thaw
+
+    captured = read_json_or_none(folder.runtime) or {"python": manifest.python, "packages": manifest.packages}
+    here = {
+        "python": platform.python_version(),
+        "packages": installed_packages(),
+        "platform": captured.get("platform", ""),
+    }
+    differences = require_compatible(captured, here)
     thaw(folder.inputs, namespace)
+    return [difference.sentence for difference in differences]
 
 
 def enter_context(spec: JobSpec, attempt: AttemptFolder) -> None:
@@ -116,9 +96,10 @@ def harvest(spec: JobSpec, cell: str, attempt: AttemptFolder, namespace: dict[st
 
     try:
         frozen = freeze(wanted, namespace, limit_mb=spec.variable_limit_mb, main=namespace)
-        found.notes += [f"{name} did not come back: {why}" for name, why in frozen.failed.items()]
+        found.notes += [f"`{name}` did not come back: {why}" for name, why in frozen.failed.items()]
+        found.notes += frozen.manifest.notes
         frozen.write(attempt.variables)
-        found.variables = tuple(name for name in wanted if name not in frozen.failed)
+        found.variables = frozen.manifest.asked
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
@@ -130,41 +111,32 @@ def harvest(spec: JobSpec, cell: str, attempt: AttemptFolder, namespace: dict[st
 def _wanted(spec: JobSpec, cell: str, namespace: dict[str, Any], notes: list[str]) -> list[str]:
     if spec.outputs is not None:
         missing = [name for name in spec.outputs if name not in namespace]
-        notes += [f"{name} did not come back: the cell has not set it." for name in missing]
+        notes += [f"`{name}` did not come back: the cell has not set it." for name in missing]
         return [name for name in spec.outputs if name in namespace]
     from qhub_ext.capture.names import analyse
 
     try:
-        writes = analyse(cell, namespace).writes
-    except SyntaxError:
+        returns = analyse(cell, {}).returns
+    except CaptureError:  # it could not be read, so it bound nothing
         return []
     return sorted(
-        name
-        for name in writes
-        if name in namespace and not name.startswith("_") and name not in SCRATCH and not _imported(namespace[name])
+        name for name in returns if name in namespace and not name.startswith("_") and not _imported(namespace[name])
     )
 
 
 def _imported(value: Any) -> bool:
-    if isinstance(value, ModuleType):
+    """A module, or a function or class of one: the notebook can import it as well."""
+    if isinstance(value, (ModuleType, BuiltinFunctionType)):
         return True
-    return isinstance(value, (type, FunctionType)) and value.__module__ != "__main__" or _is_builtin(value)
+    return isinstance(value, (type, FunctionType)) and value.__module__ != "__main__"
 
 
-def _is_builtin(value: Any) -> bool:
-    return type(value).__name__ in ("builtin_function_or_method", "ufunc")
-
-
-def go_to_directory(spec: JobSpec) -> str:
+def go_to_directory(spec: JobSpec) -> list[str]:
     """Enters the directory of submission; returns a note when that is not possible here."""
     target = Path(spec.directory).expanduser()
     try:
         os.chdir(target)
     except OSError as error:
         os.chdir(Path.home() if Path.home().is_dir() else "/")
-        return f"The directory {target} cannot be entered here ({error.strerror}); the cell ran in {os.getcwd()}."
-    return ""
-
-
-def _short(version: str, parts: int) -> str:
-    return ".".join(version.split(".")[:parts])
+        return [f"The directory {target} cannot be entered here ({error.strerror}); the cell ran in {os.getcwd()}."]
+    return []
