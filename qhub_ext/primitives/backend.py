@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from qiskit.circuit import QuantumCircuit
 from qiskit.providers import BackendV2, JobStatus, JobV1, Options
 from qiskit.result import Result
@@ -97,13 +97,15 @@ class QhubBackend(BackendV2):
             task.settle()
         with task.timed("prepare"):
             prepared = [task.prepare(circuit, shots) for circuit in circuits]
-        seeds = SeedSequence(seed)
+        sequence = SeedSequence(seed)
         alone = len(circuits) == 1
-        executions = [Execution(p, shots, seed=seeds.root if alone else seeds.next(p.fingerprint)) for p in prepared]
+        seeds = [sequence.root if alone else sequence.next(p.fingerprint) for p in prepared]
+        memory = bool(own["memory"])
+        executions = [Execution(p, shots, memory=memory, seed=each) for p, each in zip(prepared, seeds, strict=True)]
         task.pubs = [{"circuit": c.name, "shape": [], "shots": shots} for c in circuits]
 
         def work(stopped: Callable[[], bool]) -> Result:
-            return _run(task, self, circuits, executions, bool(own["memory"]), stopped)
+            return _run(task, self, circuits, executions, sequence.root, stopped)
 
         return BackendJob(self, TaskJob(work))
 
@@ -134,13 +136,13 @@ def _run(
     backend: QhubBackend,
     circuits: list[QuantumCircuit],
     executions: list[Execution],
-    memory: bool,
+    seed: int,
     stopped: Callable[[], bool],
 ) -> Result:
     with task.executing():
-        outcomes = task.execute(executions, stopped)
+        outcomes = task.execute(executions, seed, stopped)
         with task.timed("return"):
-            results = [_experiment(c, outcome, memory) for c, outcome in zip(circuits, outcomes, strict=True)]
+            results = [_experiment(c, outcome) for c, outcome in zip(circuits, outcomes, strict=True)]
             return Result.from_dict(
                 {
                     "backend_name": backend.name,
@@ -154,12 +156,12 @@ def _run(
             )
 
 
-def _experiment(circuit: QuantumCircuit, outcome: Outcome, memory: bool) -> dict[str, Any]:
-    words = _words(outcome)
-    values, numbers = np.unique(words, return_counts=True)
-    data: dict[str, Any] = {"counts": {hex(int(v)): int(n) for v, n in zip(values, numbers, strict=True)}}
-    if memory:
-        data["memory"] = [hex(int(w)) for w in words]
+def _experiment(circuit: QuantumCircuit, outcome: Outcome) -> dict[str, Any]:
+    words = [hex(int.from_bytes(row, "big")) for row in map(bytes, outcome.bits)]
+    if outcome.numbers is None:
+        data = {"counts": dict(Counter(words)), "memory": words}
+    else:
+        data = {"counts": dict(zip(words, outcome.numbers.tolist(), strict=True))}
     return {
         "shots": outcome.shots,
         "success": True,
@@ -178,15 +180,6 @@ def _experiment(circuit: QuantumCircuit, outcome: Outcome, memory: bool) -> dict
             "metadata": circuit.metadata or {},
         },
     }
-
-
-def _words(outcome: Outcome) -> Any:
-    width = outcome.bits.shape[1]
-    if width <= 8:
-        padded = np.zeros((outcome.shots, 8), dtype=np.uint8)
-        padded[:, 8 - width :] = outcome.bits
-        return padded.view(">u8").reshape(outcome.shots)
-    return np.array([int.from_bytes(row.tobytes(), "big") for row in outcome.bits], dtype=object)
 
 
 def _shots(given: object, context: ExecutionContext) -> int:

@@ -22,10 +22,10 @@ from qhub_ext.primitives.observables import Basis, Group, Term, estimate, group_
 from qhub_ext.primitives.place import check_backend, context_for, split_options
 from qhub_ext.primitives.task import Task
 from qhub_ext.primitives.task_job import TaskJob
-from qhub_ext.tiers.backend import DEFAULT_PRECISION, Execution, Prepared
+from qhub_ext.tiers.backend import DEFAULT_PRECISION, Execution, Outcome, Prepared
 from qhub_ext.tiers.devices import Device
 from qhub_ext.tiers.fingerprint import fingerprint
-from qhub_ext.tiers.preflight import check_duplicates, check_estimated, check_isa, check_shots
+from qhub_ext.tiers.preflight import Finding, check_duplicates, check_estimated, check_isa, check_shots
 from qhub_ext.tiers.seeds import SeedSequence, check_seed
 
 _REGISTER = "qhub_observables"
@@ -73,13 +73,14 @@ class Estimator(BaseEstimatorV2):
         with task.timed("validate"):
             coerced = _coerce(pubs, default)
             marks = [fingerprint(pub.circuit) for pub in coerced]
-            for k, (pub, mark) in enumerate(zip(coerced, marks, strict=True)):
+            for k, pub in enumerate(coerced):
                 which = f"Circuit {k}" if len(coerced) > 1 else "The circuit"
-                task.findings += _check(pub, mark, task.tier.device, which)
+                task.findings += _check(pub, task.tier.device, which)
             task.settle()
         with task.timed("prepare"):
             seeds = SeedSequence(seed)
-            works = [_plan(pub, mark, task, seeds) for pub, mark in zip(coerced, marks, strict=True)]
+            works = [_plan(pub, mark, task) for pub, mark in zip(coerced, marks, strict=True)]
+            own_seeds = [seeds.next(work.mark) for work in works]
             task.findings += check_duplicates([work.mark for work in works])
         task.pubs = [
             {
@@ -95,10 +96,10 @@ class Estimator(BaseEstimatorV2):
         def work(stopped: Callable[[], bool]) -> PrimitiveResult[PubResult]:
             with task.executing():
                 results = []
-                for one in works:
-                    outcomes = task.execute(one.executions, stopped)
+                for one, own in zip(works, own_seeds, strict=True):
+                    outcomes = task.execute(one.executions, own, stopped)
                     with task.timed("return"):
-                        results.append(one.result([outcome.bits for outcome in outcomes]))
+                        results.append(one.result(outcomes))
                 return PrimitiveResult(results, metadata={"version": 2})
 
         job = TaskJob(work)
@@ -117,14 +118,15 @@ class _Work:
     asked: list[tuple[list[int], Group]]
     sums: list[dict[Term, float]]
 
-    def result(self, bits: list[NDArray[np.uint8]]) -> PubResult:
+    def result(self, outcomes: list[Outcome]) -> PubResult:
         size = len(self.sums)
         means = np.array([terms.get((), 0.0) for terms in self.sums], dtype=float).reshape(size)
         variances = np.zeros(size)
-        for execution, (places, group), packed in zip(self.executions, self.asked, bits, strict=True):
+        for execution, (places, group), outcome in zip(self.executions, self.asked, outcomes, strict=True):
             weights = np.array([[self.sums[place].get(term, 0.0) for term in group.terms] for place in places])
-            own = _own_bits(packed, execution.prepared.circuit, len(group.basis))
-            mean, variance = estimate(group, own, weights)
+            bits = _own_bits(outcome.bits, execution.prepared.circuit, len(group.basis))
+            numbers = np.ones(len(bits), dtype=np.int64) if outcome.numbers is None else outcome.numbers
+            mean, variance = estimate(group, bits, numbers, weights)
             means[places] += mean
             variances[places] += variance
         shape = self.pub.shape
@@ -155,7 +157,7 @@ def _coerce(pubs: Iterable[EstimatorPubLike], precision: float) -> list[Estimato
     return coerced
 
 
-def _check(pub: EstimatorPub, mark: bytes, device: Device, which: str) -> list[Any]:
+def _check(pub: EstimatorPub, device: Device, which: str) -> list[Finding]:
     if not pub.precision > 0:
         raise InvalidOptionError(f"A precision of {pub.precision} is not accepted.", advice="Give a number above 0.")
     shots = _shots(pub.precision)
@@ -168,7 +170,7 @@ def _shots(precision: float) -> int:
     return max(1, math.ceil(exact * (1 - 1e-12)))  # 1 / 0.01^2 is a hair above 10,000
 
 
-def _plan(pub: EstimatorPub, mark: bytes, task: Task, seeds: SeedSequence) -> _Work:
+def _plan(pub: EstimatorPub, mark: bytes, task: Task) -> _Work:
     shots = _shots(pub.precision)
     values = list(bindings(pub.parameter_values, pub.circuit))
     which_values = np.arange(len(values)).reshape(pub.parameter_values.shape)
@@ -184,16 +186,16 @@ def _plan(pub: EstimatorPub, mark: bytes, task: Task, seeds: SeedSequence) -> _W
     places_of: dict[int, list[int]] = {}
     for place, value in enumerate(which_values.ravel()):
         places_of.setdefault(int(value), []).append(place)
-    executions, asked = [], []
+    executions: list[Execution] = []
+    asked: list[tuple[list[int], Group]] = []
     ready: dict[Basis, Prepared] = {}
     for value, places in places_of.items():
-        parameters, content = values[value]
+        parameters, _ = values[value]
         for group in group_terms(term for place in places for term in sums[place]):
             if group.basis not in ready:
                 circuit, measured_mark = _measured(pub.circuit, mark, group.basis, task.tier.device)
                 ready[group.basis] = task.prepare(circuit, shots, measured_mark)
-            prepared = ready[group.basis]
-            executions.append(Execution(prepared, shots, parameters, seeds.next(prepared.fingerprint, content)))
+            executions.append(Execution(ready[group.basis], shots, parameters, memory=False))
             asked.append((places, group))
     text = repr((pub.precision, [sorted(terms.items()) for terms in sums])).encode()
     return _Work(pub, mark + text + b"".join(c for _, c in values), shots, executions, asked, sums)

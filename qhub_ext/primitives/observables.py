@@ -70,23 +70,23 @@ def _group(terms: frozenset[Term]) -> tuple[Group, ...]:
 
 
 def estimate(
-    group: Group, bits: NDArray[np.uint8], weights: NDArray[np.float64]
+    group: Group, bits: NDArray[np.uint8], numbers: NDArray[np.int64], weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and variance of the mean of several weighted sums of the group's terms.
 
-    `bits` packed, of shape (shots, bytes), qubit k of the basis at bit k; `weights` of shape (sums, terms). Variances are of
-    each sum over the shots, so terms that vary together are counted as they vary, with shots - 1 degrees of freedom.
+    `bits` packed, of shape (patterns, bytes), qubit k of the basis at bit k; each pattern came up `numbers` times; `weights` of
+    shape (sums, terms). Variances are of each sum over the shots, so terms that vary together are counted as they vary, with
+    shots - 1 degrees of freedom.
     """
-    shots = len(bits)
-    patterns, numbers = np.unique(bits, axis=0, return_counts=True)
-    single = np.unpackbits(patterns, axis=-1)[:, ::-1]  # now column k is bit k
+    single = np.unpackbits(bits, axis=-1)[:, ::-1]  # now column k is bit k
     place = {qubit: k for k, (qubit, _) in enumerate(group.basis)}
-    values = np.ones((len(patterns), len(group.terms)))
+    values = np.ones((len(bits), len(group.terms)))
     for column, term in enumerate(group.terms):
         for qubit, letter in term:
             zero, one = _VALUES[letter]
             values[:, column] *= np.where(single[:, place[qubit]], one, zero)
     sums = values @ weights.T
+    shots = int(numbers.sum())
     share = numbers / shots
     means = share @ sums
     spread = share @ (sums - means) ** 2

@@ -17,7 +17,7 @@ from qhub_ext.primitives.binding import bindings
 from qhub_ext.primitives.place import check_backend, context_for, split_options
 from qhub_ext.primitives.task import Task
 from qhub_ext.primitives.task_job import TaskJob
-from qhub_ext.tiers.backend import DEFAULT_SHOTS, Execution, Outcome, Prepared
+from qhub_ext.tiers.backend import DEFAULT_SHOTS, Execution, Outcome
 from qhub_ext.tiers.preflight import check_duplicates, check_isa, check_sampled, check_shots
 from qhub_ext.tiers.seeds import SeedSequence, check_seed
 
@@ -68,22 +68,21 @@ class Sampler(BaseSamplerV2):
             task.settle()
         with task.timed("prepare"):
             prepared = [task.prepare(pub.circuit, pub.shots) for pub in coerced]
-            seeds = SeedSequence(seed)
-            executions = [
-                [
-                    Execution(ready, pub.shots, values, seeds.next(ready.fingerprint, content))
-                    for values, content in bindings(pub.parameter_values, pub.circuit)
-                ]
-                for pub, ready in zip(coerced, prepared, strict=True)
-            ]
-            task.findings += check_duplicates([_mark(p, r) for p, r in zip(coerced, prepared, strict=True)])
+            batches, marks = [], []
+            for pub, ready in zip(coerced, prepared, strict=True):
+                rows = list(bindings(pub.parameter_values, pub.circuit))
+                batches.append([Execution(ready, pub.shots, values) for values, _ in rows])
+                marks.append(ready.fingerprint + b"".join(content for _, content in rows))
+            sequence = SeedSequence(seed)
+            seeds = [sequence.next(mark) for mark in marks]
+            task.findings += check_duplicates(marks)
         task.pubs = [{"circuit": p.circuit.name, "shape": list(p.shape), "shots": p.shots} for p in coerced]
 
         def work(stopped: Callable[[], bool]) -> PrimitiveResult[SamplerPubResult]:
             with task.executing():
                 results = []
-                for pub, todo in zip(coerced, executions, strict=True):
-                    outcomes = task.execute(todo, stopped)
+                for pub, batch, own in zip(coerced, batches, seeds, strict=True):
+                    outcomes = task.execute(batch, own, stopped)
                     with task.timed("return"):
                         results.append(_pub_result(pub, outcomes))
                 return PrimitiveResult(results, metadata={"version": 2})
@@ -97,10 +96,6 @@ def _coerce(pubs: Iterable[SamplerPubLike], shots: int) -> list[SamplerPub]:
     if isinstance(pubs, QuantumCircuit):
         raise InvalidOptionError("Sampler.run takes a list of PUBs.", advice="Write run([circuit]).")
     return [SamplerPub.coerce(pub, shots) for pub in pubs]
-
-
-def _mark(pub: SamplerPub, prepared: Prepared) -> bytes:
-    return prepared.fingerprint + b"".join(content for _, content in bindings(pub.parameter_values, pub.circuit))
 
 
 def _pub_result(pub: SamplerPub, outcomes: list[Outcome]) -> SamplerPubResult:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -81,14 +81,14 @@ class Task:
             self.findings.append(Finding(NOTE, "not-reduced", prepared.note))
         return prepared
 
-    def execute(self, executions: list[Execution], stopped: Callable[[], bool]) -> list[Outcome]:
-        """Runs them all. Raises TaskCancelled when asked to stop on the way."""
+    def execute(self, batch: Sequence[Execution], seed: int, stopped: Callable[[], bool]) -> list[Outcome]:
+        """Runs a batch. Raises TaskCancelledError when asked to stop on the way."""
         outcomes: list[Outcome] = []
         with self.timed("execute"):
-            for execution, outcome in zip(executions, self.tier.execute(executions, stopped), strict=False):
+            for execution, outcome in zip(batch, self.tier.execute(batch, seed, stopped), strict=False):
                 self.count(execution.prepared, outcome)
                 outcomes.append(outcome)
-        if len(outcomes) < len(executions):
+        if len(outcomes) < len(batch):
             raise TaskCancelledError(f"The {self.primitive} task was cancelled after {self.executions} circuits.")
         return outcomes
 

@@ -6,7 +6,7 @@ error, or a line in the record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -40,22 +40,28 @@ class Prepared:
 
 @dataclass(frozen=True, eq=False)
 class Execution:
-    """One circuit with one set of parameter values. `seed` None lets the tier draw one."""
+    """One circuit with one set of parameter values. `memory` asks for the bits of each shot in order, not only for counts.
+
+    `seed` is the simulator's own; None lets it follow from the batch's.
+    """
 
     prepared: Prepared
     shots: int
     values: Mapping[Parameter, float] = field(default_factory=dict)
+    memory: bool = True
     seed: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """`bits` uint8 of shape (shots, bytes): all clbits of the circuit, packed big-endian, the last clbit first.
+    """`bits` uint8 of shape (rows, bytes): all clbits of the circuit, packed big-endian, the last clbit first.
 
-    `method` says how it was computed (see `Choice.to_json`), empty on a device. `seconds` of execution.
+    A row is a shot, or with `numbers` a pattern that came up that many times. `method` says how it was computed (see
+    `Choice.to_json`), empty on a device. `seconds` of execution; circuits that ran together share them evenly.
     """
 
     bits: NDArray[np.uint8]
+    numbers: NDArray[np.int64] | None
     shots: int
     seed: int | None
     method: Mapping[str, Any]
@@ -65,9 +71,14 @@ class Outcome:
 class TierBackend(Protocol):
     """`tier` is the user's word for it, `device` what it stands for, `options` those that it honours, with their values."""
 
-    tier: str
-    device: Device
-    options: Mapping[str, Any]
+    @property
+    def tier(self) -> str: ...
+
+    @property
+    def device(self) -> Device: ...
+
+    @property
+    def options(self) -> Mapping[str, Any]: ...
 
     def prepare(self, circuit: QuantumCircuit, shots: int, mark: bytes | None = None) -> Prepared:
         """Makes an ISA circuit ready; `mark` is its fingerprint where the caller has it.
@@ -77,7 +88,7 @@ class TierBackend(Protocol):
         ...
 
     def execute(
-        self, executions: Iterable[Execution], stopped: Callable[[], bool] = lambda: False
+        self, batch: Sequence[Execution], seed: int, stopped: Callable[[], bool] = lambda: False
     ) -> Iterator[Outcome]:
-        """Outcomes in order, each as soon as it is there; `stopped` is asked in between."""
+        """Outcomes of a batch in order, fixed by its content and seed; fewer of them when `stopped` says so in between."""
         ...

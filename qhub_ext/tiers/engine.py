@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
 from qiskit.exceptions import QiskitError
+from qiskit.result.models import ExperimentResult
 from qiskit_aer import AerError, AerSimulator
 
 from qhub_ext.errors import PreflightError
@@ -25,12 +26,18 @@ from qhub_ext.tiers.facts import circuit_facts
 from qhub_ext.tiers.fingerprint import fingerprint
 from qhub_ext.tiers.memory import memory_limit_mb
 from qhub_ext.tiers.method import Choice, CircuitFacts, choose_method
-from qhub_ext.tiers.noise import FrozenNoiseModel, is_stabilizer, noise_for, used_sites
+from qhub_ext.tiers.noise import FrozenNoiseModel, Site, is_stabilizer, noise_for, used_sites
 from qhub_ext.tiers.reduce import reduce
-from qhub_ext.tiers.seeds import fresh_seed
+from qhub_ext.tiers.seeds import derive_seed
 
 _KEPT = 128
 """Prepared circuits of one process: a variational loop comes back to the same few, a sweep of thousands must not stay."""
+
+_TOGETHER = 64
+"""Circuits in one run of Aer: a cancelled sweep stops after at most these."""
+
+_SHORT_S = 0.05
+"""Below this forecast one thread is faster: on a shared node OpenMP's threads wait for each other longer than they work."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +45,7 @@ class Plan:
     """What the engine keeps about a prepared circuit."""
 
     facts: CircuitFacts
+    used: frozenset[Site]
     noise: FrozenNoiseModel | None
     stabilizer_noise: bool
     choices: dict[tuple[Any, ...], Choice] = field(default_factory=dict)
@@ -74,7 +82,7 @@ class Engine:
             fingerprint=mark,
             note=reduction.note,
             qpu_s_per_shot=_shot_seconds(circuit, self.device),
-            plan=Plan(circuit_facts(reduction.circuit), noise, is_stabilizer(noise)),
+            plan=Plan(circuit_facts(reduction.circuit), used, noise, is_stabilizer(noise)),
         )
 
     @functools.cached_property
@@ -97,67 +105,113 @@ class Engine:
         return plan.choices[key]
 
     def execute(
-        self, executions: Iterable[Execution], stopped: Callable[[], bool] = lambda: False
+        self, batch: Sequence[Execution], seed: int, stopped: Callable[[], bool] = lambda: False
     ) -> Iterator[Outcome]:
-        for execution in executions:
+        for number, together in enumerate(self._runs(batch)):
             if stopped():
                 return
-            yield self._execute(execution)
+            own = together[0].seed
+            yield from self._execute(together, derive_seed(seed, number.to_bytes(4, "little")) if own is None else own)
 
-    def _execute(self, execution: Execution) -> Outcome:
-        prepared, plan = execution.prepared, execution.prepared.plan
-        choice = self.choice(plan, execution.shots)
-        seed = fresh_seed() if execution.seed is None else execution.seed
-        circuit = prepared.circuit
-        if execution.values:
-            circuit = circuit.assign_parameters(dict(execution.values))
+    def _runs(self, batch: Sequence[Execution]) -> Iterator[list[Execution]]:
+        """Executions that may share one run of Aer, which then reads their noise once.
+
+        Aer gives circuit k the seed + 2113 k and draws shot i of a trajectory from seed + i, so that trajectories of circuits
+        that ran together would repeat: only circuits whose final state serves all shots share a run.
+        """
+        together: list[Execution] = []
+        key: tuple[Any, ...] | None = None
+        for execution in batch:
+            plan, choice = execution.prepared.plan, self.choice(execution.prepared.plan, execution.shots)
+            once = plan.facts.sampled and (choice.method == "density_matrix" or plan.noise is None)
+            this = (execution.prepared.active, execution.shots, choice.method, choice.device, execution.memory)
+            if not (together and once and this == key and execution.seed is None and len(together) < _TOGETHER):
+                if together:
+                    yield together
+                together = []
+            together.append(execution)
+            key = this if once and execution.seed is None else None
+        if together:
+            yield together
+
+    def _execute(self, together: list[Execution], seed: int) -> list[Outcome]:
+        first = together[0]
+        choice = self.choice(first.prepared.plan, first.shots)
+        circuits = [
+            e.prepared.circuit.assign_parameters(dict(e.values)) if e.values else e.prepared.circuit for e in together
+        ]
         began = time.perf_counter()
-        memory = run_aer(
-            circuit, plan.noise, choice, shots=execution.shots, seed=seed, limit_mb=self.limit_mb, cpus=self.cpus
+        results = run_aer(
+            circuits,
+            self._noise_of(together),
+            choice,
+            shots=first.shots,
+            seed=seed,
+            memory=first.memory,
+            limit_mb=self.limit_mb,
+            threads=1 if choice.seconds < _SHORT_S else self.cpus,
         )
-        bits = pack_memory(memory, execution.shots, circuit.num_clbits)
-        return Outcome(bits, execution.shots, seed, choice.to_json(), time.perf_counter() - began)
+        seconds = (time.perf_counter() - began) / len(together)
+        method = choice.to_json()
+        outcomes = []
+        for execution, circuit, result in zip(together, circuits, results, strict=True):
+            if execution.memory:
+                bits, numbers = pack_words(result.data.memory, circuit.num_clbits), None
+            else:
+                bits = pack_words(list(result.data.counts), circuit.num_clbits)
+                numbers = np.fromiter(result.data.counts.values(), dtype=np.int64, count=len(bits))
+            outcomes.append(Outcome(bits, numbers, execution.shots, result.seed_simulator, method, seconds))
+        return outcomes
+
+    def _noise_of(self, together: list[Execution]) -> FrozenNoiseModel | None:
+        plans = [execution.prepared.plan for execution in together]
+        used = plans[0].used.union(*(plan.used for plan in plans))
+        if not self.noisy or used == plans[0].used:
+            noise: FrozenNoiseModel | None = plans[0].noise
+            return noise
+        return noise_for(self.device, together[0].prepared.active, used, self.options["readout"])
 
 
 def run_aer(
-    circuit: QuantumCircuit,
+    circuits: list[QuantumCircuit],
     noise: FrozenNoiseModel | None,
     choice: Choice,
     *,
     shots: int,
     seed: int,
+    memory: bool,
     limit_mb: int,
-    cpus: int | None = None,
-) -> list[str]:
-    """One hexadecimal word per shot. Raises PreflightError when memory ran out, AerError for what Aer cannot do."""
+    threads: int | None = None,
+) -> list[ExperimentResult]:
+    """One result per circuit. Raises PreflightError when memory ran out, AerError for what Aer cannot do."""
     options: dict[str, Any] = {"max_memory_mb": limit_mb}
-    if cpus:
-        options["max_parallel_threads"] = cpus
+    if threads:
+        options["max_parallel_threads"] = threads
     simulator = _simulator(choice.method, choice.device)
     try:
         with _quiet():
             result = simulator.run(
-                circuit, shots=shots, seed_simulator=seed, memory=True, noise_model=noise, **options
+                circuits, shots=shots, seed_simulator=seed, memory=memory, noise_model=noise, **options
             ).result()
     except MemoryError as error:
-        raise _out_of_memory(circuit, choice, limit_mb, str(error)) from error
+        raise _out_of_memory(circuits[0], choice, limit_mb, str(error)) from error
     if not result.success:
-        said = result.results[0].status if result.results else result.status
+        said = next((r.status for r in result.results if not r.success), result.status)
         if "memory" in said.lower():
-            raise _out_of_memory(circuit, choice, limit_mb, said)
-        raise AerError(f"Aer could not run {circuit.name} with {choice.method}: {said}")
-    memory: list[str] = result.results[0].data.memory
-    return memory
+            raise _out_of_memory(circuits[0], choice, limit_mb, said)
+        raise AerError(f"Aer could not run {circuits[0].name} with {choice.method}: {said}")
+    results: list[ExperimentResult] = result.results
+    return results
 
 
-def pack_memory(memory: list[str], shots: int, clbits: int) -> NDArray[np.uint8]:
-    """Aer's words -> uint8 of shape (shots, ceil(clbits / 8)), big-endian."""
+def pack_words(words: list[str], clbits: int) -> NDArray[np.uint8]:
+    """Aer's hexadecimal words -> uint8 of shape (words, ceil(clbits / 8)), big-endian."""
     width = -(-clbits // 8)
     if width <= 8:
-        words = np.fromiter((int(word, 16) for word in memory), dtype=">u8", count=shots)
-        return words.view(np.uint8).reshape(shots, 8)[:, 8 - width :]
-    data = b"".join(int(word, 16).to_bytes(width, "big") for word in memory)
-    return np.frombuffer(data, dtype=np.uint8).reshape(shots, width)
+        numbers = np.array([int(word, 16) for word in words], dtype=">u8")
+        return numbers.view(np.uint8).reshape(len(words), 8)[:, 8 - width :]
+    data = b"".join(int(word, 16).to_bytes(width, "big") for word in words)
+    return np.frombuffer(data, dtype=np.uint8).reshape(len(words), width)
 
 
 def _shot_seconds(circuit: QuantumCircuit, device: Device) -> float | None:

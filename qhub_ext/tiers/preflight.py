@@ -79,16 +79,16 @@ def check_isa(circuit: QuantumCircuit, device: Device, which: str) -> list[Findi
             )
         )
     if dead:
-        places = sorted({p for _, p in dead})
+        off = sorted({p for _, p in dead})
         findings.append(
             Finding(
                 WARN,
                 "dead",
                 f"{which} has {sum(dead.values())} gates where {device.name} has them switched off "
-                f"({', '.join('-'.join(map(str, p)) for p in places[:6])}{', ...' if len(places) > 6 else ''}): "
+                f"({', '.join('-'.join(map(str, p)) for p in off[:6])}{', ...' if len(off) > 6 else ''}): "
                 "what comes out of them is noise.",
                 "Lay the circuit out elsewhere: pass initial_layout to the pass manager.",
-                {"gates": sum(dead.values()), "places": [list(p) for p in places]},
+                {"gates": sum(dead.values()), "places": [list(p) for p in off]},
             )
         )
     return findings
@@ -109,9 +109,7 @@ def _check_block(
             continue
         places = tuple(index[q] for q in instruction.qubits)
         known = _sites(target, name)
-        if known is None:
-            unsupported[name, places] += 1
-        elif known and places not in known:
+        if known is None or (known and places not in known):
             unsupported[name, places] += 1
         elif known and name not in ("measure", "delay", "reset"):
             properties = known[places]
@@ -151,17 +149,16 @@ def check_sampled(circuit: QuantumCircuit, which: str) -> list[Finding]:
                 "Add measurements: circuit.measure_all(), or circuit.measure(qubits, clbits).",
             )
         ]
-    findings = []
-    for register in circuit.cregs:
-        if len(register) and not any(circuit.find_bit(bit).index in written for bit in register):
-            findings.append(
-                Finding(
-                    WARN,
-                    "register-without-measurement",
-                    f"{which} never writes to its register {register.name!r}: all its bits will read 0.",
-                    "Measure into it, or leave it out.",
-                )
-            )
+    empty = [r.name for r in circuit.cregs if len(r) and not any(circuit.find_bit(bit).index in written for bit in r)]
+    findings = [
+        Finding(
+            WARN,
+            "register-without-measurement",
+            f"{which} never writes to its register {name!r}: all its bits will read 0.",
+            "Measure into it, or leave it out.",
+        )
+        for name in empty
+    ]
     loose = sorted(b for b in written if not circuit.find_bit(circuit.clbits[b]).registers)
     if loose:
         findings.append(
