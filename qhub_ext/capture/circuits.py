@@ -35,7 +35,7 @@ def to_qpy(value: Any) -> Circuits | None:
     else:
         return None
     places: dict[int, int] = {}
-    unique = []
+    unique: list[Any] = []
     for item in items:
         if id(item) not in places:
             places[id(item)] = len(unique)
@@ -68,7 +68,7 @@ def _dump(circuits: list[Any]) -> bytes | None:
             # the newest version: from 17 on it is written by compiled code, five times as fast as 13. Older Qiskits cannot
             # read it, but values are only read where Qiskit's major.minor is the same
             qpy.dump(circuits, file)
-    except Exception:  # QPY raises many kinds for what it does not know; a pickle is tried next
+    except Exception:  # noqa: BLE001 - QPY raises many kinds for what it does not know; a pickle is tried next
         return None
     return file.getvalue()
 
@@ -107,7 +107,7 @@ def _survive(circuits: list[Any], data: bytes) -> bool:
     try:
         restored = from_qpy(data, "list", tuple(range(len(circuits))))
         return all(_same(before, after) for before, after in zip(circuits, restored, strict=True))
-    except Exception:  # whatever it is, a pickle is tried next
+    except Exception:  # noqa: BLE001 - whatever it is, a pickle is tried next
         return False
 
 

@@ -6,10 +6,11 @@ IPython has replaced `{name}` and `$name` in the line of a cell magic before we 
 
 from __future__ import annotations
 
+import keyword
 import shlex
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from qhub_ext.capture.quantity import ACCEPTED_SIZES, ACCEPTED_TIMES, parse_memory, parse_time
@@ -18,7 +19,9 @@ from qhub_ext.capture.sweep import Sweep, elements, parse_sweep
 from qhub_ext.errors import InvalidOptionError, UnknownNameError
 from qhub_ext.job.context import TIERS
 
-Kind = Literal["text", "tier", "count", "seed", "time", "memory", "names", "jobs", "sweep", "pair", "flag", "name"]
+Kind = Literal[
+    "text", "tier", "count", "seed", "time", "memory", "names", "jobs", "sweep", "pair", "flag", "name", "variable"
+]
 LONGEST_NAME = 200
 
 
@@ -56,12 +59,13 @@ _FIELDS = {
     "memory": "memory_mb",
     "site-option": "site_options",
     "sweep": "sweeps",
+    "as": "variable",
 }
 
 WHERE, HOW, DATA, SITE = "Where it runs", "How it runs", "What goes along and comes back", "For the site scheduler"
 
 OPTIONS: tuple[Option, ...] = (
-    Option("tier", "tier", "Where to run: local (ideal), emulation (with the device's noise) or qpu (the device).", WHERE, "t", "TIER", "tier", ", ".join(TIERS)),
+    Option("tier", "tier", "Where to run: local (ideal), emulation (with the device's noise) or qpu (the device); with commas one job each.", WHERE, "t", "TIER", "tier", ", ".join(TIERS)),
     Option("device", "text", "The device that the tier stands for; `%qpu devices` lists them.", WHERE, "d", "NAME", "device"),
     Option("site", "text", "The site scheduler to queue at.", WHERE, "", "NAME", "site"),
     Option("profile", "text", "Policy class, such as development or production.", WHERE, "p", "NAME", "profile"),
@@ -74,6 +78,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("dry-run", "flag", "Show the script, what would go along and how large it is; submit nothing.", HOW, "n"),
     Option("cold", "flag", "Start a fresh kernel even where one is kept ready.", HOW),
     Option("name", "name", "What the job is called in lists.", HOW, "", "TEXT", "", f"up to {LONGEST_NAME} characters"),
+    Option("as", "variable", "Variable of the notebook that will hold the Job.", DATA, "", "NAME"),
     Option("in", "names", "Names that go along, beside those that the cell is seen to read.", DATA, "i", "NAMES", "", "names, with commas"),
     Option("without", "names", "Names that stay behind although the cell mentions them.", DATA, "x", "NAMES", "", "names, with commas"),
     Option("out", "names", "Names that come back; default: all that the cell binds.", DATA, "o", "NAMES", "", "names, with commas"),
@@ -110,6 +115,7 @@ class Request:
     account: str | None = None
     partition: str | None = None
     site_options: dict[str, str] = field(default_factory=dict)
+    variable: str | None = None
 
     @property
     def given(self) -> dict[str, Any]:
@@ -122,6 +128,15 @@ class Request:
             if value or (value is not None and value is not False and not isinstance(value, (tuple, dict))):
                 found[each.name] = list(value) if isinstance(value, tuple) else value
         return found
+
+    @property
+    def tiers(self) -> tuple[str | None, ...]:
+        """`--tier local,emulation` asks for one job per tier."""
+        return tuple(self.tier.split(",")) if self.tier else (None,)
+
+    def over(self, chosen: Mapping[str, Any]) -> Request:
+        """The same request, with what a notebook has chosen where the line says nothing."""
+        return replace(self, **{key: value for key, value in chosen.items() if getattr(self, key) in (None, ())})
 
     @property
     def elements(self) -> list[dict[str, Any]]:
@@ -206,10 +221,12 @@ def _text(option: Option, text: str, _: Mapping[str, Any]) -> str:
     return text.strip()
 
 
-def _tier(option: Option, text: str, _: Mapping[str, Any]) -> str:
-    if text not in TIERS:
-        raise UnknownNameError.among("tier", text, list(TIERS))
-    return text
+def _tier(_option: Option, text: str, _: Mapping[str, Any]) -> str:
+    tiers = list(dict.fromkeys(part.strip() for part in text.split(",")))
+    for tier in tiers:
+        if tier not in TIERS:
+            raise UnknownNameError.among("tier", tier, list(TIERS))
+    return ",".join(tiers)
 
 
 def _count(option: Option, text: str, _: Mapping[str, Any], least: int = 1) -> int:
@@ -223,7 +240,7 @@ def _seed(option: Option, text: str, namespace: Mapping[str, Any]) -> int:
     return _count(option, text, namespace, least=0)
 
 
-def _name(option: Option, text: str, _: Mapping[str, Any]) -> str:
+def _name(_option: Option, text: str, _: Mapping[str, Any]) -> str:
     if not text.strip():
         raise InvalidOptionError("--name is empty.")
     if len(text) > LONGEST_NAME:
@@ -243,6 +260,12 @@ def _names(option: Option, text: str, _: Mapping[str, Any]) -> tuple[str, ...]:
     return names
 
 
+def _variable(option: Option, text: str, _: Mapping[str, Any]) -> str:
+    if not text.isidentifier() or keyword.iskeyword(text):
+        raise InvalidOptionError(f"{option.flag} {text!r} is not a name that a variable can have.")
+    return text
+
+
 def _jobs(option: Option, text: str, _: Mapping[str, Any]) -> tuple[str, ...]:
     jobs = tuple(part.strip() for part in text.split(",") if part.strip())
     if not jobs:
@@ -250,7 +273,7 @@ def _jobs(option: Option, text: str, _: Mapping[str, Any]) -> tuple[str, ...]:
     return jobs
 
 
-def _sweep(option: Option, text: str, namespace: Mapping[str, Any]) -> tuple[Sweep, ...]:
+def _sweep(_option: Option, text: str, namespace: Mapping[str, Any]) -> tuple[Sweep, ...]:
     return (parse_sweep(text, namespace),)
 
 
@@ -273,6 +296,7 @@ _READERS: dict[str, Callable[[Option, str, Mapping[str, Any]], Any]] = {
     "sweep": _sweep,
     "pair": _pair,
     "name": _name,
+    "variable": _variable,
 }
 
 

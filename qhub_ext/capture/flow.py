@@ -8,33 +8,34 @@ that could call it.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from qhub_ext.capture import magic_text
+from qhub_ext.capture.scopes import (
+    FUNCTIONS,
+    Bindings,
+    Scope,
+    argument_names,
+    mangled,
+    root_name,
+    stored_names,
+    with_type_parameters,
+    within_function,
+)
 
 _DYNAMIC = frozenset({"eval", "exec", "globals", "locals", "vars", "compile", "__import__"})
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-
-
-@dataclass
-class _Scope:
-    kind: str
-    parent: _Scope | None = None
-    names: set[str] = field(default_factory=set)
-    declared_global: set[str] = field(default_factory=set)
-    class_name: str | None = None
 
 
 class Flow:
     """The findings, as sets of names of the module's scope, before anything is known about the notebook.
 
     `reads` when not surely bound; `uncertain` of them, when bound on some path; `missing`: read for sure, bound by nobody yet;
-    `maybe`: bound on some path; `mentioned` in the text of a magic.
+    `maybe`: bound on some path; `star`: a star import may have bound anything; `mentioned` in the text of a magic.
     """
 
-    def __init__(self, provided: Iterable[str] = (), *, parse_cell: Callable[[str], ast.Module] = ast.parse) -> None:
+    def __init__(self, provided: Iterable[str] = (), *, parse_cell: Callable[[str, int], ast.Module]) -> None:
         self.reads: set[str] = set()
         self.firm: set[str] = set()
         self.missing: set[str] = set()
@@ -46,12 +47,14 @@ class Flow:
         self.mentioned: set[str] = set()
         self.dynamic: set[str] = set()
         self.maybe: set[str] = set()
+        self.star = False
         self._parse_cell = parse_cell
         self._bound: set[str] = set(provided)
-        self._top = _Scope("module")
+        self._top = Scope("module")
         self._pending: dict[str, bool] = {}  # name -> nobody had bound it when the function was defined
         self._sure = True  # this code runs whenever the cell does
         self._closed = True  # no star import, exec or magic may have bound names that we cannot see
+        self._first_line = 0  # of the code inside a cell magic, counted from the top of the cell
         self._inert = False
         self._partial = False  # inside an expression that may not be evaluated
         self._annotations = True
@@ -66,12 +69,12 @@ class Flow:
 
     # -- names ---------------------------------------------------------------------------------------------------------
 
-    def _home(self, name: str, scope: _Scope) -> tuple[_Scope, bool]:
+    def _home(self, name: str, scope: Scope) -> tuple[Scope, bool]:
         """The scope that a name belongs to, and whether a function lies between: its code runs later, if at all."""
         where, deferred = scope, False
         while where.parent is not None:
             if name in where.declared_global:
-                return self._top, deferred or _within_function(where)
+                return self._top, deferred or within_function(where)
             # the names of a class are seen by its own statements only, not by its methods
             if name in where.names and (where is scope or where.kind != "class"):
                 return where, deferred
@@ -79,7 +82,7 @@ class Flow:
             where = where.parent
         return self._top, deferred
 
-    def _load(self, name: str, scope: _Scope) -> None:
+    def _load(self, name: str, scope: Scope) -> None:
         home, deferred = self._home(name, scope)
         if home is not self._top:
             return
@@ -100,7 +103,7 @@ class Flow:
             if now and self._sure and self._closed:
                 self.missing.add(name)
 
-    def _bind(self, name: str, scope: _Scope, *, surely: bool = True) -> None:
+    def _bind(self, name: str, scope: Scope, *, surely: bool = True) -> None:
         target = scope
         while target.kind == "comprehension" and target.parent is not None:
             target = target.parent
@@ -110,7 +113,7 @@ class Flow:
         self.writes.add(name)
         self.maybe.add(name)
         self.deletes.discard(name)
-        if surely and not _within_function(target):
+        if surely and not within_function(target):
             self._bound.add(name)
 
     def _flush(self) -> None:
@@ -119,29 +122,29 @@ class Flow:
         for name, firm in pending.items():
             self._read(name, firm=firm, now=False)
 
-    def _is_module_name(self, name: str, scope: _Scope) -> bool:
+    def _is_module_name(self, name: str, scope: Scope) -> bool:
         return self._home(name, scope)[0] is self._top
 
     # -- statements ----------------------------------------------------------------------------------------------------
 
-    def _statements(self, body: Iterable[ast.stmt], scope: _Scope) -> None:
+    def _statements(self, body: Iterable[ast.stmt], scope: Scope) -> None:
         for statement in body:
             self._statement(statement, scope)
 
-    def _statement(self, node: ast.stmt, scope: _Scope) -> None:
+    def _statement(self, node: ast.stmt, scope: Scope) -> None:
         if scope.kind == "function":
             self._expression(node, scope)
             return
         self._inert = _is_inert(node)
         if not self._inert:
             self._flush()
-        handler = getattr(self, f"_on_{type(node).__name__}", None)
+        handler = _STATEMENTS.get(type(node))
         if handler is not None:
-            handler(node, scope)
+            handler(self, node, scope)
         else:
             self._expression(node, scope)
 
-    def _paths(self, scope: _Scope, *paths: Callable[[], object]) -> None:
+    def _paths(self, scope: Scope, *paths: Callable[[], object]) -> None:
         """Each path starts from here; afterwards only what holds at the end of every one is surely bound."""
         before, sure, pending = set(self._bound), self._sure, dict(self._pending)
         local = set(scope.names)
@@ -159,23 +162,23 @@ class Flow:
         scope.names = set.intersection(*local_ends) if local_ends else local
         self._sure, self._pending = sure, left
 
-    def _path(self, body: list[ast.stmt], scope: _Scope) -> Callable[[], bool]:
+    def _path(self, body: list[ast.stmt], scope: Scope) -> Callable[[], bool]:
         def follow() -> bool:
             self._statements(body, scope)
             return bool(body) and isinstance(body[-1], ast.Raise)
 
         return follow
 
-    def _on_If(self, node: ast.If, scope: _Scope) -> None:
+    def _on_if(self, node: ast.If, scope: Scope) -> None:
         self._expression(node.test, scope)
         self._paths(scope, self._path(node.body, scope), self._path(node.orelse, scope))
 
-    def _on_While(self, node: ast.While, scope: _Scope) -> None:
+    def _on_while(self, node: ast.While, scope: Scope) -> None:
         self._expression(node.test, scope)
         self._paths(scope, self._path(node.body, scope), lambda: None)
         self._paths(scope, self._path(node.orelse, scope), lambda: None)
 
-    def _on_For(self, node: ast.For | ast.AsyncFor, scope: _Scope) -> None:
+    def _on_for(self, node: ast.For | ast.AsyncFor, scope: Scope) -> None:
         self._expression(node.iter, scope)
 
         def turn() -> None:
@@ -185,9 +188,7 @@ class Flow:
         self._paths(scope, turn, lambda: None)
         self._paths(scope, self._path(node.orelse, scope), lambda: None)
 
-    _on_AsyncFor = _on_For
-
-    def _on_With(self, node: ast.With | ast.AsyncWith, scope: _Scope) -> None:
+    def _on_with(self, node: ast.With | ast.AsyncWith, scope: Scope) -> None:
         for item in node.items:
             self._expression(item.context_expr, scope)
             if item.optional_vars is not None:
@@ -198,9 +199,7 @@ class Flow:
             self._bound &= before
             scope.names &= local
 
-    _on_AsyncWith = _on_With
-
-    def _on_Try(self, node: ast.Try, scope: _Scope) -> None:
+    def _on_try(self, node: ast.Try, scope: Scope) -> None:
         def quiet() -> bool:
             self._statements(node.body, scope)
             self._statements(node.orelse, scope)
@@ -220,12 +219,14 @@ class Flow:
 
             return follow
 
+        before = set(self._bound)
         self._paths(scope, quiet, *(caught(h) for h in node.handlers))
+        # `finally` runs wherever the body stopped; what follows it, only when it did not
+        after, self._bound = self._bound, set(before)
         self._statements(node.finalbody, scope)
+        self._bound = (after | (self._bound - before)) - (before - self._bound)
 
-    _on_TryStar = _on_Try
-
-    def _on_Match(self, node: ast.Match, scope: _Scope) -> None:
+    def _on_match(self, node: ast.Match, scope: Scope) -> None:
         self._expression(node.subject, scope)
 
         def case(arm: ast.match_case) -> Callable[[], bool]:
@@ -239,39 +240,35 @@ class Flow:
 
         self._paths(scope, *(case(arm) for arm in node.cases), lambda: None)
 
-    def _on_Assign(self, node: ast.Assign, scope: _Scope) -> None:
+    def _on_assign(self, node: ast.Assign, scope: Scope) -> None:
         self._expression(node.value, scope)
         for target in node.targets:
             self._expression(target, scope)
 
-    def _on_AnnAssign(self, node: ast.AnnAssign, scope: _Scope) -> None:
+    def _on_ann_assign(self, node: ast.AnnAssign, scope: Scope) -> None:
         if node.value is not None:
             self._expression(node.value, scope)
         self._annotation(node.annotation, scope)
         if node.value is not None or not isinstance(node.target, ast.Name):
             self._expression(node.target, scope)
 
-    def _on_AugAssign(self, node: ast.AugAssign, scope: _Scope) -> None:
+    def _on_aug_assign(self, node: ast.AugAssign, scope: Scope) -> None:
         if isinstance(node.target, ast.Name):
             self._load(node.target.id, scope)
         self._expression(node.value, scope)
         self._expression(node.target, scope)
 
-    def _on_Delete(self, node: ast.Delete, scope: _Scope) -> None:
-        for target in node.targets:
-            self._expression(target, scope)
-
-    def _on_Expr(self, node: ast.Expr, scope: _Scope) -> None:
+    def _on_expr(self, node: ast.Expr, scope: Scope) -> None:
         self._expression(node.value, scope)
         value = node.value.value if isinstance(node.value, ast.Await) else node.value
         if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
-            root = _root(value.func.value)  # `counts.append(3)`: called for its effect
+            root = root_name(value.func.value)  # `counts.append(3)`: called for its effect
             if root is not None and self._is_module_name(root, scope):
                 self.called_on.add(root)
 
     # -- expressions ---------------------------------------------------------------------------------------------------
 
-    def _expression(self, node: ast.AST, scope: _Scope) -> None:
+    def _expression(self, node: ast.AST, scope: Scope) -> None:
         handler = _EXPRESSIONS.get(type(node))
         if handler is not None:
             handler(self, node, scope)
@@ -279,12 +276,12 @@ class Flow:
         for child in ast.iter_child_nodes(node):
             self._expression(child, scope)
 
-    def _annotation(self, node: ast.expr | None, scope: _Scope) -> None:
+    def _annotation(self, node: ast.expr | None, scope: Scope) -> None:
         if node is not None and self._annotations:
             self._expression(node, scope)
 
-    def _name(self, node: ast.Name, scope: _Scope) -> None:
-        name = _mangled(node.id, scope)
+    def _name(self, node: ast.Name, scope: Scope) -> None:
+        name = mangled(node.id, scope)
         if isinstance(node.ctx, ast.Load):
             self._load(name, scope)
         elif isinstance(node.ctx, ast.Store):
@@ -298,7 +295,7 @@ class Flow:
         elif scope.kind == "class":
             scope.names.discard(name)
 
-    def _perhaps(self, nodes: Iterable[ast.AST], scope: _Scope) -> None:
+    def _perhaps(self, nodes: Iterable[ast.AST], scope: Scope) -> None:
         """Expressions that may not be evaluated at all."""
         sure, partial = self._sure, self._partial
         self._sure, self._partial = False, True
@@ -306,42 +303,39 @@ class Flow:
             self._expression(node, scope)
         self._sure, self._partial = sure, partial
 
-    def _bool_op(self, node: ast.BoolOp, scope: _Scope) -> None:
+    def _bool_op(self, node: ast.BoolOp, scope: Scope) -> None:
         self._expression(node.values[0], scope)
         self._perhaps(node.values[1:], scope)
 
-    def _compare(self, node: ast.Compare, scope: _Scope) -> None:
+    def _compare(self, node: ast.Compare, scope: Scope) -> None:
         self._expression(node.left, scope)
         self._expression(node.comparators[0], scope)
         self._perhaps(node.comparators[1:], scope)
 
-    def _if_exp(self, node: ast.IfExp, scope: _Scope) -> None:
+    def _if_exp(self, node: ast.IfExp, scope: Scope) -> None:
         self._expression(node.test, scope)
         self._perhaps([node.body, node.orelse], scope)
 
-    def _assert(self, node: ast.Assert, scope: _Scope) -> None:
+    def _assert(self, node: ast.Assert, scope: Scope) -> None:
         self._expression(node.test, scope)
         if node.msg is not None:
             self._perhaps([node.msg], scope)
 
-    def _named(self, node: ast.NamedExpr, scope: _Scope) -> None:
+    def _named(self, node: ast.NamedExpr, scope: Scope) -> None:
         self._expression(node.value, scope)
         self._bind(node.target.id, scope, surely=not self._partial)
 
-    def _place(self, node: ast.Attribute | ast.Subscript, scope: _Scope) -> None:
+    def _place(self, node: ast.Attribute | ast.Subscript, scope: Scope) -> None:
         if not isinstance(node.ctx, ast.Load):
-            root = _root(node)
+            root = root_name(node)
             if root is not None and self._is_module_name(root, scope):
                 self.mutates.add(root)
         for child in ast.iter_child_nodes(node):
             self._expression(child, scope)
 
-    def _aug_assign(self, node: ast.AugAssign, scope: _Scope) -> None:
-        self._on_AugAssign(node, scope)
-
-    def _lambda(self, node: ast.Lambda, scope: _Scope) -> None:
+    def _lambda(self, node: ast.Lambda, scope: Scope) -> None:
         self._defaults(node.args, scope)
-        inner = _Scope("function", scope, set(_arguments(node.args)))
+        inner = Scope("function", scope, set(argument_names(node.args)))
         if self._inert or scope.kind == "function":
             self._expression(node.body, inner)
             return
@@ -351,10 +345,10 @@ class Flow:
         self._flush()
         self._pending = pending
 
-    def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp, scope: _Scope) -> None:
-        inner = _Scope("comprehension", scope)
+    def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp, scope: Scope) -> None:
+        inner = Scope("comprehension", scope)
         for generator in node.generators:
-            inner.names.update(_stored(generator.target))
+            inner.names.update(stored_names(generator.target))
         first = node.generators[0]
         self._expression(first.iter, scope)
         rest: list[ast.AST] = [*first.ifs]
@@ -367,12 +361,12 @@ class Flow:
             if not isinstance(generator.target, (ast.Name, ast.Tuple, ast.List)):
                 self._expression(generator.target, inner)
 
-    def _defaults(self, arguments: ast.arguments, scope: _Scope) -> None:
+    def _defaults(self, arguments: ast.arguments, scope: Scope) -> None:
         for default in (*arguments.defaults, *arguments.kw_defaults):
             if default is not None:
                 self._expression(default, scope)
 
-    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: _Scope) -> None:
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope) -> None:
         for decorator in node.decorator_list:
             self._expression(decorator, scope)
         self._defaults(node.args, scope)
@@ -387,28 +381,24 @@ class Flow:
             if argument is not None:
                 self._annotation(argument.annotation, scope)
         self._annotation(node.returns, scope)
-        inner = self._function_scope(node, _with_type_parameters(node, scope))
+        inner = self._function_scope(node, with_type_parameters(node, scope))
         for statement in node.body:
             self._expression(statement, inner)
-        self._bind(_mangled(node.name, scope), scope)
+        self._bind(mangled(node.name, scope), scope)
         if node.decorator_list and scope.kind != "function":
             self._flush()
 
-    def _function_scope(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: _Scope) -> _Scope:
-        bindings = _Bindings()
-        for statement in node.body:
-            bindings.visit(statement)
-        names = {*_arguments(node.args), *bindings.names, "__class__"} - bindings.globals - bindings.nonlocals
-        return _Scope("function", scope, names, bindings.globals, scope.class_name)
+    def _function_scope(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: Scope) -> Scope:
+        bindings = Bindings(node.body)
+        names = {*argument_names(node.args), *bindings.names, "__class__"} - bindings.globals - bindings.nonlocals
+        return Scope("function", scope, names, bindings.globals, scope.class_name)
 
-    def _class(self, node: ast.ClassDef, scope: _Scope) -> None:
+    def _class(self, node: ast.ClassDef, scope: Scope) -> None:
         for part in (*node.decorator_list, *node.bases, *(k.value for k in node.keywords)):
             self._expression(part, scope)
-        bindings = _Bindings()
-        for statement in node.body:
-            bindings.visit(statement)
-        inner = _Scope(
-            "class", _with_type_parameters(node, scope), {"__module__", "__qualname__"}, bindings.globals, node.name
+        bindings = Bindings(node.body)
+        inner = Scope(
+            "class", with_type_parameters(node, scope), {"__module__", "__qualname__"}, bindings.globals, node.name
         )
         if scope.kind == "function":
             inner.names |= bindings.names - bindings.globals
@@ -416,28 +406,36 @@ class Flow:
                 self._expression(statement, inner)
         else:
             self._statements(node.body, inner)
-        self._bind(_mangled(node.name, scope), scope)
+        self._bind(mangled(node.name, scope), scope)
+        # a base, a decorator or a descriptor may call the methods as soon as the class is made
+        if scope.kind != "function" and not all(map(_is_inert, [node, *node.body])):
+            self._flush()
 
-    def _import(self, node: ast.Import | ast.ImportFrom, scope: _Scope) -> None:
+    def _import(self, node: ast.Import | ast.ImportFrom, scope: Scope) -> None:
         if isinstance(node, ast.ImportFrom) and node.module == "__future__":
             self._annotations = self._annotations and all(alias.name != "annotations" for alias in node.names)
         for alias in node.names:
             if alias.name == "*":
                 self._closed = False
+                self.star = True
                 continue
             name = alias.asname or alias.name.partition(".")[0]
             self._bind(name, scope)
             if self._is_module_name(name, scope):
                 self.imports.add(name)
 
-    def _pattern(self, node: ast.MatchAs | ast.MatchStar | ast.MatchMapping, scope: _Scope) -> None:
+    def _type_alias(self, node: Any, scope: Scope) -> None:  # ast.TypeAlias, Python 3.12; its value is found out later
+        self._bind(node.name.id, scope)
+        self._expression(node.value, Scope("function", with_type_parameters(node, scope)))
+
+    def _pattern(self, node: ast.MatchAs | ast.MatchStar | ast.MatchMapping, scope: Scope) -> None:
         name = node.rest if isinstance(node, ast.MatchMapping) else node.name
         if name:
             self._bind(name, scope)
         for child in ast.iter_child_nodes(node):
             self._expression(child, scope)
 
-    def _call(self, node: ast.Call, scope: _Scope) -> None:
+    def _call(self, node: ast.Call, scope: Scope) -> None:
         spoken = magic_text.read_call(node)
         if spoken is None:
             for child in ast.iter_child_nodes(node):
@@ -445,27 +443,48 @@ class Flow:
             return
         heard = magic_text.understand(spoken)
         for text in heard.code:
-            self._inner_code(text, scope, binds=heard.binds_code)
+            self._inner_code(text, scope, binds=heard.binds_code, first_line=heard.first_line)
         for expression in heard.expressions:
             self._expression(expression, scope)
         self.mentioned |= heard.words
         for name in heard.writes:
             self._bind(name, scope)
         self._closed = self._closed and heard.closed
-        self.dynamic |= heard.dynamic
 
-    def _inner_code(self, text: str, scope: _Scope, *, binds: bool) -> None:
-        tree = self._parse_cell(text)
+    def _inner_code(self, text: str, scope: Scope, *, binds: bool, first_line: int) -> None:
+        tree = self._parse_cell(text, self._first_line + first_line)
+        self._first_line += first_line
         if binds:
             self._statements(tree.body, scope)
+            self._first_line -= first_line
             return
         kept = set(self._bound), set(self.writes), set(self.maybe)
         self._statements(tree.body, scope)
         self._flush()
         self._bound, self.writes, self.maybe = kept
+        self._first_line -= first_line
 
 
-_EXPRESSIONS: dict[type[ast.AST], Callable[[Flow, ast.AST, _Scope], None]] = {
+_Handler = Callable[[Any, Any, Scope], None]
+
+# followed in order at the top level and in classes
+_STATEMENTS: dict[type[ast.AST], _Handler] = {
+    ast.If: Flow._on_if,
+    ast.While: Flow._on_while,
+    ast.For: Flow._on_for,
+    ast.AsyncFor: Flow._on_for,
+    ast.With: Flow._on_with,
+    ast.AsyncWith: Flow._on_with,
+    ast.Try: Flow._on_try,
+    ast.TryStar: Flow._on_try,
+    ast.Match: Flow._on_match,
+    ast.Assign: Flow._on_assign,
+    ast.AnnAssign: Flow._on_ann_assign,
+    ast.AugAssign: Flow._on_aug_assign,
+    ast.Expr: Flow._on_expr,
+}
+# wherever they stand
+_EXPRESSIONS: dict[type[ast.AST], _Handler] = {
     ast.Name: Flow._name,
     ast.BoolOp: Flow._bool_op,
     ast.Compare: Flow._compare,
@@ -474,10 +493,15 @@ _EXPRESSIONS: dict[type[ast.AST], Callable[[Flow, ast.AST, _Scope], None]] = {
     ast.NamedExpr: Flow._named,
     ast.Attribute: Flow._place,
     ast.Subscript: Flow._place,
-    ast.AugAssign: Flow._aug_assign,
+    ast.AugAssign: Flow._on_aug_assign,
+    ast.Expr: Flow._on_expr,
     ast.Lambda: Flow._lambda,
-    **{kind: Flow._comprehension for kind in _COMPREHENSIONS},
-    **{kind: Flow._function for kind in _FUNCTIONS},
+    ast.ListComp: Flow._comprehension,
+    ast.SetComp: Flow._comprehension,
+    ast.DictComp: Flow._comprehension,
+    ast.GeneratorExp: Flow._comprehension,
+    ast.FunctionDef: Flow._function,
+    ast.AsyncFunctionDef: Flow._function,
     ast.ClassDef: Flow._class,
     ast.Import: Flow._import,
     ast.ImportFrom: Flow._import,
@@ -485,110 +509,9 @@ _EXPRESSIONS: dict[type[ast.AST], Callable[[Flow, ast.AST, _Scope], None]] = {
     ast.MatchStar: Flow._pattern,
     ast.MatchMapping: Flow._pattern,
     ast.Call: Flow._call,
-}  # type: ignore[dict-item]
-
-
-class _Bindings(ast.NodeVisitor):
-    """Names that the body of a function or class binds itself; does not go into functions and classes inside it."""
-
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-        self.globals: set[str] = set()
-        self.nonlocals: set[str] = set()
-        self._inside = 0
-
-    def visit_Name(self, node: ast.Name) -> None:
-        if not self._inside and not isinstance(node.ctx, ast.Load):
-            self.names.add(node.id)
-
-    def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
-        self.names.add(node.target.id)
-        self.visit(node.value)
-
-    def _nested(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
-        self.names.add(node.name)
-        for part in node.decorator_list:
-            self.visit(part)
-
-    visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = _nested
-
-    def visit_Lambda(self, node: ast.Lambda) -> None:
-        pass
-
-    def _comprehension(self, node: ast.AST) -> None:
-        self._inside += 1  # its targets are its own, but a walrus in it binds out here
-        self.generic_visit(node)
-        self._inside -= 1
-
-    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension
-
-    def _imported(self, node: ast.Import | ast.ImportFrom) -> None:
-        self.names.update(a.asname or a.name.partition(".")[0] for a in node.names if a.name != "*")
-
-    visit_Import = visit_ImportFrom = _imported
-
-    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
-        if node.name:
-            self.names.add(node.name)
-        self.generic_visit(node)
-
-    def _captured(self, node: ast.MatchAs | ast.MatchStar) -> None:
-        if node.name:
-            self.names.add(node.name)
-        self.generic_visit(node)
-
-    visit_MatchAs = visit_MatchStar = _captured
-
-    def visit_MatchMapping(self, node: ast.MatchMapping) -> None:
-        if node.rest:
-            self.names.add(node.rest)
-        self.generic_visit(node)
-
-    def visit_Global(self, node: ast.Global) -> None:
-        self.globals.update(node.names)
-
-    def visit_Nonlocal(self, node: ast.Nonlocal) -> None:
-        self.nonlocals.update(node.names)
-
-
-def _arguments(arguments: ast.arguments) -> Iterator[str]:
-    for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg):
-        if argument is not None:
-            yield argument.arg
-
-
-def _within_function(scope: _Scope) -> bool:
-    where: _Scope | None = scope
-    while where is not None:
-        if where.kind == "function":
-            return True
-        where = where.parent
-    return False
-
-
-def _with_type_parameters(node: ast.AST, scope: _Scope) -> _Scope:
-    """`T` of `def f[T](x: T)` (Python 3.12) is known inside only."""
-    names = {parameter.name for parameter in getattr(node, "type_params", ())}
-    return _Scope("comprehension", scope, names, class_name=scope.class_name) if names else scope
-
-
-def _stored(target: ast.expr) -> Iterator[str]:
-    for node in ast.walk(target):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.id
-
-
-def _root(node: ast.expr) -> str | None:
-    """`a` of `a.b[0].c`"""
-    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Starred)):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else None
-
-
-def _mangled(name: str, scope: _Scope) -> str:
-    if scope.class_name and name.startswith("__") and not name.endswith("__"):
-        return f"_{scope.class_name.lstrip('_')}{name}"
-    return name
+}
+if sys.version_info >= (3, 12):
+    _EXPRESSIONS[ast.TypeAlias] = Flow._type_alias
 
 
 def _is_inert(node: ast.AST) -> bool:
@@ -607,7 +530,7 @@ def _is_inert(node: ast.AST) -> bool:
         return isinstance(node.target, ast.Name) and (node.value is None or _is_inert(node.value))
     if isinstance(node, ast.Expr):
         return _is_inert(node.value)
-    if isinstance(node, _FUNCTIONS):
+    if isinstance(node, FUNCTIONS):
         defaults = [d for d in (*node.args.defaults, *node.args.kw_defaults) if d is not None]
         return not node.decorator_list and all(_is_inert(d) for d in defaults)
     if isinstance(node, ast.ClassDef):

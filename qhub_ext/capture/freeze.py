@@ -180,7 +180,7 @@ class _Freezer:
         self._parts: dict[str, list[Chunk]] = {}
         self._failed: dict[str, str] = {}
         self._notes: list[str] = []
-        self.containers = False  # among the owned values is one that only `persistent_id` gets to see
+        self.containers = 0  # owned values that only `persistent_id` gets to see
 
     def run(self, names: list[str]) -> Frozen:
         self._asked.update(names)
@@ -211,7 +211,7 @@ class _Freezer:
         value = self.namespace[name]
         if type(value) not in _ATOMS:
             self._owner.setdefault(id(value), name)
-            self.containers = self.containers or type(value) in _CONTAINERS
+            self.containers += type(value) in _CONTAINERS
 
     def need(self, name: str) -> None:
         """A function that is being frozen reads `name` of the notebook."""
@@ -284,7 +284,7 @@ class _Freezer:
         except _TooLarge:
             self._failed[name] = self._too_large(name, value)
             return
-        except Exception as error:  # any class may raise anything while it is pickled
+        except Exception as error:  # noqa: BLE001 - any class may raise anything while it is pickled
             reason = (str(error) or type(error).__name__).strip().splitlines()[0][:200]
             self._failed[name] = (
                 f"`{name}` ({type_name(value)}) cannot be copied ({reason}); create it inside the cell{self._because(name)}"
@@ -359,12 +359,12 @@ class _Freezer:
 
 class _Pickler(cloudpickle.Pickler):
     def __init__(self, sink: _Sink, freezer: _Freezer, root: Any) -> None:
-        super().__init__(sink, protocol=5, buffer_callback=sink.buffer)  # type: ignore[arg-type]
+        super().__init__(sink, protocol=5, buffer_callback=sink.buffer)
         self._freezer = freezer
         self._root = root
         # functions of the notebook find their globals in the namespace of the place where they are read
         self.globals_ref[id(freezer.main)] = NamespaceMark({"__name__": "__main__"})
-        if freezer.containers:
+        if freezer.containers > (type(root) in _CONTAINERS):
             # a Python call per object: only when another name is a list or dict, which no other hook gets to see
             self.persistent_id = self._persistent_id
 

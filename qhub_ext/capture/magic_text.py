@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import string
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 _WORD = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
@@ -51,7 +51,7 @@ class Spoken(NamedTuple):
 
 @dataclass(frozen=True)
 class Heard:
-    """`code` runs as Python (and binds names here if `binds_code`); `closed` is False where any name may have been bound."""
+    """`code` runs as Python (and binds names here if `binds_code`), `first_line` lines below; `closed` is False where any name may have been bound."""
 
     code: tuple[str, ...] = ()
     binds_code: bool = True
@@ -59,7 +59,7 @@ class Heard:
     words: frozenset[str] = frozenset()
     writes: frozenset[str] = frozenset()
     closed: bool = True
-    dynamic: frozenset[str] = field(default_factory=frozenset)
+    first_line: int = 0
 
 
 def read_call(node: ast.Call) -> Spoken | None:
@@ -97,12 +97,12 @@ def understand(spoken: Spoken) -> Heard:
 def _cell_magic(spoken: Spoken, expanded: tuple[ast.expr, ...]) -> Heard:
     if spoken.magic in _RUNS_CELL:
         writes: frozenset[str] = frozenset()
-        code = spoken.body
+        code, first_line = spoken.body, 1
         if spoken.magic == "capture":
             writes = frozenset(w for w in spoken.line.split() if w.isidentifier())
         elif spoken.magic in {"timeit", "prun"} and _without_flags(spoken.line):
-            code = _without_flags(spoken.line) + "\n" + spoken.body  # the line is the set-up
-        return Heard((code,), _RUNS_CELL[spoken.magic], expanded, writes=writes)
+            code, first_line = _without_flags(spoken.line) + "\n" + spoken.body, 0  # the line is the set-up
+        return Heard((code,), _RUNS_CELL[spoken.magic], expanded, writes=writes, first_line=first_line)
     if spoken.magic in _SHELL:
         writes = frozenset(_FLAG_OUTPUT.findall(spoken.line))
         return Heard(expressions=expanded, writes=writes)
@@ -127,9 +127,7 @@ def _words(text: str) -> frozenset[str]:
 
 def _expanded(text: str) -> tuple[ast.expr, ...]:
     """The `$name` and `{expression}` that IPython replaces in a line before it runs."""
-    found: list[ast.expr] = []
-    for name in _DOLLAR.findall(text):
-        found.append(ast.Name(name, ast.Load()))
+    found: list[ast.expr] = [ast.Name(name, ast.Load()) for name in _DOLLAR.findall(text)]
     try:
         fields = [f for _, f, _, _ in string.Formatter().parse(text) if f]
     except ValueError:

@@ -74,7 +74,7 @@ def analyse(cell: str, namespace: Mapping[str, Any], *, provided: Iterable[str] 
     Raises CaptureError for text that Python or IPython cannot read, with line and column.
     """
     tree, syntax = parse_cell(cell)
-    flow = Flow(provided, parse_cell=lambda text: parse_cell(text)[0])
+    flow = Flow(provided, parse_cell=lambda text, first_line: parse_cell(text, first_line)[0])
     flow.module(tree)
 
     def present(name: str) -> bool:
@@ -84,7 +84,8 @@ def analyse(cell: str, namespace: Mapping[str, Any], *, provided: Iterable[str] 
     opaque = {n for n in flow.mentioned if present(n)} - reads
     called_on = {n for n in flow.called_on if present(n) and not isinstance(namespace[n], _CODE)}
     known = {*namespace, *provided, *_KERNEL, *flow.maybe, *dir(builtins)}
-    unknown = {n for n in flow.reads if n not in known and not is_history(n)}
+    # after a star import nobody can say what is bound
+    unknown = set() if flow.star else {n for n in flow.reads if n not in known and not is_history(n)}
     late = flow.missing - {*namespace, *provided, *_KERNEL, *dir(builtins)}
     missing = {n for n in late if not is_history(n)}
     return Names(
@@ -129,7 +130,7 @@ def travels(name: str, value: Any) -> bool:
     return not (hasattr(builtins, name) and getattr(builtins, name) is value)
 
 
-def parse_cell(cell: str) -> tuple[ast.Module, str]:
+def parse_cell(cell: str, first_line: int = 0) -> tuple[ast.Module, str]:
     """The tree of a cell and its syntax, `python` or `ipython`.
 
     Text that is Python as it stands needs no transformation, because everything that IPython adds is an error in Python.
@@ -147,7 +148,7 @@ def parse_cell(cell: str) -> tuple[ast.Module, str]:
         try:
             return _checked(TransformerManager().transform_cell(cell)), "ipython"
         except SyntaxError as error:
-            raise _explain(error, cell) from error
+            raise _explain(error, cell, first_line) from error
         except (ValueError, RecursionError, MemoryError) as error:
             raise CaptureError(f"The cell cannot be read: {error}.") from error
 
@@ -159,13 +160,13 @@ def _checked(code: str) -> ast.Module:
     return tree
 
 
-def _explain(error: SyntaxError, cell: str) -> CaptureError:
+def _explain(error: SyntaxError, cell: str, first_line: int) -> CaptureError:
     lines = cell.splitlines()
     number = min(max(error.lineno or 1, 1), max(len(lines), 1))
     text = (lines[number - 1] if lines else "").strip()
     column = f", column {error.offset}" if error.offset else ""
     return CaptureError(
-        f"The cell has a syntax error on line {number}{column}: {error.msg}: `{text[:120]}`.",
+        f"The cell has a syntax error on line {first_line + number}{column}: {error.msg}: `{text[:120]}`.",
         advice="Nothing was submitted.",
     )
 

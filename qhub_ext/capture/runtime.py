@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import hashlib
 import json
@@ -14,10 +15,12 @@ import sysconfig
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from qhub_ext.errors import EnvironmentMismatchError
-from qhub_ext.settings import Settings
+
+if TYPE_CHECKING:  # pydantic takes 0.3 s, and the job kernel only compares
+    from qhub_ext.settings import Settings
 
 SCHEMA = "qhub.runtime/1"
 
@@ -121,15 +124,11 @@ def git_revision(directory: Path) -> dict[str, str] | None:
 
 def _resolve_ref(place: Path, ref: str) -> str | None:
     folders = [place]
-    try:
+    with contextlib.suppress(OSError):  # only worktrees have one
         folders.append(place / (place / "commondir").read_text("utf-8").strip())
-    except OSError:
-        pass  # only worktrees have one
     for folder in folders:
-        try:
+        with contextlib.suppress(OSError, UnicodeDecodeError):  # packed, or in the other folder
             return (folder / ref).read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            pass  # packed, or in the other folder
         try:
             for line in (folder / "packed-refs").read_text("utf-8").splitlines():
                 if line.endswith(f" {ref}"):

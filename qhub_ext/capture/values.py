@@ -121,7 +121,7 @@ def summarise(value: Any) -> str:
     """A few words: `ndarray float64 (1000, 3)`, `QuantumCircuit 20 qubits, 749 operations`, `DataFrame 100 x 4`."""
     try:
         return _summary(value)
-    except Exception:  # a summary is a courtesy: an odd class must not stop a capture
+    except Exception:  # noqa: BLE001 - a summary is a courtesy: an odd class must not stop a capture
         return type(value).__name__
 
 
@@ -184,7 +184,7 @@ def estimate_bytes(value: Any, depth: int = 3) -> int:
             return int(getattr(usage, "sum", lambda: usage)())
         if kind.__module__.startswith("scipy.sparse"):
             return sum(getattr(value, part).nbytes for part in ("data", "indices", "indptr") if hasattr(value, part))
-    except Exception:  # an estimate may be wrong, never in the way
+    except Exception:  # noqa: BLE001 - an estimate may be wrong, never in the way
         return 0
     return 0
 
