@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -101,6 +102,12 @@ def set_aside(attempt: AttemptFolder, size: int) -> None:
         os.write(fd, b"\0" * size)
     finally:
         os.close(fd)
+
+
+def give_half_back(attempt: AttemptFolder) -> None:
+    """For outputs that found no room; the other half stays for the outcome."""
+    with contextlib.suppress(FileNotFoundError):
+        os.truncate(attempt.reserve, attempt.reserve.stat().st_size // 2)
 
 
 def give_back(attempt: AttemptFolder) -> None:

@@ -186,6 +186,19 @@ def flush_before_exit() -> None:
     os._exit = flush_and_leave  # type: ignore[assignment]
 
 
+def wake_loop_on_signals() -> None:
+    """ipykernel cancels an awaiting cell in its SIGINT handler, which does not wake the loop: nothing would happen until the
+    loop wakes for another reason.
+    """
+    from tornado.ioloop import IOLoop
+
+    read, write = os.pipe()
+    for fd in (read, write):
+        os.set_blocking(fd, False)
+    IOLoop.current().add_handler(read, lambda fd, _events: os.read(fd, 4096), IOLoop.READ)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+
+
 def make_app(connection: Path) -> Any:
     """An IPKernelApp that reads nobody's profile: a start-up file of the user's must not decide whether a job runs."""
     from ipykernel.kernelapp import IPKernelApp
@@ -310,6 +323,7 @@ def main(arguments: list[str]) -> None:
         )
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    wake_loop_on_signals()
     gc.freeze()
     gc.enable()
     app.start()

@@ -76,10 +76,13 @@ class JobStream(OutStream):  # type: ignore[misc]
             self._cut += size - len(kept)
             self._late.append((self.parent_header, kept))
             self._late_size += len(kept)
-            while self._late_size > TAIL and len(self._late) > 1:
-                dropped = len(self._late.popleft()[1])
+            while self._late_size > TAIL:
+                first_parent, first = self._late.popleft()
+                dropped = min(len(first), self._late_size - TAIL)
                 self._late_size -= dropped
                 self._cut += dropped
+                if dropped < len(first):
+                    self._late.appendleft((first_parent, first[dropped:]))
 
     def _flush_buffers(self) -> Iterator[tuple[dict[str, Any], str]]:
         for parent, data in super()._flush_buffers():

@@ -29,6 +29,7 @@ class Recorder:
         self._written = 0
         self._tail: deque[tuple[int, str, dict[str, Any]]] = deque()
         self._tail_size = 0
+        self._tail_room = max(limit - self._head, 65536)
         self._cut = 0
         self._over = False
         self.lost_to_disk = 0
@@ -67,14 +68,16 @@ class Recorder:
         self._journal.close()
 
     def _keep(self, kind: str, fields: dict[str, Any], size: int) -> None:
-        room = max(self._limit - self._head, 65536)
-        if size > room and kind == "stream":
-            self._cut += size - room
-            fields, size = {**fields, "text": fields["text"][-room:]}, room
+        """Into the tail, whose oldest part makes room; an error is never dropped."""
         self._tail.append((size, kind, fields))
         self._tail_size += size
-        while self._tail_size > room and (len(self._tail) > 1 or self._tail[0][1] != "error"):
-            dropped, _, _ = self._tail.popleft()
+        while self._tail_size > self._tail_room and (len(self._tail) > 1 or kind == "stream"):
+            size, kind, fields = self._tail.popleft()
+            dropped = size
+            if kind == "stream":
+                dropped = min(size, self._tail_size - self._tail_room)
+                if dropped < size:
+                    self._tail.appendleft((size - dropped, kind, {**fields, "text": fields["text"][dropped:]}))
             self._tail_size -= dropped
             self._cut += dropped
 

@@ -18,7 +18,7 @@ from qhub_ext.job.state import State
 from qhub_ext.jobfolder.journal import JournalWriter, read_journal
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
 from qhub_ext.jobfolder.outputs import KINDS
-from qhub_ext.runner.allocation import memory_headroom_mb, oom_kills
+from qhub_ext.runner.allocation import give_half_back, memory_headroom_mb, oom_kills
 from qhub_ext.runner.kernel import JobKernel, proportional_mb, resident_mb
 from qhub_ext.runner.recording import NO_ROOM, Recorder
 from qhub_ext.runner.verdict import Sighting, Stop
@@ -337,6 +337,8 @@ class Supervisor:
         self._shell.close()
         self._iopub.close()
         self._context.destroy(linger=0)
+        if self._recorder.disk_full:
+            give_half_back(self._attempt)
         self._recorder.finish()
         self.seen.disk_full |= self._recorder.disk_full
         self.seen.lost_bytes = self._recorder.lost_to_disk
