@@ -18,6 +18,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
+from traitlets.config import Config
 
 TABLE_TAG = "demo-table"
 CELL_LIMIT_S = 1200
@@ -64,7 +65,11 @@ def main() -> int:
     os.environ["QHUB_CONFIG"] = str(config)
     notebook = nbformat.read(asked.notebook, as_version=4)
     client = Runner(
-        notebook, timeout=CELL_LIMIT_S, kernel_name="python3", resources={"metadata": {"path": str(asked.notebook.parent)}}
+        notebook,
+        timeout=CELL_LIMIT_S,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(asked.notebook.parent)}},
+        config=Config({"KernelManager": {"transport": "ipc"}}),
     )
     client.narrate()
     began = time.monotonic()

@@ -7,6 +7,8 @@ scheduler; 5 the environment, settings or job folder; 124 a time limit; 130 inte
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,37 +16,76 @@ import click
 
 import qhub_ext
 from qhub_ext import verbs as v
-from qhub_ext.capture.command import Request, click_options
-from qhub_ext.errors import JobFailedError, QhubError, SiteError, UserError
+from qhub_ext.capture.command import OPTIONS, Option, parse_words
+from qhub_ext.display.progress import Progress
+from qhub_ext.display.tables import Text
+from qhub_ext.errors import InvalidOptionError, JobFailedError, QhubError, SiteError, UserError
+from qhub_ext.jobfolder.outputs import without_colours
+from qhub_ext.preview import preview_text
 from qhub_ext.service import Job, JobService
-from qhub_ext.widgets.preview import preview_text
-from qhub_ext.widgets.progress import Progress
 
 
-@v.verbs.command("run", context_settings={"ignore_unknown_options": False, "allow_interspersed_args": True})
+def _click_option(option: Option) -> Callable[[Any], Any]:
+    flags = [option.flag, option.key, *([f"-{option.short}"] if option.short else [])]
+    if option.kind == "flag":
+        return click.option(*flags, is_flag=True, help=option.help)
+    complete = v.complete_device if option.name == "device" else None
+    metavar = "NAME" if option.kind == "tier" else option.metavar
+    return click.option(*flags, multiple=True, metavar=metavar, help=option.help, shell_complete=complete)
+
+
+def submit_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of `%%qpu`, from the same table. Their values are read by the same parser."""
+    for option in reversed(SUBMIT_OPTIONS):
+        function = _click_option(option)(function)
+    return function
+
+
+# a terminal has no variables to take along or to put a Job into
+SUBMIT_OPTIONS = tuple(o for o in OPTIONS if o.name not in {"as", "in", "without"})
+
+
+def _words(options: dict[str, Any]) -> list[str]:
+    words = []
+    for option in SUBMIT_OPTIONS:
+        value = options[option.key]
+        if option.kind == "flag":
+            words += [option.flag] * bool(value)
+        else:
+            words += [f"{option.flag}={one}" for one in value]
+    return words
+
+
+@v.verbs.command("run")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-@click_options
+@submit_options
 @v.facts_verb
 def run(surface: v.Surface, file: Path, arguments: tuple[str, ...], **options: Any) -> Any:
     """Submits the Python script FILE as a job; what follows `--` becomes its sys.argv."""
-    request = Request.from_options(**options)
+    request, _ = parse_words(_words(options), None, SUBMIT_OPTIONS)
+    if len(request.tiers) > 1:
+        raise InvalidOptionError("--tier takes one tier here.", advice="Run the file once per tier.")
     try:
         source = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{file} cannot be read as UTF-8 text: {error}.") from error
     if request.name is None:
-        request = request.over({}, name=file.name)
+        request = replace(request, name=file.name)
     service = surface.service
     draft = service.draft(
-        request, source, None, kind="script", directory=str(file.resolve().parent), arguments=(str(file.resolve()), *arguments)
+        request,
+        source,
+        None,
+        kind="script",
+        directory=str(file.resolve().parent),
+        arguments=(str(file.resolve()), *arguments),
     )
     for warning in draft.warnings:
         click.echo(f"Note: {warning}", err=True)
     if request.dry_run:
-        script = service.site(draft.spec.site).render_script(service.shelf.folder(draft.spec.id))
-        text = preview_text(draft.spec, draft.inputs(), draft.names, script, draft.warnings, len(draft.elements))
-        return v.Text(text, draft.spec.to_json())
+        text = preview_text(draft, service.script(draft))
+        return Text(text, draft.spec.to_json())
     job = service.submit(draft)
     if request.wait:
         _wait(surface, job)
@@ -115,6 +156,8 @@ def _show(view: Any) -> None:
     if view is None or isinstance(view, int):
         return
     text = v.job_page(view) if isinstance(view, Job) else view.to_text()
+    if not sys.stdout.isatty():
+        text = without_colours(text)
     if text:
         click.echo(text)
     sys.stdout.flush()

@@ -18,7 +18,7 @@ An error is plain fields, so that it survives a process boundary: `to_json` and 
 from __future__ import annotations
 
 import enum
-from typing import Any, ClassVar
+from typing import Any
 
 
 class Cause(enum.StrEnum):
@@ -56,9 +56,9 @@ class Audience(enum.StrEnum):
 class QhubError(Exception):
     """The root. `message` is fit for the user: what, where, and what would be accepted."""
 
-    cause: ClassVar[Cause] = Cause.UNKNOWN
-    audience: ClassVar[Audience] = Audience.DEVELOPERS
-    transient: ClassVar[bool] = False
+    cause: Cause = Cause.UNKNOWN
+    audience: Audience = Audience.DEVELOPERS
+    transient: bool = False
 
     def __init__(self, message: str, *, advice: str = "", where: str = "") -> None:
         super().__init__(message)

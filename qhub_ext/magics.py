@@ -8,20 +8,22 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope
 
+from qhub_ext.capture.command import help_page, parse_line
 from qhub_ext.errors import QhubError, UserError
 from qhub_ext.job import context
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from qhub_ext.service import Draft, Job, JobService
+    from qhub_ext.service import Draft, Job, Jobs, JobService
 
-# a cell that begins with other magics still belongs to them: %%qpu is the first line or not there at all
+# what `%qpu use` may choose for the whole notebook
 _CHOICES = ("tier", "device", "shots", "seed", "profile", "time_s", "cpus", "memory_mb", "site")
 
 
@@ -43,6 +45,7 @@ class QpuMagics(Magics):
         super().__init__(shell)
         self._service: JobService | None = None
         self._chosen: dict[str, Any] = {}
+        self._notebook: dict[str, Any] = shell.user_ns
 
     @property
     def service(self) -> JobService:
@@ -58,7 +61,7 @@ class QpuMagics(Magics):
     @line_cell_magic
     def qpu(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Any:
         if cell is None and re.fullmatch(r"\s*(-h|--help|help)\s*", line):
-            print(self.qpu.__doc__)
+            print(help_text())
             return None
         try:
             if cell is None:
@@ -72,31 +75,34 @@ class QpuMagics(Magics):
     # -- %%qpu
 
     def _submit(self, line: str, cell: str, local_ns: dict[str, Any] | None) -> Any:
-        from qhub_ext.capture.command import parse_line
+        from qhub_ext.service import Jobs
 
-        namespace = self.shell.user_ns if not local_ns or local_ns is self.shell.user_ns else self.shell.user_ns | local_ns
+        namespace = self._notebook if not local_ns or local_ns is self._notebook else self._notebook | local_ns
         request = parse_line(line, namespace).over(self._chosen)
-        draft = self.service.draft(request, cell, namespace)
-        for warning in draft.warnings:
+        drafts = [self.service.draft(replace(request, tier=tier), cell, namespace) for tier in request.tiers]
+        for warning in drafts[0].warnings:
             print(f"Note: {warning}", file=sys.stderr)
         if request.dry_run:
-            return self._preview(draft)
-        job = self.service.submit(draft)
-        if not request.wait:
-            return job
-        return self._wait(job)
+            return self._preview(drafts)
+        jobs = Jobs(self.service.submit(draft) for draft in drafts)
+        held: Job | Jobs = jobs if len(request.tiers) > 1 else jobs[0]
+        if request.variable:
+            self._notebook[request.variable] = held
+        if request.wait:
+            for job in jobs:
+                self._wait(job)
+        return held
 
-    def _preview(self, draft: Draft) -> Any:
-        from qhub_ext.widgets.preview import preview_text
-        from qhub_ext.verbs import Text
+    def _preview(self, drafts: list[Draft]) -> Any:
+        from qhub_ext.display import Text
+        from qhub_ext.preview import preview_text
 
-        script = self.service.site(draft.spec.site).render_script(self.service.shelf.folder(draft.spec.id))
-        return Text(preview_text(draft.spec, draft.inputs(), draft.names, script, draft.warnings, len(draft.elements)))
+        return Text("\n\n".join(preview_text(d, self.service.script(d)) for d in drafts))
 
-    def _wait(self, job: Job) -> Any:
+    def _wait(self, job: Job) -> None:
+        from qhub_ext.display.progress import Progress
         from qhub_ext.job.state import State
         from qhub_ext.service.job import failure
-        from qhub_ext.widgets.progress import Progress
 
         with Progress(job.id) as progress:
             try:
@@ -104,14 +110,13 @@ class QpuMagics(Magics):
             except KeyboardInterrupt:
                 progress.close()
                 print("Waiting was interrupted; the job goes on.", file=sys.stderr)
-                return job
+                return
         job.show()
-        brought = job.fetch(self.shell.user_ns) if len(job._available()) else []
+        brought = job.fetch(self._notebook)
         if record.state is not State.COMPLETED:
             raise failure(record)
         if brought:
             print(f"In the notebook now: {', '.join(brought)}.", file=sys.stderr)
-        return job
 
     # -- %qpu
 
@@ -128,7 +133,7 @@ class QpuMagics(Magics):
             return self._use(line.strip()[3:])
         surface = Surface(
             self.service,
-            namespace=self.shell.user_ns,
+            namespace=self._notebook,
             write=lambda text: print(text, end="", flush=True),
             chosen=lambda: self._chosen,
         )
@@ -140,13 +145,12 @@ class QpuMagics(Magics):
             raise KeyboardInterrupt from None
 
     def _use(self, line: str) -> Any:
-        from qhub_ext.capture.command import parse_line
-        from qhub_ext.verbs import Text
+        from qhub_ext.display import Text
 
         words = line.strip()
         if words and not words.startswith("-"):  # `use emulation` says the tier without its option
             words = f"--tier {words}"
-        request = parse_line(words, self.shell.user_ns)
+        request = parse_line(words, self._notebook)
         chosen = {n: getattr(request, n) for n in _CHOICES if getattr(request, n) is not None}
         if chosen.get("device"):
             from qhub_ext.tiers import catalog
@@ -165,17 +169,27 @@ class QpuMagics(Magics):
         return Text(f"%%qpu cells of this notebook use {told or 'the defaults'}; plain cells run here, on tier local.")
 
 
-def _help_page() -> str:
-    from qhub_ext.capture.command import help_page
-
-    return help_page()
+def help_text() -> str:
+    return HELP + help_page("Options of %%qpu, also of `%qpu use` where they make sense for a whole notebook")
 
 
-# `%%qpu?` and `%qpu?` show the docstring, which is made from the same table as the parser
-QpuMagics.qpu.__doc__ = """Submit a cell as a batch job, or ask about jobs.
+HELP = """Submit a cell as a batch job, or ask about jobs.
 
-%%qpu [OPTIONS]      this cell becomes a job on the chosen tier and returns at once
-%qpu                 tiers, devices and your latest jobs
-%qpu VERB ...        jobs, job, queue, devices, logs, outputs, fetch, wait, cancel, hold, release, requeue, doctor
+%%qpu [OPTIONS]      this cell becomes a job on the chosen tier and returns at once; its value is the Job
+%qpu                 the chosen tier and device, the queue, your latest jobs
+%qpu VERB ...        jobs, job, queue, devices, logs, outputs, fetch, wait, cancel, hold, release, requeue, doctor;
+                     `%qpu VERB --help` explains one
 %qpu use TIER ...    what the cells of this notebook use from now on
+
+Names of the notebook that the cell uses go along with it. What it makes comes back when you ask:
+`job.result()["x"]`, `job["x"]`, or `%qpu fetch JOB x`. `%%qpu --dry-run` shows what would be sent.
+
+    %%qpu --tier emulation --shots 4000 --as job
+    from qhub_ext import Sampler, backend
+    isa = generate_preset_pass_manager(3, backend=backend()).run(circuit)
+    counts = Sampler().run([isa]).result()[0].data.meas.get_counts()
+
 """
+
+# what `%%qpu?` and `%qpu?` show
+QpuMagics.qpu.__doc__ = help_text()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-import sys
+import re
 import time
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
@@ -17,19 +17,19 @@ from typing import Any
 
 import click
 
+from qhub_ext.display.card import card_text
+from qhub_ext.display.tables import Page, Table, Text
+from qhub_ext.display.words import duration, moment, plain, state_words
 from qhub_ext.errors import InvalidOptionError, UnknownNameError
 from qhub_ext.job.context import TIERS
 from qhub_ext.job.identity import short_id
 from qhub_ext.job.record import JobRecord
 from qhub_ext.job.state import State
-from qhub_ext.jobfolder.outputs import follow_text
+from qhub_ext.jobfolder.outputs import OutputReader, text_of_message
 from qhub_ext.jobfolder.shelf import Summary
 from qhub_ext.service import Job, JobService
 from qhub_ext.sites.scheduler import Refusal
 from qhub_ext.tiers import catalog
-from qhub_ext.widgets.card import card_lines, card_text
-from qhub_ext.widgets.tables import Table
-from qhub_ext.widgets.words import duration, moment, plain, size, state_words
 
 LISTED = 20
 
@@ -40,23 +40,6 @@ EXIT_SITE = 4
 EXIT_ENVIRONMENT = 5
 EXIT_TIMED_OUT = 124
 EXIT_INTERRUPTED = 130
-
-
-@dataclass(frozen=True)
-class Text:
-    """A few sentences, and the facts behind them for `--json`."""
-
-    text: str
-    facts: Any = None
-
-    def to_text(self) -> str:
-        return self.text
-
-    def __str__(self) -> str:
-        return self.text
-
-    def __repr__(self) -> str:
-        return self.text
 
 
 @dataclass
@@ -74,7 +57,7 @@ class Surface:
         """The notebook's own Job object where it has one, since that remembers what may be overwritten."""
         job = self.service.job(reference)
         for value in (self.namespace or {}).values():
-            if isinstance(value, Job) and value.id == job.id and value.fingerprints is not None:
+            if isinstance(value, Job) and value.id == job.id and value.before is not None:
                 return value
         return job
 
@@ -120,7 +103,10 @@ some_jobs = click.argument("jobs", nargs=-1, required=True, shell_complete=compl
 
 
 class VerbGroup(click.Group):
-    """Unknown verbs are answered with the nearest ones."""
+    """`-1` is a job and no option; unknown verbs are answered with the nearest ones."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [f"~{a[1:]}" if re.fullmatch(r"-[0-9]+", a) else a for a in args])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -156,10 +142,14 @@ def overview(surface: Surface) -> Any:
     text = (
         f"Cells go to tier {tier}, device {found.name} ({found.qubits} qubits, snapshot of {found.snapshot_at:.10}), "
         f"through the site {settings.site!r}: {running} running, {waiting} waiting.\n"
-        f"`%qpu use TIER --device NAME` chooses; `%%qpu` at the top of a cell submits it; `%qpu --help` lists the verbs.\n\n"
+        "`%qpu use TIER --device NAME` chooses; `%%qpu` at the top of a cell submits it; `%qpu --help` lists the verbs."
     )
-    jobs = jobs_table(surface.service.jobs(limit=8), title="Your latest jobs")
-    return Text(text + jobs.to_text(), {"tier": tier, "device": device, "running": running, "waiting": waiting})
+    summaries = surface.service.jobs(limit=8)
+    facts = {"tier": tier, "device": device, "site": settings.site, "running": running, "waiting": waiting}
+    return Page(
+        [Text(text), jobs_table(summaries, title="Your latest jobs")],
+        facts | {"jobs": [_summary_facts(s) for s in summaries]},
+    )
 
 
 def jobs_table(summaries: Sequence[Summary], title: str = "") -> Table:
@@ -254,7 +244,11 @@ def queue_verb(surface: Surface) -> Table:
 @facts_verb
 def devices_verb(surface: Surface, device: str | None) -> Table:
     """Devices with a calibration snapshot: age, qubits, medians without dead or missing values."""
-    found = [catalog.describe(device, surface.service.settings.cache)] if device else catalog.list_devices(surface.service.settings.cache)
+    found = (
+        [catalog.describe(device, surface.service.settings.cache)]
+        if device
+        else catalog.list_devices(surface.service.settings.cache)
+    )
     rows = [
         (
             d.name, str(d.qubits), d.family, d.snapshot_at[:10], _us(d.medians.get("t1_s")), _us(d.medians.get("t2_s")),
@@ -300,21 +294,20 @@ def logs_verb(surface: Surface, job: str, follow: bool) -> None:
 
 def follow_job(job: Job) -> Iterator[str]:
     """Pieces of text as they come, over attempts, until the job has ended."""
-    seen: tuple[int, int] = (0, 0)
+    reader: OutputReader | None = None
+    number = 0
     pause = 0.05
     while True:
         final = job.record.state.final  # asked first: what was printed before the end is still read below
         attempt = job.folder.latest_attempt()
         if attempt is not None:
-            if attempt.number != seen[0]:
-                if seen[0]:
+            if reader is None or attempt.number != number:
+                if number:
                     yield f"── attempt {attempt.number} ──\n"
-                seen = (attempt.number, 0)
-            text, position = follow_text(attempt, seen[1])
-            if text:
-                yield text
+                reader, number = OutputReader(attempt), attempt.number
+            for message in reader.read_new():
+                yield text_of_message(message)
                 pause = 0.05
-            seen = (attempt.number, position)
         if final:
             return
         time.sleep(pause)
@@ -425,7 +418,7 @@ def outputs_verb(surface: Surface, job: str, notebook: Path | None) -> Text:
             raise UnknownNameError(f"Job {short_id(found.id)} has no sealed outputs yet.")
         notebook.write_bytes(attempt.notebook.read_bytes())
         return Text(f"Wrote {notebook}.", {"notebook": str(notebook)})
-    from qhub_ext.widgets.outputs import display_outputs, outputs_text
+    from qhub_ext.display.outputs import display_outputs, outputs_text
 
     if surface.namespace is not None:
         display_outputs(found.outputs)
@@ -477,6 +470,3 @@ def job_page(job: Job) -> str:
         if len(record.attempts) > 1
     )
     return "\n".join(lines)
-
-
-__all__ = ["Surface", "Text", "card_lines", "exit_code", "follow_job", "job_facts", "job_page", "size", "sys", "verbs"]

@@ -65,9 +65,14 @@ class JobRecord:
         return self.attempts[-1]
 
     @property
+    def asked_at(self) -> float | None:
+        """When it was submitted; of an element of an array, when the site queued it."""
+        return self.submitted_at if self.submitted_at is not None else self.attempts[0].queued_at
+
+    @property
     def waiting_s(self) -> float | None:
         """From submission to the first sign of the runner, or to the end if it never came."""
-        begin, end = self.submitted_at, self.attempt.running_at or self.attempt.ended_at
+        begin, end = self.asked_at, self.attempt.running_at or self.attempt.ended_at
         return None if begin is None or end is None else max(0.0, end - begin)
 
     @property
@@ -90,7 +95,7 @@ class JobRecord:
             "reason": self.attempt.reason,
             "phase": self.attempt.phase,
             "created_at": self.spec.created_at,
-            "submitted_at": self.submitted_at,
+            "submitted_at": self.asked_at,
             "started_at": self.attempt.started_at,
             "running_at": self.attempt.running_at,
             "ended_at": self.attempt.ended_at,

@@ -116,7 +116,7 @@ class Shelf:
         ids = self.ids()
         if head in ids:
             return self._existing(head + suffix)
-        if reference.startswith("-") and reference[1:].isdigit() and 0 < int(reference[1:]) <= len(ids):
+        if reference[:1] in ("-", "~") and reference[1:].isdigit() and 0 < int(reference[1:]) <= len(ids):
             return ids[int(reference[1:]) - 1]
         if len(head) >= 3:
             near = [i for i in ids if short_id(i).endswith(head.lower())]

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import getpass
-import itertools
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from qhub_ext.capture.freeze import Frozen, freeze, preview
+from qhub_ext.capture.fingerprint import fingerprint
+from qhub_ext.capture.freeze import Frozen, Row, freeze, preview
 from qhub_ext.capture.names import Names, analyse
 from qhub_ext.capture.runtime import record_runtime
 from qhub_ext.errors import CaptureError, InvalidOptionError, PreflightError
 from qhub_ext.job.identity import element_id, new_job_id
 from qhub_ext.job.spec import Element, JobSpec
+from qhub_ext.tiers import catalog
+from qhub_ext.tiers.catalog import DeviceSummary
 
 if TYPE_CHECKING:
     from qhub_ext.capture.command import Request
     from qhub_ext.settings import Settings
-
-NAME_LIMIT = 200
 
 
 @dataclass(frozen=True)
@@ -33,18 +33,18 @@ class Draft:
     names: Names
     frozen: Frozen
     runtime: dict[str, Any]
+    before: dict[str, str | None]
     warnings: tuple[str, ...] = ()
-    captured: dict[str, Any] = field(default_factory=dict)
 
-    def inputs(self) -> list[tuple[str, str, str, int]]:
-        """(name, form, summary, bytes) of what goes along."""
+    def inputs(self) -> list[Row]:
+        """What goes along, a row per name."""
         return preview(self.frozen)
 
 
 def draft_job(
     request: Request,
     cell: str,
-    namespace: Mapping[str, Any] | None,
+    namespace: dict[str, Any] | None,
     settings: Settings,
     *,
     kind: str = "cell",
@@ -55,9 +55,10 @@ def draft_job(
     if not cell.strip():
         raise CaptureError("The cell is empty: there is nothing to submit.")
     known = dict(namespace or {})
-    names = analyse(cell, known)
-    swept = {name: list(values) for name, values in (request.sweep or {}).items()}
-    wanted = [n for n in sorted({*names.reads, *request.inputs}) if n not in swept or n in request.inputs]
+    points = request.elements
+    swept = set(points[0]) if points else set()
+    names = analyse(cell, known, provided=swept)
+    wanted = sorted({*names.reads, *request.inputs} - swept - set(request.without))
     absent = [n for n in request.inputs if n not in known]
     if absent:
         raise CaptureError(
@@ -65,20 +66,23 @@ def draft_job(
             advice="Run the cell that defines it first, or leave the name out.",
         )
     frozen = freeze(wanted, known, limit_mb=settings.limits.capture_mb, main=namespace)
-    runtime = record_runtime(settings.capture.environment)
+    frozen.require({*wanted} - {*names.optional} | {*request.inputs})
+    runtime = record_runtime(settings)
     spec = _spec(request, cell, settings, runtime, kind, directory, arguments)
-    _check_device(spec, settings)
-    elements = _elements(spec, swept)
+    device = _check_device(spec, settings)
+    elements = _elements(spec, points)
     if elements:
         spec = replace(spec, size=len(elements))
-    warnings = [
-        f"{name!r} is neither in the notebook nor made by the cell." for name in sorted(names.missing - set(swept))
+    before = fingerprint({*names.returns, *(spec.outputs or ())}, known)
+    too_wide = [
+        f"`{name}` has {value.num_qubits} qubits, {device.name} has {device.qubits}."
+        for name, value in known.items()
+        if name in frozen.manifest.names
+        and type(value).__name__ == "QuantumCircuit"
+        and value.num_qubits > device.qubits
     ]
-    if names.dynamic:
-        warnings.append(
-            "The cell uses exec, eval, globals or the like: names that only appear there are not seen. Add them with --in."
-        )
-    return Draft(spec, elements, cell, names, frozen, runtime, tuple(warnings), known)
+    left = [f"{sentence} It stays behind." for sentence in frozen.failed.values()]
+    return Draft(spec, elements, cell, names, frozen, runtime, before, (*names.warnings, *too_wide, *left))
 
 
 def _spec(
@@ -127,17 +131,19 @@ def _spec(
         variable_limit_mb=limits.variable_mb,
         grace_s=limits.grace_s,
         cold=request.cold,
-        site_options=dict(request.site_options),
+        site_options=_site_options(request),
+        requested=request.given,
     )
+
+
+def _site_options(request: Request) -> dict[str, str]:
+    named = {"account": request.account, "partition": request.partition}
+    return {key: value for key, value in named.items() if value is not None} | request.site_options
 
 
 def job_name(asked: str | None, cell: str) -> str:
     """The name that was asked for, else the first line that says something."""
     if asked is not None:
-        if not asked.strip():
-            raise InvalidOptionError("--name is empty.", advice="Give the job a name, or leave the option out.")
-        if len(asked) > NAME_LIMIT:
-            raise InvalidOptionError(f"--name has {len(asked)} characters; {NAME_LIMIT} are accepted.")
         return asked
     for line in cell.splitlines():
         text = re.sub(r"^#\s*", "", line.strip())
@@ -153,20 +159,14 @@ def memory_share_mb(cpus: int, total_cpus: int | None) -> int:
     return max(512, int(machine * 0.9 * min(1.0, cpus / everyone)))
 
 
-def _elements(spec: JobSpec, swept: Mapping[str, Sequence[Any]]) -> tuple[JobSpec, ...]:
-    if not swept:
-        return ()
-    names = list(swept)
-    points = itertools.product(*(swept[n] for n in names))
+def _elements(spec: JobSpec, points: Sequence[dict[str, Any]]) -> tuple[JobSpec, ...]:
     return tuple(
-        replace(spec, id=element_id(spec.id, n), element=Element(spec.id, n, dict(zip(names, point, strict=True))))
+        replace(spec, id=element_id(spec.id, n), element=Element(spec.id, n, dict(point)))
         for n, point in enumerate(points)
     )
 
 
-def _check_device(spec: JobSpec, settings: Settings) -> None:
-    from qhub_ext.tiers import catalog
-
+def _check_device(spec: JobSpec, settings: Settings) -> DeviceSummary:
     device = catalog.describe(spec.device, settings.cache)
     if spec.tier == "qpu":
         raise PreflightError(
@@ -178,6 +178,7 @@ def _check_device(spec: JobSpec, settings: Settings) -> None:
             f"--shots {spec.shots} is more than {device.name} takes in one run: {device.max_shots}.",
             advice="Ask for fewer, or send several PUBs.",
         )
+    return device
 
 
 def _user() -> str:

@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from qhub_ext.capture.fingerprint import Fingerprints
-from qhub_ext.capture.freeze import read_manifest, thaw_one
-from qhub_ext.errors import CaptureError, JobFailedError, UnknownNameError
+from qhub_ext.capture.fingerprint import changed
+from qhub_ext.capture.freeze import thaw_one
+from qhub_ext.capture.manifest import Manifest, read_manifest
+from qhub_ext.display.card import card_bundle, card_html, card_text
+from qhub_ext.display.outputs import display_outputs
+from qhub_ext.errors import CaptureError, Cause, JobFailedError, UnknownNameError
 from qhub_ext.job.identity import element_id, short_id
 from qhub_ext.job.record import JobRecord
 from qhub_ext.job.state import State
@@ -30,31 +33,28 @@ class Results(Mapping[str, Any]):
     def __init__(self, folder: JobFolder, attempt: AttemptFolder) -> None:
         self._folder = folder
         self._attempt = attempt
-        try:
-            self._manifest = read_manifest(attempt.variables)
-        except FileNotFoundError:
-            self._manifest = {"names": {}, "failed": {}}
+        self._manifest = read_manifest(attempt.variables) if attempt.variables.is_dir() else Manifest()
 
     def __getitem__(self, name: str) -> Any:
-        if name not in self._manifest["names"]:
-            why = self._manifest.get("failed", {}).get(name)
+        if name not in self._manifest.names:
+            why = self._manifest.failed.get(name)
             if why:
                 raise CaptureError(f"{name!r} did not come back: {why}")
-            raise UnknownNameError.among("variable", name, list(self._manifest["names"]))
+            raise UnknownNameError.among("variable", name, list(self._manifest.asked))
         require_own(self._folder)
         return thaw_one(self._attempt.variables, name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._manifest["names"])
+        return iter(self._manifest.asked)
 
     def __len__(self) -> int:
-        return len(self._manifest["names"])
+        return len(self._manifest.asked)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._manifest["names"]
+        return name in self._manifest.names
 
     def __repr__(self) -> str:
-        kinds = ", ".join(f"{n}: {e.get('summary', '')}" for n, e in self._manifest["names"].items())
+        kinds = ", ".join(f"{n}: {e.summary}" for n, e in self._manifest.names.items())
         return f"Results({kinds})"
 
 
@@ -64,7 +64,7 @@ class Job:
 
     id: str
     service: JobService = field(repr=False)
-    fingerprints: Fingerprints | None = field(default=None, repr=False)
+    before: dict[str, str | None] | None = field(default=None, repr=False)
 
     @property
     def folder(self) -> JobFolder:
@@ -103,8 +103,6 @@ class Job:
 
     def show(self) -> None:
         """Displays the outputs here, as the cell would have shown them."""
-        from qhub_ext.widgets.outputs import display_outputs
-
         display_outputs(self.outputs)
 
     def wait(self, timeout_s: float | None = None, progress: Callable[[JobRecord], None] | None = None) -> JobRecord:
@@ -166,14 +164,16 @@ class Job:
             if name not in available:
                 self._absent(name)
         if not force:
-            before = self.fingerprints or Fingerprints.nothing()
-            changed = sorted(before.changed(wanted.values(), namespace))
-            if changed:
-                listed = ", ".join(map(repr, changed))
+            known = (
+                self.before or {}
+            )  # empty after a restart of the kernel: then every name that exists counts as changed
+            others = sorted(changed({here: known.get(here) for here in wanted.values()}, namespace))
+            if others:
+                listed = ", ".join(map(repr, others))
                 raise CaptureError(
                     f"{listed} in the notebook changed since job {short_id(self.id)} was submitted, and stays as it is.",
-                    advice=f"Use job[{changed[0]!r}], fetch it under another name "
-                    f"(`%qpu fetch {short_id(self.id)} {changed[0]}=other`), or add --force.",
+                    advice=f"Use job[{others[0]!r}], fetch it under another name "
+                    f"(`%qpu fetch {short_id(self.id)} {others[0]}=other`), or add --force.",
                 )
         values = {here: self[there] for there, here in wanted.items()}
         namespace.update(values)
@@ -203,20 +203,38 @@ class Job:
         self.service.apply("requeue", [self.id])
 
     def __str__(self) -> str:
-        from qhub_ext.widgets.card import card_text
-
         return card_text(self.record)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:  # noqa: ARG002 - IPython's
-        from qhub_ext.widgets.card import card_bundle
-
         return card_bundle(self.record)
+
+
+class Jobs(list[Job]):
+    """Several jobs of one cell, in the order of its tiers."""
+
+    def wait(self, timeout_s: float | None = None) -> list[JobRecord]:
+        return [job.wait(timeout_s) for job in self]
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self))
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002 - IPython's; it would print a list otherwise
+        printer.text(str(self))
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:  # noqa: ARG002 - IPython's
+        records = [job.record for job in self]
+        return {
+            "text/plain": "\n".join(map(card_text, records)),
+            "text/html": "".join(map(card_html, records)),
+        }
 
 
 def failure(record: JobRecord) -> JobFailedError:
     attempt = record.attempt
-    return JobFailedError(
+    error = JobFailedError(
         f"Job {short_id(record.id)} ({record.spec.name}) {record.state.value.replace('_', ' ')}: "
         f"{attempt.message or 'no reason is known.'}",
         advice=attempt.advice,
     )
+    error.cause = Cause(attempt.cause or Cause.UNKNOWN)
+    return error

@@ -6,11 +6,10 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from qhub_ext.capture.fingerprint import Fingerprints
 from qhub_ext.errors import QhubError, SiteError, SiteUnreachableError
 from qhub_ext.job.identity import short_id
 from qhub_ext.job.record import JobRecord
@@ -53,7 +52,7 @@ class JobService:
         self,
         request: Request,
         cell: str,
-        namespace: Mapping[str, Any] | None = None,
+        namespace: dict[str, Any] | None = None,
         *,
         kind: str = "cell",
         directory: str | None = None,
@@ -83,7 +82,12 @@ class JobService:
         except QhubError:
             shutil.rmtree(folder.path, ignore_errors=True)
             raise
-        return Job(folder.id, self, Fingerprints.take(self._returning(draft), draft.captured, draft.frozen))
+        return Job(folder.id, self, draft.before)
+
+    def script(self, draft: Draft) -> str:
+        """What the site would run; the folder is not there yet."""
+        first = draft.elements[0] if draft.elements else draft.spec
+        return self.site(draft.spec.site).render_script(self.shelf.folder(first.id), first)
 
     def _send(self, site: SiteScheduler, folders: Sequence[JobFolder]) -> None:
         try:
@@ -92,10 +96,6 @@ class JobService:
             known = site.find([f.id for f in folders])  # the answer was lost, perhaps not the question
             if len(known) != len(folders):
                 raise
-
-    @staticmethod
-    def _returning(draft: Draft) -> set[str]:
-        return {*(draft.spec.outputs or ()), *draft.names.writes, *draft.names.mutates}
 
     def _say(self, folder: JobFolder, state: State, **fields: Any) -> None:
         with JournalWriter(folder.journal(self._writer)) as journal:
@@ -114,7 +114,12 @@ class JobService:
         record = self.shelf.record(job_id)
         if record.state.final:
             return record
-        return self._refresh([record])[0]
+        record = self._refresh([record])[0]
+        if record.attempt.reason and record.state in (State.QUEUED, State.HELD) and record.spec.size is None:
+            sentence = self.site(record.spec.site).explain_reason(job_id).sentence
+            latest = replace(record.attempt, reason=sentence or record.attempt.reason)
+            record = replace(record, attempts=(*record.attempts[:-1], latest))
+        return record
 
     def jobs(
         self, *, states: Iterable[str] = (), text: str = "", tier: str | None = None, limit: int | None = None

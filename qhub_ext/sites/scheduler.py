@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.layout import JobFolder
 
@@ -117,7 +118,7 @@ class SiteScheduler(Protocol):
 
     def explain_reason(self, job_id: str) -> Reason: ...
 
-    def render_script(self, folder: JobFolder) -> str:
-        """The text that the site would run; pure, for `--dry-run` and for `submit` itself."""
+    def render_script(self, folder: JobFolder, spec: JobSpec | None = None) -> str:
+        """The text that the site would run. `spec` is for a folder that does not exist yet, as in `--dry-run`."""
 
     def doctor(self) -> list[Finding]: ...

@@ -6,9 +6,9 @@ import sys
 import time
 from typing import Any, Self
 
+from qhub_ext.display.words import duration, state_words
 from qhub_ext.job.identity import short_id
 from qhub_ext.job.record import JobRecord
-from qhub_ext.widgets.words import duration, state_words
 
 
 class Progress:
@@ -35,10 +35,11 @@ class Progress:
     def show(self, record: JobRecord) -> None:
         now = time.time()
         state = record.state.value
-        if (state, now) < (self._told[0], self._told[1] + self._every_s) and state == self._told[0]:
+        if state == self._told[0] and now < self._told[1] + self._every_s:
             return
         self._told = (state, now)
-        since = record.attempt.running_at or record.submitted_at or record.spec.created_at
+        since = record.attempt.running_at or record.asked_at or record.spec.created_at
+        now = record.attempt.ended_at or now
         reason = f" ({record.attempt.reason})" if record.state.waiting and record.attempt.reason else ""
         text = f"Job {self._id}  {state_words(record.state)}{reason}  {duration(now - since)}"
         if self._handle is not None:
@@ -48,10 +49,9 @@ class Progress:
             sys.stderr.flush()
 
     def close(self) -> None:
-        if self._handle is not None:
-            self._handle.update({"text/plain": ""}, raw=True)
-            self._handle = None
-        elif self._terminal:
+        """A terminal's line is wiped; a notebook keeps the last word, since an output cannot be taken back."""
+        self._handle = None
+        if self._terminal:
             sys.stderr.write("\r\x1b[K")
             self._terminal = False
 

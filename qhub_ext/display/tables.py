@@ -8,9 +8,49 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from qhub_ext.widgets.words import plain
+from qhub_ext.display.words import plain
 
 _STYLE = "text-align:left;padding:2px 10px 2px 0;vertical-align:top;white-space:nowrap"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A few sentences, and the facts behind them for `--json`."""
+
+    text: str
+    facts: Any = None
+
+    def to_text(self) -> str:
+        return self.text
+
+    def to_html(self) -> str:
+        return f'<div style="white-space:pre-wrap">{html.escape(self.text)}</div>'
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Page:
+    """Texts and tables, one under the other."""
+
+    parts: Sequence[Text | Table]
+    facts: Any = None
+
+    def to_text(self) -> str:
+        return "\n\n".join(part.to_text() for part in self.parts)
+
+    def to_html(self) -> str:
+        return "".join(part.to_html() for part in self.parts)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002 - IPython's
+        return {"text/plain": self.to_text(), "text/html": self.to_html()}
 
 
 @dataclass(frozen=True)

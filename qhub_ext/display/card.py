@@ -6,10 +6,10 @@ import html
 import time
 from typing import Any
 
+from qhub_ext.display.words import duration, moment, plain, state_words
 from qhub_ext.job.identity import short_id
 from qhub_ext.job.record import JobRecord
 from qhub_ext.job.state import State
-from qhub_ext.widgets.words import duration, moment, plain, state_words
 
 MIME_TYPE = "application/vnd.qhub.job.v1+json"
 
@@ -34,9 +34,9 @@ def card_lines(record: JobRecord, now: float | None = None) -> list[tuple[str, s
     if spec.size is not None:
         lines[0] = ("state", f"{state_words(record.state)} · {record.done or 0} of {spec.size} elements have ended")
     lines.append(("runs on", f"{spec.tier} · {spec.device}" + (f" · {spec.shots} shots" if spec.shots else "")))
-    if record.state.waiting and record.submitted_at is not None:
+    if record.state.waiting and record.asked_at is not None:
         why = f" ({attempt.reason})" if attempt.reason else ""
-        lines.append(("waiting", f"{duration(now - record.submitted_at)}{why}"))
+        lines.append(("waiting", f"{duration(now - record.asked_at)}{why}"))
     elif record.waiting_s is not None:
         lines.append(("waited", duration(record.waiting_s)))
     if attempt.running_at is not None:

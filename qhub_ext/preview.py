@@ -1,0 +1,38 @@
+"""What `--dry-run` shows: the job as it would be sent, what goes along, what comes back, and the script."""
+
+from __future__ import annotations
+
+from qhub_ext.display.tables import Table
+from qhub_ext.display.words import duration, plain, size
+from qhub_ext.service import Draft
+
+
+def preview_text(draft: Draft, script: str) -> str:
+    spec = draft.spec
+    shots = f", {spec.shots} shots" if spec.shots else ""
+    array = f", an array of {len(draft.elements)} elements" if draft.elements else ""
+    rows = draft.inputs()
+    table = Table(
+        ("goes along", "kind", "what", "size", ""),
+        [(row.name, row.kind, row.summary, row.size, row.note) for row in rows],
+        empty="Nothing of the notebook goes along.",
+        footer=f"together {size(draft.frozen.bytes)}",
+        widths={"what": 60},
+    )
+    back = ", ".join(spec.outputs if spec.outputs is not None else sorted(draft.names.returns)) or "nothing"
+    return "\n".join(
+        [
+            "Nothing was submitted. This is what would be:",
+            f"  job      {plain(spec.name, 60)}{array}",
+            f"  runs on  {spec.tier}, {spec.device}{shots}",
+            f"  asks     {spec.cpus} CPU, {spec.memory_mb or 0} MiB, {duration(spec.time_s)} at most",
+            "",
+            table.to_text(),
+            "",
+            f"comes back: {back}",
+            *(f"note: {warning}" for warning in draft.warnings),
+            "",
+            "The script:",
+            *(f"  {line}" for line in script.splitlines()),
+        ]
+    )
