@@ -118,8 +118,11 @@ def wait_until_imported(kernel: JobKernel, imports: list[str]) -> bool:
         select.select([kernel.status_fd], [], [], 0.5)
         lines = kernel.read_status()
         kernel.unread(lines)
-        if any(line.get("kind") == "imported" for line in lines):
-            return True
+        for line in lines:
+            if line.get("kind") == "imported":
+                for failure in line["failed"]:
+                    print(f"warm kernel: {failure}", file=sys.stderr)
+                return True
     return False
 
 

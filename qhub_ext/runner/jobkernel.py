@@ -72,6 +72,8 @@ class Job:
         BUDGET.allow(self.spec.output_limit_mb * _MIB)
         limit_memory(self.spec.memory_mb)
         notes = setting.go_to_directory(self.spec)
+        if sys.path[:1] != [""]:
+            sys.path.insert(0, "")
         setting.enter_context(self.spec, self.attempt)
         namespace = shell.user_ns
         notes += setting.restore_inputs(self.folder, namespace)
@@ -86,9 +88,9 @@ class Job:
         path = str(self.spec.requested.get("file") or self.folder.cell)
         sys.argv = [path, *self.spec.arguments]
         shell.user_ns["__file__"] = path
-        for name in ("exit", "quit"):  # the builtins raise SystemExit, as they do under python FILE
-            shell.user_ns.pop(name, None)
-            shell.user_ns_hidden.pop(name, None)
+        sys.path[0] = str(Path(path).parent)
+        for name in ("exit", "quit"):  # they end a script at once, as under python FILE
+            shell.user_ns[name] = sys.exit
         shell.ast_node_interactivity = "none"
         shell.automagic = False
 
@@ -273,15 +275,17 @@ def leave() -> None:
     os._exit(0)
 
 
-def import_ahead(names: list[str]) -> None:
-    """A warm kernel's own preparation; what cannot be imported fails again, and audibly, in the cell that needs it."""
+def import_ahead(names: list[str]) -> list[str]:
+    """A warm kernel's own preparation; returns what failed. It fails again, and audibly, in the cell that needs it."""
     from importlib import import_module
 
+    failed = []
     for name in names:
         try:
             import_module(name)
         except Exception as error:
-            print(f"warm kernel: {name} cannot be imported: {error}", file=sys.__stderr__)
+            failed.append(f"{name} cannot be imported: {type(error).__name__}: {error}")
+    return failed
 
 
 def main(arguments: list[str]) -> None:
@@ -295,8 +299,7 @@ def main(arguments: list[str]) -> None:
     with os.fdopen(order_fd, "rb") as orders:
         order = json.loads(orders.readline() or b"null")
         while order and "imports" in order:
-            import_ahead(order["imports"])
-            status.tell("imported")
+            status.tell("imported", failed=import_ahead(order["imports"]))
             order = json.loads(orders.readline() or b"null")
     if not order:
         return

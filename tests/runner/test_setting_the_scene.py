@@ -1,0 +1,251 @@
+"""What a cell finds: its inputs, its context, its directory. And what is refused before anything is loaded."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qhub_ext.job.spec import Element
+from qhub_ext.jobfolder.atomic import read_json, write_json
+from qhub_ext.jobfolder.outcome import Outcome, seal
+from tests.runner.conftest import RUNNER, Freeze, Run, Workshop
+from tests.waiting import wait_until
+
+
+def triple(x: int) -> int:
+    return 3 * x
+
+
+def test_inputs_context_environment_and_sweep_values_are_there(workshop: Workshop, freeze_inputs: Freeze) -> None:
+    cell = """
+from qhub_ext.job.context import current
+import os
+context = current()
+told = (context.tier, context.device, context.shots, context.seed, context.job_id)
+context.record({"kind": "sampler", "shots": 12})
+context.record({"kind": "sampler", "shots": 13})
+result = [item * angle for item in data]
+where, variable = os.getcwd(), os.environ["QISKIT_SOMETHING"]
+print(sorted(name for name in dir() if not name.startswith("_")))
+"""
+    folder = workshop.folder(cell, shots=12, seed=7, element=Element("array", 3, {"angle": 2}), device="brisbane")
+    freeze_inputs(folder, data=[1, 2])
+    write_json(folder.runtime, {**read_json(folder.runtime), "environment": {"QISKIT_SOMETHING": "set"}})
+    run = workshop.run(folder)
+    assert run.outcome["state"] == "completed", (run.outcome, run.console)
+    values = variables_of(run)
+    assert values["told"] == ("local", "brisbane", 12, 7, folder.id)
+    assert values["result"] == [2, 4]
+    assert values["where"] == str(workshop.root)
+    assert values["variable"] == "set"
+    assert run.outcome["tasks"] == 2
+    assert [read_json(run.attempt.tasks / f"000{n}.json")["shots"] for n in (1, 2)] == [12, 13]
+    of_ipython = {"In", "Out", "exit", "get_ipython", "open", "quit"}
+    bound = {"angle", "context", "current", "data", "os", "result", "told", "variable", "where"}
+    assert set(ast.literal_eval(run.text)) == of_ipython | bound
+
+
+def test_only_the_names_asked_for_come_back(workshop: Workshop) -> None:
+    run = workshop.run("a, b = 1, 2\n", outputs=("a", "never"))
+    assert run.outcome["variables"] == ["a"]
+    assert run.outcome["notes"] == ["`never` did not come back: the cell has not set it."]
+
+
+def test_a_value_over_the_limit_stays_and_is_named(workshop: Workshop) -> None:
+    run = workshop.run("small, large = 1, bytes(3_000_000)\n", variable_limit_mb=1)
+    assert run.outcome["state"] == "completed"
+    assert run.outcome["variables"] == ["small"]
+    assert any("large" in note for note in run.outcome["notes"])
+
+
+def test_a_directory_that_is_not_there_is_a_note(workshop: Workshop) -> None:
+    run = workshop.run("1\n", directory="/nonexistent/place")
+    assert run.outcome["state"] == "completed"
+    assert "/nonexistent/place cannot be entered here" in run.outcome["notes"][0]
+
+
+def test_modules_of_the_directory_are_imported_and_do_not_disturb_the_boot(workshop: Workshop) -> None:
+    (workshop.root / "mine.py").write_text("print('imported')\nVALUE = 5\n")
+    (workshop.root / "json.py").write_text("raise RuntimeError('not the json that was meant')\n")
+    run = workshop.run("import mine\nprint(mine.VALUE)\n")
+    assert run.text == "imported\n5\n"
+
+
+def test_a_script_sees_its_name_and_arguments_and_shows_no_last_value(workshop: Workshop) -> None:
+    cell = """
+import sys
+def main():
+    print(__file__, sys.argv[1:], __name__)
+if __name__ == "__main__":
+    main()
+    exit(0)
+print("not reached")
+"""
+    run = workshop.run(cell, kind="script", arguments=("--n", "3"), requested={"file": "/somewhere/work.py"})
+    assert run.outcome["state"] == "completed", run.outcome
+    assert run.text == "/somewhere/work.py ['--n', '3'] __main__\n"
+
+
+def test_a_script_shows_no_last_value(workshop: Workshop) -> None:
+    assert workshop.run("x = 1\nx\n", kind="script").outputs == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"python": "3.10.2"}, ["Python 3.10.2", "Python 3.11"]),
+        ({"packages": {"qiskit": "1.4.0"}}, ["qiskit", "1.4.0", "pip install qiskit==1.4.0"]),
+    ],
+)
+def test_another_environment_is_refused_before_anything_is_loaded(
+    workshop: Workshop, freeze_inputs: Freeze, change: dict[str, Any], words: list[str]
+) -> None:
+    folder = workshop.folder("print('never')\n")
+    freeze_inputs(folder, data=[1])
+    write_json(folder.runtime, {**read_json(folder.runtime), **change})
+    run = workshop.run(folder)
+    assert (run.outcome["state"], run.outcome["cause"]) == ("failed", "environment")
+    for word in words:
+        assert word in run.outcome["message"] + run.outcome["advice"]
+    assert run.text == ""
+
+
+def test_a_folder_of_somebody_else_is_not_run(workshop: Workshop, freeze_inputs: Freeze) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("giving a folder away takes root")
+    folder = workshop.folder("print('never')\n")
+    freeze_inputs(folder, data=[1])
+    os.chown(folder.path, 12345, 12345)
+    done = _runner(folder.path)
+    assert done.returncode == 2
+    assert "belongs to another user" in done.stderr
+    assert not folder.attempts.exists()
+
+
+def test_a_folder_that_others_can_write_to_is_not_run(workshop: Workshop) -> None:
+    folder = workshop.folder("print('never')\n")
+    folder.path.chmod(0o777)
+    done = _runner(folder.path)
+    assert "can be written to by others" in done.stderr
+
+
+def test_what_is_not_a_job_folder_is_one_sentence(tmp_path: Path) -> None:
+    done = _runner(tmp_path / "nothing")
+    assert done.returncode == 2
+    assert "is not a job folder" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_attempt_with_an_outcome_is_not_run_again(workshop: Workshop) -> None:
+    folder = workshop.folder("print('never')\n")
+    folder.attempt(1).path.mkdir(parents=True)
+    seal(folder.attempt(1), Outcome(state="cancelled", running_at=None, ended_at=1.0))
+    done = _runner(folder.path)
+    assert done.returncode == 2
+    assert "has an outcome already" in done.stderr
+    assert not folder.attempt(1).outputs.exists()
+
+
+def test_an_attempt_that_runs_elsewhere_is_not_run_twice(workshop: Workshop) -> None:
+    run = workshop.start("import time\nprint('begun', flush=True)\ntime.sleep(600)\n").until_it_prints("begun")
+    done = _runner(run.folder.path)
+    assert done.returncode == 2
+    assert "is running already" in done.stderr
+    run.stop("cancel").wait()
+    assert run.outcome["state"] == "cancelled"
+
+
+def test_slurm_s_restart_count_is_the_attempt(workshop: Workshop) -> None:
+    folder = workshop.folder("1\n")
+    environment = {k: v for k, v in os.environ.items() if k != "QHUB_ATTEMPT"}
+    subprocess.run([*RUNNER, str(folder.path)], env={**environment, "SLURM_RESTART_COUNT": "2"}, check=True)
+    assert folder.attempt_numbers() == [3]
+
+
+def test_a_kernel_that_cannot_start_says_where_to_look(workshop: Workshop) -> None:
+    folder = workshop.folder("1\n", environment={"PYTHONHOME": "/nonexistent"})
+    run = workshop.run(folder)
+    assert (run.outcome["state"], run.outcome["cause"]) == ("failed", "environment")
+    assert "could not start" in run.outcome["message"]
+    assert "console log" in run.outcome["advice"]
+
+
+def test_a_profile_of_the_user_has_no_say(workshop: Workshop, tmp_path: Path) -> None:
+    startup = tmp_path / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "00.py").write_text("raise SystemExit('from the profile')\n")
+    (startup.parent / "ipython_config.py").write_text("c.InteractiveShellApp.exec_lines = ['1/0']\n")
+    run = workshop.run("print('fine')\n", environment={"IPYTHONDIR": str(tmp_path / "ipython")})
+    assert run.text == "fine\n"
+
+
+CELL_FOR_BOTH = """
+import os, numpy as np
+from IPython.display import HTML, display
+handle = display(HTML("a"), display_id=True)
+handle.update(HTML("b"))
+print(os.path.basename(os.getcwd()), __name__, data, np.arange(3))
+x = triple(data[0])
+assert x == 6, x
+raise ValueError("at the end")
+"""
+
+
+def test_a_warm_kernel_gives_what_a_cold_one_gives(workshop: Workshop, freeze_inputs: Freeze) -> None:
+    def folder() -> Any:
+        made = workshop.folder(CELL_FOR_BOTH)
+        freeze_inputs(made, data=[2, 3], triple=triple)
+        return made
+
+    cold, warm = workshop.run(folder()), Run(folder())
+    warm.attempt.path.mkdir(parents=True)
+    process = subprocess.Popen(
+        [*RUNNER, "--warm", "--like", str(cold.folder.path), "--imports", "numpy,no_such_module"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    order = json.dumps({"folder": str(warm.folder.path), "attempt": 1}).encode() + b"\n"
+    _, errors = process.communicate(order, timeout=60)
+    assert process.returncode == 1
+    assert b"no_such_module" in errors
+    for key in ("state", "cause", "message", "variables", "notes"):
+        assert warm.outcome[key] == cold.outcome[key], key
+    assert _without_paths(warm.outputs) == _without_paths(cold.outputs)
+    assert warm.outcome["timings_s"]["boot_s"] < cold.outcome["timings_s"]["boot_s"]
+
+
+def test_a_warm_runner_leaves_quietly_when_nobody_wants_it(workshop: Workshop) -> None:
+    like = workshop.folder("1\n")
+    done = subprocess.run(
+        [*RUNNER, "--warm", "--like", str(like.path), "--imports", ""], input=b"", capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"ready\n", b"")
+    assert not like.attempts.exists()
+    wait_until(lambda: not list(Path("/tmp").glob(f"qhub-{os.getpid()}-*")), what="the end of the socket directory")
+
+
+def variables_of(run: Run) -> dict[str, Any]:
+    from qhub_ext.capture.freeze import thaw
+
+    namespace: dict[str, Any] = {}
+    thaw(run.attempt.variables, namespace)
+    return namespace
+
+
+def _runner(path: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*RUNNER, str(path)], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+
+
+def _without_paths(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return json.loads(json.dumps(outputs).replace(sys.prefix, ""))  # type: ignore[no-any-return]
