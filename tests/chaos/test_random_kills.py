@@ -69,7 +69,7 @@ class Reaper:
         if launch is None or launcher is None or script is None:
             return False
         if victim == "kernel":
-            kernels = [pid for pid in session_members(launcher.pid) if pid not in (launcher.pid, script.pid)]
+            kernels = [pid for pid in session_members(launcher.pid) if _command(pid)[0] == b"sleep"]
             return bool(kernels) and launcher.lives() and _kill(kernels[0])
         # noted before it is done: the site may be quicker than this thread
         self.hit.add((job.id, job.attempt))
@@ -146,10 +146,14 @@ def _client_files(shop: Workshop, jobs: list[JobFolder], tmp_path: Path) -> list
 
 
 def _is_daemon(pid: int) -> bool:
+    return any(word.endswith(b"daemon.py") for word in _command(pid)[3:4])
+
+
+def _command(pid: int) -> list[bytes]:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[3].endswith(b"daemon.py")
-    except (OSError, IndexError):
-        return False
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return [b""]
 
 
 def _kill(pid: int) -> bool:

@@ -168,7 +168,7 @@ def daemon_pids(directory: Path) -> list[int]:
                 continue
             if (
                 len(words) > 4
-                and words[3].endswith((b"daemon.py", b"launcher.py"))
+                and words[3].endswith((b"daemon.py", b"launch.py"))
                 and str(directory).encode() in words
             ):
                 found.append(int(name))

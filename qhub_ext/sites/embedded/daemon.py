@@ -20,6 +20,7 @@ import argparse
 import contextlib
 import errno
 import fcntl
+import json
 import os
 import selectors
 import signal
@@ -42,6 +43,7 @@ from qhub_ext.sites.embedded.processes import Process, process_of
 from qhub_ext.sites.embedded.spool import Spool, letters, stale_drafts
 from qhub_ext.sites.embedded.table import HELD, QUEUED, STARTED, TableJob, TableWriter
 from qhub_ext.sites.embedded.verdict import Evidence, conclude
+from qhub_ext.sites.embedded.warm import LAUNCH, WarmKernel, WarmPool
 from qhub_ext.sites.scheduler import SITE_JOURNAL
 
 SWEEP_S = 1.0
@@ -51,6 +53,8 @@ POLL_S = 0.2
 STEAL_LOCK_WITHIN_S = 2.0
 RETRY_AT_MOST_S = 30.0
 LAUNCH_ATTEMPTS = 6
+CONFIRM_WITHIN_S = 5.0
+"""A warm kernel that has not claimed its job by then is stuck: the job starts cold."""
 KILL_AGAIN_S = 5.0
 
 
@@ -64,6 +68,7 @@ class Run:
     child: bool = False
     time_up_at: float = 0.0
     kill_at: float | None = None
+    confirm_by: float | None = None
     exit_status: int | None = None
 
 
@@ -123,6 +128,10 @@ class Daemon:
         self.retries: dict[str, Retry] = {}
         self.dependencies = Dependencies()
         self.journals = Journals()
+        self.warm = WarmPool(
+            self.selector, count=warm, imports=imports, arguments=[str(spool.directory), *command], say=say
+        )
+        self.tend_warm_at: float | None = None
         self.next_order = 1 + max((job.order for job in self.table.jobs.values()), default=0)
         self.idle_since = time.monotonic()
         self.swept_at = 0.0
@@ -152,6 +161,7 @@ class Daemon:
             self.swept_at = now
             self.sweep()
         self.start_jobs()
+        self.tend_warm_at = self.warm.tend(idle=not self.line and self.free_cpus() > 0)
         if self.table.jobs or self.unsealed:
             self.idle_since = time.monotonic()
         elif time.monotonic() - self.idle_since >= self.idle_exit_s and self.leave():
@@ -165,6 +175,9 @@ class Daemon:
         until += [run.time_up_at for run in self.runs.values() if not run.job.stop_why]
         until += [run.kill_at for run in self.runs.values() if run.kill_at is not None]
         until += [retry.at for retry in self.retries.values() if retry.at]
+        until += [run.confirm_by for run in self.runs.values() if run.confirm_by is not None]
+        if self.tend_warm_at is not None:
+            until.append(self.tend_warm_at)
         if not self.table.jobs:
             until.append(self.idle_since + self.idle_exit_s)
         if self.runs and not processes.HAS_PIDFD:
@@ -173,12 +186,16 @@ class Daemon:
             if key.data == "bell":
                 with contextlib.suppress(BlockingIOError):
                     os.read(self.bell, 4096)
+            elif isinstance(key.data, WarmKernel):
+                self.warm.heard(key.data, key.fd)
             elif key.data in self.runs:
                 self.process_ended(self.runs[key.data])
 
     def sweep(self) -> None:
         """The slow way to notice what the quick ways missed."""
         self.journals.flush()
+        self.warm.sweep()
+        self.warm.reap()
         for job, outcome in list(self.unsealed.values()):
             self.seal_and_drop(job, outcome)
         for run in list(self.runs.values()):
@@ -227,11 +244,12 @@ class Daemon:
         self.runs[job.id] = run
         if job.stop_why:
             run.kill_at = time.monotonic() + max(0.0, (job.stop_at or 0) + job.grace_s - time.time())
-        if self.adopt(run):
+        launch = self.launch_of(job)  # read once: it may appear at any moment
+        if self.adopt(run, launch):
             say(f"{job.id}: attempt {job.attempt} taken up, {elapsed_s:.0f} s old")
             if job.stop_why:
                 self.terminate(run)
-        elif self.launch_of(job) is not None:
+        elif launch is not None:
             self.attempt_ended(run)
         elif job.stop_why:
             self.end_before_launch(run)
@@ -239,9 +257,8 @@ class Daemon:
             # nobody wrote launch.json. Should the earlier daemon's launcher still be on its way, one of the two wins
             self.launch(run)
 
-    def adopt(self, run: Run) -> bool:
+    def adopt(self, run: Run, launch: dict[str, Any] | None) -> bool:
         """Watches the launcher of this attempt or, where that is gone, its script. False when neither lives."""
-        launch = self.launch_of(run.job)
         for record in (launch, (launch or {}).get("script")):
             process = process_of(record, boot=(launch or {}).get("boot_id", ""))
             if process is not None and process.lives():
@@ -385,7 +402,7 @@ class Daemon:
                 retry.at = 0.0
                 if job_id in self.line:
                     self.table.set(self.line[job_id], obstacle="")
-        free = self.cpus - sum(run.job.cpus for run in self.runs.values())
+        free = self.free_cpus()
         while free > 0:
             job = policy.choose(self.line.values(), free, self.cpus)
             if job is None:
@@ -393,6 +410,9 @@ class Daemon:
             if not self.start(job):
                 return
             free -= job.cpus
+
+    def free_cpus(self) -> int:
+        return self.cpus - sum(run.job.cpus for run in self.runs.values())
 
     def start(self, job: TableJob) -> bool:
         """False when even the decision cannot be written down."""
@@ -405,6 +425,7 @@ class Daemon:
         run = Run(job, time_up_at=time.monotonic() + job.time_s)
         self.runs[job.id] = run
         self.tell(job, "state", state=State.STARTING.value)
+        self.warm.remember(job)
         self.launch(run)
         return True
 
@@ -413,8 +434,12 @@ class Daemon:
     def launch(self, run: Run) -> None:
         job = run.job
         folder = JobFolder(Path(job.path))
+        # a second try is cold, whatever was the matter with the first
+        kernel = self.warm.take(job) if job.id not in self.retries else None
+        if kernel is not None and self.launch_warm(run, kernel):
+            return
         command = [
-            *(sys.executable, "-I", "-S", str(Path(launcher.__file__))),
+            *(sys.executable, "-I", "-S", str(LAUNCH)),
             *("run", str(folder.attempt(job.attempt).path), str(folder.script), str(self.spool.directory)),
             *self.command,
         ]
@@ -427,6 +452,23 @@ class Daemon:
         )
         started = processes.start_time(pid)
         self.watch(run, Process(pid, started if started is not None else -1), child=True)
+
+    def launch_warm(self, run: Run, kernel: WarmKernel) -> bool:
+        """Hands the job to a kernel that is ready; False when that has just ended."""
+        folder = JobFolder(Path(run.job.path))
+        attempt = folder.attempt(run.job.attempt)
+        order = {"attempt": str(attempt.path), "folder": str(folder.path), "number": run.job.attempt}
+        try:
+            os.write(kernel.orders, json.dumps(order).encode() + b"\n")
+        except OSError as error:
+            say(f"{run.job.id}: its warm kernel is gone ({error}); it starts cold")
+            return False
+        finally:
+            os.close(kernel.orders)
+            os.close(kernel.words)
+        self.watch(run, kernel.process, child=True)
+        run.confirm_by = time.monotonic() + CONFIRM_WITHIN_S
+        return True
 
     def watch(self, run: Run, process: Process, *, child: bool) -> None:
         self.unwatch(run)
@@ -460,6 +502,11 @@ class Daemon:
             elif run.kill_at is not None and now >= run.kill_at:
                 run.kill_at = now + KILL_AGAIN_S
                 self.kill(run)
+            elif run.confirm_by is not None and now >= run.confirm_by:
+                run.confirm_by = None
+                if self.launch_of(run.job) is None and run.watched is not None:
+                    say(f"{run.job.id}: its warm kernel does not answer; it starts cold")
+                    processes.kill_session(run.watched.pid)
 
     def stop(self, run: Run, why: str) -> None:
         """The runner reads why in the journal; then a TERM, and after the grace a KILL."""
@@ -490,9 +537,10 @@ class Daemon:
 
     def process_ended(self, run: Run) -> None:
         self.unwatch(run)
-        if self.launch_of(run.job) is None:
+        launch = self.launch_of(run.job)
+        if launch is None:
             self.launch_failed(run)
-        elif not self.adopt(run):
+        elif not self.adopt(run, launch):
             self.attempt_ended(run)
 
     def launch_failed(self, run: Run) -> None:
@@ -533,7 +581,7 @@ class Daemon:
         except FileNotFoundError:
             self.forget(job)
             return
-        if not claimed and self.adopt(run):
+        if not claimed and self.adopt(run, self.launch_of(job)):
             if job.stop_why:
                 self.terminate(run)
             return
@@ -771,6 +819,7 @@ def main(arguments: list[str] | None = None) -> int:
     identify(spool, options.cpus)
     say(f"daemon {os.getpid()} of {spool.directory}: {options.cpus} CPUs, {len(daemon.table.jobs)} jobs")
     daemon.run()
+    daemon.warm.close()
     daemon.table.close()
     spool.identity.unlink(missing_ok=True)
     say(f"daemon {os.getpid()} leaves")

@@ -1,15 +1,12 @@
 """The parent of one script: proves that the attempt is alive, and records how it ended.
 
-    python -I -S launcher.py run  ATTEMPT SCRIPT SPOOL [DAEMON COMMAND ...]
-    python -I -S launcher.py warm SPOOL RUNNER-COMMAND-JSON [DAEMON COMMAND ...]
+    python -I -S launch.py run  ATTEMPT SCRIPT SPOOL [DAEMON COMMAND ...]
+    python -I -S launch.py warm SPOOL RUNNER-COMMAND-JSON [DAEMON COMMAND ...]        (warm_launcher)
 
 Stdlib only and run by path, because it is started for every job and outlives the daemon: few imports, little memory.
 It leads a session of its own. `launch.json` is created exclusively before the script may begin: whoever comes second
 leaves, so that an attempt runs at most once whatever dies in between. A TERM goes to the script's process alone.
 At its end it rings the daemon, and starts it again if something killed it.
-
-`warm` starts the runner beforehand and waits for one line of JSON on stdin: {"attempt": PATH, "folder": PATH}. At the
-end of stdin, which is the daemon's end too, it takes the runner with it.
 """
 
 from __future__ import annotations
@@ -17,9 +14,14 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import signal
 import sys
 import time
+
+try:
+    # The functions that `signal` wraps into enums: those would take a third of the time in which a launcher starts.
+    import _signal as signal  # type: ignore[import-not-found]
+except ImportError:
+    import signal
 
 # what the daemon reads from the exit status; 0 otherwise
 NOT_FIRST, NO_FOLDER, NO_SPACE, BAD_WORD = 70, 66, 74, 65
@@ -35,11 +37,10 @@ def main(arguments: list[str]) -> int:
         if arguments[0] == "run":
             attempt, script, spool, *daemon = arguments[1:]
             return run(attempt, script, spool, daemon)
-        sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # -I leaves it out
-        from warm_launcher import warm  # type: ignore[import-not-found]  # only this way needs json and select
+        import warm_launcher  # type: ignore[import-not-found]  # beside this file; only this way needs json and select
 
         spool, command, *daemon = arguments[1:]
-        return int(warm(spool, command, daemon))
+        return int(warm_launcher.warm(spool, command, daemon))
     except FileNotFoundError as error:
         return _give_up(error, NO_FOLDER)
     except OSError as error:
@@ -158,7 +159,7 @@ def ring(spool: str, daemon: list[str]) -> None:
             os.posix_spawn(daemon[0], daemon, os.environ, setsid=True, setsigmask=[])
 
 
-def become(command: list[str], lock: int) -> None:
+def become(command: list[str], lock: int = -1) -> None:
     """The last steps in the child: the signals as a program expects them, the lock kept open, then exec."""
     # Python ignores PIPE and XFSZ, and a shell's background child INT and QUIT; a job's interrupt is an INT
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP):
@@ -175,7 +176,7 @@ def _become_script(script: str, folder: str, attempt: str, lock: int, gate: int,
         if not os.read(gate, 1):
             os._exit(NOT_FIRST)
         os.close(gate)
-        console = os.open(f"{attempt}/console.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        console = open_console(attempt)
         os.dup2(console, 1)
         os.dup2(console, 2)
         os.close(console)
@@ -186,6 +187,10 @@ def _become_script(script: str, folder: str, attempt: str, lock: int, gate: int,
         os.write(2, f"qhub_ext launcher: {error}\n".encode())
     finally:
         os._exit(127)
+
+
+def open_console(attempt: str) -> int:
+    return os.open(f"{attempt}/console.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
 
 def set_oom_score(score: str) -> str:
@@ -275,10 +280,3 @@ def _add_site_packages() -> None:
 def _give_up(error: OSError, code: int) -> int:
     print(f"launcher: {error}", file=sys.stderr, flush=True)
     return code
-
-
-if __name__ == "__main__":
-    # no teardown of the interpreter: nothing is left to flush, and it costs a tenth of this process's life
-    code = main(sys.argv[1:])
-    sys.stderr.flush()
-    os._exit(code)

@@ -148,8 +148,8 @@ class EmbeddedSite:
         wait = policy.explain(job, jobs.values(), self._cpus())
         return Reason(wait.word, wait.sentence, wait.audience, wait.advice)
 
-    def render_script(self, folder: JobFolder) -> str:
-        return render_script(folder, _python_of(folder))
+    def render_script(self, folder: JobFolder, spec: JobSpec | None = None) -> str:
+        return render_script(folder, spec.python if spec is not None else _python_of(folder))
 
     def doctor(self) -> list[Finding]:
         from qhub_ext.sites.embedded.checkup import examine

@@ -1,0 +1,214 @@
+"""Kernels kept ready: started when a CPU is idle, for the environment of the latest job, one job each.
+
+Not niced: without privileges a process never gets its nice value back, and the job would keep it. They start only when
+nothing waits and a CPU has been free for a moment, and go when memory runs short.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from qhub_ext.sites.embedded import processes
+from qhub_ext.sites.embedded.processes import Process
+from qhub_ext.sites.embedded.table import TableJob
+
+LAUNCH = Path(__file__).resolve().parent / "launch.py"
+SETTLED_S = 0.3
+START_ABOVE_MB, KEEP_ABOVE_MB = 1024, 512
+GIVE_UP_AFTER = 3
+"""A runner that has ended so often without getting ready will not do so in this environment."""
+AGAIN_AFTER_S = 10.0
+
+
+@dataclass(eq=False)
+class WarmKernel:
+    key: str
+    process: Process
+    orders: int
+    """Where to write the job to; closing it sends the kernel away."""
+    words: int
+    """Where `ready` comes from."""
+    pidfd: int = -1
+    ready: bool = False
+
+
+@dataclass(frozen=True)
+class Wish:
+    key: str
+    path: str
+    python: str
+
+
+class WarmPool:
+    def __init__(
+        self,
+        selector: selectors.BaseSelector,
+        *,
+        count: int,
+        imports: str,
+        arguments: list[str],
+        say: Callable[[str], None],
+    ) -> None:
+        self.kernels: list[WarmKernel] = []
+        self._departed: list[Process] = []
+        self._selector = selector
+        self._count = count
+        self._imports = imports
+        self._arguments = arguments
+        self._say = say
+        self._wish: Wish | None = None
+        self._settled_at: float | None = None
+        self._failures: dict[str, int] = {}
+        self._not_before = 0.0
+
+    def remember(self, job: TableJob) -> None:
+        """The next kernels are like this job's."""
+        if self._count and job.warm_key:
+            self._wish = Wish(job.warm_key, job.path, job.python)
+
+    def take(self, job: TableJob) -> WarmKernel | None:
+        """A kernel that is ready for this job; it is the caller's from now on."""
+        for kernel in self.kernels:
+            if job.warm_key and kernel.key == job.warm_key and kernel.ready:
+                self._unregister(kernel)
+                self.kernels.remove(kernel)
+                return kernel
+        return None
+
+    def tend(self, *, idle: bool) -> float | None:
+        """Starts and dismisses; returns when to look again (monotonic, s)."""
+        now = time.monotonic()
+        if not idle:
+            self._settled_at = None
+            return None
+        wish = self._wish
+        if wish is None or self._failures.get(wish.key, 0) >= GIVE_UP_AFTER:
+            return None
+        if sum(kernel.key == wish.key for kernel in self.kernels) >= self._count:
+            return None
+        self._settled_at = self._settled_at or now
+        due = max(self._settled_at + SETTLED_S, self._not_before)
+        if now < due:
+            return due
+        for kernel in [kernel for kernel in self.kernels if kernel.key != wish.key]:
+            self.dismiss(kernel)
+        if memory_available_mb() >= START_ABOVE_MB and Path(wish.path).is_dir():
+            self._start(wish)
+        else:
+            self._not_before = now + AGAIN_AFTER_S
+        return now + SETTLED_S
+
+    def sweep(self) -> None:
+        if self.kernels and memory_available_mb() < KEEP_ABOVE_MB:
+            self._say("memory is short: the warm kernels go")
+            self._not_before = time.monotonic() + AGAIN_AFTER_S
+            for kernel in list(self.kernels):
+                self.dismiss(kernel)
+        for kernel in [kernel for kernel in self.kernels if not kernel.process.lives()]:
+            self.ended(kernel)
+
+    def heard(self, kernel: WarmKernel, end: int) -> None:
+        """Something on one of its descriptors."""
+        if kernel not in self.kernels:
+            return
+        if end == kernel.words and b"ready" in os.read(kernel.words, 4096):
+            kernel.ready = True
+            self._failures.pop(kernel.key, None)
+        else:
+            self.ended(kernel)
+
+    def ended(self, kernel: WarmKernel) -> None:
+        if not kernel.ready:
+            self._failures[kernel.key] = self._failures.get(kernel.key, 0) + 1
+            self._not_before = time.monotonic() + AGAIN_AFTER_S
+            self._say(f"a warm kernel ended before it was ready ({self._failures[kernel.key]} in a row)")
+        self.dismiss(kernel)
+
+    def dismiss(self, kernel: WarmKernel) -> None:
+        self._unregister(kernel)
+        self.kernels.remove(kernel)
+        for end in (kernel.orders, kernel.words):
+            os.close(end)
+        self._departed.append(kernel.process)
+        self.reap()
+
+    def close(self) -> None:
+        for kernel in list(self.kernels):
+            self.dismiss(kernel)
+
+    def reap(self) -> None:
+        """Launchers that were sent away, so that no zombie stays."""
+        for process in list(self._departed):
+            with contextlib.suppress(ChildProcessError):
+                pid, _ = os.waitpid(process.pid, os.WNOHANG)
+                if not pid:
+                    continue
+            self._departed.remove(process)
+
+    def _start(self, wish: Wish) -> None:
+        runner = [
+            *(wish.python, "-m", "qhub_ext.runner", "--warm"),
+            *("--like", wish.path, "--imports", self._imports),
+        ]
+        orders_end, orders = os.pipe()
+        words, words_end = os.pipe()
+        command = [
+            sys.executable,
+            "-I",
+            "-S",
+            str(LAUNCH),
+            "warm",
+            self._arguments[0],
+            json.dumps(runner),
+            *self._arguments[1:],
+        ]
+        try:
+            pid = os.posix_spawn(
+                command[0],
+                command,
+                os.environ,
+                file_actions=[(os.POSIX_SPAWN_DUP2, orders_end, 0), (os.POSIX_SPAWN_DUP2, words_end, 1)],
+                setsid=True,
+            )
+        except OSError:
+            os.close(orders)
+            os.close(words)
+            raise
+        finally:
+            os.close(orders_end)
+            os.close(words_end)
+        kernel = WarmKernel(wish.key, Process(pid, processes.start_time(pid) or -1), orders, words)
+        os.set_blocking(words, False)
+        os.set_blocking(orders, False)
+        self._selector.register(words, selectors.EVENT_READ, kernel)
+        if processes.HAS_PIDFD:
+            kernel.pidfd = os.pidfd_open(pid)
+            self._selector.register(kernel.pidfd, selectors.EVENT_READ, kernel)
+        self.kernels.append(kernel)
+
+    def _unregister(self, kernel: WarmKernel) -> None:
+        self._selector.unregister(kernel.words)
+        if kernel.pidfd >= 0:
+            self._selector.unregister(kernel.pidfd)
+            os.close(kernel.pidfd)
+            kernel.pidfd = -1
+
+
+def memory_available_mb() -> int:
+    """A large number where the system does not say."""
+    try:
+        with open("/proc/meminfo") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) // 1024
+    except OSError:
+        pass  # not Linux
+    return 1 << 30
