@@ -12,6 +12,7 @@ Two readings of the measurement error:
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Iterable
 from typing import Any
@@ -36,10 +37,16 @@ class FrozenNoiseModel(NoiseModel):
 
     def to_dict(self, serializable: bool = False) -> dict[str, Any]:
         if not serializable:
-            return super().to_dict(serializable=False)  # type: ignore[no-any-return]
+            return super().to_dict(serializable=False)
         if self._frozen is None:
             self._frozen = super().to_dict(serializable=True)
         return self._frozen
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> NoiseModel:
+        """Aer adds the errors of delays to a copy: that one is not frozen."""
+        copied = NoiseModel()
+        copied.__dict__.update(copy.deepcopy({k: v for k, v in self.__dict__.items() if k != "_frozen"}, memo))
+        return copied
 
 
 class _Snippet(BackendV2):
