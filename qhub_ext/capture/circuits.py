@@ -75,7 +75,8 @@ def _dump(circuits: list[Any]) -> bytes | None:
 
 def _is_plain(circuit: Any) -> bool:
     """False if the object carries what QPY has no place for."""
-    if set(vars(circuit)) - _usual_attributes() or getattr(circuit, "_op_start_times", None) is not None:
+    unusual = {name for name, value in vars(circuit).items() if value is not None and name not in _usual_attributes()}
+    if unusual or getattr(circuit, "_op_start_times", None) is not None:
         return False
     try:
         return bool(json.loads(json.dumps(circuit.metadata)) == circuit.metadata)
@@ -93,9 +94,14 @@ def _usual_attributes() -> frozenset[str]:
 def _is_common(circuit: Any) -> bool:
     """Only operations that QPY is known to keep exactly; spares reading it back."""
     for instruction in circuit.data:
-        if not instruction.is_standard_gate() and type(instruction.operation).__module__ not in _COMMON:
+        if not instruction.is_standard_gate() and _home(instruction.operation) not in _COMMON:
             return False
     return True
+
+
+def _home(operation: Any) -> str:
+    """The module of its class; a Measure is a singleton of a class without one."""
+    return str(getattr(operation, "base_class", type(operation)).__module__)
 
 
 _COMMON = frozenset(

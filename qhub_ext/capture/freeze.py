@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import cloudpickle
 
 from qhub_ext.capture.binding import NamespaceMark, travelling_name
+from qhub_ext.capture.circuits import to_qpy
 from qhub_ext.capture.manifest import ALIGNMENT, Entry, Form, Manifest, write_manifest
 from qhub_ext.capture.names import travels
 from qhub_ext.capture.thaw import thaw, thaw_one
@@ -277,7 +278,7 @@ class _Freezer:
                 return
             if estimate_bytes(value) > room:
                 raise _TooLarge
-            form, parts, extra = self._serialise(value, room)
+            form, parts, extra = self._serialise(name, value, room)
         except _Stays as error:
             self._failed[name] = f"`{name}` {error}{self._because(name)}"
             return
@@ -311,6 +312,9 @@ class _Freezer:
             **extra,
         )
 
+    def _owns_all(self, value: Any) -> bool:
+        return type(value) in (list, tuple) and bool(value) and all(id(item) in self._owner for item in value)
+
     def _because(self, name: str) -> str:
         user = self._wanted_by.get(name)
         return f" (`{user}` needs it)" if user and name not in self._asked else ""
@@ -333,10 +337,10 @@ class _Freezer:
             )
         return Entry("module", "module", f"module {found}", module=found, implied=name not in self._asked)
 
-    def _serialise(self, value: Any, room: int) -> tuple[Form, list[Chunk], dict[str, Any]]:
-        from qhub_ext.capture.circuits import to_qpy
-
-        circuits = to_qpy(value)
+    def _serialise(self, name: str, value: Any, room: int) -> tuple[Form, list[Chunk], dict[str, Any]]:
+        alias = self._owner.get(id(value), name) != name  # a second name of the same object stays one
+        # a list of circuits which all travel under names of their own is a list of these names
+        circuits = None if alias or self._owns_all(value) else to_qpy(value)
         if circuits is not None:
             if len(circuits.data) > room:
                 raise _TooLarge
@@ -346,7 +350,7 @@ class _Freezer:
         sink = _Sink(room)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of libraries about their own pickling; the user can do nothing about them
-            _Pickler(sink, self, value).dump(value)
+            _Pickler(sink, self, None if alias else value).dump(value)
         parts, stream = sink.chunks, sum(len(chunk) for chunk in sink.chunks)
         end, places = stream, []
         for view in sink.buffers:

@@ -112,7 +112,7 @@ def why_it_stays(kind: type) -> tuple[str, str] | None:
 
 def type_name(value: Any) -> str:
     kind = type(value)
-    if kind.__module__ in {"builtins", "__main__"}:
+    if kind.__module__ in {"builtins", "__main__", None}:
         return kind.__qualname__
     return f"{kind.__module__}.{kind.__qualname__}"
 
@@ -143,25 +143,24 @@ def _summary(value: Any) -> str:
         return f"function {value.__qualname__}"
     if kind in (list, tuple, set, frozenset, dict):
         return _container(value, name)
-    module = kind.__module__.partition(".")[0]
+    module = str(kind.__module__).partition(".")[0]
     if hasattr(kind, "count_ops") and hasattr(kind, "num_qubits"):
         return f"{name} {value.num_qubits} qubits, {_thousands(sum(value.count_ops().values()))} operations"
     if module == "pandas" and hasattr(kind, "shape"):
         return f"{name} {' x '.join(_thousands(n) for n in value.shape)}"
     if hasattr(kind, "dtype") and hasattr(kind, "shape"):
-        return f"{name} {value.dtype} {tuple(value.shape)}" if value.shape else f"{name} {value.dtype} {value}"
+        return f"{name} {value.dtype} {tuple(value.shape)}" if value.shape else f"{name} {value}"
     if module == "qiskit" and hasattr(kind, "num_qubits"):
         terms = f", {_thousands(len(value))} terms" if hasattr(kind, "coeffs") else ""
         return f"{name} {value.num_qubits} qubits{terms}"
     if hasattr(kind, "__len__"):
-        return f"{name} {_thousands(len(value))} items"
+        return f"{name} of {_items(len(value))}"
     return name
 
 
 def _container(value: Any, name: str) -> str:
-    count = f"{_thousands(len(value))} item{'' if len(value) == 1 else 's'}"
     kinds = {type(item).__name__ for _, item in zip(range(1000), value, strict=False)}
-    return f"{name} of {count}" + (f", all {kinds.pop()}" if len(kinds) == 1 else "")
+    return f"{name} of {_items(len(value))}" + (f", all {kinds.pop()}" if len(kinds) == 1 else "")
 
 
 def estimate_bytes(value: Any, depth: int = 3) -> int:
@@ -201,6 +200,10 @@ def version_of(package: str) -> str | None:
     """Of a package that this process has imported; None otherwise."""
     version = getattr(sys.modules.get(package), "__version__", None)
     return version if isinstance(version, str) else None
+
+
+def _items(count: int) -> str:
+    return f"{count:,} item{'' if count == 1 else 's'}"
 
 
 def _thousands(number: int) -> str:
