@@ -6,8 +6,8 @@ People type the part behind the hyphen; one element of an array is `ID.7`.
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 import time
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -16,7 +16,7 @@ PATTERN = re.compile(r"[0-9a-hjkmnp-tv-z]{9}-[0-9a-hjkmnp-tv-z]{6}(\.[0-9]{1,6})
 
 def new_job_id(now: float | None = None, entropy: int | None = None) -> str:
     moment_ms = int((time.time() if now is None else now) * 1000)
-    noise = secrets.randbits(30) if entropy is None else entropy
+    noise = int.from_bytes(os.urandom(4)) & 0x3FFFFFFF if entropy is None else entropy
     return f"{_encode(moment_ms, 9)}-{_encode(noise, 6)}"
 
 

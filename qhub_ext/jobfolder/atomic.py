@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from qhub_ext.errors import JobFolderError
 
 def write_beside(path: Path, data: bytes, *, durable: bool = False, exclusive: bool = False) -> bool:
     """Puts `data` at `path`, mode 0600. `durable` waits for the disk; `exclusive` leaves an existing file and returns False."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    draft = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:

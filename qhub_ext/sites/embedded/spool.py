@@ -16,7 +16,6 @@ import contextlib
 import errno
 import json
 import os
-import secrets
 import stat
 import time
 from collections.abc import Iterator
@@ -90,7 +89,7 @@ class Spool:
 
     def put(self, folder: Path, record: dict[str, Any]) -> Path:
         """Hands the daemon one file, on disk before this returns. Raises OSError, with nothing half written."""
-        path = folder / f"{time.time_ns():020d}-{secrets.token_hex(4)}.json"
+        path = folder / f"{time.time_ns():020d}-{os.urandom(4).hex()}.json"
         text = json.dumps(record, separators=(",", ":"), default=str)
         write_beside(path, text.encode("utf-8", "surrogatepass"), durable=True)
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
