@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import sys
 import time
@@ -50,6 +51,15 @@ class Workshop:
         job_id = spec.pop("id", None) or new_job_id()
         folder = JobFolder(Path(self.settings.shelf) / job_id)
         return self._fill(folder, script, job_id, spec)
+
+    def cell(self, cell: str, **spec: Any) -> JobFolder:
+        """A folder for the real runner."""
+        folder = self.job("", directory=str(self.settings.shelf), environment_digest="e", **spec)
+        folder.inputs.mkdir(mode=0o700)
+        folder.cell.write_text(cell)
+        write_json(folder.runtime, {"python": platform.python_version(), "packages": {}, "environment": {}})
+        folder.script.write_text(self.site.render_script(folder))
+        return folder
 
     def array(self, script: str, size: int, **spec: Any) -> tuple[JobFolder, list[JobFolder]]:
         array_id = new_job_id()
@@ -166,11 +176,7 @@ def daemon_pids(directory: Path) -> list[int]:
                 words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if (
-                len(words) > 4
-                and words[3].endswith((b"daemon.py", b"launch.py"))
-                and str(directory).encode() in words
-            ):
+            if len(words) > 4 and words[3].endswith((b"daemon.py", b"launch.py")) and str(directory).encode() in words:
                 found.append(int(name))
     return found
 

@@ -1,7 +1,8 @@
 """The jobs that wait or run, as a journal: one line per change, one writer, torn lines harmless.
 
 A line is `add` (a whole job), `set` (some of its fields) or `drop` (it has ended; its folder tells the rest). The writer
-compacts the file by writing a new one beside and renaming it; readers notice the new inode and begin again.
+compacts the file by writing a new one beside and renaming it. Its first line, `begin`, carries a random generation:
+readers that find another one than before start again. (An inode number would not do: it is soon used again.)
 """
 
 from __future__ import annotations
@@ -146,9 +147,11 @@ class TableWriter:
 
     def _compact(self) -> None:
         now = time.time()
-        lines = [
+        begin = {"seq": 1, "at": now, "kind": "begin", "generation": os.urandom(8).hex()}
+        lines = [json.dumps(begin, separators=(",", ":"))]
+        lines += [
             json.dumps({"seq": n, "at": now, "kind": "add", "job": job.to_json()}, separators=(",", ":"))
-            for n, job in enumerate(self.jobs.values(), start=1)
+            for n, job in enumerate(self.jobs.values(), start=2)
         ]
         try:
             write_beside(self._path, "".join(f"{line}\n" for line in lines).encode(), durable=True)
@@ -168,7 +171,7 @@ class TableReader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._guard = threading.Lock()
-        self._inode = 0
+        self._begin = b""
         self._offset = 0
         self._fold = _Fold()
 
@@ -193,13 +196,12 @@ class TableReader:
         try:
             file = self._path.open("rb")
         except FileNotFoundError:
-            self._fold = _Fold()
-            self._inode = 0
+            self._begin, self._offset, self._fold = b"", 0, _Fold()
             return
         with file:
-            found = os.fstat(file.fileno())
-            if found.st_ino != self._inode or found.st_size < self._offset:
-                self._inode, self._offset, self._fold = found.st_ino, 0, _Fold()
+            begin = file.readline()
+            if begin != self._begin or os.fstat(file.fileno()).st_size < self._offset:
+                self._begin, self._offset, self._fold = begin, 0, _Fold()
             file.seek(self._offset)
             data = file.read()
         whole = data.rfind(b"\n") + 1

@@ -1,0 +1,146 @@
+"""One Slurm command: an argument list, a deadline, a clean environment, no shell."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from qhub_ext.errors import SiteError, SiteUnreachableError
+
+# What sbatch takes over from the process that happens to submit, and hands to the job. SBATCH_*, SQUEUE_* and the like would
+# change our options behind our back, SLURM_* of an enclosing job even more so; secrets of the notebook have no place in the
+# site's database. What a job needs of its notebook travels in its runtime.json.
+_KEPT = (
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "PATH",
+    "LANG",
+    "TZ",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "SLURM_CONF",
+    "SLURM_JWT",
+)
+_KEPT_PREFIXES = ("LC_", "XDG_", "MODULE")
+
+_NO_ANSWER = re.compile(
+    r"socket timed out|zero bytes were transmitted|unable to contact slurm controller|connection (refused|reset)"
+    r"|communication connection failure|insane message length|transport endpoint|message (send|receive) failure"
+    r"|controller in standby|unable to establish (controller|configuration source)|unexpected message"
+    r"|munge|authentication|no route to host|host is down|temporarily unable|resource temporarily"
+    r"|unable to contact slurmdbd|problem talking to the database|slurm_persist_conn|slurmdb_|sending persist",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`code` is None for a command that was ended at its deadline, negative for one that a signal ended."""
+
+    code: int | None
+    output: str
+    errors: str
+    took_s: float
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0
+
+    @property
+    def sentence(self) -> str:
+        """Slurm's own words without its decoration, in one line."""
+        lines = (re.sub(r"^\w+: (error: )?", "", line.strip()) for line in self.errors.splitlines())
+        return " ".join(line for line in lines if line)[:400]
+
+    @property
+    def silent(self) -> bool:
+        """Nobody answered: it says nothing about the request."""
+        return self.code is None or self.code < 0 or bool(_NO_ANSWER.search(self.errors))
+
+
+class Commands:
+    def __init__(self, folder: Path | None, timeout_s: float) -> None:
+        self._folder = folder
+        self.timeout_s = timeout_s
+
+    def run(
+        self,
+        name: str,
+        *arguments: str,
+        stdin: str | None = None,
+        extra: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> Answer:
+        """Raises SiteError when the command does not exist; every other failure is an Answer."""
+        command = [str(self._folder / name) if self._folder else name, *arguments]
+        began = time.monotonic()
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**clean_environment(os.environ), **(extra or {})},
+                cwd="/",
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,  # a wrapper's children end with it, and a Ctrl-C in the kernel does not reach it
+            )
+        except OSError as error:
+            raise SiteError(
+                f"{command[0]} cannot be started: {error.strerror}.",
+                advice="Is Slurm installed on this machine, and its folder on PATH or in slurm.commands of qhub.toml?",
+            ) from error
+        try:
+            output, errors = process.communicate(stdin, timeout=timeout_s or self.timeout_s)
+        except subprocess.TimeoutExpired:
+            self._end(process)
+            return Answer(None, "", f"no answer after {time.monotonic() - began:.0f} s", time.monotonic() - began)
+        except BaseException:
+            self._end(process)
+            raise
+        return Answer(process.returncode, output, errors, time.monotonic() - began)
+
+    @staticmethod
+    def _end(process: subprocess.Popen[str]) -> None:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    kept = {n: v for n, v in environment.items() if n in _KEPT or n.startswith(_KEPT_PREFIXES)}
+    # times as seconds since 1970; lists of array elements unabridged; words in English
+    return {**kept, "SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0", "LC_ALL": "C.UTF-8"}
+
+
+def unreachable(verb: str, answer: Answer) -> SiteUnreachableError:
+    said = answer.sentence or (
+        f"it was ended by signal {-answer.code}" if (answer.code or 0) < 0 else "it said nothing"
+    )
+    return SiteUnreachableError(
+        f"Slurm did not answer {verb}: {said}.",
+        advice="What is shown is what was known before; it is asked again later.",
+    )
+
+
+def refused(verb: str, answer: Answer) -> SiteError:
+    return SiteError(f"Slurm refused {verb}: {answer.sentence or f'exit code {answer.code}'}.")
+
+
+def by_comma(values: Sequence[str]) -> str:
+    return ",".join(values)
