@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -107,14 +106,14 @@ class QhubBackend(BackendV2):
         def work(stopped: Callable[[], bool]) -> Result:
             return _run(task, self, circuits, executions, sequence.root, stopped)
 
-        return BackendJob(self, TaskJob(work))
+        return BackendJob(self, task.id, TaskJob(work))
 
 
 class BackendJob(JobV1):
     """A run under way. `result()` is Qiskit's own Result."""
 
-    def __init__(self, backend: QhubBackend, job: TaskJob) -> None:
-        super().__init__(backend, str(uuid.uuid4()))
+    def __init__(self, backend: QhubBackend, task_id: str, job: TaskJob) -> None:
+        super().__init__(backend, task_id)
         self._job = job
         self.submit()
 

@@ -102,7 +102,9 @@ def _pub_result(pub: SamplerPub, outcomes: list[Outcome]) -> SamplerPubResult:
     circuit, shots = pub.circuit, pub.shots
     bits = np.stack([outcome.bits for outcome in outcomes]) if outcomes else _none(circuit, shots)
     arrays = {
-        register.name: BitArray(_register(bits, circuit, register).reshape(*pub.shape, shots, -1), register.size)
+        register.name: BitArray(
+            _register(bits, circuit, register).reshape(*pub.shape, shots, -(-register.size // 8)), register.size
+        )
         for register in circuit.cregs
     }
     return SamplerPubResult(

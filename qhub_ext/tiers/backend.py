@@ -7,12 +7,12 @@ error, or a line in the record.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from qiskit.circuit import Parameter, QuantumCircuit
+from qiskit.circuit import QuantumCircuit
 
 from qhub_ext.tiers.devices import Device
 
@@ -27,12 +27,15 @@ DEFAULT_PRECISION = 1 / 64
 class Prepared:
     """A circuit that a tier has made ready: `circuit` on its `active` qubits of the device, parameters still open.
 
+    `parameters[i]` is the place of its i-th parameter among those of the circuit that was given; values go by place, because
+    another circuit that does the same has other Parameter objects.
     `qpu_s_per_shot` is the device's time for one shot with its pause, None where the snapshot lacks durations.
     """
 
     circuit: QuantumCircuit
     active: tuple[int, ...]
     fingerprint: bytes
+    parameters: tuple[int, ...] = ()
     note: str = ""
     qpu_s_per_shot: float | None = None
     plan: Any = None
@@ -40,14 +43,14 @@ class Prepared:
 
 @dataclass(frozen=True, eq=False)
 class Execution:
-    """One circuit with one set of parameter values. `memory` asks for the bits of each shot in order, not only for counts.
+    """One circuit with one set of parameter values, in the order of its `parameters`. `memory` asks for the bits of each shot in order, not only for counts.
 
     `seed` is the simulator's own; None lets it follow from the batch's.
     """
 
     prepared: Prepared
     shots: int
-    values: Mapping[Parameter, float] = field(default_factory=dict)
+    values: tuple[float, ...] = ()
     memory: bool = True
     seed: int | None = None
 

@@ -76,8 +76,10 @@ class Engine:
         noise, used = None, used_sites(reduction.circuit)
         if self.noisy:
             noise = noise_for(self.device, reduction.active, used, self.options["readout"])
+        given = {parameter: place for place, parameter in enumerate(circuit.parameters)}
         return Prepared(
             circuit=reduction.circuit,
+            parameters=tuple(given[parameter] for parameter in reduction.circuit.parameters),
             active=reduction.active,
             fingerprint=mark,
             note=reduction.note,
@@ -137,9 +139,7 @@ class Engine:
     def _execute(self, together: list[Execution], seed: int) -> list[Outcome]:
         first = together[0]
         choice = self.choice(first.prepared.plan, first.shots)
-        circuits = [
-            e.prepared.circuit.assign_parameters(dict(e.values)) if e.values else e.prepared.circuit for e in together
-        ]
+        circuits = [_bound(execution) for execution in together]
         began = time.perf_counter()
         results = run_aer(
             circuits,
@@ -170,6 +170,11 @@ class Engine:
             noise: FrozenNoiseModel | None = plans[0].noise
             return noise
         return noise_for(self.device, together[0].prepared.active, used, self.options["readout"])
+
+
+def _bound(execution: Execution) -> QuantumCircuit:
+    circuit, places = execution.prepared.circuit, execution.prepared.parameters
+    return circuit.assign_parameters([execution.values[place] for place in places]) if places else circuit
 
 
 def run_aer(

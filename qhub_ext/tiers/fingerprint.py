@@ -7,7 +7,7 @@ import struct
 from typing import Any
 
 import numpy as np
-from qiskit.circuit import Parameter, ParameterExpression, QuantumCircuit
+from qiskit.circuit import Parameter, ParameterExpression, ParameterVectorElement, QuantumCircuit
 
 
 def fingerprint(circuit: QuantumCircuit) -> bytes:
@@ -63,6 +63,8 @@ def _header(operation: Any, circuit: QuantumCircuit) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, float):
         return value.hex()
+    if isinstance(value, ParameterVectorElement):
+        return f"{value.vector.name}[{value.index}] of {len(value.vector)}"  # sorted by index, not by name
     if isinstance(value, Parameter):
         return value.name
     if isinstance(value, ParameterExpression):

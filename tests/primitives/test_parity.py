@@ -83,7 +83,8 @@ def test_neighbouring_seeds_do_not_share_shots(transpiled):
     isa = transpiled(circuit)
     with using(tier="emulation"):
         sampled = [
-            counts(Sampler(seed=s, options={"method": "statevector"}).run([isa], shots=2000).result()[0]) for s in (7, 8)
+            counts(Sampler(seed=s, options={"method": "statevector"}).run([isa], shots=2000).result()[0])
+            for s in (7, 8)
         ]
     assert total_variation(*sampled) > 0.005
 
@@ -144,7 +145,7 @@ def test_nothing_to_return_is_refused(tier, clbits, said):
 
 
 def test_a_measured_circuit_in_an_estimator_is_refused(tier, bell):
-    with pytest.raises(PreflightError, match="ends with measurements.*remove_final_measurements"):
+    with pytest.raises(PreflightError, match=r"ends with measurements.*remove_final_measurements"):
         Estimator().run([(bell, ZZ.apply_layout(bell.layout))])
 
 
@@ -199,7 +200,12 @@ def test_the_record_says_what_was_done(tier, bell, records):
         Sampler().run([(bell, None, 100)]).result()
     record = records[-1]
     assert record["schema"] == "qhub.task/1"
-    assert (record["primitive"], record["tier"], record["device"], record["job_id"]) == ("sampler", tier, "jakarta", "job-1")
+    assert (record["primitive"], record["tier"], record["device"], record["job_id"]) == (
+        "sampler",
+        tier,
+        "jakarta",
+        "job-1",
+    )
     assert record["pubs"][0]["shots"] == record["shots"] == 100
     assert record["seed"] == 5
     assert len(record["seeds"]) == record["executions"] == 1

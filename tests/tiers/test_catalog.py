@@ -74,7 +74,7 @@ def test_every_device_answers_to_the_name_of_its_class():
 
 
 def test_an_unknown_device_is_answered_with_the_nearest():
-    with pytest.raises(UnknownNameError, match="no device 'kingstn'.*'kingston'"):
+    with pytest.raises(UnknownNameError, match=r"no device 'kingstn'.*'kingston'"):
         catalog.resolve("kingstn")
 
 

@@ -41,7 +41,9 @@ def test_an_isa_circuit_passes():
 
 def test_a_gate_that_the_device_does_not_have_is_refused_with_the_cure():
     findings = check_isa(measured(("h", (3,)), ("h", (4,))), KINGSTON, "The circuit")
-    with pytest.raises(PreflightError, match="'h' on qubit 3, which kingston does not take.*generate_preset_pass_manager"):
+    with pytest.raises(
+        PreflightError, match=r"'h' on qubit 3, which kingston does not take.*generate_preset_pass_manager"
+    ):
         raise_refusals(findings)
 
 
@@ -124,9 +126,9 @@ def test_many_refusals_are_one_sentence_that_counts_them():
 
 
 def test_an_option_that_nobody_knows_is_an_error_and_one_of_the_device_a_sentence():
-    with pytest.raises(UnknownNameError, match="no option 'metod'.*'method'"):
+    with pytest.raises(UnknownNameError, match=r"no option 'metod'.*'method'"):
         read_options("local", {"metod": "x"})
-    with pytest.raises(InvalidOptionError, match="'readout' does not take 'none'.*symmetric"):
+    with pytest.raises(InvalidOptionError, match=r"'readout' does not take 'none'.*symmetric"):
         read_options("emulation", {"readout": "none"})
     values, unused = read_options("local", {"resilience_level": 2, "readout": "asymmetric"})
     assert "readout" not in values
@@ -134,7 +136,7 @@ def test_an_option_that_nobody_knows_is_an_error_and_one_of_the_device_a_sentenc
 
 
 def test_unknown_tiers_and_devices_are_named():
-    with pytest.raises(UnknownNameError, match="no tier 'emulator'.*'emulation'"):
+    with pytest.raises(UnknownNameError, match=r"no tier 'emulator'.*'emulation'"):
         open_tier(ExecutionContext(tier="emulator"), {})
     with pytest.raises(UnknownNameError, match="no device 'kingstown'"):
         open_tier(ExecutionContext(device="kingstown"), {})

@@ -167,7 +167,10 @@ def test_readout_may_be_asymmetric_as_the_device_reports_it():
     used = frozenset({("measure", (0,))})
     zeros, ones = (device.snapshot.column(name)[3] for name in ("prob_meas0_prep1", "prob_meas1_prep0"))
     assert zeros != ones
-    for readout, expected in (("asymmetric", (ones, zeros)), ("symmetric", (device.snapshot.column("readout_error")[3],) * 2)):
+    for readout, expected in (
+        ("asymmetric", (ones, zeros)),
+        ("symmetric", (device.snapshot.column("readout_error")[3],) * 2),
+    ):
         (error,) = noise_for(device, (3,), used, readout).to_dict(serializable=True)["errors"]
         (p00, p01), (p10, p11) = error["probabilities"]
         assert (p01, p10) == pytest.approx(expected)
