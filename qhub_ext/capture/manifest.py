@@ -6,6 +6,7 @@ A manifest is read as if a stranger had written it: every field is checked befor
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -29,7 +30,8 @@ class Entry:
     """One frozen name. `bytes` is the length of its file; `buffers` are (offset, length, read-only) behind a pickle of
     `stream` bytes; `order` says which circuit of a QPY file stands at each place of a list.
 
-    `implied`: nobody asked for it, another name needs it.
+    `member` of `group`: its place in a file that holds several values which contain each other. `implied`: nobody asked for
+    it, another name needs it.
     """
 
     form: Form
@@ -45,12 +47,27 @@ class Entry:
     order: tuple[int, ...] = ()
     needs: tuple[str, ...] = ()
     implied: bool = False
+    member: int = 0
+    group: int = 1
 
     def to_json(self) -> dict[str, Any]:
         record: dict[str, Any] = {"form": self.form, "type": self.type, "summary": self.summary, "bytes": self.bytes}
-        for key in ("file", "digest", "module", "stream", "buffers", "container", "order", "needs", "implied"):
+        for key in (
+            "file",
+            "digest",
+            "module",
+            "stream",
+            "buffers",
+            "container",
+            "order",
+            "needs",
+            "implied",
+            "member",
+        ):
             if getattr(self, key):
                 record[key] = getattr(self, key)
+        if self.group > 1:
+            record["group"] = self.group
         return record
 
 
@@ -76,6 +93,17 @@ class Manifest:
     def asked(self) -> tuple[str, ...]:
         """The names that somebody asked for, without what they merely need."""
         return tuple(name for name, entry in self.names.items() if not entry.implied)
+
+    def closure(self, names: Iterable[str]) -> list[str]:
+        """The names, what these need, and what that needs; names that failed included."""
+        found: dict[str, None] = {}
+        queue = list(names)
+        while queue:
+            name = queue.pop(0)
+            if name not in found:
+                found[name] = None
+                queue += self.names[name].needs if name in self.names else ()
+        return list(found)
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
@@ -141,6 +169,8 @@ def _entry(name: str, record: dict[str, Any]) -> Entry:
         order=tuple(_count(i, f"the order of {name}") for i in _list(record.get("order", []), f"the order of {name}")),
         needs=tuple(_text(n, f"the needs of {name}") for n in _list(record.get("needs", []), f"the needs of {name}")),
         implied=record.get("implied", False) is True,
+        member=_count(record.get("member", 0), f"the place of {name}"),
+        group=_count(record.get("group", 1), f"the group of {name}"),
     )
     if form == "module":
         if not _MODULE.fullmatch(entry.module):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import io
@@ -39,11 +40,17 @@ def thaw(directory: Path, namespace: dict[str, Any], names: Iterable[str] | None
     directory = Path(directory)
     manifest = read_manifest(directory)
     wanted = list(manifest.names) if names is None else list(dict.fromkeys(names))
-    thawing = _Thawing(directory, manifest, namespace)
-    values = {name: thawing.value(name) for name in wanted}
-    if names is not None:
-        values |= {name: thawing.value(name) for name in _needs(manifest, wanted) if name not in namespace}
-    namespace.update(values)
+    needed = [n for n in manifest.closure(wanted) if n in manifest.names and n not in namespace and n not in wanted]
+    before = {name: namespace[name] for name in wanted if name in namespace}
+    thawing = _Thawing(directory, manifest, namespace, binds=frozenset([*wanted, *needed]))
+    try:
+        for name in (*wanted, *needed):
+            thawing.value(name)
+    except BaseException:
+        for name in (*wanted, *needed):
+            namespace.pop(name, None)
+        namespace.update(before)
+        raise
 
 
 def thaw_one(directory: Path, name: str, namespace: dict[str, Any] | None = None) -> Any:
@@ -53,25 +60,23 @@ def thaw_one(directory: Path, name: str, namespace: dict[str, Any] | None = None
     return _Thawing(directory, read_manifest(directory), target).value(name)
 
 
-def _needs(manifest: Manifest, names: Iterable[str]) -> list[str]:
-    """What the named values need, and what that needs, without the names themselves."""
-    found: dict[str, None] = {}
-    queue = list(names)
-    while queue:
-        entry = manifest.names.get(queue.pop())
-        for name in entry.needs if entry else ():
-            if name in manifest.names and name not in found:
-                found[name] = None
-                queue.append(name)
-    return [name for name in found if name not in set(names)]
+class _CircleError(JobFolderError):
+    pass
 
 
 class _Thawing:
-    def __init__(self, directory: Path, manifest: Manifest, namespace: dict[str, Any]) -> None:
+    """`binds` are names that are put into the namespace as soon as they are there: code that runs while later values are
+    restored, such as a `__setstate__` or an `__init_subclass__` of the notebook, may look for them."""
+
+    def __init__(
+        self, directory: Path, manifest: Manifest, namespace: dict[str, Any], *, binds: frozenset[str] = frozenset()
+    ) -> None:
         self._directory = directory
         self._manifest = manifest
         self._namespace = namespace
+        self._binds = binds
         self._values: dict[str, Any] = {}
+        self._groups: dict[str, tuple[Any, ...]] = {}
         self._busy: list[str] = []
         self._checked = False
 
@@ -84,27 +89,41 @@ class _Thawing:
                 raise UnknownNameError(f"There is no value of {name!r}: {self._manifest.failed[name]}.")
             raise UnknownNameError.among("value", name, list(self._manifest.asked))
         if name in self._busy:
-            raise JobFolderError(
+            raise _CircleError(
                 f"{self._directory}: {' -> '.join([*self._busy, name])} refer to each other in a circle."
             )
         self._busy.append(name)
         try:
-            self._values[name] = self._load(name, entry)
+            for need in entry.needs if self._binds else ():
+                # a function may well read a name whose value holds that function
+                with contextlib.suppress(_CircleError):
+                    if need in self._manifest.names:
+                        self.value(need)
+            if name not in self._values:
+                self._values[name] = self._load(name, entry)
         finally:
             self._busy.pop()
+        if name in self._binds:
+            self._namespace[name] = self._values[name]
         return self._values[name]
 
     def _load(self, name: str, entry: Entry) -> Any:
         try:
             if entry.form == "module":
                 return importlib.import_module(entry.module)
+            if entry.file in self._groups:
+                return self._groups[entry.file][entry.member]
             data = self._read(name, entry)
             if entry.form in {"qpy", "qpy_list"}:
                 from qhub_ext.capture.circuits import from_qpy
 
                 return from_qpy(data, entry.container, entry.order)
             self._check_versions(name)
-            return self._unpickle(entry, data)
+            found = self._unpickle(entry, data)
+            if entry.group == 1:
+                return found
+            self._groups[entry.file] = found
+            return found[entry.member]
         except QhubError:
             raise
         except ModuleNotFoundError as error:

@@ -225,15 +225,37 @@ def test_the_same_object_under_two_names_stays_the_same(tmp_path: Path) -> None:
     assert got["x"] is got["y"][0] is got["z"]
 
 
-def test_values_that_contain_each_other_come_back(tmp_path: Path) -> None:
-    a: list[object] = []
-    b: list[object] = [a]
-    a.append(b)
-    itself: dict[str, object] = {}
-    itself["me"] = itself
-    got = back(tmp_path, frozen(a=a, b=b, itself=itself))
-    assert got["a"][0][0] is got["a"] or got["b"][0][0] is got["b"]
+def test_values_that_contain_each_other_come_back_as_they_were(tmp_path: Path) -> None:
+    book = Notebook()
+    book.run(
+        "class Node: pass\nparent, child, other = Node(), Node(), Node()\nparent.children = [child, other]\n"
+        "child.parent = other.parent = parent\nchild.sibling = other\n"
+        "a = []\nb = [a]\nc = {'b': b}\na.append(c)\nitself = {}\nitself['me'] = itself\nbeside = [b, parent]"
+    )
+    for names in (
+        ["parent", "child", "other"],
+        ["other", "child", "parent"],
+        ["a", "b", "c", "itself", "beside", "child", "parent"],
+    ):
+        found = freeze(names, book.names, limit_mb=1)
+        found.require()
+        got = back(tmp_path / names[0], found)
+        assert got["child"].parent is got["parent"]
+        assert got["parent"].children[0] is got["child"]
+        assert type(got["parent"]) is got["Node"]
+    assert got["a"][0] is got["c"]
+    assert got["c"]["b"] is got["b"] is got["beside"][0]
+    assert got["b"][0] is got["a"]
     assert got["itself"]["me"] is got["itself"]
+    assert got["beside"][1] is got["parent"]
+    assert thaw_one(tmp_path / "a", "child").parent.children[0].parent.children
+
+
+def test_one_of_a_circle_that_cannot_travel_is_said_of_all(tmp_path: Path) -> None:
+    first: list[object] = []
+    second: list[object] = [first, threading.Lock()]
+    first.append(second)
+    assert set(frozen(first=first, second=second, third=3).failed) == {"first", "second"}
 
 
 def test_what_a_function_needs_travels_with_it_and_is_called_implied(tmp_path: Path) -> None:
@@ -255,6 +277,9 @@ def test_a_need_that_cannot_travel_is_reported_with_who_needs_it() -> None:
     found = freeze(["f"], book.names, limit_mb=1)
     assert list(found.manifest.names) == ["f"]
     assert found.failed["gen"].endswith("(`f` needs it)")
+    with pytest.raises(CaptureError, match="--without gen"):
+        found.require(["f"])
+    freeze(["f"], book.names, limit_mb=1, without=["gen"]).require()
 
 
 def test_bringing_one_function_back_brings_what_it_needs_but_overwrites_nothing(tmp_path: Path) -> None:
