@@ -46,7 +46,7 @@ def test_a_package_brings_a_site_by_entry_point(tmp_path: Path, entry_points: No
 
 
 def test_an_unknown_site_is_one_sentence_with_what_is_near(tmp_path: Path, entry_points: None) -> None:
-    with pytest.raises(UnknownNameError, match="no site 'embeded'. Did you mean 'embedded'"):
+    with pytest.raises(UnknownNameError, match=r"no site 'embeded'\. Did you mean 'embedded'"):
         pick.pick_site("embeded", settings(tmp_path))
 
 

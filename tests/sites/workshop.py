@@ -114,7 +114,8 @@ class Workshop:
         """The job has ended and the site has let go of it."""
         ids = [folder.id for folder in folders]
         wait_until(
-            lambda: all(self.state(folder).final for folder in folders) and not self.site.poll(ids),
+            # the site is asked first: to look is what starts a daemon again that was killed
+            lambda: not self.site.poll(ids) and all(self.state(folder).final for folder in folders),
             within_s=within_s,
             what=f"the end of {ids}",
         )
