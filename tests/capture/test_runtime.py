@@ -1,0 +1,175 @@
+"""Where a cell was captured, without its secrets, and how another place differs."""
+
+import json
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qhub_ext.capture import runtime
+from qhub_ext.capture.runtime import (
+    allowed_environment,
+    compare,
+    git_revision,
+    installed_packages,
+    is_secret,
+    record_runtime,
+    require_compatible,
+)
+from qhub_ext.errors import EnvironmentMismatchError
+from qhub_ext.settings import Settings
+
+
+def test_packages_are_those_that_the_metadata_of_python_lists() -> None:
+    found = installed_packages()
+    listed: dict[str, str] = {}
+    for distribution in metadata.distributions():
+        name = distribution.metadata["Name"]
+        listed.setdefault(name.lower().replace("_", "-").replace(".", "-"), distribution.version)
+    assert found == dict(sorted(listed.items()))
+
+
+def test_a_package_installed_meanwhile_is_seen(tmp_path: Path) -> None:
+    assert installed_packages([str(tmp_path)]) == {}
+    (tmp_path / "My_Package-1.0.dev1+local.dist-info").mkdir()
+    (tmp_path / "old-2.1-py3.11.egg-info").mkdir()
+    (tmp_path / "not-a-package-info").mkdir()
+    assert installed_packages([str(tmp_path)]) == {"my-package": "1.0.dev1+local", "old": "2.1"}
+
+
+def test_the_packages_of_an_earlier_entry_win(tmp_path: Path) -> None:
+    for folder, version in (("a", "1"), ("b", "2")):
+        (tmp_path / folder / f"thing-{version}.dist-info").mkdir(parents=True)
+    assert installed_packages([str(tmp_path / "a"), str(tmp_path / "b"), str(tmp_path / "none")]) == {"thing": "1"}
+
+
+def test_a_second_look_reads_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed_packages()
+    monkeypatch.setattr(runtime.os, "listdir", lambda _: pytest.fail("read again"))
+    assert installed_packages()
+
+
+def test_the_record_is_json_and_says_where(tmp_path: Path) -> None:
+    record = record_runtime(Settings(), tmp_path)
+    assert json.loads(json.dumps(record)) == record
+    assert record["schema"] == "qhub.runtime/1"
+    assert record["executable"] == sys.executable
+    assert record["packages"]["cloudpickle"] == metadata.version("cloudpickle")
+
+
+def test_the_digest_changes_with_what_a_kernel_was_started_with(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = record_runtime(Settings(), tmp_path)["environment_digest"]
+    assert record_runtime(Settings(), tmp_path / "elsewhere")["environment_digest"] == before
+    monkeypatch.setenv("OMP_NUM_THREADS", "17")
+    after = record_runtime(Settings(), tmp_path)
+    assert after["environment_digest"] != before
+    assert after["environment"]["OMP_NUM_THREADS"] == "17"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["QISKIT_IBM_TOKEN", "AWS_SECRET_ACCESS_KEY", "DB_PASSWORD", "MY_KEY", "API_KEYS", "GOOGLE_CREDENTIALS", "HTTP_AUTH", "QISKIT_API_TOKEN",
+     "IBM_CRN", "SSH_PRIVATE_FILE", "SESSION_ID", "MYSQL_PWD", "github_pat", "SENTRY_DSN", "APIKEY", "COOKIE_JAR", "GPG_PASSPHRASE"],
+)  # fmt: skip
+def test_names_that_look_like_secrets_never_travel(name: str) -> None:
+    assert is_secret(name)
+    assert allowed_environment(["*"], {name: "x", "LANG": "C"}) == {"LANG": "C"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["LANG", "PATH", "PYTHONPATH", "OMP_NUM_THREADS", "KEYBOARD_LAYOUT", "MONKEY", "XDG_CONFIG_HOME", "PYTHONHASHSEED"],
+)
+def test_ordinary_names_are_no_secrets(name: str) -> None:
+    assert not is_secret(name)
+
+
+def test_a_password_inside_a_url_does_not_travel() -> None:
+    given = {"PIP_INDEX_URL": "https://me:s3cret@host/simple", "HTTP_PROXY": "http://proxy:3128"}
+    assert allowed_environment(["PIP_*", "HTTP_*"], given) == {"HTTP_PROXY": "http://proxy:3128"}
+
+
+def test_only_what_the_patterns_name_travels() -> None:
+    given = {"LC_ALL": "C", "LC_TIME": "C", "HOME": "/x", "XLC_A": "1"}
+    assert allowed_environment(["LC_*"], given) == {"LC_ALL": "C", "LC_TIME": "C"}
+    assert allowed_environment([], given) == {}
+
+
+def git(folder: Path, *words: str) -> str:
+    command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *words]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_the_revision_is_read_from_the_files_of_git(tmp_path: Path) -> None:
+    assert git_revision(tmp_path / "no") is None
+    work = tmp_path / "work"
+    (work / "deep").mkdir(parents=True)
+    git(work, "init", "-q", "-b", "topic/one")
+    assert git_revision(work) is None
+    git(work, "commit", "-q", "--allow-empty", "-m", "first")
+    head = git(work, "rev-parse", "HEAD")
+    expected = {"revision": head, "branch": "topic/one"}
+    assert git_revision(work / "deep") == expected
+    git(work, "pack-refs", "--all")
+    assert git_revision(work) == expected
+    git(work, "worktree", "add", "-q", "-b", "two", str(tmp_path / "tree"))
+    assert git_revision(tmp_path / "tree") == {"revision": head, "branch": "two"}
+    git(work, "checkout", "-q", "--detach")
+    assert git_revision(work) == {"revision": head, "branch": ""}
+
+
+HERE: dict[str, Any] = {
+    "python": "3.11.7",
+    "platform": "linux-x86_64",
+    "executable": "/opt/venv/bin/python",
+    "packages": {"cloudpickle": "3.1.2", "qiskit": "2.6.2", "numpy": "2.4.6", "scipy": "1.16.0", "other": "1"},
+}
+
+
+def test_the_same_place_differs_in_nothing() -> None:
+    assert compare(HERE, HERE) == []
+    assert require_compatible(HERE, HERE) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"python": "3.12.1"}, "captured with Python 3.11.7, here is Python 3.12.1"),
+        ({"packages": {**HERE["packages"], "qiskit": "2.5.0"}}, "qiskit is 2.5.0 here, it was 2.6.2"),
+        ({"packages": {**HERE["packages"], "cloudpickle": "4.0"}}, "pip install cloudpickle==3.1.2"),
+        (
+            {"packages": {k: v for k, v in HERE["packages"].items() if k != "qiskit"}},
+            "qiskit 2.6.2 is not installed here",
+        ),
+    ],
+)
+def test_what_could_load_wrong_values_is_refused_with_the_command_to_mend_it(change: dict[str, Any], says: str) -> None:
+    with pytest.raises(EnvironmentMismatchError) as caught:
+        require_compatible(HERE, {**HERE, **change})
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"python": "3.11.9"}, "Python is 3.11.9 here"),
+        ({"packages": {**HERE["packages"], "qiskit": "2.6.9"}}, "qiskit is 2.6.9"),
+        ({"packages": {**HERE["packages"], "numpy": "1.0"}}, "numpy is 1.0 here"),
+        ({"packages": {**HERE["packages"], "other": "2"}}, "Other versions than in the notebook: other"),
+        ({"platform": "linux-aarch64"}, "linux-aarch64"),
+    ],
+)
+def test_what_may_change_results_is_noted(change: dict[str, Any], says: str) -> None:
+    notes = require_compatible(HERE, {**HERE, **change})
+    assert [note.severity for note in notes] == ["note"]
+    assert says in notes[0].sentence
+
+
+def test_a_record_without_facts_refuses_nothing() -> None:
+    assert require_compatible({}, HERE) == [note for note in compare({}, HERE) if note.severity == "note"]
+    assert require_compatible({"packages": 3}, HERE) is not None
