@@ -78,8 +78,8 @@ def run(surface: v.Surface, file: Path, arguments: tuple[str, ...], **options: A
         source,
         None,
         kind="script",
-        directory=str(file.resolve().parent),
-        arguments=(str(file.resolve()), *arguments),
+        file=str(file.resolve()),
+        arguments=arguments,
     )
     for warning in draft.warnings:
         click.echo(f"Note: {warning}", err=True)

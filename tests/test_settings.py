@@ -15,7 +15,7 @@ def toml(tmp_path: Path, text: str, name: str = "qhub.toml") -> Path:
 def test_later_files_win_and_variables_win_over_files(tmp_path: Path) -> None:
     files = [
         toml(tmp_path, 'tier = "emulation"\ndevice = "fez"\n[limits]\ntime_s = 60\ngrace_s = 5\n', "site.toml"),
-        toml(tmp_path, '[limits]\ntime_s = 90\n', "user.toml"),
+        toml(tmp_path, "[limits]\ntime_s = 90\n", "user.toml"),
     ]
     found = load_settings({"QHUB_DEVICE": "torino", "QHUB_EMBEDDED_WARM_KERNELS": "0"}, files)
     assert (found.tier, found.device) == ("emulation", "torino")
@@ -27,7 +27,10 @@ def test_later_files_win_and_variables_win_over_files(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ('tier = "qp"', r"qhub\.toml: tier = 'qp' is not accepted: input should be 'local', 'emulation' or 'qpu'"),
-        ("[limits]\ntime_s = 0", r"qhub\.toml: limits\.time_s = 0 is not accepted: input should be greater than or equal to 1"),
+        (
+            "[limits]\ntime_s = 0",
+            r"qhub\.toml: limits\.time_s = 0 is not accepted: input should be greater than or equal to 1",
+        ),
         ('tierr = "local"', r"qhub\.toml: there is no setting 'tierr'\. Did you mean tier"),
         ("[limits]\ncolour = 1", r"there is no setting 'limits\.colour'"),
         ("tier = ", r"qhub\.toml is not valid TOML"),

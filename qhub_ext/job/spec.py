@@ -23,7 +23,7 @@ class JobSpec:
     """`time_s` wall time in s, `memory_mb` in MiB (None: what the site gives), `created_at` in s since 1970 UTC.
 
     `outputs` are names of variables to bring back; None means all that the cell binds. `after` are ids of jobs of the same
-    site that must complete first. An array has `size` elements, each with a folder and a spec of its own (`element`).
+    site that must complete first. A script has the path of its `file` and its `arguments`. An array has `size` elements, each with a folder and a spec of its own (`element`).
     """
 
     id: str
@@ -44,6 +44,7 @@ class JobSpec:
     outputs: tuple[str, ...] | None = None
     after: tuple[str, ...] = ()
     directory: str = "."
+    file: str = ""
     arguments: tuple[str, ...] = ()
     python: str = ""
     environment_digest: str = ""

@@ -1,4 +1,4 @@
-"""The job kernel: an ipykernel that is handed one job. `python -m qhub_ext.runner.jobkernel CONNECTION ORDER_FD STATUS_FD`
+"""The job kernel: an ipykernel that is handed one job.
 
 It boots, waits for its order (one JSON line: the folder and the attempt), sets the scene, and serves one cell like any
 kernel. What the supervisor must know beside Jupyter's own messages goes through the status pipe, one JSON line each:
@@ -85,7 +85,7 @@ class Job:
         self.status.tell("ready", seconds=time.perf_counter() - began, notes=notes)
 
     def _become_script(self, shell: Any) -> None:
-        path = str(self.spec.requested.get("file") or self.folder.cell)
+        path = self.spec.file or str(self.folder.cell)
         sys.argv = [path, *self.spec.arguments]
         shell.user_ns["__file__"] = path
         sys.path[0] = str(Path(path).parent)
@@ -201,6 +201,16 @@ def wake_loop_on_signals() -> None:
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
 
 
+def without_debugger() -> None:
+    """Nobody attaches a debugger to a job, and debugpy is a fifth of ipykernel's imports. `import debugpy` still works."""
+    if "debugpy" not in sys.modules:
+        sys.modules["debugpy"] = None  # type: ignore[assignment]
+        import ipykernel.debugger
+
+        del sys.modules["debugpy"]
+        assert not ipykernel.debugger._is_debugpy_available
+
+
 def make_app(connection: Path) -> Any:
     """An IPKernelApp that reads nobody's profile: a start-up file of the user's must not decide whether a job runs."""
     from ipykernel.kernelapp import IPKernelApp
@@ -234,6 +244,7 @@ def make_app(connection: Path) -> Any:
 
 def boot(connection: Path, status: StatusPipe) -> Any:
     began = time.perf_counter()
+    without_debugger()
     from qhub_ext.runner.jobstream import BUDGET, hold_displays_to_budget
 
     app = make_app(connection)
@@ -292,6 +303,7 @@ def main(arguments: list[str]) -> None:
     global _app, _job
     connection, order_fd, status_fd, crash_fd, parent = Path(arguments[0]), *(int(word) for word in arguments[1:5])
     status = StatusPipe(status_fd)
+    sys.argv = [""]
     die_with_parent(parent)
     offer_to_oom_killer()
     faulthandler.enable(crash_fd)
@@ -331,7 +343,3 @@ def main(arguments: list[str]) -> None:
     gc.enable()
     app.start()
 
-
-if __name__ == "__main__":
-    sys.modules["qhub_ext.runner.jobkernel"] = sys.modules["__main__"]
-    main(sys.argv[1:])

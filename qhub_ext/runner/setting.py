@@ -116,7 +116,7 @@ def _wanted(spec: JobSpec, cell: str, namespace: dict[str, Any], notes: list[str
     from qhub_ext.capture.names import analyse
 
     try:
-        returns = analyse(cell, {}).returns
+        returns = analyse(cell, namespace).returns  # what it bound, and what it changed of the names that came along
     except CaptureError:  # it could not be read, so it bound nothing
         return []
     return sorted(

@@ -48,7 +48,7 @@ def draft_job(
     settings: Settings,
     *,
     kind: str = "cell",
-    directory: str | None = None,
+    file: str = "",
     arguments: Sequence[str] = (),
 ) -> Draft:
     """Checks everything that can be checked before anything is written. `namespace` None: nothing is captured (a script)."""
@@ -68,7 +68,7 @@ def draft_job(
     frozen = freeze(wanted, known, limit_mb=settings.limits.capture_mb, main=namespace)
     frozen.require({*wanted} - {*names.optional} | {*request.inputs})
     runtime = record_runtime(settings)
-    spec = _spec(request, cell, settings, runtime, kind, directory, arguments)
+    spec = _spec(request, cell, settings, runtime, kind, file, arguments)
     device = _check_device(spec, settings)
     elements = _elements(spec, points)
     if elements:
@@ -91,7 +91,7 @@ def _spec(
     settings: Settings,
     runtime: dict[str, Any],
     kind: str,
-    directory: str | None,
+    file: str,
     arguments: Sequence[str],
 ) -> JobSpec:
     import time
@@ -123,7 +123,8 @@ def _spec(
         inputs=tuple(request.inputs),
         outputs=tuple(request.outputs) if request.outputs else None,
         after=tuple(request.after),
-        directory=directory or os.getcwd(),
+        directory=os.getcwd(),
+        file=file,
         arguments=tuple(arguments),
         python=sys.executable,
         environment_digest=str(runtime.get("environment_digest", "")),

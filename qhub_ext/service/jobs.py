@@ -55,11 +55,11 @@ class JobService:
         namespace: dict[str, Any] | None = None,
         *,
         kind: str = "cell",
-        directory: str | None = None,
+        file: str = "",
         arguments: Sequence[str] = (),
     ) -> Draft:
         request = replace(request, after=tuple(self.shelf.find(r) for r in request.after))
-        draft = draft_job(request, cell, namespace, self.settings, kind=kind, directory=directory, arguments=arguments)
+        draft = draft_job(request, cell, namespace, self.settings, kind=kind, file=file, arguments=arguments)
         self.site(draft.spec.site)  # an unknown site is said before anything is written
         return draft
 

@@ -14,7 +14,11 @@ HEAVY = ("qiskit", "qiskit_aer", "qiskit_ibm_runtime", "pandas", "plotly", "nump
 def loaded_after(code: str) -> set[str]:
     """Top-level packages in a fresh interpreter after `code`."""
     done = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport json, sys\nprint(json.dumps(sorted({{m.split('.')[0] for m in sys.modules}})))"],
+        [
+            sys.executable,
+            "-c",
+            f"{code}\nimport json, sys\nprint(json.dumps(sorted({{m.split('.')[0] for m in sys.modules}})))",
+        ],
         capture_output=True,
         text=True,
         check=True,
@@ -46,7 +50,13 @@ def test_nothing_heavy_is_imported_before_it_is_needed(code: str) -> None:
 
 
 def test_the_daemon_of_the_embedded_site_is_the_standard_library_and_the_job_folder() -> None:
-    extra = loaded_after("import qhub_ext.sites.embedded.daemon") & {"pydantic", "IPython", "jupyter_core", "click", "platformdirs"}
+    extra = loaded_after("import qhub_ext.sites.embedded.daemon") & {
+        "pydantic",
+        "IPython",
+        "jupyter_core",
+        "click",
+        "platformdirs",
+    }
     assert not extra
 
 

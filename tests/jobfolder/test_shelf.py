@@ -17,7 +17,13 @@ from qhub_ext.jobfolder.shelf import Shelf, remove_drafts
 
 def spec(name: str = "a job", **more: object) -> JobSpec:
     return JobSpec(
-        id=new_job_id(), name=name, tier="local", device="kingston", created_at=time.time(), owner="x", **more  # type: ignore[arg-type]
+        id=new_job_id(),
+        name=name,
+        tier="local",
+        device="kingston",
+        created_at=time.time(),
+        owner="x",
+        **more,  # type: ignore[arg-type]
     )
 
 

@@ -1,0 +1,167 @@
+"""A place of its own for jobs and queue, a real notebook kernel, and the command, all sharing it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+
+from qhub_ext.jobfolder.outputs import without_colours
+from qhub_ext.service import JobService
+from qhub_ext.settings import Settings, load_settings
+from qhub_ext.sites.embedded.site import EmbeddedSite
+from tests.sites.workshop import Workshop, sweep_up
+
+
+@dataclass(frozen=True)
+class Place:
+    """`environment` points every process started with it at this place's shelf and queue."""
+
+    path: Path
+    environment: dict[str, str]
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings({k: v for k, v in self.environment.items() if k.startswith("QHUB_")}, [])
+
+    @property
+    def service(self) -> JobService:
+        return JobService(self.settings)
+
+    def command(self, *words: str, code: int | None = 0, stdin: str = "") -> str:
+        """The output of `qhub WORDS`; `code` is the exit code that is expected, None for any."""
+        done = subprocess.run(
+            [sys.executable, "-m", "qhub_ext.cli", *words],
+            env=self.environment, cwd=self.path, capture_output=True, text=True, input=stdin, timeout=120, check=False,
+        )  # fmt: skip
+        if code is not None:
+            assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    path = tmp_path_factory.mktemp("place with space")
+    environment = {
+        **{k: v for k, v in os.environ.items() if not k.startswith("QHUB_")},
+        "QHUB_SHELF": str(path / "jobs"),
+        "QHUB_CACHE": str(path / "cache"),
+        "QHUB_EMBEDDED_DIRECTORY": str(path / "site"),
+        "QHUB_EMBEDDED_CPUS": "2",
+        "PYTHONWARNINGS": "default",
+    }
+    place = Place(path, environment)
+    yield place
+    service = place.service
+    jobs = [service.job(i) for i in service.shelf.ids()]
+    folders = [one.folder for job in jobs for one in (job, *job.elements)]
+    sweep_up(Workshop(place.settings, EmbeddedSite(place.settings), folders))
+
+
+@dataclass
+class Told:
+    """What one cell showed: text of the streams, plain text and MIME bundles of displays, and the error if any."""
+
+    text: str
+    shown: list[dict[str, Any]]
+    status: str
+
+    @property
+    def plain(self) -> str:
+        return self.text + "\n".join(str(d.get("text/plain", "")) for d in self.shown)
+
+
+class Notebook:
+    """A real kernel, spoken to as a front end does."""
+
+    def __init__(self, place: Place) -> None:
+        self._sockets = tempfile.TemporaryDirectory(prefix="nb", dir="/tmp")  # a socket's path has 108 bytes at most
+        self._manager = KernelManager(kernel_name="python3", transport="ipc", ip=f"{self._sockets.name}/k")
+        self._manager.start_kernel(env=place.environment, cwd=str(place.path))
+        self._client: BlockingKernelClient = self._manager.client()
+        self._client.start_channels()
+        self._client.wait_for_ready(timeout=60)
+
+    def run(self, cell: str, *, ok: bool | None = True, timeout_s: float = 120) -> Told:
+        text: list[str] = []
+        shown: list[dict[str, Any]] = []
+
+        def hear(message: dict[str, Any]) -> None:
+            kind, content = message["msg_type"], message["content"]
+            if kind == "stream":
+                text.append(content["text"])
+            elif kind == "error":
+                text.append("\n".join(content["traceback"]))
+            elif kind in ("display_data", "execute_result"):
+                shown.append(content["data"])
+
+        reply = self._client.execute_interactive(
+            cell, timeout=timeout_s, output_hook=hear, allow_stdin=False, store_history=True
+        )
+        status = reply["content"]["status"]
+        told = Told(without_colours("".join(text)), shown, status)
+        if ok is not None:
+            assert (status == "ok") is ok, told
+        return told
+
+    def ask(self, expression: str) -> str:
+        """The repr of an expression in the kernel."""
+        return self.run(f"print(repr(({expression})))").text.strip()
+
+    def send(self, cell: str) -> str:
+        return self._client.execute(cell)
+
+    def interrupt(self) -> None:
+        self._manager.interrupt_kernel()
+
+    def reply(self, message_id: str, timeout_s: float = 60) -> dict[str, Any]:
+        while True:
+            reply = self._client.get_shell_msg(timeout=timeout_s)
+            if reply["parent_header"].get("msg_id") == message_id:
+                return reply["content"]
+
+    @property
+    def pid(self) -> int:
+        provider = self._manager.provisioner
+        assert provider is not None
+        return int(provider.pid)  # type: ignore[attr-defined]
+
+    def kill(self) -> None:
+        os.kill(self.pid, 9)
+
+    def close(self) -> None:
+        self._client.stop_channels()
+        self._manager.shutdown_kernel(now=True)
+        self._manager.cleanup_resources()
+        self._sockets.cleanup()
+
+
+@pytest.fixture(scope="session")
+def notebook(place: Place) -> Iterator[Notebook]:
+    notebook = Notebook(place)
+    notebook.run("%load_ext qhub_ext")
+    yield notebook
+    notebook.close()
+
+
+@pytest.fixture
+def new_notebook(place: Place) -> Iterator[Callable[[], Notebook]]:
+    made: list[Notebook] = []
+
+    def make() -> Notebook:
+        made.append(Notebook(place))
+        made[-1].run("%load_ext qhub_ext")
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()

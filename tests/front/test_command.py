@@ -1,0 +1,153 @@
+"""`qhub` in a terminal: the same words as in the notebook, exit codes that a script can use, JSON for facts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.verbs import verbs
+from tests.front.conftest import Place
+from tests.waiting import wait_until
+
+
+def script(place: Place, name: str, text: str) -> str:
+    path = place.path / name
+    path.write_text(text)
+    return str(path)
+
+
+BELL = """
+from qiskit import QuantumCircuit, transpile
+from qhub_ext import Sampler, backend
+circuit = QuantumCircuit(2)
+circuit.h(0); circuit.cx(0, 1); circuit.measure_all()
+counts = Sampler().run([transpile(circuit, backend(), seed_transpiler=1)]).result()[0].data.meas.get_counts()
+print(sum(counts.values()))
+"""
+
+
+@pytest.mark.parametrize("tier", ["local", "emulation"])
+def test_a_script_runs_on_both_tiers_and_tells_its_facts_as_json(place: Place, tier: str) -> None:
+    file = script(place, "bell.py", BELL)
+    facts = json.loads(place.command("run", file, "--tier", tier, "--shots", "500", "--wait", "--json"))
+    assert (facts["state"], facts["tier"], facts["device"], facts["name"]) == ("completed", tier, "kingston", "bell.py")
+    assert facts["variables"] == ["circuit", "counts"]
+    assert facts["running_s"] > 0
+    assert place.command("logs", facts["short_id"]) == "500\n"
+    fetched = json.loads(place.command("fetch", facts["id"], "counts", "--json"))
+    assert sum(fetched["counts"].values()) == 500
+
+
+def test_a_script_has_its_arguments_and_its_own_folder(place: Place) -> None:
+    file = script(place, "argued.py", "import sys, os\nprint(sys.argv[1:], os.path.basename(__file__), __name__)")
+    place.command("run", file, "--wait", "--", "--alpha", "b c")
+    assert place.command("logs", "-1") == "['--alpha', 'b c'] argued.py __main__\n"
+
+
+def test_exit_codes_tell_how_it_went(place: Place) -> None:
+    failing = script(place, "failing.py", "raise SystemExit(3)")
+    broken = script(place, "broken.py", "1/0")
+    slow = script(place, "slow.py", "import time\ntime.sleep(600)")
+    place.command("run", broken, "--wait", code=1)
+    assert place.command("run", failing, "--wait", code=None)
+    place.command("run", slow, "--time", "1s", "--wait", code=124)
+    assert "timed_out" in place.command("job", "-1", "--json")
+    place.command("job", "nosuch", code=2)
+    place.command("run", slow, "--tier", "quantum", code=2)
+    place.command("run", "/nonexistent.py", code=2)
+    place.command("jbos", code=2)
+    place.command("jobs", "--stat", code=2)
+
+
+@pytest.mark.parametrize("verb", ["jobs", "queue", "devices", "doctor", ""])
+def test_verbs_that_print_facts_print_them_as_json_too(place: Place, verb: str) -> None:
+    if verb:
+        assert json.loads(place.command(verb, "--json", code=None)) is not None
+    assert place.command(*([verb] if verb else []), code=None)
+
+
+def test_every_verb_has_a_sentence_of_help_and_is_in_the_readme() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    import qhub_ext.cli  # noqa: F401 - adds `run` and `completion`
+
+    context = click.Context(verbs)
+    for name in verbs.list_commands(context):
+        command = verbs.get_command(context, name)
+        assert command is not None
+        assert command.get_short_help_str(), name
+        assert f"`{name}" in readme, name
+
+
+def test_logs_are_followed_while_the_job_runs_until_it_ends(place: Place) -> None:
+    file = script(
+        place, "ticking.py", "import time\nfor i in range(3):\n    print('tick', i, flush=True)\n    time.sleep(0.3)"
+    )
+    place.command("run", file)
+    done = subprocess.run(
+        [sys.executable, "-m", "qhub_ext.cli", "logs", "-1", "--follow"],
+        env=place.environment, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    assert done.stdout == "tick 0\ntick 1\ntick 2\n"
+
+
+def test_cancel_hold_and_release_answer_for_each_job(place: Place) -> None:
+    slow = script(place, "slow2.py", "import time\ntime.sleep(600)")
+    ids = [json.loads(place.command("run", slow, "--json", "--name", f"s{n}"))["short_id"] for n in range(4)]
+    service = place.service
+    wait_until(lambda: service.job(ids[0]).state == "running", within_s=60, what="the first job")
+    told = place.command("hold", ids[3])
+    assert f"Job {ids[3]}: held." in told
+    assert service.job(ids[3]).state == "held"
+    assert f"Job {ids[0]}: not held" in place.command("hold", ids[0], code=1)
+    place.command("release", ids[3])
+    assert service.job(ids[3]).state == "queued"
+    place.command("cancel", *ids)
+    rows = json.loads(place.command("wait", *ids, "--json", code=1))
+    assert {r["state"] for r in rows} == {"cancelled"}
+
+
+def test_completion_knows_verbs_options_devices_and_jobs(place: Place) -> None:
+    assert "_QHUB_COMPLETE=bash_complete" in place.command("completion", "bash")
+
+    def complete(words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", "from qhub_ext.cli import main; main()"],
+            env=place.environment | {"_QHUB_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)},
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        return done.stdout
+
+    assert "devices" in complete("qhub dev")
+    assert "--device" in complete("qhub run --dev")
+    assert "kingston" in complete("qhub devices king")
+
+
+def test_a_folder_of_another_user_is_one_sentence(place: Place) -> None:
+    import os
+
+    if os.geteuid() != 0:
+        pytest.skip("changing an owner needs root")
+    file = script(place, "owned.py", "x = 1")
+    facts = json.loads(place.command("run", file, "--wait", "--json"))
+    folder = JobFolder(Path(facts["folder"]))
+    os.chown(folder.path, 54321, 54321)
+    try:
+        assert "belongs to another user" in place.command("fetch", facts["id"], code=5)
+    finally:
+        os.chown(folder.path, 0, 0)
+
+
+def test_settings_that_are_wrong_are_one_sentence(place: Place) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "qhub_ext.cli", "jobs"],
+        env=place.environment | {"QHUB_TIER": "moon"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 5
+    assert done.stderr.startswith("qhub: QHUB_TIER: tier = 'moon' is not accepted")
+    assert len(done.stderr.splitlines()) == 1

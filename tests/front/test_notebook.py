@@ -1,0 +1,272 @@
+"""What a person sees in a notebook: every line here runs in a real kernel, through the real site and runner."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from qhub_ext.display.card import MIME_TYPE
+from tests.front.conftest import Notebook, Place
+from tests.waiting import wait_until
+
+BELL = """
+from qiskit import QuantumCircuit
+bell = QuantumCircuit(2)
+bell.h(0)
+bell.cx(0, 1)
+bell.measure_all()
+"""
+SAMPLE = """
+from qiskit.transpiler import generate_preset_pass_manager
+from qhub_ext import Sampler, backend
+isa = generate_preset_pass_manager(3, backend=backend(), seed_transpiler=1).run(bell)
+counts = Sampler(seed=7).run([isa]).result()[0].data.meas.get_counts()
+counts
+"""
+
+
+def test_one_cell_runs_unchanged_in_the_kernel_and_on_two_tiers(notebook: Notebook) -> None:
+    notebook.run(BELL)
+    here = notebook.run(SAMPLE).plain
+    assert "'00'" in here
+    notebook.run(f"%%qpu --tier local,emulation --name bell --as both\n{SAMPLE}")
+    shown = notebook.run("for job in both: job.wait(); job.show()").plain
+    assert shown.count("'00'") == 2
+    sizes = notebook.ask("[sum(job['counts'].values()) for job in both]")
+    assert sizes == "[4096, 4096]"
+    assert notebook.ask("[sorted(both[0]['counts']), len(both[1]['counts'])]") == "[['00', '11'], 4]"
+    # the ideal tier gives the same counts in the kernel and in the job, since the seed is the same
+    assert notebook.ask("both[0]['counts'] == counts") == "True"
+
+
+def test_the_prompt_comes_back_at_once_with_a_card(notebook: Notebook) -> None:
+    told = notebook.run("%%qpu --name quick --as quick\nimport time\ntime.sleep(1.5)\nprint('slept')")
+    assert set(told.shown[0]) == {"text/plain", "text/html", MIME_TYPE}
+    assert told.shown[0][MIME_TYPE]["state"] in ("queued", "starting", "running")
+    assert "quick" in told.shown[0]["text/html"]
+    assert notebook.ask("quick.result() is not None and quick.state") == "'completed'"
+    assert notebook.ask("quick.logs()") == r"'slept\n'"
+
+
+def test_outputs_come_back_as_a_kernel_would_show_them(notebook: Notebook) -> None:
+    told = notebook.run(
+        """%%qpu --wait --as rich
+import asyncio, os, sys
+import pandas as pd
+import matplotlib.pyplot as plt
+print("to stdout"); print("to stderr", file=sys.stderr)
+!echo from the shell
+await asyncio.sleep(0)
+plt.plot([1, 2]); plt.title("flushed by itself")
+pd.DataFrame({"a": [1, 2]})
+"""
+    )
+    kinds = [sorted(d) for d in told.shown]
+    assert any("image/png" in k for k in kinds)
+    assert any("text/html" in k and "dataframe" in str(d) for k, d in zip(kinds, told.shown, strict=True))
+    for text in ("to stdout", "to stderr", "from the shell"):
+        assert text in told.text
+
+
+def test_functions_and_classes_of_the_notebook_travel_and_see_the_job_s_own_names(notebook: Notebook) -> None:
+    notebook.run(
+        """
+scale = 2
+class Point:
+    def __init__(self, x): self.x = x
+    def grown(self): return Point(self.x * scale)
+def f(x): return g(x) + 1
+def g(x): return x * scale
+point = Point(10)
+"""
+    )
+    notebook.run("%%qpu --wait --as travelled\nscale = 100\nvalue = f(10)\ngrown = point.grown()")
+    assert notebook.ask("value, type(grown) is Point, grown.x") == "(1001, True, 1000)"
+    # the notebook's own `scale` did not change, and the job's did come back, as the cell made it
+    assert notebook.ask("travelled['scale']") == "100"
+
+
+def test_a_value_that_changed_meanwhile_is_never_overwritten(notebook: Notebook) -> None:
+    notebook.run("total = 1\nseen = [1]")
+    notebook.run("%%qpu --as adding\ntotal = total + 41\nseen = seen + [2]\nfresh = 'new'")
+    notebook.run("adding.wait()")
+    notebook.run("total = 'mine'")
+    told = notebook.run("%qpu fetch {adding.id}", ok=False)
+    assert "'total' in the notebook changed since" in told.text
+    assert notebook.ask("total, seen, 'fresh' in globals()") == "('mine', [1], False)"
+    notebook.run("%qpu fetch {adding.id} total=theirs seen fresh")
+    assert notebook.ask("total, theirs, seen, fresh") == "('mine', 42, [1, 2], 'new')"
+    notebook.run("%qpu fetch {adding.id} total --force")
+    assert notebook.ask("total") == "42"
+
+
+def test_a_value_changed_in_place_counts_as_changed(notebook: Notebook) -> None:
+    notebook.run("basket = [1]")
+    notebook.run("%%qpu --as filling\nbasket.append(2)")
+    notebook.run("filling.wait(); basket.append('mine')")
+    assert "'basket' in the notebook changed" in notebook.run("%qpu fetch {filling.id} basket", ok=False).text
+    assert notebook.ask("basket, filling['basket']") == "([1, 'mine'], [1, 2])"
+
+
+def test_a_failing_cell_says_which_line_and_keeps_what_it_made(notebook: Notebook) -> None:
+    told = notebook.run("%%qpu --wait --as broken --name 'a b|c\"<x>'\nkept = 5\nprint('before')\n1 / 0", ok=False)
+    assert "before" in told.text
+    assert "ZeroDivisionError: division by zero (line 3 of the cell)" in told.text
+    assert "[code]" in told.text
+    assert notebook.ask("broken.state, broken['kept'], broken.record.attempt.cause") == "('failed', 5, 'code')"
+    card = notebook.run("broken").shown[0]
+    assert "a b|c&quot;&lt;x&gt;" in card["text/html"]
+    assert "<x>" not in card["text/html"]
+
+
+def test_a_sweep_is_one_array_whose_values_come_back_in_order(notebook: Notebook) -> None:
+    notebook.run("offsets = [10, 20]")
+    notebook.run("%%qpu --as swept --sweep x=0:1:3 --sweep offset=offsets --out y\ny = x + offset")
+    notebook.run("swept.wait()")
+    assert notebook.ask("swept['y']") == "[10.0, 20.0, 10.5, 20.5, 11.0, 21.0]"
+    assert notebook.ask("swept[1].record.spec.element.values") == "{'x': 0.0, 'offset': 20}"
+    assert "6/6" in notebook.run("%qpu jobs -n 1").plain
+    assert "there is no element 9" in notebook.run("swept[9]", ok=False).text
+
+
+def test_a_job_starts_after_another_and_hold_release_requeue_cancel_do_what_they_say(notebook: Notebook) -> None:
+    notebook.run("%%qpu --as first --name one\nimport time\ntime.sleep(0.5)\na = 1")
+    notebook.run("%%qpu --as second --after {first.id}\nb = 2")
+    notebook.run("second.wait()")
+    assert notebook.ask("first.record.attempt.ended_at <= second.record.attempt.running_at") == "True"
+    notebook.run("%%qpu --as held --after {first.id} --name held\nc = 3\nimport time\ntime.sleep(60)")
+    notebook.run("held.hold()" if notebook.ask("held.state") == "'queued'" else "pass")
+    notebook.run("held.release()" if notebook.ask("held.state") == "'held'" else "pass")
+    notebook.run("%qpu cancel {held.id}")
+    assert notebook.ask("held.wait().state") in ("<State.CANCELLED: 'cancelled'>",)
+    notebook.run("%qpu requeue {first.id}")
+    assert notebook.ask("first.wait().attempts[-1].number") == "2"
+    assert notebook.ask("first.state") == "'completed'"
+
+
+@pytest.mark.parametrize(
+    ("line", "cell", "said"),
+    [
+        ("--tier quantum", "1", "There is no tier 'quantum'. Known: local, emulation, qpu."),
+        ("--device kingstn", "1", "There is no device 'kingstn'. Did you mean 'kingston'"),
+        ("--shot 4", "1", "There is no option '--shot'. Did you mean '--shots'"),
+        ("--shots many", "1", "--shots 'many' is not accepted. It accepts a whole number from 1 on."),
+        ("--shots 10000000", "1", "is more than kingston takes in one run: 100000"),
+        ("--time soon", "1", "--time 'soon'"),
+        ("--time 99d", "1", "this site allows 86400 s at most"),
+        ("--cpus 64", "1", "asks for 64 CPUs and the embedded site of this computer has 2; nothing was queued"),
+        ("--in nothere", "1", "--in names 'nothere', which the notebook does not have"),
+        ("--after nosuch", "1", "There is no job 'nosuch'."),
+        ("--tier qpu", "1", "The tier 'qpu' needs a quantum resource, and this site offers none"),
+        ("--site moon", "1", "There is no site 'moon'."),
+        ("--name ''", "1", "--name is empty"),
+        ("--sweep x=", "1", "--sweep 'x=' has no values"),
+        ("extra", "1", "'extra' belongs to no option"),
+        ("--name 'open", "1", "The line cannot be read: no closing quotation"),
+        ("", "x = (1", "The cell has a syntax error on line 1, column 5: '(' was never closed"),
+        ("", "print(gen)", "`gen` is a generator"),
+        ("", "print(lock, door)", "2 values cannot travel with the cell"),
+        ("", "print(huge)", "`huge`"),
+    ],
+)
+def test_bad_input_is_one_clear_sentence_and_nothing_is_submitted(
+    notebook: Notebook, place: Place, line: str, cell: str, said: str
+) -> None:
+    notebook.run(
+        "import threading, numpy as np\ngen = (i for i in [])\nlock = threading.Lock()\ndoor = threading.Lock()\n"
+        "huge = np.zeros((300, 1024, 1024), dtype='u1')"
+    )
+    before = place.service.shelf.ids()
+    told = notebook.run(f"%%qpu {line}\n{cell}", ok=False)
+    assert said in told.text, told.text
+    assert "Traceback" not in told.text
+    assert len(told.text.strip().splitlines()) == 1
+    assert place.service.shelf.ids() == before
+    assert not [p for p in place.settings.shelf.iterdir() if p.name.startswith(".new-")]
+
+
+def test_a_dry_run_shows_what_would_be_sent_and_sends_nothing(notebook: Notebook, place: Place) -> None:
+    notebook.run(BELL)
+    before = place.service.shelf.ids()
+    told = notebook.run(f"%%qpu --dry-run --tier emulation --shots 100\n{SAMPLE}").plain
+    for words in (
+        "Nothing was submitted",
+        "QuantumCircuit",
+        "bell",
+        "comes back: counts, isa",
+        "exec ",
+        "qhub_ext.runner",
+    ):
+        assert words in told
+    assert place.service.shelf.ids() == before
+
+
+def test_what_use_chooses_holds_for_the_notebook_until_a_cell_says_otherwise(
+    new_notebook: Callable[[], Notebook],
+) -> None:
+    notebook = new_notebook()
+    notebook.run("%qpu use emulation --device fez --shots 100")
+    notebook.run("%%qpu --as one\n1")
+    notebook.run("%%qpu --tier local --as two\n1")
+    spec = "[(j.record.spec.tier, j.record.spec.device, j.record.spec.shots) for j in (one, two)]"
+    assert notebook.ask(spec) == "[('emulation', 'fez', 100), ('local', 'fez', 100)]"
+    assert "tier emulation, device fez" in notebook.run("%qpu").plain
+
+
+def test_the_help_page_names_every_option_and_verb(notebook: Notebook) -> None:
+    import click
+
+    from qhub_ext.capture.command import OPTIONS
+    from qhub_ext.verbs import verbs
+
+    page = notebook.run(
+        "from IPython.core.getipython import get_ipython as g\nprint(g().find_line_magic('qpu').__doc__)"
+    ).text
+    for option in OPTIONS:
+        assert option.flag in page
+    for verb in verbs.list_commands(click.Context(verbs)):
+        if verb not in ("run", "completion"):  # a terminal's
+            assert verb in page
+    assert "Submit a cell as a batch job" in notebook.run("%qpu --help").text
+
+
+def test_interrupting_a_wait_leaves_the_job_running(new_notebook: Callable[[], Notebook], place: Place) -> None:
+    notebook = new_notebook()
+    message = notebook.send("%%qpu --wait --name long --as long\nimport time\nfor i in range(600): time.sleep(0.1)")
+    service = place.service
+    wait_until(lambda: [s for s in service.jobs(text="long") if s.state == "running"], within_s=60, what="the job")
+    notebook.interrupt()
+    assert notebook.reply(message)["status"] == "ok"
+    assert service.job("long").state == "running"
+    notebook.run("long.cancel()")
+    assert service.job("long").wait(30).state == "cancelled"
+
+
+def test_a_job_outlives_the_kernel_that_submitted_it(new_notebook: Callable[[], Notebook], place: Place) -> None:
+    notebook = new_notebook()
+    notebook.run("%%qpu --name outliving --as job\nimport time\ntime.sleep(1)\nanswer = 42\nprint('done')")
+    notebook.kill()
+    another = new_notebook()
+    another.run("job = %qpu job outliving")
+    assert another.ask("job.result()['answer']") == "42"
+    told = another.run("%qpu outputs outliving")
+    assert "done" in told.text
+    # a name of the new kernel is not the one that the job knew
+    another.run("answer = 'mine'")
+    assert "changed" in another.run("%qpu fetch outliving", ok=False).text
+
+
+def test_two_kernels_and_the_command_share_one_queue(
+    notebook: Notebook, new_notebook: Callable[[], Notebook], place: Place
+) -> None:
+    other = new_notebook()
+    notebook.run("%%qpu --name 'from one' --as mine\nimport time\ntime.sleep(1)")
+    other.run("%%qpu --name 'from two' --as mine\nimport time\ntime.sleep(1)")
+    names = {e["name"] for e in json.loads(place.command("queue", "--json"))} | {
+        s["name"] for s in json.loads(place.command("jobs", "--json"))
+    }
+    assert {"from one", "from two"} <= names
+    for one in (notebook, other):
+        one.run("mine.wait()")
