@@ -22,12 +22,12 @@ from qiskit_aer import AerError, AerSimulator
 from qhub_ext.errors import PreflightError
 from qhub_ext.tiers.backend import Execution, Outcome, Prepared
 from qhub_ext.tiers.devices import Device
-from qhub_ext.tiers.facts import circuit_facts
+from qhub_ext.tiers.facts import circuit_facts, line_order
 from qhub_ext.tiers.fingerprint import fingerprint
 from qhub_ext.tiers.memory import memory_limit_mb
 from qhub_ext.tiers.method import Choice, CircuitFacts, choose_method
 from qhub_ext.tiers.noise import FrozenNoiseModel, Site, is_stabilizer, noise_for, used_sites
-from qhub_ext.tiers.reduce import reduce
+from qhub_ext.tiers.reduce import reduce, reorder
 from qhub_ext.tiers.seeds import derive_seed
 
 _KEPT = 128
@@ -42,12 +42,13 @@ _SHORT_S = 0.05
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What the engine keeps about a prepared circuit."""
+    """What the engine keeps about a prepared circuit. `order` is that of its qubits in a matrix product state."""
 
     facts: CircuitFacts
     used: frozenset[Site]
     noise: FrozenNoiseModel | None
     stabilizer_noise: bool
+    order: tuple[int, ...]
     choices: dict[tuple[Any, ...], Choice] = field(default_factory=dict)
 
 
@@ -74,6 +75,7 @@ class Engine:
     def _prepare(self, circuit: QuantumCircuit, mark: bytes) -> Prepared:
         reduction = reduce(circuit)
         noise, used = None, used_sites(reduction.circuit)
+        order = line_order(reduction.circuit)
         if self.noisy:
             noise = noise_for(self.device, reduction.active, used, self.options["readout"])
         given = {parameter: place for place, parameter in enumerate(circuit.parameters)}
@@ -84,7 +86,7 @@ class Engine:
             fingerprint=mark,
             note=reduction.note,
             qpu_s_per_shot=_shot_seconds(circuit, self.device),
-            plan=Plan(circuit_facts(reduction.circuit), used, noise, is_stabilizer(noise)),
+            plan=Plan(circuit_facts(reduction.circuit, order), used, noise, is_stabilizer(noise), order),
         )
 
     @functools.cached_property
@@ -140,10 +142,13 @@ class Engine:
         first = together[0]
         choice = self.choice(first.prepared.plan, first.shots)
         circuits = [_bound(execution) for execution in together]
+        noise = self._noise_of(together)
+        if choice.method == "matrix_product_state" and first.prepared.circuit.num_qubits > 2:
+            circuits, noise = self._in_line(first, circuits, noise)
         began = time.perf_counter()
         results = run_aer(
             circuits,
-            self._noise_of(together),
+            noise,
             choice,
             shots=first.shots,
             seed=seed,
@@ -162,6 +167,17 @@ class Engine:
                 numbers = np.fromiter(result.data.counts.values(), dtype=np.int64, count=len(bits))
             outcomes.append(Outcome(bits, numbers, execution.shots, result.seed_simulator, method, seconds))
         return outcomes
+
+    def _in_line(
+        self, first: Execution, circuits: list[QuantumCircuit], noise: FrozenNoiseModel | None
+    ) -> tuple[list[QuantumCircuit], FrozenNoiseModel | None]:
+        """The circuits, which share one line, with neighbours next to each other: bonds stay small and swaps few."""
+        plan, active = first.prepared.plan, first.prepared.active
+        lined = [reorder(circuit, plan.order) for circuit in circuits]
+        if noise is not None:
+            used = frozenset[Site]().union(*(used_sites(circuit) for circuit in lined))
+            noise = noise_for(self.device, tuple(active[q] for q in plan.order), used, self.options["readout"])
+        return lined, noise
 
     def _noise_of(self, together: list[Execution]) -> FrozenNoiseModel | None:
         plans = [execution.prepared.plan for execution in together]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 from qiskit.circuit import QuantumCircuit
+from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+from scipy.sparse.csgraph import reverse_cuthill_mckee  # type: ignore[import-untyped]
 
 from qhub_ext.tiers.method import CircuitFacts
 
@@ -14,10 +16,30 @@ _RANK_ONE = frozenset({"cx", "cy", "cz", "ecr", "rzz", "rxx", "ryy", "rzx", "cp"
 """Two-qubit gates of operator Schmidt rank 2: each adds at most one bit to a bond. Others add at most two."""
 
 
-def circuit_facts(circuit: QuantumCircuit) -> CircuitFacts:
-    """Facts of a reduced circuit. A rotation by an unbound parameter counts as not Clifford."""
+def line_order(circuit: QuantumCircuit) -> tuple[int, ...]:
+    """The qubits in an order that keeps those that interact close together (reverse Cuthill-McKee)."""
     width = circuit.num_qubits
+    rows: list[int] = []
+    columns: list[int] = []
     index = {qubit: i for i, qubit in enumerate(circuit.qubits)}
+    for instruction in circuit.data:
+        if len(instruction.qubits) > 1 and instruction.name != "barrier":
+            places = [index[q] for q in instruction.qubits]
+            rows.extend(places[:-1])
+            columns.extend(places[1:])
+    if not rows:
+        return tuple(range(width))
+    graph = csr_matrix(([1] * (2 * len(rows)), (rows + columns, columns + rows)), shape=(width, width))
+    return tuple(int(q) for q in reverse_cuthill_mckee(graph, symmetric_mode=True))
+
+
+def circuit_facts(circuit: QuantumCircuit, order: tuple[int, ...] | None = None) -> CircuitFacts:
+    """Facts of a reduced circuit, whose qubits a matrix product state would hold in `order`.
+
+    A rotation by an unbound parameter counts as not Clifford.
+    """
+    width = circuit.num_qubits
+    index = {circuit.qubits[q]: i for i, q in enumerate(order or range(width))}
     crossing = [0] * max(0, width - 1)
     measured: set[int] = set()
     touched: set[int] = set()

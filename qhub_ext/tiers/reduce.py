@@ -50,6 +50,11 @@ def active_qubits(circuit: QuantumCircuit) -> tuple[int, ...]:
     return tuple(sorted(touched))
 
 
+def reorder(circuit: QuantumCircuit, order: tuple[int, ...]) -> QuantumCircuit:
+    """The same circuit with its qubit `order[i]` at place i."""
+    return _keep(circuit, order, QuantumRegister(len(order), "q"))
+
+
 class _NotReducible(Exception):
     """Something that has no meaning on fewer qubits; the message says what."""
 

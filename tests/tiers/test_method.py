@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from qiskit.circuit import Parameter, QuantumCircuit
 
 from qhub_ext.errors import PreflightError, UnknownNameError
-from qhub_ext.tiers.facts import circuit_facts
+from qhub_ext.tiers.facts import circuit_facts, line_order
 from qhub_ext.tiers.memory import memory_limit_mb
 from qhub_ext.tiers.method import METHODS, CircuitFacts, choose_method, forecast
 
@@ -137,3 +138,13 @@ def test_no_limit_is_written_in_several_ways(tmp_path):
     for text in ("max", str(2**63 - 4096), ""):
         cgroup.write_text(text)
         assert memory_limit_mb(None, {"SLURM_MEM_PER_NODE": "0"}, (str(cgroup),)) == machine
+
+
+def test_a_scattered_chain_is_put_in_line():
+    path = [3, 0, 5, 1, 4, 2]
+    chain = QuantumCircuit(6)
+    for a, b in pairwise(path):
+        chain.cz(a, b)
+    order = line_order(chain)
+    assert list(order) in (path, path[::-1])
+    assert circuit_facts(chain).bond_bits > circuit_facts(chain, order).bond_bits == 1

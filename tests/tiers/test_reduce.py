@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from qiskit.circuit import ClassicalRegister, Parameter, QuantumCircuit, QuantumRegister
 from qiskit.circuit.classical import expr
@@ -11,7 +12,11 @@ from qiskit.circuit.library import SXGate
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
 
+from qhub_ext.errors import PreflightError
 from qhub_ext.tiers import devices
+from qhub_ext.tiers.backend import Execution
+from qhub_ext.tiers.engine import Engine, run_aer
+from qhub_ext.tiers.method import Choice
 from qhub_ext.tiers.noise import _Snippet, is_stabilizer, noise_for, used_sites
 from qhub_ext.tiers.reduce import active_qubits, reduce
 
@@ -183,3 +188,29 @@ def test_relaxation_is_a_channel_only_where_t2_is_above_t1():
     for qubit in range(WIDTH):
         noise = noise_for(device, (qubit,), frozenset({(SXGate().name, (0,))}), "symmetric")
         assert is_stabilizer(noise) == (t2[qubit] <= t1[qubit])
+
+
+@pytest.mark.parametrize("make", CIRCUITS)
+def test_the_method_does_not_change_what_is_computed(make: Callable[[], QuantumCircuit]):
+    exact, lined = (
+        Engine(
+            "emulation", devices.load(DEVICE), noisy=True, options={"method": m, "readout": "symmetric", "gpu": False}
+        )
+        for m in ("density_matrix", "matrix_product_state")
+    )
+    shares = []
+    for engine in (exact, lined):
+        batch = [Execution(engine.prepare(make(), 4000), 4000)]
+        (outcome,) = engine.execute(batch, 3)
+        values, numbers = np.unique(outcome.bits, return_counts=True)
+        shares.append(dict(zip(values.tolist(), (numbers / 4000).tolist(), strict=True)))
+    assert sum(abs(shares[0].get(k, 0) - shares[1].get(k, 0)) for k in range(8)) / 2 < 0.05
+
+
+def test_memory_that_aer_finds_wanting_is_told_in_our_words():
+    circuit = QuantumCircuit(18, 18)
+    circuit.sx(range(18))
+    circuit.measure(range(18), range(18))
+    choice = Choice("statevector", "CPU", "", 0, 0)
+    with pytest.raises(PreflightError, match="18 active qubits with statevector ran out of the 1 MiB"):
+        run_aer([circuit], None, choice, shots=1, seed=1, memory=True, limit_mb=1)
