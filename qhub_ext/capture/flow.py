@@ -26,6 +26,34 @@ from qhub_ext.capture.scopes import (
 )
 
 _DYNAMIC = frozenset({"eval", "exec", "globals", "locals", "vars", "compile", "__import__"})
+# methods that are called for what they show, not for what they do to their object
+_LOOKS = frozenset(
+    [
+        "copy",
+        "count",
+        "count_ops",
+        "decompose",
+        "depth",
+        "describe",
+        "display",
+        "draw",
+        "get",
+        "head",
+        "hist",
+        "info",
+        "items",
+        "keys",
+        "plot",
+        "print",
+        "show",
+        "size",
+        "summary",
+        "tail",
+        "to_string",
+        "values",
+        "width",
+    ]
+)
 
 
 class Flow:
@@ -261,7 +289,7 @@ class Flow:
     def _on_expr(self, node: ast.Expr, scope: Scope) -> None:
         self._expression(node.value, scope)
         value = node.value.value if isinstance(node.value, ast.Await) else node.value
-        if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
+        if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr not in _LOOKS:
             root = root_name(value.func.value)  # `counts.append(3)`: called for its effect
             if root is not None and self._is_module_name(root, scope):
                 self.called_on.add(root)

@@ -148,6 +148,10 @@ def test_calling_a_function_of_a_module_changes_no_name() -> None:
     assert analyse("json.dumps(1)\ndict.fromkeys([])", {"json": json, "dict": dict}).mutates == frozenset()
 
 
+def test_looking_at_a_value_is_not_changing_it() -> None:
+    assert analyse("qc.draw('mpl')\ndf.head()", NOTEBOOK).mutates == frozenset()
+
+
 def test_imports_do_not_come_back() -> None:
     assert analyse("import numpy as np\ny = np.zeros(3)", {}).returns == {"y"}
 
