@@ -27,33 +27,10 @@ from qhub_ext.capture.scopes import (
 
 _DYNAMIC = frozenset({"eval", "exec", "globals", "locals", "vars", "compile", "__import__"})
 # methods that are called for what they show, not for what they do to their object
-_LOOKS = frozenset(
-    [
-        "copy",
-        "count",
-        "count_ops",
-        "decompose",
-        "depth",
-        "describe",
-        "display",
-        "draw",
-        "get",
-        "head",
-        "hist",
-        "info",
-        "items",
-        "keys",
-        "plot",
-        "print",
-        "show",
-        "size",
-        "summary",
-        "tail",
-        "to_string",
-        "values",
-        "width",
-    ]
-)
+_LOOKS = frozenset({
+    "copy", "count", "count_ops", "decompose", "depth", "describe", "display", "draw", "get", "head", "hist", "info", "items",
+    "keys", "plot", "print", "show", "size", "summary", "tail", "to_string", "values", "width",
+})  # fmt: skip
 
 
 class Flow:

@@ -31,7 +31,7 @@ _SECRET = re.compile(
 )
 _URL_WITH_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 
-_packages: dict[tuple[tuple[str, int], ...], dict[str, str]] = {}
+_packages: dict[str, tuple[int, dict[str, str]]] = {}  # folder -> (time of its last change, packages)
 
 
 def record_runtime(settings: Settings, directory: Path | None = None) -> dict[str, Any]:
@@ -72,36 +72,35 @@ def allowed_environment(patterns: Iterable[str], environment: Mapping[str, str])
 def installed_packages(path: Iterable[str] | None = None) -> dict[str, str]:
     """Name (normalised) to version, read from the names of the metadata folders: opening each would take 100 times as long.
 
-    Earlier entries of the path win, as they do for `import`.
+    Earlier entries of the path win, as they do for `import`. A folder is read again only when it has changed.
     """
-    stamps = []
+    found: dict[str, str] = {}
     for entry in sys.path if path is None else path:
+        folder = entry or os.curdir
         try:
-            stamps.append((entry or os.curdir, os.stat(entry or os.curdir).st_mtime_ns))
+            stamp = os.stat(folder).st_mtime_ns
         except OSError:
             continue  # Python passes over such entries too
-    key = tuple(stamps)
-    if key not in _packages:
-        if len(_packages) > 8:
-            _packages.clear()
-        _packages[key] = _scan(entry for entry, _ in stamps)
-    return dict(_packages[key])
+        known = _packages.get(folder)
+        if known is None or known[0] != stamp or folder == os.curdir:
+            known = _packages[folder] = (stamp, _scan(folder))
+        found = known[1] | found
+    return dict(sorted(found.items()))
 
 
 _METADATA = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+?)(-py[\d.]+)?\.(dist|egg)-info")
 
 
-def _scan(entries: Iterable[str]) -> dict[str, str]:
+def _scan(folder: str) -> dict[str, str]:
+    try:
+        names = os.listdir(folder)
+    except OSError:  # a zip file, or gone since
+        return {}
     found: dict[str, str] = {}
-    for entry in entries:
-        try:
-            names = os.listdir(entry)
-        except OSError:  # a zip file, or gone since
-            continue
-        for name in names:
-            if name.endswith("-info") and (match := _METADATA.fullmatch(name)):
-                found.setdefault(re.sub(r"[-_.]+", "-", match["name"]).lower(), match["version"])
-    return dict(sorted(found.items()))
+    for name in names:
+        if name.endswith("-info") and (match := _METADATA.fullmatch(name)):
+            found.setdefault(re.sub(r"[-_.]+", "-", match["name"]).lower(), match["version"])
+    return found
 
 
 def git_revision(directory: Path) -> dict[str, str] | None:

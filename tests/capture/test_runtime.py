@@ -47,9 +47,10 @@ def test_the_packages_of_an_earlier_entry_win(tmp_path: Path) -> None:
 
 
 def test_a_second_look_reads_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
-    installed_packages()
+    path = [entry for entry in sys.path if entry]
+    first = installed_packages(path)
     monkeypatch.setattr(runtime.os, "listdir", lambda _: pytest.fail("read again"))
-    assert installed_packages()
+    assert installed_packages(path) == first
 
 
 def test_the_record_is_json_and_says_where(tmp_path: Path) -> None:
