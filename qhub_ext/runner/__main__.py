@@ -6,8 +6,6 @@ import time
 
 _BEGAN = time.monotonic()
 
-import argparse  # noqa: E402
-import json  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -18,37 +16,44 @@ if not sys.flags.safe_path and sys.path and sys.path[0] in ("", os.getcwd()):
 from qhub_ext.errors import QhubError  # noqa: E402
 from qhub_ext.jobfolder.atomic import read_json_or_none  # noqa: E402
 from qhub_ext.jobfolder.layout import JobFolder  # noqa: E402
-from qhub_ext.runner.allocation import attempt_number  # noqa: E402
-from qhub_ext.runner.kernel import JobKernel, kernel_environment  # noqa: E402
+from qhub_ext.runner.kernel import JobKernel  # noqa: E402
+
+USAGE = """usage: python -m qhub_ext.runner FOLDER
+       python -m qhub_ext.runner --warm --like FOLDER [--imports A,B,C]
+
+Executes one job folder. --warm boots a kernel with the environment of the job in FOLDER, imports what is listed, prints
+"ready", and reads one line from stdin: {"folder": ..., "attempt": N}. It leaves quietly when stdin ends.
+"""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m qhub_ext.runner", description="Executes one job folder.")
-    parser.add_argument("folder", nargs="?", type=Path)
-    parser.add_argument("--warm", action="store_true", help="boot a kernel now, read the job from stdin later")
-    parser.add_argument("--like", type=Path, metavar="FOLDER", help="take the environment of this job")
-    parser.add_argument("--imports", default="", help="what a warm kernel imports, separated by commas")
-    options = parser.parse_args(arguments)
+_WARM = {"--like", "--imports"}
+
+
+def main(arguments: list[str]) -> int:
+    """The usage is parsed by hand: argparse would be a tenth of what happens before the kernel starts."""
     try:
-        if options.warm:
-            if options.like is None:
-                parser.error("--warm needs --like FOLDER")
-            return _run_warm(JobFolder(options.like.absolute()), [n for n in options.imports.split(",") if n])
-        if options.folder is None:
-            parser.error("which FOLDER?")
-        return _run_cold(JobFolder(options.folder.absolute()))
+        if len(arguments) == 1 and not arguments[0].startswith("-"):
+            return _run_cold(JobFolder(Path(arguments[0]).absolute()))
+        words = dict(zip(arguments[1::2], arguments[2::2], strict=False))
+        if arguments[:1] == ["--warm"] and len(arguments) % 2 == 1 and "--like" in words and set(words) <= _WARM:
+            imports = [name for name in words.get("--imports", "").split(",") if name]
+            return _run_warm(JobFolder(Path(words["--like"]).absolute()), imports)
     except QhubError as error:
         print(f"qhub: {error}", file=sys.stderr)
         return 2
+    help_asked = bool({"-h", "--help"} & set(arguments))
+    print(USAGE, file=sys.stdout if help_asked else sys.stderr, end="")
+    return 0 if help_asked else 2
 
 
 def _boot(folder: JobFolder) -> JobKernel:
     runtime = read_json_or_none(folder.runtime) or {}
-    return JobKernel(kernel_environment(runtime.get("environment") or {}))
+    return JobKernel(runtime.get("environment") or {})
 
 
 def _run_cold(folder: JobFolder) -> int:
     kernel = _boot(folder)  # first of all: it boots on the other core while this process reads on
+    from qhub_ext.runner.allocation import attempt_number
     from qhub_ext.runner.attempt import run_attempt
     from qhub_ext.runner.supervisor import Signals
 
@@ -57,6 +62,8 @@ def _run_cold(folder: JobFolder) -> int:
 
 def _run_warm(like: JobFolder, imports: list[str]) -> int:
     kernel = _boot(like)
+    import json
+
     from qhub_ext.runner.attempt import run_attempt, wait_until_imported
     from qhub_ext.runner.supervisor import Signals
 
@@ -75,4 +82,4 @@ def _run_warm(like: JobFolder, imports: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

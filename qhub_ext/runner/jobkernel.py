@@ -81,6 +81,7 @@ class Job:
             namespace.update(self.spec.element.values)
         if self.spec.kind == "script":
             self._become_script(shell)
+        shell.events.register("pre_run_cell", self.before_cell)
         shell.events.register("post_run_cell", self.after_cell)
         self.status.tell("ready", seconds=time.perf_counter() - began, notes=notes)
 
@@ -94,12 +95,20 @@ class Job:
         shell.ast_node_interactivity = "none"
         shell.automagic = False
 
+    def before_cell(self, _info: Any) -> None:
+        from qhub_ext.runner.jobstream import JobStream  # only after ipykernel
+
+        JobStream.patient = True
+
     def after_cell(self, result: Any) -> None:
         """Called after cells that the cell runs, too (`%%capture`); the cell's own end comes last, and counts."""
+        from qhub_ext.runner.jobstream import JobStream
+
         if os.getpid() != self._pid:
             # a child that the cell forked ran on to the cell's end: two kernels on the same sockets help nobody
             sys.stdout.flush()
             os._exit(0)
+        JobStream.patient = False
         error = result.error_before_exec or result.error_in_exec
         facts: dict[str, Any] = {}
         if error is not None:
@@ -342,4 +351,3 @@ def main(arguments: list[str]) -> None:
     gc.freeze()
     gc.enable()
     app.start()
-

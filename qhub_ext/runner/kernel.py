@@ -1,71 +1,63 @@
-"""The job kernel as a process of the supervisor: started, listened to, interrupted, killed."""
+"""The job kernel as a process of the supervisor: started, listened to, interrupted, killed.
+
+This module is imported before the kernel starts, so it imports little.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import secrets
-import shutil
+import select
 import signal
-import stat
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
-from typing import Any
-
-from qhub_ext.runner.wire import new_key
+from typing import Any, NoReturn
 
 _PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5}
 _DAY_S = 86400
 
 
+# read once, when a program begins: another value takes another program
+_AT_START = ("PYTHON", "LD_", "DYLD_", "MALLOC_", "GLIBC_", "LC_", "LANG", "TZ")
+
+
 class JobKernel:
-    """`start` returns at once; the kernel boots by itself and reports on the status pipe (`read_status`)."""
+    """Returns at once; the kernel boots by itself and reports on the status pipe (`read_status`).
+
+    It is a fork of this process, which has just begun and has no threads: what both sides import is imported once. Only when
+    the captured environment has variables that are read when a program begins, it is a new program.
+    """
 
     def __init__(self, environment: dict[str, str]) -> None:
-        self.key = new_key()
+        self.key = os.urandom(32).hex().encode()
         self.directory = _make_socket_directory()
         self._prefix = self.directory / "k"
         connection = self.directory / "connection.json"
-        connection.write_text(
-            json.dumps(
-                {
-                    "transport": "ipc",
-                    "ip": str(self._prefix),
-                    "key": self.key.decode(),
-                    "signature_scheme": "hmac-sha256",
-                    **_PORTS,
-                }
-            )
-        )
-        connection.chmod(0o600)
-        self._crash = (self.directory / "crash").open("w+b")
+        connection.touch(0o600)
+        facts = {"transport": "ipc", "ip": str(self._prefix), "key": self.key.decode(), **_PORTS}
+        connection.write_text(json.dumps({**facts, "signature_scheme": "hmac-sha256"}))
+        self._crash = os.open(self.directory / "crash", os.O_RDWR | os.O_CREAT, 0o600)
         order_read, self._order = os.pipe()
         self.status_fd, status_write = os.pipe()
         os.set_blocking(self.status_fd, False)
         self._pending = b""
         self._closed = False
         self._unread: list[dict[str, Any]] = []
-        fds = (order_read, status_write, self._crash.fileno())
-        # -P: a numpy.py in the user's directory must not decide whether the kernel boots
-        command = [sys.executable, "-P", "-m", "qhub_ext.runner.jobkernel", str(connection), *map(str, fds)]
+        self._returncode: int | None = None
+        supervisor = os.getpid()
+        sys.stdout.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _become_kernel(str(connection), (order_read, status_write, self._crash), supervisor, environment)
+        with contextlib.suppress(OSError):  # whoever comes first; after an exec it would be refused
+            os.setpgid(self.pid, self.pid)  # SIGINT reaches the kernel and what it started, and not the supervisor
+        os.close(order_read)
+        os.close(status_write)
         try:
-            self.process = subprocess.Popen(
-                [*command, str(os.getpid())],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                pass_fds=fds,
-                process_group=0,  # SIGINT reaches the kernel and what it started, and not the supervisor
-            )
-        finally:
-            os.close(order_read)
-            os.close(status_write)
-        try:
-            self.pidfd = os.pidfd_open(self.process.pid)
-        except (AttributeError, OSError):  # not Linux, or an old one: `poll` is asked instead
+            self.pidfd = os.pidfd_open(self.pid)
+        except (AttributeError, OSError):  # not Linux, or an old one: `returncode` is asked instead
             self.pidfd = -1
 
     def endpoint(self, channel: str) -> str:
@@ -98,7 +90,12 @@ class JobKernel:
 
     @property
     def returncode(self) -> int | None:
-        return self.process.poll()
+        """None while it runs; minus the signal that ended it."""
+        if self._returncode is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self._returncode = os.waitstatus_to_exitcode(status)
+        return self._returncode
 
     def interrupt(self) -> None:
         self._signal_group(signal.SIGINT)
@@ -106,34 +103,66 @@ class JobKernel:
     def kill(self) -> None:
         """The kernel and what it started. Also after its end: background children do not outlive the job."""
         self._signal_group(signal.SIGKILL)
-        with contextlib.suppress(subprocess.TimeoutExpired):  # in uninterruptible sleep: the site will say more
-            self.process.wait(5)
+        deadline = time.monotonic() + 5  # one in uninterruptible sleep is left to the site
+        while self.returncode is None and time.monotonic() < deadline:
+            if self.pidfd >= 0:
+                select.select([self.pidfd], [], [], 0.5)
+            else:
+                time.sleep(0.01)
 
     def crash_report(self) -> str:
         """What faulthandler wrote when the kernel crashed."""
-        self._crash.seek(0)
-        return self._crash.read(16384).decode("utf-8", "replace")
+        return os.pread(self._crash, 16384, 0).decode("utf-8", "replace")
 
     def close(self) -> None:
         if self._closed:
             return
         self._closed = True
         self.kill()
-        for fd in (self._order, self.status_fd, self.pidfd):
+        for fd in (self._order, self.status_fd, self.pidfd, self._crash):
             if fd >= 0:
                 os.close(fd)
-        self._crash.close()
+        import shutil
+
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _signal_group(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, number)
+            os.killpg(self.pid, number)
 
 
-def kernel_environment(captured: dict[str, str]) -> dict[str, str]:
-    """What the place of execution has, and over it what travelled with the job."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("JPY_")}
-    return {**inherited, **captured}
+def _become_kernel(connection: str, fds: tuple[int, ...], supervisor: int, captured: dict[str, str]) -> NoReturn:
+    """The forked child: nothing of it may travel up the stack."""
+    try:
+        os.setpgid(0, 0)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        keep = {0, 1, 2, *fds}
+        for fd in range(3, 256):  # the lock of the attempt, above all, which would outlive us in a leftover child
+            if fd not in keep:
+                with contextlib.suppress(OSError):
+                    os.close(fd)
+        words = [connection, *map(str, fds), str(supervisor)]
+        changed = {name: value for name, value in captured.items() if os.environ.get(name) != value}
+        for name in [name for name in os.environ if name.startswith("JPY_")]:  # of the notebook that submitted
+            del os.environ[name]
+        os.environ.update(changed)
+        if any(name.startswith(_AT_START) for name in changed):
+            for fd in fds:
+                os.set_inheritable(fd, True)
+            code = "import sys; from qhub_ext.runner.jobkernel import main; main(sys.argv[1:])"
+            # -P: a numpy.py in the user's directory must not decide whether the kernel boots
+            os.execv(sys.executable, [sys.executable, "-P", "-c", code, *words])
+        from qhub_ext.runner.jobkernel import main
+
+        main(words)
+        os._exit(0)
+    except BaseException:  # the edge of the process
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        os._exit(1)
 
 
 def resident_mb(pid: int) -> float:
@@ -167,10 +196,14 @@ def _descendants(pid: int) -> list[int]:
 
 def _make_socket_directory() -> Path:
     """Under /tmp and short: a socket's path may have 107 characters, and TMPDIR on clusters often has more."""
-    root = Path("/tmp") if os.access("/tmp", os.W_OK) else Path(tempfile.gettempdir())
+    root = Path("/tmp")
+    if not os.access(root, os.W_OK):
+        import tempfile
+
+        root = Path(tempfile.gettempdir())
     _sweep(root)
     while True:
-        path = root / f"qhub-{os.getpid()}-{secrets.token_hex(4)}"
+        path = root / f"qhub-{os.getpid()}-{os.urandom(4).hex()}"
         with contextlib.suppress(FileExistsError):
             path.mkdir(mode=0o700)
             return path
@@ -179,13 +212,15 @@ def _make_socket_directory() -> Path:
 def _sweep(root: Path) -> None:
     """Directories of supervisors that were killed, after a day."""
     with contextlib.suppress(OSError):
-        for path in root.glob("qhub-*-*"):
-            found = path.lstat()
-            old = time.time() - found.st_mtime > _DAY_S
-            if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and old and not _alive(path.name):
-                shutil.rmtree(path, ignore_errors=True)
+        for entry in os.scandir(root):
+            if entry.name.startswith("qhub-") and entry.is_dir(follow_symlinks=False) and not _alive(entry.name):
+                found = entry.stat(follow_symlinks=False)
+                if found.st_uid == os.geteuid() and time.time() - found.st_mtime > _DAY_S:
+                    import shutil
+
+                    shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _alive(name: str) -> bool:
     pid = name.split("-")[1]
-    return not pid.isdigit() or Path(f"/proc/{pid}").exists()
+    return not pid.isdigit() or os.path.exists(f"/proc/{pid}")

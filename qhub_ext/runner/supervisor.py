@@ -27,7 +27,7 @@ from qhub_ext.runner.wire import Message, Wire
 
 _FINISH = "__import__('sys').modules['qhub_ext.runner.jobkernel'].finish()"
 _MEMORY_EVERY_S = 0.25
-_GONE_QUIET_S = 0.1
+_REST_WITHIN_MS = 1000
 _IDLE_WITHIN_S = 5.0
 _LEAVE_WITHIN_S = 5.0
 
@@ -92,6 +92,7 @@ class Supervisor:
         for channel in (self._shell, self._iopub):
             channel.linger = 0
             channel.reconnect_ivl = 5
+        self._gone = self._iopub.get_monitor_socket(zmq.EVENT_DISCONNECTED)
         self.widgets = WidgetStates(self._send)
         self._phase = "boot"
         self._request = ""
@@ -112,6 +113,7 @@ class Supervisor:
         for source in (self._shell, self._iopub, self._signals.fd, self._kernel.status_fd, self._kernel.pidfd):
             if source != -1:
                 poller.register(source, zmq.POLLIN)
+        self._hear_status()  # a warm kernel has said some of it already
         while self._phase != "gone":
             events = dict(poller.poll(self._patience_ms()))
             if self._signals.fd in events:
@@ -241,11 +243,9 @@ class Supervisor:
 
     def _hear_death(self) -> None:
         self._hear_status()
-        quiet_since = time.monotonic()
-        while time.monotonic() - quiet_since < _GONE_QUIET_S:  # what the kernel had sent is still on its way through
-            if self._iopub.poll(20):
-                self._drain()
-                quiet_since = time.monotonic()
+        if self._phase != "boot":
+            # the connection ends when everything that the kernel had sent is here
+            self._gone.poll(_REST_WITHIN_MS)
         self._drain()
         self.seen.returncode = self._kernel.returncode
         self.seen.crash = self._kernel.crash_report()
@@ -308,7 +308,7 @@ class Supervisor:
 
     def _watch_memory(self) -> None:
         limit = (self._spec.memory_mb or 0) + memory_headroom_mb()
-        pid = self._kernel.process.pid
+        pid = self._kernel.pid
         if resident_mb(pid) > limit and (used := proportional_mb(pid)) > limit:
             self.seen.memory_exceeded_mb = used
             self._kernel.kill()
@@ -334,6 +334,7 @@ class Supervisor:
 
     def _close(self) -> None:
         self._kernel.close()
+        self._iopub.disable_monitor()
         self._shell.close()
         self._iopub.close()
         self._context.destroy(linger=0)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -72,7 +71,3 @@ class Wire:
         for part in parts:
             signer.update(part)
         return signer.hexdigest().encode()
-
-
-def new_key() -> bytes:
-    return os.urandom(32).hex().encode()

@@ -88,7 +88,7 @@ if __name__ == "__main__":
     exit(0)
 print("not reached")
 """
-    run = workshop.run(cell, kind="script", arguments=("--n", "3"), requested={"file": "/somewhere/work.py"})
+    run = workshop.run(cell, kind="script", arguments=("--n", "3"), file="/somewhere/work.py")
     assert run.outcome["state"] == "completed", run.outcome
     assert run.text == "/somewhere/work.py ['--n', '3'] __main__\n"
 
