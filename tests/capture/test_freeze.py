@@ -6,6 +6,7 @@ import os
 import socket
 import sqlite3
 import sys
+import tempfile
 import threading
 import types
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from qhub_ext.capture.freeze import Frozen, freeze, preview, thaw, thaw_one
 from qhub_ext.capture.manifest import read_manifest
@@ -364,3 +367,32 @@ def test_parts_and_files_say_the_same(tmp_path: Path) -> None:
 
 def test_a_buffer_in_memory_travels(tmp_path: Path) -> None:
     assert back(tmp_path, frozen(b=io.BytesIO(b"abc")))["b"].getvalue() == b"abc"
+
+
+plain = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=5)
+    | st.binary(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text(max_size=3), inner, max_size=4)
+        | st.frozensets(st.integers(), max_size=3)
+    ),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(st.sampled_from(["a", "b", "c", "δ"]), plain, max_size=4), st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_any_plain_values_come_back_equal_with_what_they_share(values: dict[str, object], linked: bool) -> None:
+    if linked:
+        values["all"] = list(values.values())
+    with tempfile.TemporaryDirectory() as folder:
+        got = back(Path(folder), freeze(sorted(values), values, limit_mb=8))
+    assert got == values
+    for name, value in zip(values, got.get("all", []), strict=False):
+        assert not isinstance(value, (list, dict)) or value is got[name]
