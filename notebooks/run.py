@@ -11,7 +11,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -64,12 +66,14 @@ def main() -> int:
     config.write_text("\n".join([*lines, "[embedded]", f"directory = {json.dumps(str(home / 'site'))}", ""]))
     os.environ["QHUB_CONFIG"] = str(config)
     notebook = nbformat.read(asked.notebook, as_version=4)
+    sockets = tempfile.mkdtemp(prefix="nb", dir="/tmp")
     client = Runner(
         notebook,
         timeout=CELL_LIMIT_S,
         kernel_name="python3",
         resources={"metadata": {"path": str(asked.notebook.parent)}},
-        config=Config({"KernelManager": {"transport": "ipc"}}),
+        # sockets instead of ports: nobody else on the machine can read along; their path may have 108 bytes at most
+        config=Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/k"}}),
     )
     client.narrate()
     began = time.monotonic()
@@ -81,6 +85,7 @@ def main() -> int:
     finally:
         executed = home / asked.notebook.name
         nbformat.write(notebook, executed)
+        shutil.rmtree(sockets, ignore_errors=True)
     table = table_of(notebook)
     print(f"\n{table}\n")
     wrong = table.count("✗")

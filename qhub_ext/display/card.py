@@ -32,12 +32,12 @@ def card_lines(record: JobRecord, now: float | None = None) -> list[tuple[str, s
     spec, attempt = record.spec, record.attempt
     lines = [("state", state_words(record.state))]
     if spec.size is not None:
-        lines[0] = ("state", f"{state_words(record.state)} · {record.done or 0} of {spec.size} elements have ended")
+        lines.append(("elements", f"{spec.size}: {attempt.message}"))
     lines.append(("runs on", f"{spec.tier} · {spec.device}" + (f" · {spec.shots} shots" if spec.shots else "")))
     if record.state.waiting and record.asked_at is not None:
         why = f" ({attempt.reason})" if attempt.reason else ""
         lines.append(("waiting", f"{duration(now - record.asked_at)}{why}"))
-    elif record.waiting_s is not None:
+    elif record.waiting_s is not None and not record.state.waiting:
         lines.append(("waited", duration(record.waiting_s)))
     if attempt.running_at is not None:
         if attempt.ended_at is not None:
@@ -49,7 +49,7 @@ def card_lines(record: JobRecord, now: float | None = None) -> list[tuple[str, s
             lines.append(("running", duration(now - attempt.running_at) + limit))
     if len(record.attempts) > 1:
         lines.append(("attempt", f"{attempt.number}"))
-    if attempt.message and record.state is not State.COMPLETED:
+    if attempt.message and record.state is not State.COMPLETED and spec.size is None:
         cause = f" [{attempt.cause}]" if attempt.cause else ""
         lines.append(("because", attempt.message + cause))
     if attempt.advice and record.state.final and record.state is not State.COMPLETED:

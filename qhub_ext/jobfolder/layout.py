@@ -7,6 +7,7 @@ SHELF/ID/                   mode 0700
     runtime.json            Python, platform and packages of the place of submission
     script                  what the site scheduler runs
     journal/WRITER.jsonl    events, one writer per file
+    sendings/1.json         a client's claim to hand the job to the site, made before it does; a site may use them
     attempts/1/             one per try of the site
         console.log         what the script printed outside the kernel
         outputs.jsonl       output messages as they come (nbformat shapes)
@@ -118,6 +119,13 @@ class JobFolder:
 
     def journal(self, writer: str) -> Path:
         return self.journals / f"{writer}.jsonl"
+
+    @property
+    def sendings(self) -> Path:
+        return self.path / "sendings"
+
+    def sending(self, number: int) -> Path:
+        return self.sendings / f"{number}.json"
 
     @property
     def attempts(self) -> Path:

@@ -236,8 +236,10 @@ def combine(array: JobRecord, elements: Sequence[JobRecord]) -> JobRecord:
     worst = next((a for a in latest if a.state is state), latest[0] if latest else Attempt())
     begins = [a.running_at for a in latest if a.running_at is not None]
     ends = [a.ended_at for a in latest if a.ended_at is not None]
-    counts = {s: states.count(s) for s in dict.fromkeys(states)}
-    text = ", ".join(f"{n} {s.value}" for s, n in counts.items())
+    # what waits for the site's first look is told as waiting like the rest
+    told = [State.QUEUED if s in (State.CREATED, State.SUBMITTED) else s for s in states]
+    counts = {s: told.count(s) for s in dict.fromkeys(told)}
+    text = ", ".join(f"{n} {s.value.replace('_', ' ')}" for s, n in counts.items())
     whole = replace(
         worst,
         number=1,

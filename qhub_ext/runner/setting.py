@@ -95,7 +95,9 @@ def harvest(spec: JobSpec, cell: str, attempt: AttemptFolder, namespace: dict[st
     from qhub_ext.capture.freeze import freeze
 
     try:
-        frozen = freeze(wanted, namespace, limit_mb=spec.variable_limit_mb, main=namespace)
+        frozen = freeze(
+            wanted, namespace, limit_mb=spec.variable_limit_mb, main=namespace, setting="limits.variable_mb"
+        )
         found.notes += [f"`{name}` did not come back: {why}" for name, why in frozen.failed.items()]
         found.notes += frozen.manifest.notes
         frozen.write(attempt.variables)
