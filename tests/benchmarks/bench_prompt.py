@@ -110,6 +110,7 @@ class Submitit:
 
         self.executor = submitit.LocalExecutor(folder / "submitit")
         self.executor.update_parameters(timeout_min=5)
+        self.executor._throttling = 0  # it would sleep 0.2 s before every submission but the first
         self.circuit = circuit
         self.job: Any = None
 
