@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -141,7 +141,13 @@ def embedded_workshop(
         shelf=tmp_path / "shelf",
         cache=tmp_path / "cache",
         embedded=EmbeddedSettings(
-            directory=tmp_path / "spool", cpus=cpus, idle_exit_s=idle_exit_s, **{"warm_kernels": 0, **embedded}
+            **{
+                "directory": tmp_path / "spool",
+                "cpus": cpus,
+                "idle_exit_s": idle_exit_s,
+                "warm_kernels": 0,
+                **embedded,
+            }
         ),
     )
     workshop = Workshop(settings, EmbeddedSite(settings))
@@ -157,7 +163,8 @@ def sweep_up(workshop: Workshop) -> None:
     assert isinstance(site, EmbeddedSite)
 
     def all_gone() -> bool:
-        site.spool.identity.unlink(missing_ok=True)
+        with suppress(FileNotFoundError, NotADirectoryError):
+            site.spool.identity.unlink()
         for pid in daemon_pids(site.spool.directory):
             os.kill(pid, signal.SIGKILL)
         for folder in workshop.made:

@@ -565,9 +565,8 @@ class Daemon:
         wait_s = 0.0 if retry.failures == 1 else min(RETRY_AT_MOST_S, 0.25 * 2**retry.failures)
         retry.at = time.monotonic() + wait_s
         del self.runs[job.id]
-        self.line = {job.id: job, **self.line}
-        self.line = {other.id: other for other in policy.in_line(self.line.values())}
         job.state, job.started_at, job.obstacle = QUEUED, None, why  # also when the disk is too full to write it down
+        self.line = {other.id: other for other in policy.in_line([job, *self.line.values()])}
         with contextlib.suppress(OSError):
             self.table.set(job, state=QUEUED, started_at=None, obstacle=why)
 

@@ -44,7 +44,7 @@ from qhub_ext.sites.scheduler import (
 )
 
 START_AGAIN_S = 2.0
-"""A daemon needs a moment before its bell can be rung; until then it is not started a second time."""
+"""A daemon needs a moment before its bell can be rung; so long a mere look does not start another."""
 SETTLE_S = 1.0
 """A verb waits so long for the daemon to have acted, so that the next look shows it."""
 
@@ -166,8 +166,6 @@ class EmbeddedSite:
 
     def start_daemon(self) -> None:
         """Starts one, detached, and returns at once; a second one would leave by itself."""
-        if time.monotonic() - self._started_at < START_AGAIN_S:
-            return
         self._started_at = time.monotonic()
         with self.spool.log.open("ab") as log:
             # The shell ends at once, so that the daemon is nobody's child: no zombie stays with a long-lived kernel.
@@ -221,7 +219,8 @@ class EmbeddedSite:
         if lives:
             self._started_at = -START_AGAIN_S  # should it be killed later, it is started again without delay
         jobs = self._known()
-        if not lives and (jobs or letters(self.spool.requests)):
+        patient = time.monotonic() - self._started_at < START_AGAIN_S
+        if not lives and not patient and (jobs or letters(self.spool.requests)):
             try:
                 self.start_daemon()
             except OSError as error:
@@ -243,11 +242,11 @@ class EmbeddedSite:
         for path in letters(self.spool.incoming):
             try:
                 letter = read_json(path)
-            except (FileNotFoundError, JobFolderError):
-                continue  # just taken, or not a letter: the daemon puts that aside
-            for place, record in enumerate(letter.get("jobs", ())):
-                job = TableJob.from_json(record)
-                job.order = (1 << 62) + len(found) + place
+                jobs = [TableJob.from_json(record) for record in letter["jobs"]]
+            except (FileNotFoundError, JobFolderError, TypeError, KeyError, AttributeError):
+                continue  # just taken, or not a submission: the daemon puts that aside
+            for job in jobs:
+                job.order = (1 << 62) + len(found)
                 found.setdefault(job.id, job)
         return found
 

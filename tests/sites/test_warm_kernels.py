@@ -1,0 +1,227 @@
+"""Kernels kept ready: used when they fit, and never in the way when anything is off."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qhub_ext.job.state import State
+from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.sites.embedded.daemon import CONFIRM_WITHIN_S
+from qhub_ext.sites.embedded.site import EmbeddedSite
+from tests.sites.workshop import Workshop, embedded_workshop
+from tests.waiting import wait_until
+
+# A Python whose `-m qhub_ext.runner` is a few lines: it seals at once. What it does when warm is written into its folder.
+STAND_IN = """#!/bin/bash
+if [ "$3" = --warm ]; then
+  echo "$$" >> "{root}/warm"
+  {when_warm}
+  printf 'ready\\n'
+  read -r order || exit 0
+  {when_ordered}
+  folder=$({python} -S -c 'import json,sys; print(json.loads(sys.argv[1])["folder"])' "$order")
+  attempt=$({python} -S -c 'import json,sys; print(json.loads(sys.argv[1])["attempt"])' "$order")
+else
+  folder=$3; attempt=$QHUB_ATTEMPT
+fi
+cd "$folder"; echo "$$" >> ran; echo "to the console"
+printf '{{"schema":"qhub.outcome/1","state":"completed","running_at":1.0,"ended_at":2.0}}' > o
+ln o "attempts/$attempt/outcome.json"
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Workshop]:
+    with embedded_workshop(tmp_path, warm_kernels=1, warm_imports=("json",)) as workshop:
+        yield workshop
+
+
+def stand_in(shop: Workshop, *, when_warm: str = "", when_ordered: str = "") -> str:
+    root = Path(shop.settings.shelf).parent
+    path = root / "python"
+    text = STAND_IN.format(root=root, python=sys.executable, when_warm=when_warm, when_ordered=when_ordered)
+    path.write_text(text)
+    path.chmod(0o700)
+    return str(path)
+
+
+def send(shop: Workshop, python: str, **spec: Any) -> JobFolder:
+    job = shop.cell("", **{"python": python, **spec})
+    shop.site.submit([job])
+    shop.until_final(job)
+    return job
+
+
+def was_warm(job: JobFolder) -> bool:
+    return bool(json.loads(job.latest_attempt().launch.read_text())["warm"])  # type: ignore[union-attr]
+
+
+def warm_pids(shop: Workshop) -> list[int]:
+    path = Path(shop.settings.shelf).parent / "warm"
+    return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+
+def until_warm(shop: Workshop, count: int = 1) -> int:
+    """The latest kernel, when it waits for its order: it blocks in `read`."""
+    wait_until(lambda: len(warm_pids(shop)) >= count, what="a warm kernel")
+    pid = warm_pids(shop)[-1]
+    wait_until(lambda: "pipe" in _waits_in(pid), what="a warm kernel that is ready")
+    return pid
+
+
+def _waits_in(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/wchan").read_text()
+    except OSError:
+        return ""
+
+
+def test_the_second_job_of_an_environment_starts_warm_and_the_first_cold(shop: Workshop) -> None:
+    python = stand_in(shop)
+    first = send(shop, python)
+    pid = until_warm(shop)
+    second = send(shop, python)
+    assert (was_warm(first), was_warm(second)) == (False, True)
+    assert (second.path / "ran").read_text().split() == [str(pid)]
+    assert second.attempt(1).console.read_text() == "to the console\n"
+    assert json.loads(second.attempt(1).exit.read_text())["returncode"] == 0
+
+
+@pytest.mark.parametrize("other", [{"cold": True}, {"environment_digest": "f"}, {"memory_mb": 64}, {"cpus": 2}])
+def test_a_job_that_does_not_fit_the_kernel_starts_cold(shop: Workshop, other: dict[str, Any]) -> None:
+    python = stand_in(shop)
+    send(shop, python)
+    until_warm(shop)
+    job = shop.job("", python=python, **{"environment_digest": "e", **other})
+    job.script.write_text(shop.site.render_script(job))
+    shop.site.submit([job])
+    shop.until_final(job)
+    assert not was_warm(job)
+
+
+def test_a_script_that_was_changed_is_run_as_it_is(shop: Workshop) -> None:
+    python = stand_in(shop)
+    send(shop, python)
+    until_warm(shop)
+    job = shop.submit("echo mine; seal completed", python=python, environment_digest="e")
+    shop.until_final(job)
+    assert not was_warm(job)
+    assert job.attempt(1).console.read_text() == "mine\n"
+
+
+def test_a_kernel_that_was_killed_is_not_missed(shop: Workshop) -> None:
+    python = stand_in(shop)
+    send(shop, python)
+    os.kill(until_warm(shop), signal.SIGKILL)
+    job = send(shop, python)
+    assert shop.state(job) is State.COMPLETED
+    assert len((job.path / "ran").read_text().split()) == 1
+
+
+def test_kernels_that_never_get_ready_are_given_up_and_jobs_start_cold(shop: Workshop) -> None:
+    python = stand_in(shop, when_warm="exit 1")
+    send(shop, python)
+    wait_until(lambda: warm_pids(shop), what="a kernel that fails")
+    job = send(shop, python)
+    assert not was_warm(job)
+    assert shop.state(job) is State.COMPLETED
+
+
+def test_a_runner_that_dies_of_its_order_fails_that_attempt_with_its_exit_code(shop: Workshop) -> None:
+    python = stand_in(shop, when_ordered="echo 'no order for me' >&2; exit 5")
+    send(shop, python)
+    until_warm(shop)
+    job = send(shop, python)
+    record = shop.record(job)
+    assert record.state is State.FAILED
+    assert "exit code 5" in record.attempt.message
+    assert "no order for me" in record.attempt.message
+
+
+def test_a_launcher_that_does_not_answer_is_replaced_by_a_cold_start(shop: Workshop) -> None:
+    python = stand_in(shop)
+    send(shop, python)
+    runner = until_warm(shop)
+    os.kill(os.getsid(runner), signal.SIGSTOP)
+    job = shop.cell("", python=python)
+    shop.site.submit([job])
+    (record,) = shop.until_final(job, within_s=CONFIRM_WITHIN_S + 20)
+    assert record.state is State.COMPLETED
+    assert not was_warm(job)
+    assert len((job.path / "ran").read_text().split()) == 1
+
+
+def test_a_warm_job_is_stopped_like_any_other(shop: Workshop) -> None:
+    python = stand_in(shop, when_ordered="while :; do sleep 0.05; done")
+    send(shop, python)
+    until_warm(shop)
+    job = shop.cell("", python=python)
+    shop.site.submit([job])
+    wait_until(lambda: job.attempt(1).launch.exists(), what="the start")
+    shop.site.cancel([job.id])
+    (record,) = shop.until_final(job)
+    assert record.state is State.CANCELLED
+
+
+def test_a_warm_kernel_goes_with_its_daemon_however_that_ends(shop: Workshop) -> None:
+    send(shop, stand_in(shop))
+    runner = until_warm(shop)
+    site = shop.site
+    assert isinstance(site, EmbeddedSite)
+    daemon = site.daemon()
+    assert daemon is not None
+    daemon.send(signal.SIGKILL)
+    wait_until(lambda: not _waits_in(runner), what="the end of the warm kernel")
+
+
+def test_a_warm_kernel_does_not_keep_an_idle_daemon(tmp_path: Path) -> None:
+    with embedded_workshop(tmp_path, warm_kernels=1, idle_exit_s=1.0) as shop:
+        send(shop, stand_in(shop))
+        runner = until_warm(shop)
+        site = shop.site
+        assert isinstance(site, EmbeddedSite)
+        wait_until(lambda: site.daemon() is None, what="the daemon's leaving")
+        wait_until(lambda: not _waits_in(runner), what="the end of the warm kernel")
+
+
+@pytest.mark.slow
+def test_the_real_runner_is_warm_for_the_second_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))  # also without an installation
+    with embedded_workshop(tmp_path, warm_kernels=1, warm_imports=("json",)) as shop:
+        for n in range(6):
+            job = shop.cell("print(6 * 7)")
+            shop.site.submit([job])
+            (record,) = shop.until_final(job, within_s=60)
+            assert record.state is State.COMPLETED, record.attempt.message
+            assert "42" in job.attempt(1).outputs.read_text()
+            if was_warm(job):
+                return
+            wait_until(lambda: _kernels(shop), what=f"a warm kernel after job {n}")
+        raise AssertionError("no job was started warm")
+
+
+def _kernels(shop: Workshop) -> bool:
+    """The warm runner has a kernel, and that sleeps."""
+    site = shop.site
+    assert isinstance(site, EmbeddedSite)
+    for name in os.listdir("/proc"):
+        try:
+            words = Path(f"/proc/{name}/cmdline").read_bytes() if name.isdigit() else b""
+        except OSError:
+            continue
+        if (
+            b"--warm" in words
+            and b"--like" in words
+            and str(shop.settings.shelf).encode() in words
+            and b"launch.py" not in words
+        ):
+            return _waits_in(int(name)) != ""
+    return False
