@@ -35,7 +35,7 @@ def run_attempt(folder: JobFolder, number: int, kernel: JobKernel, signals: Sign
         running_at = time.time()
         try:
             return _run(folder, attempt, spec, kernel, signals, began, running_at)
-        except Exception as error:  # the edge of the process: whatever it was, the job must not stay without a verdict
+        except Exception as error:  # noqa: BLE001 - the edge of the process: whatever it was, the job must not stay without a verdict
             report = traceback.format_exc()
             print(report, file=sys.stderr)
             verdict = Verdict(

@@ -125,7 +125,7 @@ class Job:
         raise_memory_limit()
         try:
             found = setting.harvest(self.spec, self.cell, self.attempt, shell.user_ns)
-        except Exception as error:  # the edge of the process: the outcome is sealed with this sentence
+        except Exception as error:  # noqa: BLE001 - the edge of the process: the outcome is sealed with this sentence
             sentence = f"Variables did not come back: {type(error).__name__}: {error}"
             self.status.tell("harvested", variables=[], notes=[sentence])
         else:
@@ -206,8 +206,12 @@ def wake_loop_on_signals() -> None:
     read, write = os.pipe()
     for fd in (read, write):
         os.set_blocking(fd, False)
-    IOLoop.current().add_handler(read, lambda fd, _events: os.read(fd, 4096), IOLoop.READ)
+    IOLoop.current().add_handler(read, _drain, IOLoop.READ)
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+
+
+def _drain(fd: int, _events: int) -> None:
+    os.read(fd, 4096)
 
 
 def without_debugger() -> None:
@@ -226,14 +230,14 @@ def make_app(connection: Path) -> Any:
     from traitlets import default
     from traitlets.config import Config
 
-    class JobKernelApp(IPKernelApp):  # type: ignore[misc]
+    class JobKernelApp(IPKernelApp):
         @default("ipython_dir")
         def _private_ipython_dir(self) -> str:
             directory = connection.parent / "ipython"
             directory.mkdir(mode=0o700)
             return str(directory)
 
-        def load_config_file(self, suppress_errors: Any = None) -> None:
+        def load_config_file(self, *_: Any, **__: Any) -> None:
             pass
 
     config = Config()
@@ -258,8 +262,9 @@ def boot(connection: Path, status: StatusPipe) -> Any:
 
     app = make_app(connection)
     hold_displays_to_budget(app.iopub_thread)
-    for stream in (sys.stdout, sys.stderr):
-        stream.silence_copy()  # type: ignore[attr-defined]
+    streams: list[Any] = [sys.stdout, sys.stderr]
+    for stream in streams:
+        stream.silence_copy()
     BUDGET.report = lambda cut: status.tell("cut", bytes=cut)
     app.shell.ask_exit = lambda: None  # exit() and quit() end the kernel after the cell, which is what happens anyway
     warnings.filterwarnings("ignore", message="To exit: use 'exit'")
@@ -276,7 +281,7 @@ def finish() -> None:
     """The supervisor's last request to this kernel."""
     from IPython.core.getipython import get_ipython
 
-    shell = get_ipython()
+    shell: Any = get_ipython()
     if _job is not None:
         _job.harvest(shell)
     shell.kernel.io_loop.call_later(0.01, leave)  # after the reply
@@ -303,7 +308,7 @@ def import_ahead(names: list[str]) -> list[str]:
     for name in names:
         try:
             import_module(name)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a module may raise anything
             failed.append(f"{name} cannot be imported: {type(error).__name__}: {error}")
     return failed
 
@@ -335,7 +340,7 @@ def main(arguments: list[str]) -> None:
         cause = Cause.ENVIRONMENT if isinstance(error, JobFolderError) else error.cause
         status.tell("refused", cause=cause.value, message=error.message, advice=error.advice)
         return
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a pickle may raise anything
         import traceback
 
         status.tell(

@@ -35,7 +35,7 @@ class Budget:
 BUDGET = Budget()
 
 
-class JobStream(OutStream):  # type: ignore[misc]
+class JobStream(OutStream):
     patient = False
     """Whether a cell runs; ipykernel's own flushes around it need no wait."""
 
@@ -66,11 +66,11 @@ class JobStream(OutStream):  # type: ignore[misc]
             time.sleep(0.01)
             self._waited += 0.01
 
-    def write(self, string: str) -> int | None:
+    def write(self, string: str) -> int | None:  # type: ignore[override]
         size = len(string) if isinstance(string, str) else 0
         if size <= BUDGET.left:
             BUDGET.left -= size
-            return super().write(string)  # type: ignore[no-any-return]
+            return super().write(string)
         room = int(max(BUDGET.left, 0))
         BUDGET.left = 0
         if room:

@@ -152,12 +152,12 @@ def _become_kernel(connection: str, fds: tuple[int, ...], supervisor: int, captu
                 os.set_inheritable(fd, True)
             code = "import sys; from qhub_ext.runner.jobkernel import main; main(sys.argv[1:])"
             # -P: a numpy.py in the user's directory must not decide whether the kernel boots
-            os.execv(sys.executable, [sys.executable, "-P", "-c", code, *words])
+            os.execv(sys.executable, [sys.executable, "-P", "-c", code, *words])  # noqa: S606
         from qhub_ext.runner.jobkernel import main
 
         main(words)
         os._exit(0)
-    except BaseException:  # the edge of the process
+    except BaseException:  # noqa: BLE001 - the edge of the process
         import traceback
 
         traceback.print_exc()
@@ -196,7 +196,7 @@ def _descendants(pid: int) -> list[int]:
 
 def _make_socket_directory() -> Path:
     """Under /tmp and short: a socket's path may have 107 characters, and TMPDIR on clusters often has more."""
-    root = Path("/tmp")
+    root = Path("/tmp")  # noqa: S108 - the directory made there is new, and closed to others
     if not os.access(root, os.W_OK):
         import tempfile
 

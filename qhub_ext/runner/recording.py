@@ -118,7 +118,7 @@ def seal_notebook(
     """The outputs as a notebook of one code cell (nbformat 4.5). Raises OSError when there is no room."""
     if widgets:
         metadata = {**metadata, "widgets": {"application/vnd.jupyter.widget-state+json": widgets}}
-    cell = {
+    cell: dict[str, Any] = {
         "cell_type": "code",
         "id": "cell",
         "metadata": {},

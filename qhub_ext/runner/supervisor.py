@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import socket
@@ -318,19 +319,16 @@ class Supervisor:
         self._shell.send_multipart(frames)
         return identity
 
-    def _patience_ms(self) -> float:
-        waits = [self._deadline, self._interrupt_at, self._memory_at]
-        if (
-            self._phase in ("cell", "leaving")
-            and self._done_at is not None
-            or self._ready_at is not None
-            and self._phase == "boot"
-        ):
-            waits.append(time.monotonic() + 0.05)
+    def _patience_ms(self) -> int:
+        """How long the loop may sleep: until the next thing that must be done without being told."""
+        now = time.monotonic()
+        waits = [self._deadline, self._interrupt_at, self._memory_at, now + 60]
+        ready_and_not_begun = self._phase == "boot" and self._ready_at is not None
+        if ready_and_not_begun or (self._phase in ("cell", "leaving") and self._done_at is not None):
+            waits.append(now + 0.05)
         if self._kernel.pidfd < 0:
-            waits.append(time.monotonic() + 0.2)
-        wait = min(waits) - time.monotonic()
-        return 60_000 if wait > 60 else max(0.0, wait * 1000)
+            waits.append(now + 0.2)
+        return max(0, math.ceil((min(waits) - now) * 1000))
 
     def _close(self) -> None:
         self._kernel.close()

@@ -9,7 +9,7 @@ from typing import Any
 from qhub_ext.jobfolder.outputs import OutputFold
 from qhub_ext.runner.wire import Message
 
-Send = Callable[[str, dict[str, Any]], None]
+Send = Callable[[str, dict[str, Any]], Any]
 
 
 class WidgetStates:

@@ -80,7 +80,8 @@ def run(shared_workshop: Workshop) -> Run:
 
 def test_it_completes(run: Run) -> None:
     assert run.outcome["state"] == "completed", (run.outcome, run.console)
-    assert run.process is not None and run.process.returncode == 0
+    assert run.process is not None
+    assert run.process.returncode == 0
     assert run.outcome["error"] is None
 
 

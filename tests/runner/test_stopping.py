@@ -76,8 +76,8 @@ time.sleep(600)
 def test_a_second_stop_interrupts_again_at_once(workshop: Workshop) -> None:
     cell = """
 import time
-print("begun", flush=True)
 try:
+    print("begun", flush=True)
     time.sleep(600)
 except KeyboardInterrupt:
     print("once", flush=True)
