@@ -57,7 +57,15 @@ def draft_job(
     known = dict(namespace or {})
     points = request.elements
     swept = set(points[0]) if points else set()
-    names = analyse(cell, known, provided=swept)
+    names = analyse(cell, known, provided={*swept, "__file__"} if kind == "script" else swept)
+    if names.missing:
+        listed = ", ".join(f"`{name}`" for name in sorted(names.missing))
+        raise CaptureError(
+            f"The cell reads {listed}, which neither the notebook nor the cell has: nothing was submitted."
+            if namespace is not None
+            else f"The script reads {listed} before anything binds it: nothing was submitted.",
+            advice="Define it first, or correct its name.",
+        )
     wanted = sorted({*names.reads, *request.inputs} - swept - set(request.without))
     absent = [n for n in request.inputs if n not in known]
     if absent:
@@ -65,7 +73,7 @@ def draft_job(
             f"--in names {', '.join(map(repr, absent))}, which the notebook does not have.",
             advice="Run the cell that defines it first, or leave the name out.",
         )
-    frozen = freeze(wanted, known, limit_mb=settings.limits.capture_mb, main=namespace)
+    frozen = freeze(wanted, known, limit_mb=settings.limits.capture_mb, main=namespace, without=request.without)
     frozen.require({*wanted} - {*names.optional} | {*request.inputs})
     runtime = record_runtime(settings)
     spec = _spec(request, cell, settings, runtime, kind, file, arguments)

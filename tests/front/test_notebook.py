@@ -165,6 +165,7 @@ def test_a_job_starts_after_another_and_hold_release_requeue_cancel_do_what_they
         ("--sweep x=", "1", "--sweep 'x=' has no values"),
         ("extra", "1", "'extra' belongs to no option"),
         ("--name 'open", "1", "The line cannot be read: no closing quotation"),
+        ("", "print(no_such_name)", "The cell reads `no_such_name`, which neither the notebook nor the cell has"),
         ("", "x = (1", "The cell has a syntax error on line 1, column 5: '(' was never closed"),
         ("", "print(gen)", "`gen` is a generator"),
         ("", "print(lock, door)", "2 values cannot travel with the cell"),
