@@ -185,7 +185,7 @@ def test_bad_input_is_one_clear_sentence_and_nothing_is_submitted(
     assert "Traceback" not in told.text
     assert len(told.text.strip().splitlines()) == 1
     assert place.service.shelf.ids() == before
-    assert not [p for p in place.settings.shelf.iterdir() if p.name.startswith(".new-")]
+    assert not list(place.settings.shelf.glob(".new-*"))
 
 
 def test_a_dry_run_shows_what_would_be_sent_and_sends_nothing(notebook: Notebook, place: Place) -> None:

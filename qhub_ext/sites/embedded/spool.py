@@ -88,16 +88,11 @@ class Spool:
             raise explain_os_error(error, f"The queue's folder {self.directory} cannot be prepared") from error
 
     def put(self, folder: Path, record: dict[str, Any]) -> Path:
-        """Hands the daemon one file, on disk before this returns. Raises OSError, with nothing half written."""
+        """Hands the daemon one file. Raises OSError, with nothing half written."""
         path = folder / f"{time.time_ns():020d}-{os.urandom(4).hex()}.json"
         text = json.dumps(record, separators=(",", ":"), default=str)
         # not synced: the job folder is not either, so a crash of the machine would take both; a kill of any process takes none
         write_beside(path, text.encode("utf-8", "surrogatepass"))
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(fd)  # the name too, or a power cut takes the file back
-        finally:
-            os.close(fd)
         return path
 
     def ring(self) -> bool:
