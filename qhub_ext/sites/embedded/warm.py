@@ -121,6 +121,7 @@ class WarmPool:
             return
         if end == kernel.words and b"ready" in os.read(kernel.words, 4096):
             kernel.ready = True
+            self._say(f"a warm kernel is ready (launcher {kernel.process.pid})")
             self._failures.pop(kernel.key, None)
         else:
             self.ended(kernel)
