@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,16 @@ from qhub_ext.tiers.facts import circuit_facts, line_order
 from qhub_ext.tiers.fingerprint import fingerprint
 from qhub_ext.tiers.memory import memory_limit_mb
 from qhub_ext.tiers.method import Choice, CircuitFacts, choose_method
-from qhub_ext.tiers.noise import FrozenNoiseModel, Site, is_stabilizer, noise_for, used_sites
+from qhub_ext.tiers.noise import (
+    Flips,
+    FrozenNoiseModel,
+    Site,
+    expected_errors,
+    is_stabilizer,
+    noise_for,
+    used_sites,
+    without_readout,
+)
 from qhub_ext.tiers.reduce import reduce, reorder
 from qhub_ext.tiers.seeds import derive_seed
 
@@ -78,6 +87,10 @@ class Engine:
         order = line_order(reduction.circuit)
         if self.noisy:
             noise = noise_for(self.device, reduction.active, used, self.options["readout"])
+        facts = circuit_facts(reduction.circuit, order)
+        if noise is not None and facts.sampled and not facts.resets and not noise._custom_noise_passes:
+            errors = expected_errors(self.device, reduction.active, reduction.circuit)
+            facts = replace(facts, expected_errors=errors)
         given = {parameter: place for place, parameter in enumerate(circuit.parameters)}
         return Prepared(
             circuit=reduction.circuit,
@@ -86,7 +99,7 @@ class Engine:
             fingerprint=mark,
             note=reduction.note,
             qpu_s_per_shot=_shot_seconds(circuit, self.device),
-            plan=Plan(circuit_facts(reduction.circuit, order), used, noise, is_stabilizer(noise), order),
+            plan=Plan(facts, used, noise, is_stabilizer(noise), order),
         )
 
     @functools.cached_property
@@ -138,11 +151,14 @@ class Engine:
         if together:
             yield together
 
-    def _execute(self, together: list[Execution], seed: int) -> list[Outcome]:
+    def _execute(self, together: list[Execution], seed: int) -> Iterator[Outcome]:
         first = together[0]
         choice = self.choice(first.prepared.plan, first.shots)
         circuits = [_bound(execution) for execution in together]
         noise = self._noise_of(together)
+        if choice.shared:
+            yield self._execute_shared(first, circuits[0], choice, seed)
+            return
         if choice.method == "matrix_product_state" and first.prepared.circuit.num_qubits > 2:
             circuits, noise = self._in_line(first, circuits, noise)
         began = time.perf_counter()
@@ -158,15 +174,33 @@ class Engine:
         )
         seconds = (time.perf_counter() - began) / len(together)
         method = choice.to_json()
-        outcomes = []
         for execution, circuit, result in zip(together, circuits, results, strict=True):
             if execution.memory:
                 bits, numbers = pack_words(result.data.memory, circuit.num_clbits), None
             else:
                 bits = pack_words(list(result.data.counts), circuit.num_clbits)
                 numbers = np.fromiter(result.data.counts.values(), dtype=np.int64, count=len(bits))
-            outcomes.append(Outcome(bits, numbers, execution.shots, result.seed_simulator, method, seconds))
-        return outcomes
+            yield Outcome(bits, numbers, execution.shots, result.seed_simulator, method, seconds)
+
+    def _execute_shared(self, execution: Execution, circuit: QuantumCircuit, choice: Choice, seed: int) -> Outcome:
+        """Trajectories that Aer branches. It gives one flip of a measurement to all shots of a branch, so the flips are ours."""
+        prepared, plan = execution.prepared, execution.prepared.plan
+        began = time.perf_counter()
+        noise, flips = without_readout(self.device, prepared.active, plan.used, self.options["readout"])
+        (result,) = run_aer(
+            [circuit],
+            noise,
+            choice,
+            shots=execution.shots,
+            seed=seed,
+            memory=True,
+            limit_mb=self.limit_mb,
+            threads=self.cpus,
+        )
+        rng = np.random.default_rng(derive_seed(seed, b"readout"))
+        bits = rng.permutation(pack_words(result.data.memory, circuit.num_clbits))  # branches come one after the other
+        bits = flip_bits(bits, circuit, flips, rng)
+        return Outcome(bits, None, execution.shots, seed, choice.to_json(), time.perf_counter() - began)
 
     def _in_line(
         self, first: Execution, circuits: list[QuantumCircuit], noise: FrozenNoiseModel | None
@@ -186,6 +220,20 @@ class Engine:
             noise: FrozenNoiseModel | None = plans[0].noise
             return noise
         return noise_for(self.device, together[0].prepared.active, used, self.options["readout"])
+
+
+def flip_bits(
+    bits: NDArray[np.uint8], circuit: QuantumCircuit, flips: Flips, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Measurement errors on packed bits, each shot and measurement on its own."""
+    single = np.unpackbits(bits, axis=-1)
+    for instruction in circuit.data:
+        if instruction.name == "measure":
+            qubit = circuit.find_bit(instruction.qubits[0]).index
+            column = single[:, single.shape[-1] - 1 - circuit.find_bit(instruction.clbits[0]).index]
+            reads_1, reads_0 = flips.get(qubit, (0.0, 0.0))
+            column ^= rng.random(len(bits)) < np.where(column, reads_0, reads_1)
+    return np.packbits(single, axis=-1)
 
 
 def _bound(execution: Execution) -> QuantumCircuit:
@@ -208,6 +256,8 @@ def run_aer(
     options: dict[str, Any] = {"max_memory_mb": limit_mb}
     if threads:
         options["max_parallel_threads"] = threads
+    if choice.shared:
+        options["shot_branching_enable"] = True
     simulator = _simulator(choice.method, choice.device)
     try:
         with _quiet():

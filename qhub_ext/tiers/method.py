@@ -13,6 +13,7 @@ Times are forecasts within a factor of about three, from constants measured on t
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,8 @@ _S_PER_AMPLITUDE_AND_SHOT = 4.0e-9
 _S_PER_DENSITY_ELEMENT = 4.2e-9
 _S_PER_NOISY_GATE = 1.5e-4  # Aer reads the noise model again at every run
 _S_PER_GATE_AND_SHOT = 1.0e-6
+_S_PER_SHARED_GATE_AND_SHOT = 2.0e-6
+_SHARED_QUBITS = 14
 _S_PER_STABILIZER_GATE_AND_SHOT = 3.0e-6
 _S_PER_BOND_GATE = 1.7e-5
 _S_PER_BOND_CUBE = 2.0e-8
@@ -46,7 +49,8 @@ _MAX_BOND_BITS = 14
 class CircuitFacts:
     """What the choice depends on. `crossing[k]` bounds log2 of the bond dimension between qubits k and k+1.
 
-    `sampled`: every measurement comes last, so one final state serves all shots.
+    `sampled`: every measurement comes last, so one final state serves all shots. `expected_errors` per shot, from the reported
+    gate errors; None where shots must not share what they have in common.
     """
 
     qubits: int
@@ -55,6 +59,7 @@ class CircuitFacts:
     sampled: bool
     clifford: bool
     resets: bool = False
+    expected_errors: float | None = None
 
     @property
     def bond_bits(self) -> int:
@@ -69,21 +74,26 @@ class Forecast:
     memory_mb: float
     seconds: float
     device: str = "CPU"
+    shared: bool = False
 
 
 @dataclass(frozen=True)
 class Choice:
+    """`shared`: shots are simulated as one until an error tells them apart."""
+
     method: str
     device: str
     reason: str
     memory_mb: float
     seconds: float
+    shared: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
             "method": self.method,
             "simulated_on": self.device,
             "reason": self.reason,
+            "shots_share_their_past": self.shared,
             "forecast_memory_mb": round(self.memory_mb, 3),
             "forecast_s": float(f"{self.seconds:.2g}"),
         }
@@ -110,6 +120,8 @@ def choose_method(
         for method in METHODS
         if method != "stabilizer" or (facts.clifford and (stabilizer_noise or not noisy))
     ]
+    if asked == AUTOMATIC and noisy and (together := forecast_shared(facts, shots, limit_mb)) is not None:
+        possible.append(together)
     if asked != AUTOMATIC:
         named = next((f for f in possible if f.method == asked), None)
         if named is None:
@@ -127,7 +139,8 @@ def choose_method(
     exact = next((f for f in fitting if f.method == "density_matrix"), None)
     if noisy and exact is not None and exact.seconds <= _PATIENCE_S:
         best = exact
-    return Choice(best.method, best.device, _reason(best, facts, shots, noisy), best.memory_mb, best.seconds)
+    reason = _reason(best, facts, shots, noisy)
+    return Choice(best.method, best.device, reason, best.memory_mb, best.seconds, best.shared)
 
 
 def forecast(
@@ -162,6 +175,23 @@ def forecast(
     return Forecast(method, memory, trajectories * per_state + shots * per_sample + fixed)
 
 
+def forecast_shared(facts: CircuitFacts, shots: int, limit_mb: float) -> Forecast | None:
+    """Of trajectories that are simulated as one until an error tells them apart; None where that is not to be done.
+
+    Aer keeps a state for every branch, and has crashed where memory was short: half of the limit must hold one for each shot.
+    """
+    n, gates, errors = facts.qubits, max(1, facts.gates), facts.expected_errors
+    memory_mb = 2.0**n * 16 * shots / MIB
+    if errors is None or not facts.sampled or n > _SHARED_QUBITS or 2 * memory_mb > limit_mb:
+        return None
+    apart = (
+        1 - (1 - math.exp(-errors)) / errors if errors > 1e-9 else 0.0
+    )  # mean share of shots with an error behind them
+    per_gate = 1.3 * apart * 2.0**n * _S_PER_AMPLITUDE_AND_SHOT + _S_PER_SHARED_GATE_AND_SHOT
+    seconds = shots * gates * per_gate + shots * _S_PER_SAMPLE + gates * _S_PER_NOISY_GATE
+    return Forecast("statevector", memory_mb, seconds, shared=True)
+
+
 def too_large(facts: CircuitFacts, possible: list[Forecast], limit_mb: float) -> str:
     """The sentence for a circuit that fits in no way."""
     needs = ", ".join(f"{f.method} {_size(f.memory_mb)}" for f in sorted(possible, key=lambda f: f.memory_mb))
@@ -179,6 +209,8 @@ def _reason(best: Forecast, facts: CircuitFacts, shots: int, noisy: bool) -> str
         return f"{n} qubits: one density matrix holds the noise of all {shots} shots exactly"
     if best.method == "matrix_product_state":
         return f"{n} qubits with bonds of at most {2**facts.bond_bits}: little entanglement across any cut"
+    if best.shared:
+        return f"{n} qubits: {shots} trajectories of a statevector, one until an error tells them apart"
     if noisy or not facts.sampled:
         return f"{n} qubits: {shots} trajectories of a statevector"
     return f"{n} qubits without noise: one statevector serves all shots"

@@ -115,6 +115,38 @@ def _add_readout(model: NoiseModel, device: Device, active: tuple[int, ...], mea
             model.add_readout_error(ReadoutError([[1 - p1, p1], [p0, 1 - p0]]), list(places))
 
 
+Flips = dict[int, tuple[float, float]]
+"""Per qubit, the probabilities to read 1 for 0 and 0 for 1."""
+
+
+@functools.lru_cache(maxsize=64)
+def without_readout(
+    device: Device, active: tuple[int, ...], used: frozenset[Site], readout: str
+) -> tuple[FrozenNoiseModel | None, Flips]:
+    """The same noise in two parts: that of the gates, and the flips of the measurements."""
+    whole = noise_for(device, active, used, readout)
+    flips: Flips = {}
+    if whole is not None:
+        for error in whole.to_dict(serializable=True)["errors"]:
+            if error["type"] == "roerror":
+                (_, reads_1), (reads_0, _) = error["probabilities"]
+                flips[error["gate_qubits"][0][0]] = (reads_1, reads_0)
+    gates = frozenset(site for site in used if site[0] != "measure")
+    return noise_for(device, active, gates, readout), flips
+
+
+def expected_errors(device: Device, active: tuple[int, ...], circuit: QuantumCircuit) -> float:
+    """Errors per shot that the reported gate errors add up to, in a circuit without control flow."""
+    total, target = 0.0, device.target
+    index = {qubit: active[i] for i, qubit in enumerate(circuit.qubits)}
+    for instruction in circuit.data:
+        if instruction.name in ("measure", "delay") or instruction.name not in target.operation_names:
+            continue
+        properties = target[instruction.name].get(tuple(index[q] for q in instruction.qubits))
+        total += (properties.error or 0.0) if properties is not None else 0.0
+    return total
+
+
 def reduced_target(device: Device, active: tuple[int, ...], used: frozenset[Site]) -> Target:
     """The device's Target with the sites `used` alone, on `len(active)` qubits."""
     full = device.target

@@ -173,6 +173,30 @@ def test_a_cancelled_task_ends_between_circuits_and_leaves_a_record(transpiled, 
     assert records[-1]["error"]["cause"] == "user"
 
 
+def test_an_interrupted_wait_stops_what_nobody_waits_for(transpiled, records, monkeypatch):
+    circuit, _ = rotation()
+    isa = transpiled(circuit)
+    monkeypatch.setattr(engine, "_TOGETHER", 1)
+    begun, go_on = threading.Event(), threading.Event()
+    original = engine.run_aer
+
+    def slow(*args, **kwargs):
+        begun.set()
+        assert go_on.wait(30)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(engine, "run_aer", slow)
+    job = Sampler().run([(isa, np.zeros((50, 1)))], shots=5)
+    assert begun.wait(30)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(job._future, "result", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+        job.result()
+    go_on.set()
+    with pytest.raises(TaskCancelledError):
+        job.result()
+    assert records[-1]["executions"] == 1
+
+
 def test_a_failure_of_aer_reaches_the_caller_and_the_record(bell, records, monkeypatch):
     def broken(*args, **kwargs):
         raise RuntimeError("the simulator fell over")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -214,3 +215,25 @@ def test_memory_that_aer_finds_wanting_is_told_in_our_words():
     choice = Choice("statevector", "CPU", "", 0, 0)
     with pytest.raises(PreflightError, match="18 active qubits with statevector ran out of the 1 MiB"):
         run_aer([circuit], None, choice, shots=1, seed=1, memory=True, limit_mb=1)
+
+
+def test_trajectories_that_share_their_past_are_as_good_as_the_density_matrix():
+    circuit = blank()
+    for _ in range(6):
+        circuit.sx([0, 1, 2])
+        circuit.cx(0, 1)
+        circuit.cx(1, 2)
+        circuit.rz(0.7, 1)
+    circuit.measure([2, 0, 1], [0, 1, 2])
+    shots = 20_000
+    options = {"method": "automatic", "readout": "asymmetric", "gpu": False}
+    engine = Engine("emulation", devices.load(DEVICE), noisy=True, options=options)
+    prepared = engine.prepare(circuit, shots)
+    (exact,) = engine.execute([Execution(prepared, shots)], 3)
+    assert exact.method["method"] == "density_matrix"
+    shared = replace(engine.choice(prepared.plan, shots), method="statevector", shared=True)
+    outcome = engine._execute_shared(Execution(prepared, shots), prepared.circuit, shared, 3)
+    shares = [np.bincount(o.bits.ravel(), minlength=8) / shots for o in (exact, outcome)]
+    assert np.abs(shares[0] - shares[1]).sum() / 2 < 0.015
+    half = np.bincount(outcome.bits.ravel()[: shots // 2], minlength=8) / (shots // 2)
+    assert np.abs(half - shares[1]).sum() / 2 < 0.015  # no shot's place says which branch it came from
