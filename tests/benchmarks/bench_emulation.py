@@ -153,7 +153,15 @@ def variational_loop(repeats: int) -> list[Line]:
         ansatz.ry(theta[4 + k], k)
     isa = generate_preset_pass_manager(3, backend=backend(), seed_transpiler=1).run(ansatz)
     hydrogen = SparsePauliOp.from_list(
-        [("IIIZ", 0.17), ("ZZII", 0.17), ("IIZZ", 0.12), ("XXYY", -0.05), ("YYXX", -0.05), ("XXXX", 0.05), ("YYYY", 0.05)]
+        [
+            ("IIIZ", 0.17),
+            ("ZZII", 0.17),
+            ("IIZZ", 0.12),
+            ("XXYY", -0.05),
+            ("YYXX", -0.05),
+            ("XXXX", 0.05),
+            ("YYYY", 0.05),
+        ]
     )
     observable = hydrogen.apply_layout(isa.layout)
     ours = Estimator()
