@@ -30,6 +30,7 @@ import sys  # noqa: E402
 import threading  # noqa: E402
 import time  # noqa: E402
 import warnings  # noqa: E402
+from collections import defaultdict, deque  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
@@ -255,6 +256,14 @@ def make_app(connection: Path) -> Any:
     return app
 
 
+def forget_outputs(shell: Any) -> None:
+    """IPython 9 keeps all that a cell prints and displays for its history, in memory: gigabytes of an endless loop's."""
+    if hasattr(shell, "_tee"):
+        shell._tee = lambda channel: contextlib.nullcontext()  # noqa: ARG005 - the name is IPython's
+    if hasattr(shell.history_manager, "outputs"):
+        shell.history_manager.outputs = defaultdict(lambda: deque(maxlen=0))
+
+
 def boot(connection: Path, status: StatusPipe) -> Any:
     began = time.perf_counter()
     without_debugger()
@@ -266,6 +275,7 @@ def boot(connection: Path, status: StatusPipe) -> Any:
     for stream in streams:
         stream.silence_copy()
     BUDGET.report = lambda cut: status.tell("cut", bytes=cut)
+    forget_outputs(app.shell)
     app.shell.ask_exit = lambda: None  # exit() and quit() end the kernel after the cell, which is what happens anyway
     warnings.filterwarnings("ignore", message="To exit: use 'exit'")
     flush_before_exit()

@@ -36,6 +36,11 @@ def test_the_end_of_a_long_output_is_kept(workshop: Workshop) -> None:
     assert "were cut here" in run.text
 
 
+def test_output_that_is_cut_takes_no_memory(workshop: Workshop) -> None:
+    run = workshop.run("for _ in range(150):\n    print('x' * 10_000_000)\n", output_limit_mb=1, memory_mb=256)
+    assert run.outcome["state"] == "completed", run.outcome
+
+
 def test_one_huge_print_is_cut_in_its_middle(workshop: Workshop) -> None:
     run = workshop.run("print('head' + 'x' * 200_000_000 + 'tail')\ndone = True\n", output_limit_mb=1)
     assert run.outcome["state"] == "completed"
