@@ -86,9 +86,10 @@ class EmbeddedSite:
 
     def poll(self, job_ids: Sequence[str]) -> dict[str, SiteReport]:
         jobs, as_of = self._look()
+        total = self._cpus()
         line = policy.in_line(jobs.values())
-        head = next((job.id for job in line if policy.may_start(job, self._cpus())), None)
-        return {i: self._report(jobs[i], head, as_of) for i in job_ids if i in jobs}
+        head = next((job.id for job in line if policy.may_start(job, total)), None)
+        return {i: _report(jobs[i], head, total, as_of) for i in job_ids if i in jobs}
 
     def cancel(self, job_ids: Sequence[str]) -> list[Refusal]:
         return self._ask("cancel", job_ids)
@@ -116,10 +117,10 @@ class EmbeddedSite:
                 site_id=job.id,
                 name=job.name,
                 owner=job.owner,
-                state=self._state(job),
+                state=_state(job),
                 position=places.get(job.id),
                 submitted_at=job.submitted_at,
-                reason=self._word(job, head) if job.waits else "",
+                reason=_word(job, head, total) if job.waits else "",
                 tier=job.tier,
                 device=job.device,
                 cpus=job.cpus,
@@ -250,20 +251,6 @@ class EmbeddedSite:
                 found.setdefault(job.id, job)
         return found
 
-    def _report(self, job: TableJob, head: str | None, as_of: float) -> SiteReport:
-        reason = self._word(job, head) if job.waits else ""
-        return SiteReport(job.id, job.id, self._state(job), as_of, job.state, reason, job.attempt)
-
-    def _word(self, job: TableJob, head: str | None) -> str:
-        word = policy.word_for(job, (), self._cpus())
-        return policy.PRIORITY if word == policy.RESOURCES and job.id != head else word
-
-    def _state(self, job: TableJob) -> State:
-        if job.waits:
-            return State.HELD if job.state == HELD else State.QUEUED
-        launch = JobFolder(Path(job.path)).attempt(job.attempt).launch
-        return State.RUNNING if launch.exists() else State.STARTING
-
     def _cpus(self) -> int:
         record = self._identity()
         return int(record["cpus"]) if record and "cpus" in record else self._configured_cpus()
@@ -382,6 +369,23 @@ def table_job(folder: JobFolder, spec: JobSpec) -> TableJob:
         python=spec.python,
         warm_key=f"{spec.python}|{spec.environment_digest}|{spec.cpus}|{spec.memory_mb}" if warm else "",
     )
+
+
+def _report(job: TableJob, head: str | None, total_cpus: int, as_of: float) -> SiteReport:
+    reason = _word(job, head, total_cpus) if job.waits else ""
+    return SiteReport(job.id, job.id, _state(job), as_of, job.state, reason, job.attempt)
+
+
+def _word(job: TableJob, head: str | None, total_cpus: int) -> str:
+    word = policy.word_for(job, (), total_cpus)
+    return policy.PRIORITY if word == policy.RESOURCES and job.id != head else word
+
+
+def _state(job: TableJob) -> State:
+    if job.waits:
+        return State.HELD if job.state == HELD else State.QUEUED
+    launch = JobFolder(Path(job.path)).attempt(job.attempt).launch
+    return State.RUNNING if launch.exists() else State.STARTING
 
 
 def usable_cpus() -> int:
