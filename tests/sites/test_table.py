@@ -69,12 +69,15 @@ def test_a_reader_follows_changes_and_compaction(tmp_path: Path, monkeypatch: py
     assert len(path.read_bytes().splitlines()) < 30
 
 
-def test_a_reader_never_sees_a_change_of_its_copy_come_back(tmp_path: Path) -> None:
+def test_what_a_reader_gave_out_stays_as_it_was(tmp_path: Path) -> None:
     writer = TableWriter(tmp_path / "table")
     writer.add(jobs(1))
     reader = TableReader(tmp_path / "table")
-    reader.read()["job-0"].state = HELD
-    assert reader.read()["job-0"].state == "queued"
+    before = reader.read()
+    writer.set(writer.jobs["job-0"], state=HELD, unmet=("a",))
+    assert reader.read()["job-0"].state == HELD
+    assert reader.read()["job-0"].unmet == ("a",)
+    assert before["job-0"].state == "queued"
 
 
 def test_a_full_disk_leaves_memory_and_file_of_one_mind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,10 +87,8 @@ class _Fold:
             job = TableJob.from_json(event["job"])
             self.jobs[job.id] = job
         elif kind == "set" and event.get("id") in self.jobs:
-            job = self.jobs[event["id"]]
-            for name, value in event["fields"].items():
-                if name in _FIELDS:
-                    setattr(job, name, tuple(value) if name in ("after", "unmet") else value)
+            # a new object: whoever was given the one before keeps what was true then
+            self.jobs[event["id"]] = TableJob.from_json({**self.jobs[event["id"]].to_json(), **event["fields"]})
         elif kind == "drop":
             self.jobs.pop(event.get("id", ""), None)
 
@@ -176,17 +174,10 @@ class TableReader:
         self._fold = _Fold()
 
     def read(self) -> dict[str, TableJob]:
-        """Jobs by id, as the daemon last wrote them."""
+        """Jobs by id, as the daemon last wrote them; not to be changed."""
         with self._guard:
             self._catch_up()
-            return {job_id: dataclasses.replace(job) for job_id, job in self._fold.jobs.items()}
-
-    def some(self, job_ids: Iterable[str]) -> dict[str, TableJob]:
-        """Only these, where they are there."""
-        with self._guard:
-            self._catch_up()
-            jobs = self._fold.jobs
-            return {i: dataclasses.replace(jobs[i]) for i in job_ids if i in jobs}
+            return dict(self._fold.jobs)
 
     @property
     def written_at(self) -> float:
