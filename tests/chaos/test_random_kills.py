@@ -44,6 +44,9 @@ class Reaper:
     dice: random.Random
     kills: Counter[str] = field(default_factory=Counter)
     hit: set[tuple[str, int]] = field(default_factory=set)
+    kernel: bytes = b"sleep"
+    """A word of the kernel's command line."""
+    kernel_is_the_job: bool = False
 
     def strike(self, client: subprocess.Popen[bytes] | None) -> None:
         victim = self.dice.choice(["daemon", "launcher", "runner", "kernel", "client"])
@@ -69,7 +72,9 @@ class Reaper:
         if launch is None or launcher is None or script is None:
             return False
         if victim == "kernel":
-            kernels = [pid for pid in session_members(launcher.pid) if _command(pid)[0] == b"sleep"]
+            kernels = [pid for pid in session_members(launcher.pid) if self.kernel in _command(pid)]
+            if kernels and self.kernel_is_the_job:
+                self.hit.add((job.id, job.attempt))
             return bool(kernels) and launcher.lives() and _kill(kernels[0])
         # noted before it is done: the site may be quicker than this thread
         self.hit.add((job.id, job.attempt))
@@ -162,3 +167,38 @@ def _kill(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+@pytest.mark.timeout(200)
+def test_real_cells_in_real_kernels_survive_kills_of_everything_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))  # also without an installation
+    seed = int(os.environ.get("QHUB_CHAOS_SEED", random.SystemRandom().randrange(10**6)))
+    dice = random.Random(seed)
+    with embedded_workshop(tmp_path, warm_kernels=1, warm_imports=("json",)) as shop:
+        ledger = tmp_path / "ledger"
+        jobs = [
+            shop.cell(f"import time\ntime.sleep(0.2)\nopen({str(ledger)!r}, 'a').write('{n}\\n')") for n in range(12)
+        ]
+        shop.site.submit(jobs)
+        reaper = Reaper(shop, dice, kernel=b"qhub_ext.runner.jobkernel", kernel_is_the_job=True)
+        deadline = time.monotonic() + 150
+        while not all(_over(job) for job in jobs):
+            assert time.monotonic() < deadline, f"seed {seed}: {[job.path for job in jobs if not _over(job)]}"
+            shop.site.poll([jobs[0].id])  # somebody looks, as a notebook's card does
+            reaper.strike(None)
+            time.sleep(dice.uniform(0.1, 0.5))
+        wait_until(lambda: not shop.site.poll([job.id for job in jobs]), within_s=60, what="an empty queue")
+        runs = Counter(int(line) for line in (ledger.read_text() if ledger.exists() else "").split())
+        for n, job in enumerate(jobs):
+            attempts = read_record(job).attempts
+            where = f"seed {seed}: {job.path}: {[(one.state.value, one.message) for one in attempts]}"
+            assert runs[n] <= len(attempts), where
+            assert attempts[-1].state is not State.COMPLETED or runs[n] >= 1, where
+            for one in attempts:
+                assert one.state is State.COMPLETED or (job.id, one.number) in reaper.hit, where
+        failed = [job for job in jobs if shop.state(job) is not State.COMPLETED]
+        assert shop.site.requeue([job.id for job in failed]) == []
+        shop.until_final(*failed, within_s=90)
+        assert {shop.state(job) for job in jobs} == {State.COMPLETED}
