@@ -138,7 +138,7 @@ def overview(surface: Surface) -> Any:
     tier, device = chosen.get("tier") or settings.tier, chosen.get("device") or settings.device
     queue = surface.service.queue()
     waiting, running = sum(e.state.waiting for e in queue), sum(not e.state.waiting for e in queue)
-    found = catalog.describe(device, settings.cache)
+    found = catalog.describe(device)
     text = (
         f"Cells go to tier {tier}, device {found.name} ({found.qubits} qubits, snapshot of {found.snapshot_at:.10}), "
         f"through the site {settings.site!r}: {running} running, {waiting} waiting.\n"
@@ -245,7 +245,7 @@ def queue_verb(surface: Surface) -> Table:
 def devices_verb(surface: Surface, device: str | None) -> Table:
     """Devices with a calibration snapshot: age, qubits, medians without dead or missing values."""
     found = (
-        [catalog.describe(device, surface.service.settings.cache)]
+        [catalog.describe(device)]
         if device
         else catalog.list_devices(surface.service.settings.cache)
     )

@@ -15,7 +15,7 @@ from qhub_ext.sites.scheduler import Finding
 if TYPE_CHECKING:
     from qhub_ext.service.jobs import JobService
 
-NEEDED = ("qiskit", "qiskit-aer", "qiskit-ibm-runtime", "ipykernel", "jupyter-client", "nbclient", "cloudpickle")
+NEEDED = ("qiskit", "qiskit-aer", "qiskit-ibm-runtime", "ipykernel", "pyzmq", "cloudpickle")
 LOW_DISK_MB = 500
 
 

@@ -77,7 +77,7 @@ def draft_job(
     frozen.require({*wanted} - {*names.optional} | {*request.inputs})
     runtime = record_runtime(settings)
     spec = _spec(request, cell, settings, runtime, kind, file, arguments)
-    device = _check_device(spec, settings)
+    device = _check_device(spec)
     elements = _elements(spec, points)
     if elements:
         spec = replace(spec, size=len(elements))
@@ -175,8 +175,8 @@ def _elements(spec: JobSpec, points: Sequence[dict[str, Any]]) -> tuple[JobSpec,
     )
 
 
-def _check_device(spec: JobSpec, settings: Settings) -> DeviceSummary:
-    device = catalog.describe(spec.device, settings.cache)
+def _check_device(spec: JobSpec) -> DeviceSummary:
+    device = catalog.describe(spec.device)
     if spec.tier == "qpu":
         raise PreflightError(
             "The tier 'qpu' needs a quantum resource, and this site offers none.",

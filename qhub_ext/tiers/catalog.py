@@ -83,10 +83,14 @@ def list_devices(cache_dir: Path | None = None) -> list[DeviceSummary]:
     return summaries
 
 
-def describe(name: str, cache_dir: Path | None = None) -> DeviceSummary:
-    """One device, by any of its names. Raises UnknownNameError."""
-    wanted = resolve(name)
-    return next(summary for summary in list_devices(cache_dir) if summary.name == wanted)
+def describe(name: str) -> DeviceSummary:
+    """One device, by any of its names; its snapshot is read once per process. Raises UnknownNameError."""
+    return _describe(resolve(name))
+
+
+@functools.lru_cache(maxsize=128)
+def _describe(own_name: str) -> DeviceSummary:
+    return summarise(read_snapshot(own_name), read_configuration(own_name))
 
 
 def names() -> list[str]:

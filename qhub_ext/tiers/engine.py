@@ -108,7 +108,7 @@ class Engine:
 
     def choice(self, plan: Plan, shots: int) -> Choice:
         """The method for `shots` of a plan. Raises PreflightError where nothing fits in memory."""
-        key = (shots, self.options["method"], self.options["gpu"], self.limit_mb)
+        key = (shots, self.options["method"], self.options["gpu"], self.options.get("branching"), self.limit_mb)
         if key not in plan.choices:
             plan.choices[key] = choose_method(
                 plan.facts,
@@ -118,6 +118,7 @@ class Engine:
                 limit_mb=self.limit_mb,
                 asked=self.options["method"],
                 devices=_aer_devices() if self.options["gpu"] else ("CPU",),
+                branching=bool(self.options.get("branching")),
             )
         return plan.choices[key]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from qiskit.circuit import QuantumCircuit
-from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
-from scipy.sparse.csgraph import reverse_cuthill_mckee  # type: ignore[import-untyped]
+from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from qhub_ext.tiers.method import CircuitFacts
 

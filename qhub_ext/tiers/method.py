@@ -108,8 +108,11 @@ def choose_method(
     limit_mb: float,
     asked: str = AUTOMATIC,
     devices: tuple[str, ...] = ("CPU",),
+    branching: bool = False,
 ) -> Choice:
     """The method for `shots` of a circuit under `limit_mb` MiB; `asked` names one instead of leaving the choice here.
+
+    `branching` lets trajectories share their past: faster where errors are rare, but Aer has crashed in it.
 
     Raises UnknownNameError for a method that does not exist, and PreflightError where none fits or the asked one does not.
     """
@@ -120,7 +123,7 @@ def choose_method(
         for method in METHODS
         if method != "stabilizer" or (facts.clifford and (stabilizer_noise or not noisy))
     ]
-    if asked == AUTOMATIC and noisy and (together := forecast_shared(facts, shots, limit_mb)) is not None:
+    if branching and asked == AUTOMATIC and noisy and (together := forecast_shared(facts, shots, limit_mb)) is not None:
         possible.append(together)
     if asked != AUTOMATIC:
         named = next((f for f in possible if f.method == asked), None)

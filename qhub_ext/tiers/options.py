@@ -32,6 +32,13 @@ OPTIONS = {
             "measurement errors: as reported on average, or per outcome",
             ("emulation",),
         ),
+        Option(
+            "branching",
+            False,
+            (True, False),
+            "simulate noisy shots as one until an error tells them apart: faster, but experimental in Aer",
+            ("emulation",),
+        ),
         Option("gpu", True, (True, False), "use a GPU where Aer offers one and it pays", ("local", "emulation")),
     )
 }

@@ -35,7 +35,7 @@ def test_listing_imports_nothing_heavy(cache: Path):
 
 
 def test_kingston_is_told_without_its_dead_edges(cache: Path):
-    kingston = catalog.describe("kingston", cache)
+    kingston = catalog.describe("kingston")
     assert (kingston.qubits, kingston.family, kingston.max_shots) == (156, "Heron", 100_000)
     assert kingston.snapshot_at.endswith("Z")
     assert kingston.rep_delay_s == pytest.approx(250e-6)

@@ -153,9 +153,10 @@ def test_a_scattered_chain_is_put_in_line():
 
 def test_shots_share_their_past_where_errors_are_rare_and_memory_is_plenty():
     rare, often = (replace(facts(12), gates=600, expected_errors=errors) for errors in (0.3, 20.0))
-    assert choose(rare, 1000).shared
-    assert "until an error" in choose(rare, 1000).reason
-    assert not choose(often, 1000).shared
-    assert not choose(rare, 1000, limit_mb=100).shared
-    assert not choose(rare, 1000, asked="statevector").shared
-    assert not choose(replace(rare, expected_errors=None), 1000).shared
+    assert choose(rare, 1000, branching=True).shared
+    assert not choose(rare, 1000).shared
+    assert "until an error" in choose(rare, 1000, branching=True).reason
+    assert not choose(often, 1000, branching=True).shared
+    assert not choose(rare, 1000, limit_mb=100, branching=True).shared
+    assert not choose(rare, 1000, asked="statevector", branching=True).shared
+    assert not choose(replace(rare, expected_errors=None), 1000, branching=True).shared
