@@ -19,10 +19,10 @@ from qhub_ext import verbs as v
 from qhub_ext.capture.command import OPTIONS, Option, parse_words
 from qhub_ext.display.progress import Progress
 from qhub_ext.display.tables import Text
-from qhub_ext.errors import InvalidOptionError, JobFailedError, QhubError, SiteError, UserError
+from qhub_ext.errors import JobFailedError, QhubError, SiteError, UserError
 from qhub_ext.jobfolder.outputs import without_colours
 from qhub_ext.preview import preview_text
-from qhub_ext.service import Job, JobService
+from qhub_ext.service import Job, Jobs, JobService
 
 
 def _click_option(option: Option) -> Callable[[Any], Any]:
@@ -64,8 +64,6 @@ def _words(options: dict[str, Any]) -> list[str]:
 def run(surface: v.Surface, file: Path, arguments: tuple[str, ...], **options: Any) -> Any:
     """Submits the Python script FILE as a job; what follows `--` becomes its sys.argv."""
     request, _ = parse_words(_words(options), None, SUBMIT_OPTIONS)
-    if len(request.tiers) > 1:
-        raise InvalidOptionError("--tier takes one tier here.", advice="Run the file once per tier.")
     try:
         source = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -73,23 +71,20 @@ def run(surface: v.Surface, file: Path, arguments: tuple[str, ...], **options: A
     if request.name is None:
         request = replace(request, name=file.name)
     service = surface.service
-    draft = service.draft(
-        request,
-        source,
-        None,
-        kind="script",
-        file=str(file.resolve()),
-        arguments=arguments,
-    )
-    for warning in draft.warnings:
+    drafts = [
+        service.draft(replace(request, tier=tier), source, kind="script", file=str(file.resolve()), arguments=arguments)
+        for tier in request.tiers
+    ]
+    for warning in drafts[0].warnings:
         click.echo(f"Note: {warning}", err=True)
     if request.dry_run:
-        text = preview_text(draft, service.script(draft))
-        return Text(text, draft.spec.to_json())
-    job = service.submit(draft)
+        text = "\n\n".join(preview_text(draft, service.script(draft)) for draft in drafts)
+        return Text(text, [draft.spec.to_json() for draft in drafts])
+    jobs = Jobs(service.submit(draft) for draft in drafts)
     if request.wait:
-        _wait(surface, job)
-    return job
+        for job in jobs:
+            _wait(surface, job)
+    return jobs if len(jobs) > 1 else jobs[0]
 
 
 def _wait(surface: v.Surface, job: Job) -> None:
@@ -102,7 +97,7 @@ def _wait(surface: v.Surface, job: Job) -> None:
             progress.close()
             click.echo("Waiting was interrupted; the job goes on.", err=True)
             return
-    surface.exit_code = v.exit_code(record)
+    surface.exit_code = max(surface.exit_code, v.exit_code(record))
 
 
 @v.verbs.command("completion")
@@ -155,7 +150,8 @@ def code_of(error: QhubError) -> int:
 def _show(view: Any) -> None:
     if view is None or isinstance(view, int):
         return
-    text = v.job_page(view) if isinstance(view, Job) else view.to_text()
+    pages = [view] if isinstance(view, Job) else view if isinstance(view, Jobs) else []
+    text = "\n\n".join(map(v.job_page, pages)) or view.to_text()
     if not sys.stdout.isatty():
         text = without_colours(text)
     if text:

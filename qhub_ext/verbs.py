@@ -27,7 +27,7 @@ from qhub_ext.job.record import JobRecord
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.outputs import OutputReader, text_of_message
 from qhub_ext.jobfolder.shelf import Summary
-from qhub_ext.service import Job, JobService
+from qhub_ext.service import Job, Jobs, JobService
 from qhub_ext.sites.scheduler import Refusal
 from qhub_ext.tiers import catalog
 
@@ -78,6 +78,8 @@ def facts_verb(function: Callable[..., Any]) -> Callable[..., Any]:
 def _facts(view: Any) -> Any:
     if isinstance(view, Job):
         return job_facts(view)
+    if isinstance(view, Jobs):
+        return [job_facts(job) for job in view]
     return view.facts
 
 
@@ -244,11 +246,7 @@ def queue_verb(surface: Surface) -> Table:
 @facts_verb
 def devices_verb(surface: Surface, device: str | None) -> Table:
     """Devices with a calibration snapshot: age, qubits, medians without dead or missing values."""
-    found = (
-        [catalog.describe(device)]
-        if device
-        else catalog.list_devices(surface.service.settings.cache)
-    )
+    found = [catalog.describe(device)] if device else catalog.list_devices(surface.service.settings.cache)
     rows = [
         (
             d.name, str(d.qubits), d.family, d.snapshot_at[:10], _us(d.medians.get("t1_s")), _us(d.medians.get("t2_s")),

@@ -321,5 +321,5 @@ def _heading(option: Option) -> str:
 
 def _sentence(option: Option) -> str:
     accepts = f" Accepts {option.accepts}." if option.accepts and option.kind != "tier" else ""
-    default = f" Default: {option.setting}." if option.setting else ""
+    default = f" Default: the setting {option.setting}." if option.setting else ""
     return option.help + accepts + default

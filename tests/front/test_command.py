@@ -44,6 +44,12 @@ def test_a_script_runs_on_both_tiers_and_tells_its_facts_as_json(place: Place, t
     assert sum(fetched["counts"].values()) == 500
 
 
+def test_one_script_goes_to_several_tiers_at_once(place: Place) -> None:
+    file = script(place, "bell2.py", BELL)
+    facts = json.loads(place.command("run", file, "--tier", "local,emulation", "--shots", "500", "--wait", "--json"))
+    assert [(f["tier"], f["state"]) for f in facts] == [("local", "completed"), ("emulation", "completed")]
+
+
 def test_a_script_has_its_arguments_and_its_own_folder(place: Place) -> None:
     file = script(place, "argued.py", "import sys, os\nprint(sys.argv[1:], os.path.basename(__file__), __name__)")
     place.command("run", file, "--wait", "--", "--alpha", "b c")
