@@ -147,6 +147,8 @@ class SiteUnreachableError(SiteError):
     """Nothing is known about the request: ask before sending it again."""
 
     transient = True
+    known_at: float | None = None
+    """When the site last answered, in s since 1970 UTC."""
 
 
 class JobFailedError(QhubError):

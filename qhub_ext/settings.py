@@ -47,6 +47,61 @@ class EmbeddedSettings(_Section):
     )
 
 
+class SlurmTierSettings(_Section):
+    """What a job of one tier asks of Slurm unless its own site options say otherwise."""
+
+    partition: str | None = Field(default=None, description="Partition; default: the cluster's.")
+    qos: dict[str, str] = Field(default_factory=dict, description="Profile -> QOS; a profile without one names none.")
+    account: str | None = Field(default=None, description="Account; default: the user's.")
+    constraint: str | None = Field(default=None, description="Features that a node must have.")
+    licenses: str | None = Field(default=None, description="Licences that a job holds, as NAME:N.")
+    gres: str | None = Field(default=None, description="Generic resources that a job holds, as NAME:TYPE:N.")
+    reservation: str | None = Field(default=None, description="Reservation that jobs run in.")
+    time_max_s: int | None = Field(
+        default=None, ge=60, description="Longest time limit that the partition or QOS allows, in seconds."
+    )
+
+
+class SlurmDeviceSettings(_Section):
+    """What makes a device a resource of Slurm: one of these."""
+
+    licenses: str | None = Field(default=None, description="Licences that stand for the device, as NAME:N.")
+    gres: str | None = Field(default=None, description="Generic resources that stand for the device, as NAME:TYPE:N.")
+    qpu: str | None = Field(default=None, description="Name for --qpu, where the SPANK plugin is installed.")
+
+
+class SlurmSettings(_Section):
+    """A Slurm cluster as the site scheduler."""
+
+    commands: Path | None = Field(default=None, description="Folder of sbatch, squeue and the like; default: PATH.")
+    poll_s: float = Field(default=5.0, gt=0, description="Shortest time between two questions to Slurm, in seconds.")
+    poll_max_s: float = Field(default=60.0, gt=0, description="Longest time between two questions, in seconds.")
+    timeout_s: float = Field(default=20.0, gt=0, description="A command of Slurm is ended after so many seconds.")
+    settle_s: float = Field(
+        default=3.0, ge=0, description="After a lost answer Slurm is asked for so many seconds whether it has the job."
+    )
+    signal_s: int = Field(
+        default=60, ge=1, description="A job is interrupted so many seconds before its time limit, to seal its results."
+    )
+    requeue: bool = Field(
+        default=True, description="Slurm may begin a new attempt after preemption or the failure of a node."
+    )
+    array_max: int = Field(default=1000, ge=1, description="Elements of one Slurm array (below the site's MaxArraySize).")
+    array_running: int | None = Field(default=None, ge=1, description="Elements of one array that run at a time.")
+    prologue: tuple[str, ...] = Field(
+        default=(), description="Lines of bash before the runner, such as `module load python`."
+    )
+    launcher: tuple[str, ...] = Field(
+        default=(), description="Command and arguments put before Python, such as a container's `exec IMAGE`."
+    )
+    tiers: dict[str, SlurmTierSettings] = Field(
+        default_factory=dict, description="Tier -> partition, QOS per profile, account, resources."
+    )
+    devices: dict[str, SlurmDeviceSettings] = Field(
+        default_factory=dict, description="Device -> licences, generic resources or QPU name, for the tier qpu."
+    )
+
+
 class LimitSettings(_Section):
     """What one job may use unless it asks for less."""
 
@@ -107,6 +162,7 @@ class Settings(_Section):
         default=None, ge=1, description="Shots of a sampler that names none; default: the device's, 4096."
     )
     embedded: EmbeddedSettings = Field(default_factory=lambda: EmbeddedSettings())
+    slurm: SlurmSettings = Field(default_factory=lambda: SlurmSettings())
     limits: LimitSettings = Field(default_factory=lambda: LimitSettings())
     capture: CaptureSettings = Field(default_factory=lambda: CaptureSettings())
 
@@ -191,7 +247,7 @@ def _from_environment(env: dict[str, str]) -> dict[tuple[str, ...], Any]:
     for name, value in env.items():
         if name in known:
             path = known[name]
-            many = path in {("embedded", "warm_imports"), ("capture", "environment")}
+            many = path in {("embedded", "warm_imports"), ("capture", "environment"), ("slurm", "launcher")}
             found[path] = tuple(v for v in value.split(",") if v) if many else value
     return found
 

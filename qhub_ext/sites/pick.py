@@ -18,7 +18,10 @@ from qhub_ext.settings import Settings, current_settings
 from qhub_ext.sites.scheduler import SiteScheduler
 
 GROUP = "qhub_ext.sites"
-BUILT_IN = {"embedded": "qhub_ext.sites.embedded.site:EmbeddedSite"}
+BUILT_IN = {
+    "embedded": "qhub_ext.sites.embedded.site:EmbeddedSite",
+    "slurm": "qhub_ext.sites.slurm.site:SlurmSite",
+}
 
 
 def pick_site(name: str | None = None, settings: Settings | None = None) -> SiteScheduler:

@@ -24,7 +24,10 @@ SITE_JOURNAL = "site"
 
 @dataclass(frozen=True)
 class SiteReport:
-    """What the site says about one job. `word` is its own state word, `reason` why it waits, `as_of` in s since 1970 UTC."""
+    """What the site says about one job. `word` is its own state word, `reason` why it waits, `as_of` in s since 1970 UTC.
+
+    `message` is what a person should know beside the state, such as that the site cannot say more.
+    """
 
     job_id: str
     site_id: str
@@ -33,6 +36,7 @@ class SiteReport:
     word: str = ""
     reason: str = ""
     attempt: int = 1
+    message: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,11 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tests.slurm import packages
 from tests.slurm.configuration import DATABASE, NODES, PEOPLE, Configuration, account_commands
@@ -111,6 +114,21 @@ class Cluster:
         self.resume()
         wait_for("nodes that are up", self.usable, 60)
 
+    @contextmanager
+    def configured(self, **changes: Any) -> Iterator[None]:
+        """Another slurm.conf for a while."""
+        before = self.configuration
+        try:
+            self._configure(replace(before, **changes))
+            yield
+        finally:
+            self._configure(before)
+
+    def _configure(self, configuration: Configuration) -> None:
+        self.configuration = configuration
+        configuration.write()
+        self.ask("scontrol", "reconfigure")
+
     # ------------------------------------------------------------------ asking
 
     def ask(self, *command: str, user: str | None = None) -> str:
@@ -167,7 +185,11 @@ class Cluster:
         c = self.configuration
         private = c.root / "munge"
         command = ["/usr/sbin/munged", "--foreground", "--force", f"--key-file={c.etc}/munge.key", "--num-threads=4"]
-        command += [f"--socket={c.munge_socket}", f"--pid-file={private}/munged.pid", f"--log-file={private}/munged.log"]
+        command += [
+            f"--socket={c.munge_socket}",
+            f"--pid-file={private}/munged.pid",
+            f"--log-file={private}/munged.log",
+        ]
         command += [f"--seed-file={private}/munged.seed"]
         self.daemons.start("munged", command, c.logs / "munged.log", self.environment, user="munge")
         probe = ("munge", "-n", f"--socket={c.munge_socket}")
@@ -243,9 +265,7 @@ def _free(port: int) -> bool:
     return True
 
 
-def wait_for(
-    what: str, test: Callable[[], bool], within_s: float, alive: Callable[[], bool] = lambda: True
-) -> None:
+def wait_for(what: str, test: Callable[[], bool], within_s: float, alive: Callable[[], bool] = lambda: True) -> None:
     deadline = time.monotonic() + within_s
     while not test():
         if not alive():
@@ -253,5 +273,3 @@ def wait_for(
         if time.monotonic() > deadline:
             raise Unavailable(f"{what} did not come within {within_s:g} s.")
         time.sleep(0.05)
-
-

@@ -22,9 +22,9 @@ NODES = {
 MEMORY_MB = 4000
 
 QOS = {
-    "development": "priority=10 maxwall=00:30:00 maxjobsperuser=400 maxsubmitjobsperuser=6000 preemptmode=requeue",
-    "test": "priority=100 maxwall=00:40:00 maxjobsperuser=8 preemptmode=cancel",
-    "production": "priority=1000 maxwall=02:00:00 preempt=development,test",
+    "development": "priority=10 maxwall=02:00:00 maxjobsperuser=400 maxsubmitjobsperuser=6000 preemptmode=requeue",
+    "test": "priority=100 maxwall=02:00:00 maxjobsperuser=8 preemptmode=cancel",
+    "production": "priority=1000 maxwall=04:00:00 preempt=development,test",
     # so small that a test can run into each of its limits
     "tiny": "priority=10 maxwall=00:05:00 maxjobsperuser=1 maxsubmitjobsperuser=5 maxtresperuser=cpu=2 maxtresperjob=cpu=1",
 }
@@ -44,6 +44,8 @@ class Configuration:
     root: Path
     port: int
     min_job_age_s: int = 300
+    enforce: str = "ALL"
+    """Whether what the partition can never run is refused (ALL) or waits for ever (NO)."""
 
     @property
     def etc(self) -> Path:
@@ -121,7 +123,10 @@ class Configuration:
             "CgroupAutomount=no\nConstrainCores=no\nConstrainRAMSpace=no\nConstrainDevices=no\n",
         )
         put(self.root / "hooks" / "prolog", f"#!/bin/sh\n[ ! -e {self.fail_prolog} ]\n", 0o755)
-        put(self.root / "cluster.json", json.dumps({"port": self.port, "min_job_age_s": self.min_job_age_s}))
+        put(
+            self.root / "cluster.json",
+            json.dumps({"port": self.port, "min_job_age_s": self.min_job_age_s, "enforce": self.enforce}),
+        )
 
     def _slurm_conf(self) -> str:
         ports = self.ports()
@@ -147,10 +152,10 @@ CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 SlurmUser=slurm
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={self.munge_socket},cred_expire=1
+AuthInfo=socket={self.munge_socket},cred_expire=5
 CredType=cred/munge
 # no cgroups: the machine's hierarchy is not ours
-ProctrackType=proctrack/linuxproc
+ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=2
@@ -201,6 +206,7 @@ SlurmdTimeout=12
 BatchStartTimeout=20
 MessageTimeout=5
 CompleteWait=0
+EnforcePartLimits={self.enforce}
 ReturnToService=2
 UnkillableStepTimeout=30
 Prolog={self.root}/hooks/prolog

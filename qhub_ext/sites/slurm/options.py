@@ -21,6 +21,7 @@ DUPLICATE, NO_FOLDER, NO_ROOM = 73, 72, 74
 
 CHECK_S = 60
 """Slurm looks at time limits every 30 s and sends a warning up to a minute early."""
+SHORT_S = 600
 
 # --site-option NAME=VALUE -> option of sbatch. Those without a value are switched on by `yes`.
 SITE_OPTIONS = {
@@ -67,6 +68,8 @@ class Asked:
     array_running: int | None
     requeue: bool
     limit_min: int
+    signal_s: int
+    time_up_s: int
 
     @property
     def partition(self) -> str | None:
@@ -115,17 +118,30 @@ def ask(spec: JobSpec, settings: SlurmSettings) -> Asked:
             raise UnknownNameError.among("site option of Slurm", name, sorted({*SITE_OPTIONS, *SWITCHES, *OTHERS}))
     if "--mem-per-cpu" in options:
         options.pop("--mem", None)
-    return Asked(options, tuple(switches), components, running, requeue, limit_min(spec, settings))
+    limit = limit_min(spec, settings)
+    return Asked(
+        *(options, tuple(switches), components, running, requeue),
+        *(limit, signal_s(limit, settings), time_up_s(limit, settings)),
+    )
 
 
 def limit_min(spec: JobSpec, settings: SlurmSettings) -> int:
-    """Slurm counts minutes. The cell may use its whole time: what it needs to stop and seal comes on top, where the site's
-    own limit leaves room for it."""
-    wanted_s = spec.time_s + settings.signal_s + CHECK_S
+    """What is asked of Slurm, which counts minutes. As everywhere on Slurm, a job is interrupted a little before its limit;
+    a short one gets that time on top, because it would otherwise be interrupted as soon as it has begun."""
+    wanted_s = spec.time_s + (settings.signal_s + CHECK_S if spec.time_s < SHORT_S else 0)
     most_s = settings.tiers.get(spec.tier, SlurmTierSettings()).time_max_s
-    if most_s is not None:
-        wanted_s = min(wanted_s, max(most_s, 60))
-    return max(1, -(-wanted_s // 60) if most_s is None else min(-(-wanted_s // 60), max(1, most_s // 60)))
+    minutes = -(-wanted_s // 60)
+    return max(1, minutes if most_s is None else min(minutes, most_s // 60))
+
+
+def signal_s(limit: int, settings: SlurmSettings) -> int:
+    """Seconds before a limit of so many minutes at which Slurm sends the TERM."""
+    return min(settings.signal_s, max(1, limit * 60 // 4))
+
+
+def time_up_s(limit: int, settings: SlurmSettings) -> int:
+    """From when on a TERM that nobody announced means that the time is up, in seconds after the start."""
+    return max(0, limit * 60 - signal_s(limit, settings) - CHECK_S)
 
 
 def job_name(spec: JobSpec) -> str:
@@ -151,7 +167,7 @@ def arguments(spec: JobSpec, asked: Asked, *, after: Sequence[str] = (), element
         "--job-name": job_name(spec),
         "--comment": comment(spec),
         "--time": str(asked.limit_min),
-        "--signal": f"B:TERM@{_signal_s(asked)}",
+        "--signal": f"B:TERM@{asked.signal_s}",
         "--output": "/dev/null",  # the script opens the attempt's own console
         "--chdir": "/",
         "--export": "ALL",
@@ -168,10 +184,6 @@ def arguments(spec: JobSpec, asked: Asked, *, after: Sequence[str] = (), element
     for component in asked.components:
         words += [":", *component]
     return words
-
-
-def _signal_s(asked: Asked) -> int:
-    return min(60, max(1, asked.limit_min * 60 // 4))
 
 
 def ranges(numbers: Sequence[int]) -> str:

@@ -16,7 +16,8 @@ from qhub_ext.sites.slurm.options import DUPLICATE, NO_FOLDER, NO_ROOM, argument
 
 
 def render_script(folder: JobFolder, spec: JobSpec, settings: SlurmSettings) -> str:
-    asked = " ".join(["sbatch", *map(shlex.quote, arguments(spec, ask(spec, settings)))])
+    wanted = ask(spec, settings)
+    asked = " ".join(["sbatch", *map(shlex.quote, arguments(spec, wanted))])
     record = "\n".join(
         f"#   {line}" for line in textwrap.wrap(asked, 110, break_long_words=False, break_on_hyphens=False)
     )
@@ -35,6 +36,8 @@ def render_script(folder: JobFolder, spec: JobSpec, settings: SlurmSettings) -> 
 cd -- {path} || exit {NO_FOLDER}
 # Which attempt this is: the first of this submission, and one more for every time that Slurm started it again.
 export QHUB_ATTEMPT=$(( ${{QHUB_FIRST_ATTEMPT:-1}} + ${{SLURM_RESTART_COUNT:-0}} ))
+# Slurm interrupts with TERM before the time limit and does not say why: from this second on, that is the reason.
+export QHUB_TIME_UP_S={wanted.time_up_s}
 # Nobody else may read what the job writes.
 umask 077
 # Exit code {NO_ROOM}: the folder cannot be written to, most often because the file system or a quota is full.

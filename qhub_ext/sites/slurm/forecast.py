@@ -1,0 +1,240 @@
+"""Why one job waits, with numbers, and when it may start. Asked on demand only: each costs Slurm a few questions."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from qhub_ext.errors import SiteError
+from qhub_ext.sites.scheduler import Reason, StartEstimate
+from qhub_ext.sites.slurm.commands import Commands
+from qhub_ext.sites.slurm.listing import Row, list_everything, parse_duration
+from qhub_ext.sites.slurm.reasons import explain
+from qhub_ext.sites.slurm.states import read_state
+
+_NAMED = 5
+"""So many jobs are named; of more, the number is told."""
+
+# part of the reason's word -> column of sacctmgr, and the unit of its value
+_QOS_COLUMNS = (
+    ("MaxWallDurationPerJob", "MaxWall", "time"),
+    ("MaxJobsPerUser", "MaxJobsPU", "jobs"),
+    ("MaxSubmitJobPerUser", "MaxSubmitPU", "jobs"),
+    ("MaxJobsPerAccount", "MaxJobsPA", "jobs"),
+    ("MaxSubmitJobsPerAccount", "MaxSubmitPA", "jobs"),
+    ("GrpJobs", "GrpJobs", "jobs"),
+    ("GrpSubmitJobs", "GrpSubmit", "jobs"),
+    ("GrpWall", "GrpWall", "time"),
+    ("MinCpu", "MinTRES", "tres"),
+    ("PerUser", "MaxTRESPU", "tres"),
+    ("PerAccount", "MaxTRESPA", "tres"),
+    ("PerNode", "MaxTRESPerNode", "tres"),
+    ("MinutesPerJob", "MaxTRESMins", "tres"),
+    ("PerJob", "MaxTRES", "tres"),
+    ("RunMinutes", "GrpTRESRunMins", "tres"),
+    ("Minutes", "GrpTRESMins", "tres"),
+    ("Grp", "GrpTRES", "tres"),
+)
+_ASSOCIATION_COLUMNS = (
+    ("MaxWallDurationPerJob", "MaxWall", "time"),
+    ("MaxJobs", "MaxJobs", "jobs"),
+    ("MaxSubmitJob", "MaxSubmit", "jobs"),
+    ("GrpJobs", "GrpJobs", "jobs"),
+    ("GrpSubmitJobs", "GrpSubmit", "jobs"),
+    ("GrpWall", "GrpWall", "time"),
+    ("MinutesPerJob", "MaxTRESMins", "tres"),
+    ("PerNode", "MaxTRESPerNode", "tres"),
+    ("PerJob", "MaxTRES", "tres"),
+    ("RunMinutes", "GrpTRESRunMins", "tres"),
+    ("Minutes", "GrpTRESMins", "tres"),
+    ("Grp", "GrpTRES", "tres"),
+)
+
+
+def explain_wait(commands: Commands, row: Row, unmet: str) -> Reason:
+    """`unmet` is a sentence about a job that this one waits for. A question that Slurm does not answer costs detail only."""
+    word = row.reason
+    facts = {
+        "qos": f" {row.qos!r}" if row.qos else "",
+        "account": f" {row.account!r}" if row.account else "",
+        "detail": "",
+    }
+    try:
+        facts["detail"] = _detail(commands, row, word, unmet)
+    except SiteError:
+        facts["detail"] = ""
+    return explain(word, facts)
+
+
+def _detail(commands: Commands, row: Row, word: str, unmet: str) -> str:
+    if word == "Priority":
+        return _ahead(commands, row)
+    if word == "Resources":
+        return _room(commands, row)
+    if word.startswith("Dependency"):
+        return f" {unmet[:1].upper()}{unmet[1:]}." if unmet else ""
+    if word == "Licenses":
+        return _licences(commands, row)
+    if word == "BeginTime" and row.start:
+        return f" That is {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(row.start))}."
+    if word in ("PartitionTimeLimit", "PartitionNodeLimit", "PartitionDown", "PartitionInactive"):
+        return _partition(commands, row, word)
+    if word == "JobArrayTaskLimit":
+        return ""
+    if word.startswith(("QOS", "Assoc")):
+        return _limit(commands, row, word)
+    return ""
+
+
+def _ahead(commands: Commands, row: Row) -> str:
+    rows = list_everything(commands).rows.values()
+    waiting = [r for r in rows if r.partition == row.partition and read_state(r.state, r.reason).state.waiting]
+    ahead = [
+        r
+        for r in waiting
+        if (-r.priority, r.submitted or 0.0, _order(r)) < (-row.priority, row.submitted or 0.0, _order(row))
+    ]
+    mine = sum(r.user == row.user for r in ahead)
+    if not ahead:
+        return ""
+    yours = f", {mine} of them yours" if len(ahead) > 1 and mine else " and is yours" if mine else ""
+    number = "1 job is" if len(ahead) == 1 else f"{len(ahead)} jobs are"
+    return f" {number} ahead in partition {row.partition}{yours}; its priority is {row.priority}."
+
+
+def _room(commands: Commands, row: Row) -> str:
+    answer = commands.run("sinfo", "--noheader", f"--partition={row.partition}", "--Format=CPUsState:\x1f")
+    match = re.match(r"(\d+)/(\d+)/(\d+)/(\d+)", answer.output)
+    if not answer.ok or match is None:
+        return ""
+    used, idle, out, total = map(int, match.groups())
+    broken = f", {out} are out of service" if out else ""
+    return f" {used} of {total} CPUs of partition {row.partition} are in use{broken}; it asks for {row.cpus}, {idle} are free."
+
+
+def _licences(commands: Commands, row: Row) -> str:
+    answer = commands.run("scontrol", "--oneliner", "show", "licenses")
+    parts = []
+    for wanted in row.licenses.split(","):
+        name, _, count = wanted.partition(":")
+        match = re.search(rf"LicenseName={re.escape(name)} Total=(\d+) Used=(\d+)", answer.output)
+        if match:
+            parts.append(f"{name}: {match[2]} of {match[1]} are in use, it asks for {count or 1}")
+    holders = [
+        r for r in list_everything(commands).rows.values() if r.licenses and r.state == "RUNNING" and r.key != row.key
+    ]
+    names = {w.partition(":")[0] for w in row.licenses.split(",")}
+    mine = [
+        r.key for r in holders if r.user == row.user and names & {w.partition(":")[0] for w in r.licenses.split(",")}
+    ]
+    return (f" {'; '.join(parts)}." if parts else "") + _yours(mine)
+
+
+def _partition(commands: Commands, row: Row, word: str) -> str:
+    answer = commands.run("scontrol", "--oneliner", "show", "partition", row.partition)
+    fields = dict(re.findall(r"(\w+)=(\S+)", answer.output))
+    if word == "PartitionTimeLimit" and row.limit_s and fields.get("MaxTime"):
+        allowed = parse_duration(fields["MaxTime"])
+        if allowed is not None:
+            return _over(row.limit_s, allowed, f"partition {row.partition}")
+    if word == "PartitionNodeLimit":
+        return (
+            f" Partition {row.partition} allows {fields.get('MinNodes', '?')} to {fields.get('MaxNodes', '?')} nodes."
+        )
+    return f" Partition {row.partition} is {fields.get('State', 'unknown').lower()}."
+
+
+def _limit(commands: Commands, row: Row, word: str) -> str:
+    of_qos = word.startswith("QOS")
+    base = word.removeprefix("QOS").removeprefix("Assoc")
+    column = next((c for c in (_QOS_COLUMNS if of_qos else _ASSOCIATION_COLUMNS) if c[0] in base), None)
+    if column is None:
+        return ""
+    _, name, unit = column
+    which = ["qos", f"name={row.qos}"] if of_qos else ["association", f"user={row.user}", f"account={row.account}"]
+    answer = commands.run("sacctmgr", "--noheader", "--parsable2", "show", *which, f"format={name}")
+    value = answer.output.splitlines()[0].strip() if answer.ok and answer.output.strip() else ""
+    if not value:
+        return ""
+    if unit == "time" and "PerJob" in base and row.limit_s:
+        allowed = parse_duration(value)
+        if allowed is not None:
+            return _over(row.limit_s, allowed, f"QOS {row.qos}" if of_qos else f"account {row.account}")
+    told = f" The limit is {value}{' jobs' if unit == 'jobs' else ''} ({name})."
+    if "PerJob" in base or "PerNode" in base or base.startswith("Min"):
+        return f"{told} It asks for {row.cpus} CPUs."
+    rows = list_everything(commands).rows.values()
+    same = [r for r in rows if (r.qos == row.qos if of_qos else r.account == row.account) and r.state == "RUNNING"]
+    mine = [r for r in same if r.user == row.user]
+    counted = f" {len(mine)} of yours run, with {sum(r.cpus for r in mine)} CPUs." if mine else ""
+    return told + counted + _yours([r.key for r in mine])
+
+
+def _over(asked_s: int, allowed_s: int, whose: str) -> str:
+    more = max(0, asked_s - allowed_s)
+    return (
+        f" It asks for {asked_s // 60} minutes (with those that it needs to seal its results), {whose} allows "
+        f"{allowed_s // 60}: {-(-more // 60)} too many."
+    )
+
+
+def _yours(keys: list[str]) -> str:
+    if not keys:
+        return ""
+    shown = ", ".join(sorted(keys)[:_NAMED]) + (f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else "")
+    return f" Yours that hold it: {shown}."
+
+
+def estimate_start(commands: Commands, row: Row) -> StartEstimate:
+    word = read_state(row.state, row.reason)
+    if not word.state.waiting:
+        return StartEstimate(row.start, row.start, "It has started.")
+    if word.state.value == "held" or row.reason.startswith(("JobHeld", "launch")):
+        return StartEstimate(None, None, "It is held; it has no start until it is released.")
+    if row.reason == "DependencyNeverSatisfied":
+        return StartEstimate(None, None, "Its dependency is never satisfied; it will not start.")
+    key = row.key
+    answer = commands.run(
+        "squeue", "--noheader", "--start", "--array", f"--jobs={key},{key}", "--Format=StartTime:\x1f"
+    )
+    planned = answer.output.split("\x1f")[0].strip() if answer.ok else ""
+    now = time.time()
+    if planned.isdigit() and int(planned) > 0:
+        start = max(float(planned), now)
+        return StartEstimate(start, start, "Slurm's own plan; it moves when jobs end early or others come first.")
+    if row.reason == "Dependency":
+        return StartEstimate(None, None, "It waits for other jobs; Slurm plans its start when they have ended.")
+    latest = _bound(commands, row, now)
+    if latest is None:
+        return StartEstimate(now, None, "Slurm has no answer yet, and jobs without a time limit are ahead.")
+    return StartEstimate(
+        now, latest, "Slurm has no answer yet; the latest is the sum of the time limits of all that is ahead."
+    )
+
+
+def _bound(commands: Commands, row: Row, now: float) -> float | None:
+    """As if all that runs ran to its limit and all that is ahead ran one after the other."""
+    rows = [r for r in list_everything(commands).rows.values() if r.partition == row.partition and r.key != row.key]
+    end = now
+    for other in rows:
+        state = read_state(other.state, other.reason).state
+        if not state.waiting:
+            if other.limit_s is None or other.start is None:
+                return None
+            end = max(end, other.start + other.limit_s)
+    for other in rows:
+        state = read_state(other.state, other.reason).state
+        before = (-other.priority, other.submitted or 0.0, _order(other)) < (
+            -row.priority,
+            row.submitted or 0.0,
+            _order(row),
+        )
+        if state.value == "queued" and before:
+            if other.limit_s is None:
+                return None
+            end += other.limit_s
+    return end
+
+
+def _order(row: Row) -> tuple[int, ...]:
+    return tuple(int(part) for part in row.key.split("_") if part.isdigit())

@@ -1,0 +1,137 @@
+"""What the job folder itself says about its place in Slurm's queue: claims before sending, ids after, the runner's traces.
+
+Every client process writes a journal of its own, and claims are created exclusively, so that several processes on several
+hosts can look after the same job.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qhub_ext.errors import JobFolderError
+from qhub_ext.job.identity import split_element
+from qhub_ext.jobfolder.atomic import read_json_or_none, write_json
+from qhub_ext.jobfolder.journal import append_once, read_all
+from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.sites.scheduler import SITE_JOURNAL
+
+WRITER = f"{SITE_JOURNAL}-{os.getpid()}-{secrets.token_hex(3)}"
+LAST_WORDS = 300
+
+
+@dataclass(frozen=True)
+class Place:
+    """`key` is Slurm's id: `123`, or `123_7` for one element of an array."""
+
+    key: str
+    first_attempt: int = 1
+
+    @property
+    def base(self) -> str:
+        return self.key.partition("_")[0]
+
+
+@dataclass(frozen=True)
+class Claim:
+    number: int
+    at: float
+    first_attempt: int
+
+
+def root_of(folder: JobFolder) -> JobFolder:
+    """Where claims lie: an array is one submission."""
+    return JobFolder(folder.bundle_root)
+
+
+def place_of(folder: JobFolder) -> Place | None:
+    """The latest place that a client wrote down."""
+    found: tuple[float, Place] | None = None
+    for event in read_all(folder.journals):
+        if event.get("kind") == "state" and event.get("site_id") and "first_attempt" in event:
+            moment = float(event.get("at", 0.0))
+            if found is None or moment >= found[0]:
+                found = (moment, Place(str(event["site_id"]), int(event["first_attempt"])))
+    return found[1] if found else None
+
+
+def write_place(folder: JobFolder, place: Place) -> None:
+    say(
+        folder,
+        "state",
+        state="queued",
+        attempt=place.first_attempt,
+        site_id=place.key,
+        first_attempt=place.first_attempt,
+    )
+
+
+def say(folder: JobFolder, kind: str, **fields: Any) -> None:
+    try:
+        append_once(folder.journal(writer()), kind, **fields)
+    except OSError as error:
+        raise JobFolderError(
+            f"{folder.path} cannot be written to: {error.strerror}.", where=str(folder.path)
+        ) from error
+
+
+def writer() -> str:
+    """Another one after a fork: one writer per file."""
+    pid = WRITER.split("-")[1]
+    return WRITER if pid == str(os.getpid()) else f"{SITE_JOURNAL}-{os.getpid()}-{WRITER.rpartition('-')[2]}"
+
+
+def claims(folder: JobFolder) -> list[Claim]:
+    root = root_of(folder)
+    _, index = split_element(folder.id)
+    found = []
+    try:
+        names = os.listdir(root.sendings)
+    except FileNotFoundError:
+        return []
+    for name in names:
+        if name.endswith(".json") and name[:-5].isdigit():
+            record = read_json_or_none(root.sending(int(name[:-5])))
+            if isinstance(record, dict) and (index is None or index in record.get("elements", [index])):
+                found.append(Claim(int(name[:-5]), float(record["at"]), int(record.get("first_attempt", 1))))
+    return sorted(found, key=lambda claim: claim.number)
+
+
+def make_claim(root: JobFolder, elements: list[int], first_attempt: int) -> Claim | None:
+    """The right to send, for one process only; None when another was quicker. On the disk when this returns."""
+    root.sendings.mkdir(mode=0o700, exist_ok=True)
+    numbers = [int(name[:-5]) for name in os.listdir(root.sendings) if name.endswith(".json") and name[:-5].isdigit()]
+    claim = Claim(max(numbers, default=0) + 1, time.time(), first_attempt)
+    record: dict[str, Any] = {"at": claim.at, "client": writer(), "first_attempt": first_attempt}
+    if elements:
+        record["elements"] = elements
+    return claim if write_json(root.sending(claim.number), record, exclusive=True) else None
+
+
+def drop_claim(root: JobFolder, claim: Claim) -> None:
+    """When Slurm has said no: nothing was queued, and the next may try at once."""
+    root.sending(claim.number).unlink(missing_ok=True)
+
+
+def last_words(folder: JobFolder, attempt: int) -> str:
+    """The end of the attempt's console, in one line."""
+    try:
+        with folder.attempt(attempt).console.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 4096))
+            lines = file.read().decode("utf-8", "replace").strip().splitlines()
+    except OSError:
+        return ""
+    return " / ".join(line.strip() for line in lines[-3:])[-LAST_WORDS:]
+
+
+def refresh(path: Path) -> None:
+    """Indexes trust a folder's time; network file systems show new files only to those who list their folder."""
+    try:
+        os.utime(path)
+    except OSError:
+        return

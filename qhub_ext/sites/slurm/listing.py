@@ -1,0 +1,181 @@
+"""squeue, asked for a format of our own: fields end with an ASCII unit separator and lines with a record separator, which no
+text of Slurm's holds, so that a job's name may be anything.
+
+Not `--json`: it ignores every filter and describes all jobs of the cluster, 3 kB each.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from qhub_ext.errors import SiteUnreachableError
+from qhub_ext.sites.slurm.commands import Commands, unreachable
+
+_FIELD, _LINE = "\x1f", "\x1e"
+_FIELDS = (
+    "ArrayJobID ArrayTaskID JobID State Reason RestartCnt StartTime SubmitTime TimeLimit NodeList PriorityLong Partition QOS "
+    "UserName Account NumCPUs Licenses Dependency Comment Name"
+).split()
+FORMAT = ",".join(f"{name}:{_FIELD}" for name in _FIELDS[:-1]) + f",{_FIELDS[-1]}:{_LINE}"
+
+MANY = 500
+"""From so many ids on, all jobs of the user are asked for instead: a command line has its limits."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One job or array element as squeue has it. Moments in s since 1970 UTC; `key` is `123` or `123_7`."""
+
+    key: str
+    state: str
+    reason: str
+    restarts: int
+    start: float | None
+    submitted: float | None
+    limit_s: int | None
+    nodes: str
+    priority: int
+    partition: str
+    qos: str
+    user: str
+    account: str
+    cpus: int
+    licenses: str
+    dependency: str
+    comment: str
+    name: str
+
+    @property
+    def base(self) -> str:
+        return self.key.partition("_")[0]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """`as_of` is when the question was asked, so that nothing is believed newer than it is."""
+
+    rows: dict[str, Row]
+    as_of: float
+
+
+def list_jobs(commands: Commands, bases: Iterable[str], user: str) -> Listing:
+    """The rows of these jobs (of arrays, of all their elements) that Slurm still has. Raises SiteUnreachableError."""
+    wanted = sorted(set(bases))
+    if not wanted:
+        return Listing({}, time.time())
+    # twice the same id is a list: a single one that Slurm has forgotten is an error instead of an empty answer
+    which = f"--jobs={','.join([*wanted, wanted[0]])}" if len(wanted) < MANY else f"--user={user}"
+    return _list(commands, which)
+
+
+def list_names(commands: Commands, names: Iterable[str], user: str) -> Listing:
+    return _list(commands, f"--name={','.join(sorted(set(names)))}", f"--user={user}")
+
+
+def list_everything(commands: Commands) -> Listing:
+    """All active jobs of all users, as far as Slurm lets us see them."""
+    return _list(commands, None)
+
+
+def _list(commands: Commands, *which: str | None) -> Listing:
+    as_of = time.time()
+    filters = [w for w in which if w]
+    states = ["--states=all"] if filters else []
+    answer = commands.run("squeue", "--noheader", "--array", *states, *filters, f"--Format={FORMAT}")
+    if not answer.ok:
+        if "Invalid job id" in answer.errors:
+            return Listing({}, as_of)
+        raise unreachable("squeue", answer)
+    rows = parse_rows(answer.output)
+    if rows is None:
+        raise SiteUnreachableError(
+            f"squeue answered something that is no list of jobs: {answer.output.strip()[:80]!r}.",
+            advice="Is another program of that name in front of Slurm's on PATH?",
+        )
+    return Listing(rows, as_of)
+
+
+def parse_rows(text: str) -> dict[str, Row] | None:
+    """None for an answer that is not ours, or that was cut short."""
+    if text.strip() and not text.rstrip("\n").endswith(_LINE):
+        return None
+    rows = {}
+    for line in text.split(_LINE):
+        line = line.lstrip("\n")
+        if not line:
+            continue
+        values = line.split(_FIELD, len(_FIELDS) - 1)
+        if len(values) != len(_FIELDS):
+            return None
+        row = _row(dict(zip(_FIELDS, values, strict=True)))
+        for key in expand(row.key):
+            rows[key] = row if key == row.key else replace(row, key=key)
+    return rows
+
+
+def expand(key: str) -> list[str]:
+    """`8_[0-2,7%4]` -> `8_0`, `8_1`, `8_2`, `8_7`; any other as it is."""
+    match = re.fullmatch(r"(\d+)_\[([\d,-]+)(?::\d+)?(?:%\d+)?\]", key)
+    if match is None:
+        return [key]
+    keys = []
+    for part in match[2].split(","):
+        first, _, last = part.partition("-")
+        keys += [f"{match[1]}_{n}" for n in range(int(first), int(last or first) + 1)]
+    return keys
+
+
+def _row(at: dict[str, str]) -> Row:
+    task = at["ArrayTaskID"]
+    one = f"{at['ArrayJobID']}_{task}" if task.isdigit() else f"{at['ArrayJobID']}_[{task}]"
+    return Row(
+        key=at["JobID"] if task == "N/A" else one,
+        state=at["State"],
+        reason=at["Reason"],
+        restarts=_number(at["RestartCnt"]) or 0,
+        start=_moment(at["StartTime"]),
+        submitted=_moment(at["SubmitTime"]),
+        limit_s=parse_duration(at["TimeLimit"]),
+        nodes=_text(at["NodeList"]),
+        priority=_number(at["PriorityLong"]) or 0,
+        partition=at["Partition"],
+        qos=_text(at["QOS"]),
+        user=at["UserName"],
+        account=_text(at["Account"]),
+        cpus=_number(at["NumCPUs"]) or 1,
+        licenses=_text(at["Licenses"]),
+        dependency=_text(at["Dependency"]),
+        comment=_text(at["Comment"]),
+        name=at["Name"],
+    )
+
+
+def parse_duration(text: str) -> int | None:
+    """`1-02:03:04`, `2:03:04`, `5:00` (minutes) -> s; None for UNLIMITED, INVALID and the like."""
+    days, dash, rest = text.strip().rpartition("-")
+    parts = rest.split(":")
+    if not all(part.isdigit() for part in parts) or (dash and not days.isdigit()) or len(parts) > 3:
+        return None
+    numbers = [int(part) for part in parts]
+    if dash:  # days-hours[:minutes[:seconds]]
+        hours, minutes, seconds = (*numbers, 0, 0)[:3]
+    else:
+        hours, minutes, seconds = (
+            (0, *numbers) if len(numbers) == 2 else (0, numbers[0], 0) if len(numbers) == 1 else numbers
+        )
+    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def _moment(text: str) -> float | None:
+    return float(text) if text.strip().isdigit() and int(text) > 0 else None
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.strip().isdigit() else None
+
+
+def _text(text: str) -> str:
+    return "" if text in ("(null)", "N/A", "None") else text

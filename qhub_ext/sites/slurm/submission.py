@@ -1,0 +1,275 @@
+"""Exactly once. A claim in the folder says, before sbatch is started, that the job is being handed over; so a folder without a
+claim was never sent, and one with a claim but without Slurm's id is asked for by name before anything is sent again.
+
+sbatch may fail after Slurm has accepted the job (its answer was lost, it was killed, the deadline passed), and Slurm may accept
+it a moment later still. So the question is asked until it has settled, and should the job be queued twice all the same, the
+script lets only one of the two begin.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from qhub_ext.errors import JobFolderError, SiteError, SiteUnreachableError
+from qhub_ext.job.identity import split_element
+from qhub_ext.job.spec import JobSpec
+from qhub_ext.job.state import State
+from qhub_ext.jobfolder.layout import JobFolder, folder_of
+from qhub_ext.jobfolder.outcome import read_record, read_spec, require_own
+from qhub_ext.settings import SlurmSettings
+from qhub_ext.sites.slurm import accounting, ledger, listing
+from qhub_ext.sites.slurm.commands import Answer, Commands, refused, unreachable
+from qhub_ext.sites.slurm.ledger import Claim, Place
+from qhub_ext.sites.slurm.options import arguments, ask, job_name
+from qhub_ext.sites.slurm.script import render_dispatcher
+
+TRIES = 3
+QUIET_S = 60.0
+"""A claim of another process that is younger may still be on its way."""
+ASK_AGAIN_S = 0.2
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """One call of sbatch: a job, or neighbouring elements of an array. `offset` is added to Slurm's element numbers."""
+
+    root: JobFolder
+    folders: tuple[JobFolder, ...]
+    spec: JobSpec
+    elements: tuple[int, ...] = ()
+    offset: int = 0
+    first_attempt: int = 1
+
+    @property
+    def name(self) -> str:
+        """As Slurm knows it; the parts of a long array differ in it."""
+        return job_name(self.spec) + (f".from{self.offset}" if self.offset else "")
+
+    def places(self, base: str) -> dict[str, Place]:
+        if not self.elements:
+            return {self.folders[0].id: Place(base, self.first_attempt)}
+        return {
+            folder.id: Place(f"{base}_{index - self.offset}", self.first_attempt)
+            for folder, index in zip(self.folders, self.elements, strict=True)
+        }
+
+
+class Sender:
+    def __init__(self, commands: Commands, settings: SlurmSettings, user: str) -> None:
+        self._commands = commands
+        self._settings = settings
+        self._user = user
+
+    def send(self, parcel: Parcel) -> dict[str, Place]:
+        """The places of these folders. Raises SiteError (nothing is queued) or SiteUnreachableError (nobody knows)."""
+        earlier = [claim for folder in parcel.folders[:1] for claim in ledger.claims(folder)]
+        earlier = [claim for claim in earlier if claim.first_attempt >= parcel.first_attempt]
+        if earlier:
+            found = self.find([parcel], since=earlier[0].at)
+            if found:
+                return self._note(parcel, found)
+            if time.time() - earlier[-1].at < max(QUIET_S, self._settings.timeout_s):
+                raise SiteUnreachableError(
+                    "The job was sent a moment ago and Slurm does not show it yet.",
+                    advice="Ask again in a minute; it will not be sent twice.",
+                )
+        for _ in range(TRIES):
+            claim = ledger.make_claim(parcel.root, list(parcel.elements), parcel.first_attempt)
+            if claim is None:
+                raise SiteUnreachableError(
+                    "Another process is sending this job at this moment.", advice="Look again soon."
+                )
+            found = self._try(parcel, claim)
+            if found:
+                return self._note(parcel, found)
+        raise SiteUnreachableError(
+            f"sbatch was ended {TRIES} times before it could answer, and Slurm does not have the job.",
+            advice="`requeue` sends it again.",
+        )
+
+    def find(self, parcels: Sequence[Parcel], since: float) -> dict[str, Place]:
+        """Places of those that Slurm knows, or has known, by name. Raises SiteUnreachableError when it cannot be asked."""
+        by_name = {parcel.name: parcel for parcel in parcels}
+        found: dict[str, tuple[float, Place]] = {}
+
+        def see(name: str, key: str, submitted: float | None) -> None:
+            parcel = by_name.get(name)
+            base, _, task = key.partition("_")
+            if parcel is None:
+                return
+            for job_id, place in parcel.places(base).items():
+                if place.key == key and (submitted or 0.0) >= found.get(job_id, (0.0, place))[0]:
+                    found[job_id] = (submitted or 0.0, place)
+
+        for row in listing.list_names(self._commands, by_name, self._user).rows.values():
+            if not _never_queued(row.state, row.reason):
+                see(row.name, row.key, row.submitted)
+        absent = [p.name for p in parcels if any(f.id not in found for f in p.folders)]
+        if absent and time.time() - since > QUIET_S:  # younger ones are in slurmctld's own memory
+            try:
+                for key, endings in accounting.list_named_endings(self._commands, absent, since).items():
+                    last = endings[-1]
+                    if not _never_queued(last.state, last.reason):
+                        see(last.name, key, last.submitted)
+            except SiteUnreachableError:
+                if any(folder.attempt_numbers() for p in parcels for folder in p.folders):
+                    raise  # it has run, and only the books can say under which number
+        return {job_id: place for job_id, (_, place) in found.items()}
+
+    # ------------------------------------------------------------------
+
+    def _try(self, parcel: Parcel, claim: Claim) -> dict[str, Place]:
+        """Empty when Slurm, asked until it has settled, does not have it. Raises when that cannot be said."""
+        try:
+            answer = self._sbatch(parcel)
+        except SiteError:
+            ledger.drop_claim(parcel.root, claim)
+            raise
+        match = re.match(r"(\d+)(;|\s|$)", answer.output)
+        if answer.ok and match:
+            return parcel.places(match[1])
+        if answer.code is not None and answer.code > 0 and not answer.silent:
+            ledger.drop_claim(parcel.root, claim)
+            raise _refusal(parcel, answer)
+        until = time.monotonic() + self._settings.settle_s
+        pause = ASK_AGAIN_S
+        while True:
+            try:
+                found = self.find([parcel], since=claim.at)
+            except SiteError as error:
+                raise unreachable("sbatch", answer) from error
+            if found:
+                return found
+            if time.monotonic() >= until:
+                break
+            time.sleep(min(pause, max(0.0, until - time.monotonic())))
+            pause *= 2
+        if answer.code is None or (answer.code > 0 and answer.silent):
+            # Slurm itself was slow: it may still take the request from its socket
+            raise unreachable("sbatch", answer)
+        return {}
+
+    def _sbatch(self, parcel: Parcel) -> Answer:
+        words = arguments(
+            parcel.spec,
+            ask(parcel.spec, self._settings),
+            after=self._after(parcel),
+            elements=[index - parcel.offset for index in parcel.elements],
+        )
+        words = [f"--job-name={parcel.name}" if word.startswith("--job-name=") else word for word in words]
+        text = render_dispatcher(parcel.root, parcel.offset) if parcel.elements else None
+        if text is None:
+            try:
+                text = parcel.folders[0].script.read_text(errors="surrogateescape")
+            except OSError as error:
+                raise SiteError(
+                    f"{parcel.folders[0].script} cannot be read ({error.strerror}); nothing was queued."
+                ) from error
+        return self._commands.run("sbatch", *words, stdin=text, extra={"QHUB_FIRST_ATTEMPT": str(parcel.first_attempt)})
+
+    def _after(self, parcel: Parcel) -> list[str]:
+        """Slurm's ids of the jobs that must complete first. Those that have need not be waited for."""
+        shelf = parcel.root.path.parent
+        found: dict[str, None] = {}
+        for job_id in parcel.spec.after:
+            folder = folder_of(shelf, job_id)
+            for member in _members(folder, job_id):
+                record = read_record(member)
+                if record.state is State.COMPLETED:
+                    continue
+                if record.state.final:
+                    raise SiteError(
+                        f"{job_id}, which it waits for, ended as {record.state.value.replace('_', ' ')}; nothing was queued.",
+                        advice="Run that job again first.",
+                    )
+                place = ledger.place_of(member)
+                if place is None:
+                    raise SiteError(
+                        f"{job_id}, which it waits for, is not queued at Slurm; nothing was queued.",
+                        advice="Submit that job first.",
+                    )
+                _, element = split_element(job_id)
+                found[place.key if element is not None else place.base] = None
+        return list(found)
+
+    def _note(self, parcel: Parcel, found: dict[str, Place]) -> dict[str, Place]:
+        for folder in parcel.folders:
+            place = found.get(folder.id)
+            if place is not None:
+                ledger.write_place(folder, place)
+        return found
+
+
+def parcels(
+    folders: Sequence[JobFolder], settings: SlurmSettings, first_attempts: dict[str, int] | None = None
+) -> list[Parcel]:
+    """What sbatch is called for, in an order in which every job comes after those that it waits for."""
+    first = first_attempts or {}
+    arrays: dict[tuple[Path, int, int], list[JobFolder]] = {}
+    made: list[Parcel] = []
+    for folder in folders:
+        spec = _spec(folder)
+        _, index = split_element(folder.id)
+        if index is None:
+            made.append(Parcel(folder, (folder,), spec, first_attempt=first.get(folder.id, 1)))
+        else:
+            offset = index // settings.array_max * settings.array_max
+            arrays.setdefault((folder.bundle_root, offset, first.get(folder.id, 1)), []).append(folder)
+    for (root, offset, attempt), members in arrays.items():
+        members.sort(key=lambda f: split_element(f.id)[1] or 0)
+        numbers = tuple(split_element(f.id)[1] or 0 for f in members)
+        made.append(Parcel(JobFolder(root), tuple(members), _spec(members[0]), numbers, offset, attempt))
+    return _in_order(made)
+
+
+def _in_order(made: list[Parcel]) -> list[Parcel]:
+    done: list[Parcel] = []
+    waiting = list(made)
+    while waiting:
+        here = {parcel.root.id for parcel in waiting}
+        ready = [p for p in waiting if not any(split_element(a)[0] in here - {p.root.id} for a in p.spec.after)]
+        ready = ready or waiting  # a circle: Slurm will say so
+        done += ready
+        waiting = [p for p in waiting if p not in ready]
+    return done
+
+
+def _spec(folder: JobFolder) -> JobSpec:
+    """Raises SiteError for a folder that cannot be run."""
+    try:
+        require_own(folder)
+        spec = read_spec(folder)
+    except FileNotFoundError as error:
+        raise SiteError(f"{folder.path} is gone; nothing was queued.") from error
+    except JobFolderError as error:
+        raise SiteError(error.message, advice=error.advice, where=str(folder.path)) from error
+    if not folder.script.is_file():
+        raise SiteError(f"{folder.path} has no script to run; nothing was queued.")
+    return spec
+
+
+def _members(folder: JobFolder, job_id: str) -> list[JobFolder]:
+    try:
+        size = read_spec(folder).size
+    except (JobFolderError, FileNotFoundError) as error:
+        raise SiteError(f"{job_id}, which it waits for, does not exist; nothing was queued.") from error
+    return [folder.element(n) for n in range(size)] if size is not None else [folder]
+
+
+def _never_queued(state: str, reason: str) -> bool:
+    """An impossible request is refused, and leaves such a record all the same."""
+    return state == "FAILED" and reason == "BadConstraints"
+
+
+def _refusal(parcel: Parcel, answer: Answer) -> SiteError:
+    error = refused("the job", answer)
+    spec = parcel.spec
+    memory = f" and {spec.memory_mb} MiB" if spec.memory_mb else ""
+    return SiteError(
+        f"{error.message} It asks for {spec.cpus} CPUs{memory} for {spec.time_s} s. Nothing was queued.",
+        advice="`qhub doctor` compares qhub.toml with the cluster: partition, account, QOS, licences.",
+    )

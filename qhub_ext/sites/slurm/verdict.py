@@ -1,0 +1,190 @@
+"""The last word on an attempt whose runner left no outcome: from Slurm's books and the folder to state, cause, sentence,
+advice. Pure, and no more than is known.
+"""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+
+from qhub_ext.errors import Cause
+from qhub_ext.job.state import State
+from qhub_ext.sites.slurm.accounting import Ending
+from qhub_ext.sites.slurm.options import DUPLICATE, NO_FOLDER, NO_ROOM
+from qhub_ext.sites.slurm.reasons import explain
+from qhub_ext.sites.slurm.states import read_state
+
+
+@dataclass(frozen=True)
+class Verdict:
+    state: State
+    cause: Cause
+    message: str
+    advice: str = ""
+    word: str = ""
+
+    def to_event(self) -> dict[str, str]:
+        return {
+            "state": self.state.value,
+            "cause": self.cause.value,
+            "message": self.message,
+            "advice": self.advice,
+            "word": self.word,
+        }
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the folder adds: `launched` the script began; `last_words` of its console; `stop_why` a client's own request;
+    `unmet` a sentence about a dependency; `time_s` what the job was given."""
+
+    launched: bool = False
+    last_words: str = ""
+    stop_why: str = ""
+    unmet: str = ""
+    time_s: int = 0
+    again: bool = False
+    element: bool = False
+
+
+def conclude(ending: Ending | None, seen: Evidence, *, owner_uid: int, names: dict[int, str] | None = None) -> Verdict:
+    if ending is None:
+        if seen.stop_why == "cancel":
+            return Verdict(State.CANCELLED, Cause.USER, "It was cancelled.")
+        if seen.element and not seen.launched:
+            return Verdict(
+                State.CANCELLED,
+                Cause.UNKNOWN,
+                "Slurm does not have this element any more, and it never began: somebody cancelled it while it waited.",
+                "Slurm keeps no record of who did; requeue it.",
+            )
+        return Verdict(
+            State.LOST,
+            Cause.INTEGRATION,
+            "Slurm no longer knows this job, and its folder holds no outcome.",
+            "`requeue` runs it again from the start.",
+        )
+    word, reason = ending.state.split()[0].rstrip("+"), ending.reason
+    where = f" on {ending.nodes}" if ending.nodes else ""
+    said = f" Its last words: {seen.last_words}" if seen.last_words else ""
+    known = read_state(ending.state)
+    if word == "REQUEUED" or (seen.again and word in ("CANCELLED", "COMPLETED", "PENDING")):
+        return _stopped_for_another(seen, ending.state)
+    if word == "CANCELLED":
+        return _cancelled(ending, seen, owner_uid, names or {})
+    if seen.stop_why == "cancel" and word in ("FAILED", "COMPLETED"):
+        return Verdict(State.CANCELLED, Cause.USER, "It was cancelled.", word=ending.state)
+    if word == "LAUNCH_FAILED" or (reason == "JobLaunchFailure" and not seen.launched):
+        # of a script that a signal ended after it began, Slurm says JobLaunchFailure as well
+        told = explain("JobLaunchFailure")
+        return Verdict(State.FAILED, Cause.INTEGRATION, f"{told.sentence[:-1]}{where}.", told.advice, ending.state)
+    if word == "COMPLETED":
+        return Verdict(
+            State.FAILED,
+            Cause.INTEGRATION,
+            f"The script ended{where} with exit code 0 but no runner sealed an outcome.{said}",
+            "Look at the job's script.",
+            ending.state,
+        )
+    if word == "FAILED":
+        return _failed(ending, seen, where, said)
+    if word == "TIMEOUT":
+        return Verdict(
+            State.TIMED_OUT,
+            Cause.RESOURCES,
+            f"{known.sentence} It was given {seen.time_s} s.",
+            known.advice,
+            ending.state,
+        )
+    return Verdict(
+        known.state if known.ended else State.LOST,
+        known.cause or Cause.UNKNOWN,
+        f"{known.sentence[:-1]}{where}.{said}",
+        known.advice,
+        ending.state,
+    )
+
+
+def _stopped_for_another(seen: Evidence, word: str) -> Verdict:
+    if seen.stop_why == "requeue":
+        return Verdict(State.CANCELLED, Cause.USER, "This attempt was stopped to be queued again, as asked.", word=word)
+    return Verdict(
+        State.CANCELLED,
+        Cause.QUEUE_POLICY,
+        "Slurm stopped this attempt and put the job back into the queue, for a job with a stronger claim or at the site's request.",
+        "",
+        word,
+    )
+
+
+def _cancelled(ending: Ending, seen: Evidence, owner_uid: int, names: dict[int, str]) -> Verdict:
+    if ending.reason == "DependencyNeverSatisfied" or seen.unmet:
+        told = seen.unmet or "a job that it waits for did not complete"
+        return Verdict(
+            State.CANCELLED,
+            Cause.QUEUE_POLICY,
+            f"Its dependency is never satisfied: {told}.",
+            "Run that job again, then submit this one after it.",
+            ending.state,
+        )
+    if ending.by is not None and ending.by != owner_uid:
+        who = names.get(ending.by, f"uid {ending.by}")
+        return Verdict(
+            State.CANCELLED,
+            Cause.QUEUE_POLICY,
+            f"It was cancelled by {who}, not by its owner.",
+            f"Ask {who} why; requeue it when that is settled.",
+            ending.state,
+        )
+    return Verdict(State.CANCELLED, Cause.USER, "It was cancelled.", "", ending.state)
+
+
+def _failed(ending: Ending, seen: Evidence, where: str, said: str) -> Verdict:
+    number = ending.signal or (ending.code - 128 if 128 < ending.code < 160 else 0)
+    node = ending.nodes or "its node"
+    if ending.code == NO_FOLDER and not seen.launched:
+        return Verdict(
+            State.FAILED,
+            Cause.INTEGRATION,
+            f"{node} does not see the job's folder.",
+            "The shelf must lie on a file system that all nodes mount at the same path: set `shelf` in qhub.toml.",
+            ending.state,
+        )
+    if ending.code == NO_ROOM and not seen.launched:
+        return Verdict(
+            State.FAILED,
+            Cause.RESOURCES,
+            f"{node} could not write to the job's folder; most often a full file system or quota.",
+            "Make room there, then requeue it.",
+            ending.state,
+        )
+    if ending.code == DUPLICATE and not seen.launched:
+        return Verdict(State.CANCELLED, Cause.INTEGRATION, "It was queued twice; the other one ran.", "", ending.state)
+    if number:
+        name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+        return Verdict(
+            State.FAILED,
+            Cause.UNKNOWN,
+            f"The runner was ended{where} by {name}; nothing says who sent it.{said}",
+            "Requeue it."
+            if number != signal.SIGKILL
+            else "Lack of memory on the node is a common cause: ask for more.",
+            ending.state,
+        )
+    if not seen.launched and ending.code == 0:
+        told = explain(ending.reason) if ending.reason else None
+        return Verdict(
+            State.FAILED,
+            Cause.INTEGRATION if told is None or told.audience != "you" else Cause.QUEUE_POLICY,
+            told.sentence if told else f"Slurm could not run it{where} and gives no reason.",
+            told.advice if told else "Ask the site to look at the node.",
+            ending.state,
+        )
+    cause = Cause.ENVIRONMENT if ending.code in (126, 127) or "No module named" in seen.last_words else Cause.UNKNOWN
+    return Verdict(
+        State.FAILED,
+        cause,
+        f"The script ended{where} with exit code {ending.code} and no outcome.{said}",
+        "Look at console.log of its attempt.",
+        ending.state,
+    )

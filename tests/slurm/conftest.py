@@ -1,0 +1,7 @@
+"""One cluster for the whole test run, in the hands of a guard that takes it down however the run ends."""
+
+from __future__ import annotations
+
+from tests.slurm.fixtures import bench, cluster, slurm_cluster
+
+__all__ = ["bench", "cluster", "slurm_cluster"]
