@@ -84,7 +84,7 @@ except KeyboardInterrupt:
     time.sleep(600)
 """
     run = (
-        workshop.start(cell, grace_s=600).until_it_prints("begun").stop("cancel").until_it_prints("once").stop().wait()
+        workshop.start(cell, grace_s=100).until_it_prints("begun").stop("cancel").until_it_prints("once").stop().wait()
     )
     assert run.outcome["state"] == "cancelled"
     assert run.outcome["error"]["ename"] == "KeyboardInterrupt"
