@@ -1,25 +1,26 @@
-"""Time to the prompt for `%%qpu`, side by side with submitit: python -m tests.benchmarks.bench_prompt [--json FILE]
+"""Time to the prompt for `%%qpu`, side by side with submitit.
 
-Both hand the same work to a scheduler of this machine: a circuit of 20 qubits and some 750 operations, captured from the notebook. Each line
-is a median of interleaved repeats in one process; what was submitted is cancelled, and gone, before the next measurement.
+Both hand the same work to a scheduler of this machine: a circuit of 20 qubits and some 750 operations, captured from the notebook. Ours goes
+through IPython and includes the card under the cell. What was submitted is cancelled, and gone, before the next measurement.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
-import json
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 from qiskit.circuit import QuantumCircuit
+
+from tests.benchmarks.line import Line, seconds, take_turns
 
 CELL = """\
 from qiskit.transpiler import generate_preset_pass_manager
@@ -126,14 +127,12 @@ class Submitit:
 
 
 def timed(side: Any) -> float:
-    began = time.perf_counter()
-    side.submit()
-    taken = time.perf_counter() - began
+    taken = seconds(side.submit)
     side.clear()
     return taken
 
 
-def parts(circuit: QuantumCircuit, folder: Path, repeats: int) -> dict[str, float]:
+def parts(circuit: QuantumCircuit, folder: Path, rounds: int) -> dict[str, float]:
     """Medians of what capture does of it, in s."""
     from qhub_ext.capture.command import parse_line
     from qhub_ext.capture.freeze import freeze
@@ -152,58 +151,51 @@ def parts(circuit: QuantumCircuit, folder: Path, repeats: int) -> dict[str, floa
         "write its files": lambda: frozen.write(folder / f"frozen-{next(number)}"),
         "record the runtime": lambda: record_runtime(settings),
     }
-    found: dict[str, float] = {}
-    for name, step in steps.items():
-        step()
-        taken = []
-        for _ in range(repeats):
-            began = time.perf_counter()
-            step()
-            taken.append(time.perf_counter() - began)
-        found[name] = statistics.median(taken)
-    return found
+    return {name: statistics.median(seconds(step) for _ in range(rounds)) for name, step in steps.items()}
 
 
-def measure(repeats: int) -> dict[str, Any]:
+FIRST = {
+    "ours": """
+from tests.benchmarks.bench_prompt import Notebook, timed, place_of_its_own
+with place_of_its_own():
+    print(timed(Notebook()))
+""",
+    "theirs": """
+import tempfile; from pathlib import Path
+from tests.benchmarks.bench_prompt import Submitit, timed, seconds, wide_circuit
+circuit = wide_circuit()
+with tempfile.TemporaryDirectory() as folder:
+    made = []
+    preparing = seconds(lambda: made.append(Submitit(Path(folder), circuit)))
+    print(preparing + timed(made[0]))
+""",
+}
+
+
+def first(side: str) -> float:
+    """Seconds of the first submission of a process that has qiskit and IPython already, as a notebook has."""
+    code = f"import IPython.core.interactiveshell\n{FIRST[side]}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def lines(quick: bool) -> list[Line]:
     with place_of_its_own() as folder:
         circuit = wide_circuit()
         notebook, submitit = Notebook(), Submitit(folder, circuit)
-        first = {"ours_s": timed(notebook), "theirs_s": timed(submitit)}
-        pairs = [(timed(notebook), timed(submitit)) for _ in range(repeats)]
-        ours, theirs = (statistics.median(side) for side in zip(*pairs, strict=True))
-        return {
-            "operations": sum(circuit.count_ops().values()),
-            "repeats": repeats,
-            "first": first,
-            "ours_s": ours,
-            "theirs_s": theirs,
-            "ratio": theirs / ours,
-            "parts_s": parts(circuit, folder, repeats),
-        }
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=15)
-    parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
-    found = measure(given.repeats)
-    print(
-        f"Time to the prompt, circuit of 20 qubits and {found['operations']} operations, median of {found['repeats']}, in ms"
-    )
-    print(
-        f"  first %%qpu of a notebook        {1e3 * found['first']['ours_s']:8.1f}   submitit, first {1e3 * found['first']['theirs_s']:8.1f}"
-    )
-    print(
-        f"  %%qpu                            {1e3 * found['ours_s']:8.1f}   submitit        {1e3 * found['theirs_s']:8.1f}"
-    )
-    for name, seconds in found["parts_s"].items():
-        print(f"    {name:<30} {1e3 * seconds:8.2f}")
-    print(f"  submitit / %%qpu: {found['ratio']:.2f} (wanted: at least 1)")
-    if given.json:
-        given.json.write_text(json.dumps(found, indent=2) + "\n")
-    return 0 if found["ratio"] >= 1 else 1
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
+        timed(notebook), timed(submitit)
+        ours, theirs = take_turns(lambda: timed(notebook), lambda: timed(submitit), rounds=5 if quick else 31)
+        found = parts(circuit, folder, 5 if quick else 31)
+    first_ours, first_theirs = take_turns(lambda: first("ours"), lambda: first("theirs"), rounds=1 if quick else 5)
+    told = ", ".join(f"{name} {1e3 * taken:.1f} ms" for name, taken in found.items())
+    return [
+        Line(
+            f"`%%qpu` with a circuit of 20 qubits and {sum(circuit.count_ops().values())} operations",
+            ours, "submitit", theirs, ratio_at_most=1.0, note=f"of which {told}",
+        ),
+        Line(
+            "the first `%%qpu` of a notebook",
+            first_ours, "submitit, import and first submission", first_theirs,
+            note="modules are loaded and the daemon is started",
+        ),
+    ]  # fmt: skip

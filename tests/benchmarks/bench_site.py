@@ -1,16 +1,13 @@
-"""The embedded site against submitit's local executor, side by side in one run.
-
-    python -m tests.benchmarks.bench_site [--jobs 1000] [--submitit-jobs 200] [--cpus N]
+"""The embedded site beside submitit's local executor.
 
 submitit local has no queue: it starts all jobs at once, as processes that unpickle a function; here they wait for a CPU.
-So that the difference of what a job is does not hide the cost of the queue, the second row runs submitit's own work,
-a Python that imports submitit and unpickles a function, through our queue. Those two rows take fewer jobs by default:
-submitit holds a Python in memory for each.
+So that the difference of what a job is does not hide the cost of the queue, one line runs submitit's own work, a Python
+that imports submitit and unpickles a function, through our queue; another runs real cells, in a real kernel each.
+submitit gets fewer jobs than a thousand: it holds two Pythons in memory for each.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import resource
 import statistics
@@ -25,6 +22,7 @@ from pathlib import Path
 
 from qhub_ext.job.state import State
 from qhub_ext.sites.embedded.site import EmbeddedSite, usable_cpus
+from tests.benchmarks.line import Line
 from tests.sites.workshop import Workshop, embedded_workshop
 
 
@@ -38,17 +36,9 @@ class Row:
     processes_peak: int
     tree_peak_mib: float
 
-    def __str__(self) -> str:
-        return (
-            f"| {self.what} | {self.jobs} | {self.submit_s * 1000 / self.jobs:.2f} | {self.jobs / self.total_s:.1f} "
-            f"| {self.daemon_peak_mib:.1f} | {self.processes_peak} | {self.tree_peak_mib:.0f} |"
-        )
-
-
-HEAD = (
-    "| what | jobs | submit, ms/job | jobs/s | daemon or client peak, MiB | processes at once | memory of all, peak, MiB |\n"
-    "|---|---|---|---|---|---|---|"
-)
+    @property
+    def per_s(self) -> float:
+        return self.jobs / self.total_s
 
 
 class Watch:
@@ -125,6 +115,7 @@ def with_submitit(count: int) -> Row:
     with tempfile.TemporaryDirectory(prefix="qhub-bench-") as root:
         executor = submitit.LocalExecutor(folder=root)
         executor.update_parameters(timeout_min=60)
+        executor._throttling = 0  # it would sleep 0.2 s before every submission but the first
         with Watch(root) as watch:
             begin = time.perf_counter()
             jobs = [executor.submit(short_work) for _ in range(count)]
@@ -141,7 +132,19 @@ def the_same_function(n: int) -> str:
     return f"{sys.executable} -c '{code}' && seal completed"
 
 
-def latencies(cpus: int, count: int = 20) -> list[float]:
+def real_cells(count: int, cpus: int) -> Row:
+    with _shop(cpus) as shop:
+        cells = [shop.cell("x = 42") for _ in range(count)]
+        began = time.perf_counter()
+        shop.site.submit(cells)
+        submitted = time.perf_counter()
+        records = shop.until_final(*cells, within_s=600)
+        ended = time.perf_counter()
+        assert {record.state for record in records} == {State.COMPLETED}
+        return Row("cells", count, submitted - began, ended - began, 0.0, 0, 0.0)
+
+
+def latencies(cpus: int, count: int) -> list[float]:
     """From `submit` to the first line of the script, in s, with a daemon that lives."""
     found = []
     with _shop(cpus) as shop:
@@ -179,24 +182,29 @@ def poll_cost(cpus: int, count: int) -> tuple[float, float]:
         return first, statistics.median(later)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--jobs", type=int, default=1000)
-    parser.add_argument("--submitit-jobs", type=int, default=200)
-    parser.add_argument("--cpus", type=int, default=usable_cpus())
-    options = parser.parse_args()
-    print(f"{options.cpus} CPUs, load before: {os.getloadavg()[0]:.1f}\n\n{HEAD}", flush=True)
-    print(
-        embedded("embedded, a shell script that seals", options.jobs, options.cpus, lambda n: "seal completed"),
-        flush=True,
-    )
-    print(embedded("embedded, submitit's own work", options.submitit_jobs, options.cpus, the_same_function), flush=True)
-    print(with_submitit(options.submitit_jobs), flush=True)
-    waits = latencies(options.cpus)
-    print(f"\nsubmit to the script's first line: median {statistics.median(waits) * 1000:.0f} ms of {len(waits)}")
-    first, later = poll_cost(options.cpus, options.jobs)
-    print(f"poll of {options.jobs} waiting jobs: {first * 1000:.1f} ms the first time, {later * 1000:.1f} ms later")
+def lines(quick: bool) -> list[Line]:
+    many, some = (50, 10) if quick else (1000, 200)
+    cpus = usable_cpus()
+    queue = embedded("a script that seals", many, cpus, lambda _: "seal completed")
+    same = embedded("submitit's own work", some, cpus, the_same_function)
+    theirs = with_submitit(some)
+    cells = real_cells(5 if quick else 40, cpus)
+    waits = latencies(cpus, 3 if quick else 20)
+    first, later = poll_cost(cpus, many)
+    peer = f"submitit, {some} jobs at once"
+    return [
+        Line(f"{some} short jobs that do what submitit's do", same.total_s, peer, theirs.total_s, note=_rate(same, theirs)),
+        Line("memory of all processes, peak", same.tree_peak_mib, peer, theirs.tree_peak_mib, unit="MiB"),
+        Line("processes at once, peak", same.processes_peak, peer, theirs.processes_peak, unit=""),
+        Line(f"{many:,} queued short jobs, end to end", queue.total_s, note=f"{queue.per_s:.0f} jobs/s, scripts that seal an outcome"),
+        Line(f"submitting {many:,} at once, per job", queue.submit_s / many, "submitit", theirs.submit_s / some),
+        Line("memory of the daemon, peak", queue.daemon_peak_mib, "submitit's client", theirs.daemon_peak_mib, unit="MiB", note=f"{many:,} jobs"),
+        Line("a cell in a kernel of its own, per job", cells.total_s / cells.jobs, "submitit", theirs.total_s / some, note=f"{cells.jobs} queued at once; submitit calls a function"),
+        Line("submission to the first line of a job's script", statistics.median(waits)),
+        Line(f"a look at {many:,} waiting jobs, first", first),
+        Line(f"a look at {many:,} waiting jobs, later", later),
+    ]  # fmt: skip
 
 
-if __name__ == "__main__":
-    main()
+def _rate(ours: Row, theirs: Row) -> str:
+    return f"{ours.per_s:.1f} jobs/s beside {theirs.per_s:.1f}"

@@ -1,0 +1,63 @@
+"""Runs the benchmarks and rewrites the table of README.md: python -m tests.benchmarks [--quick] [--only NAME]
+
+Each benchmark is a module with `lines(quick)`, run in a process of its own. --quick takes few rounds; --only takes one
+benchmark; with either, the table is shown and the README stays as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from importlib import import_module
+from pathlib import Path
+
+from tests.benchmarks.line import Line
+from tests.benchmarks.table import Run, render, write_between
+
+README = Path(__file__).with_name("README.md")
+BENCHMARKS = {
+    "imports": "time to import, and to load the extension",
+    "prompt": "time to the prompt of a %%qpu cell",
+    "first_line": "time from submission to the user's first line",
+    "emulation": "emulation beside Aer as a user would write it",
+    "site": "many queued short jobs",
+    "listing": "listing ten thousand finished jobs",
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="few rounds; does not write the README")
+    parser.add_argument("--only", choices=BENCHMARKS, help="one benchmark; does not write the README")
+    parser.add_argument("--lines-to", type=Path, help=argparse.SUPPRESS)  # the child of a run
+    asked = parser.parse_args()
+    if asked.lines_to:
+        lines = import_module(f"tests.benchmarks.bench_{asked.only}").lines(asked.quick)
+        asked.lines_to.write_text(json.dumps([line.to_json() for line in lines]))
+        return 0
+    run = Run.begin(quick=asked.quick)
+    for name, title in BENCHMARKS.items():
+        if asked.only in (None, name):
+            print(f"{title} ...", file=sys.stderr, flush=True)
+            run.add(title, measure(name, quick=asked.quick))
+    text = render(run)
+    print(text)
+    if not asked.quick and not asked.only:
+        write_between(README, text)
+    return 0 if all(line.holds is not False for line in run.lines) else 1
+
+
+def measure(name: str, *, quick: bool) -> list[Line]:
+    """In a process of its own: no import, cache or memory of another benchmark counts."""
+    with tempfile.TemporaryDirectory(prefix="qhub-bench-") as folder:
+        found = Path(folder) / "lines.json"
+        words = [sys.executable, "-m", "tests.benchmarks", "--only", name, "--lines-to", str(found)]
+        subprocess.run([*words, "--quick"] if quick else words, check=True, cwd=README.parents[2])
+        return [Line(**record) for record in json.loads(found.read_text())]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
