@@ -197,6 +197,8 @@ def _seal(draft: _Draft, outcome: dict[str, Any]) -> None:
     except ValueError:
         return
     draft.fields["reason"] = ""
-    for key in ("running_at", "ended_at", "cause", "message", "advice"):
+    # a runner that was stopped without a word does not know why; the site may
+    told = outcome.get("cause") == "unknown" and draft.fields.get("cause") not in (None, "unknown")
+    for key in ("running_at", "ended_at", *(() if told else ("cause", "message", "advice"))):
         if outcome.get(key) is not None:
             draft.fields[key] = outcome[key]

@@ -16,7 +16,7 @@ import zmq
 
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import State
-from qhub_ext.jobfolder.journal import JournalWriter, read_journal
+from qhub_ext.jobfolder.journal import JournalWriter, read_all
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
 from qhub_ext.jobfolder.outputs import KINDS
 from qhub_ext.runner.allocation import give_half_back, memory_headroom_mb, oom_kills
@@ -226,20 +226,23 @@ class Supervisor:
             name = self._signals.heard.pop(0)
             now = time.monotonic()
             if self.seen.stop is None:
-                self.seen.stop = Stop(why=self._why(), signal=name, after_s=now - self.timings.began)
+                after_s = now - self.timings.began
+                self.seen.stop = Stop(why=self._why(after_s), signal=name, after_s=after_s)
                 grace = float(self._spec.grace_s)
                 margin = max(grace * 0.2, min(2.0, grace / 2))
                 self._stop_at, self._deadline = now, now + grace - margin
                 self._interrupt_step = max((grace - margin) / 2, 0.25)
             self._interrupt_at = now
 
-    def _why(self) -> str:
-        """The site's own word, which it writes before it sends the signal."""
+    def _why(self, after_s: float) -> str:
+        """The site's own word, which it writes before it sends the signal; some tell beforehand when the time is up."""
         why = ""
-        with contextlib.suppress(FileNotFoundError):
-            for event in read_journal(self._folder.journal("site")):
-                if event.get("kind") == "stop" and event.get("attempt", self._attempt.number) == self._attempt.number:
-                    why = str(event.get("why", ""))
+        for event in sorted(read_all(self._folder.journals), key=lambda e: e.get("at", 0.0)):
+            if event.get("kind") == "stop" and event.get("attempt", self._attempt.number) == self._attempt.number:
+                why = str(event.get("why", ""))
+        time_up = os.environ.get("QHUB_TIME_UP_S", "")
+        if not why and time_up.isdigit() and after_s >= int(time_up):
+            why = "time"
         return why
 
     def _hear_death(self) -> None:

@@ -127,7 +127,7 @@ def _spec(
         seed=request.seed,
         time_s=time_s,
         cpus=cpus,
-        memory_mb=request.memory_mb or limits.memory_mb or memory_share_mb(cpus, settings.embedded.cpus),
+        memory_mb=request.memory_mb or limits.memory_mb or _usual_memory_mb(request.site or settings.site, cpus, settings),
         inputs=tuple(request.inputs),
         outputs=tuple(request.outputs) if request.outputs else None,
         after=tuple(request.after),
@@ -159,6 +159,11 @@ def job_name(asked: str | None, cell: str) -> str:
         if text and not text.startswith(("import ", "from ", "%", '"""')):
             return text[:40]
     return "cell"
+
+
+def _usual_memory_mb(site: str, cpus: int, settings: Settings) -> int | None:
+    """This computer's share where the job runs on it; elsewhere, what the site gives."""
+    return memory_share_mb(cpus, settings.embedded.cpus) if site == "embedded" else None
 
 
 def memory_share_mb(cpus: int, total_cpus: int | None) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from qhub_ext.errors import QhubError, SiteError, SiteUnreachableError
 from qhub_ext.job.identity import short_id
-from qhub_ext.job.record import JobRecord
+from qhub_ext.job.record import Attempt, JobRecord
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import State, advance
 from qhub_ext.jobfolder.atomic import write_beside
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = "The submission was interrupted before the site had the job; `requeue` sends it again."
 STALE_DRAFT_S = 3600.0
+UNDECIDED_S = 600.0
 
 
 class JobService:
@@ -112,10 +113,11 @@ class JobService:
     def record(self, job_id: str) -> JobRecord:
         """What the folder and the site say together, each with its age."""
         record = self.shelf.record(job_id)
-        if record.state.final:
+        if record.state.final and not undecided(record):
             return record
         record = self._refresh([record])[0]
-        if record.attempt.reason and record.state in (State.QUEUED, State.HELD) and record.spec.size is None:
+        # a bare word is explained by a question of its own; a site that has the sentence at hand sends it along
+        if record.attempt.reason.isalpha() and record.state in (State.QUEUED, State.HELD) and record.spec.size is None:
             sentence = self.site(record.spec.site).explain_reason(job_id).sentence
             latest = replace(record.attempt, reason=sentence or record.attempt.reason)
             record = replace(record, attempts=(*record.attempts[:-1], latest))
@@ -148,26 +150,31 @@ class JobService:
         reports: dict[str, SiteReport] = {}
         trouble: dict[str, float] = {}
         for name, group in by_site.items():
-            ids = [r.id for r in group if r.spec.size is None]
+            ids = [i for r in group for i in ([r.id] if r.spec.size is None else self._active_elements(r))]
             if not ids:
                 continue
             try:
                 reports |= self.site(name).poll(ids)
-            except SiteError:  # shown as age of knowledge, never as a guess
-                trouble |= {r.id: time.time() for r in group}
+            except SiteError as error:  # shown as age of knowledge, never as a guess
+                known_at = error.known_at if isinstance(error, SiteUnreachableError) else None
+                trouble |= {r.id: known_at or time.time() for r in group}
         return [self._merge(r, reports.get(r.id), trouble.get(r.id)) for r in records]
 
     def _merge(self, record: JobRecord, report: SiteReport | None, stale: float | None) -> JobRecord:
         if stale is not None:
             return replace(record, stale_since=stale)
         if record.spec.size is not None:
-            return record
+            return record if record.state.final else self.shelf.record(record.id)
         if report is not None:
             attempt = record.attempt
-            if report.attempt != attempt.number:
+            if report.attempt < attempt.number:
                 return replace(record, as_of=report.as_of)
-            state = advance(attempt.state, report.state)
-            reason = report.reason if state.waiting else ""
+            if report.attempt > attempt.number:  # the site has begun a new one, and no journal says so yet
+                attempt = Attempt(number=report.attempt)
+                record = replace(record, attempts=(*record.attempts, attempt))
+            # an end that the site does not confirm: it stopped the attempt, and may put the job back into its queue
+            state = report.state if undecided(record) else advance(attempt.state, report.state)
+            reason = (report.message or report.reason) if state.waiting else ""
             latest = replace(attempt, state=state, reason=reason, word=report.word or attempt.word)
             return replace(
                 record,
@@ -191,6 +198,11 @@ class JobService:
             )
             return replace(record, state=State.LOST, attempts=(*record.attempts[:-1], latest), as_of=time.time())
         return record
+
+    def _active_elements(self, record: JobRecord) -> list[str]:
+        folder = self.shelf.folder(record.id)
+        elements = [folder.element(n) for n in range(record.spec.size or 0)]
+        return [e.id for e in elements if not any(e.attempt(n).outcome.exists() for n in e.attempt_numbers()[-1:])]
 
     # -- acting
 
@@ -239,6 +251,13 @@ def submit(source: str, **options: Any) -> Job:
 
     service = JobService()
     return service.submit(service.draft(Request(**options), source))
+
+
+def undecided(record: JobRecord) -> bool:
+    """Stopped from outside a short while ago, and the runner was not told why: the site may have more to say about it."""
+    attempt = record.attempt
+    recent = attempt.ended_at is not None and time.time() - attempt.ended_at < UNDECIDED_S
+    return attempt.state is State.CANCELLED and attempt.cause == "unknown" and recent
 
 
 def _caller() -> str:

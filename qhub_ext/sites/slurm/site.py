@@ -26,6 +26,7 @@ from qhub_ext.sites.slurm.ledger import Place
 from qhub_ext.sites.slurm.listing import Listing, Row
 from qhub_ext.sites.slurm.options import ranges
 from qhub_ext.sites.slurm.poller import Poller, pending
+from qhub_ext.sites.slurm.reasons import explain
 from qhub_ext.sites.slurm.script import render_script
 from qhub_ext.sites.slurm.states import read_state
 from qhub_ext.sites.slurm.submission import Sender, parcels
@@ -209,8 +210,13 @@ class SlurmSite:
             else:
                 again[job_id] = place
         refused = self._apply("scontrol", ["requeue"], again)
-        for job_id in again:
-            ledger.refresh(self._folder(job_id).path)
+        unwilling = {refusal.job_id for refusal in refused}
+        for job_id, place in again.items():
+            row = places[job_id][1]
+            if job_id not in unwilling and row is not None:
+                number = place.first_attempt + row.restarts + 1
+                ledger.say(self._folder(job_id), "state", state="queued", attempt=number, reason="requeued")
+                ledger.refresh(self._folder(job_id).path)
         # what Slurm has forgotten, or will not run again, is sent once more
         anew += [r.job_id for r in refused if self._has_ended(r.job_id)]
         refusals += [r for r in refused if r.job_id not in anew]
@@ -299,7 +305,10 @@ class SlurmSite:
             state = State.QUEUED  # what is being cleaned up is the attempt before this one
         self._tell(folder, place, row, number, state)
         reason = row.reason if state.waiting and row.reason != "None" else ""
-        return SiteReport(job_id, place.key, state, as_of, row.state, reason, number)
+        message = ""
+        if reason:
+            message = explain(reason, {"qos": f" {row.qos!r}", "account": f" {row.account!r}"}).sentence
+        return SiteReport(job_id, place.key, state, as_of, row.state, reason, number, message)
 
     def _is_sealed(self, job_id: str, place: Place, row: Row) -> bool:
         """The runner is done; Slurm is only cleaning up. Not so when it was stopped from outside: it may be put back."""
@@ -326,7 +335,9 @@ class SlurmSite:
                 if known is None or known.state is not now[1]:
                     ledger.say(folder, "state", state=now[1].value, attempt=number, reason=row.reason, word=row.state)
             elif row.start is not None and (known is None or known.started_at is None):
-                ledger.say(folder, "state", state="starting", attempt=number, at=row.start, word=row.state)
+                # Slurm's moments are whole seconds: never before it was queued
+                moment = max(row.start, known.queued_at or 0.0) if known else row.start
+                ledger.say(folder, "state", state="starting", attempt=number, at=moment, word=row.state)
         except (JobFolderError, OSError):
             return  # the folder is gone or closed: Slurm's word is shown all the same
         self._told[folder.id] = now
@@ -416,7 +427,7 @@ class SlurmSite:
     def _tell_start(self, folder: JobFolder, number: int, row: Row | None) -> None:
         """Of a job that had ended before anybody looked."""
         launch = read_json_or_none(folder.attempt(number).launch) or {}
-        moment = row.start if row is not None and row.start is not None else launch.get("at")
+        moment = launch.get("at") or (row.start if row is not None else None)
         if moment is not None:
             ledger.say(folder, "state", state="starting", attempt=number, at=float(moment))
         self._told[folder.id] = (number, State.COMPLETED)
