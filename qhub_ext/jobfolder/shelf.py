@@ -27,9 +27,10 @@ from qhub_ext.jobfolder.layout import JobFolder, folder_of
 from qhub_ext.jobfolder.outcome import read_record, read_spec
 
 INDEX_VERSION = 1
+FEW = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # to be read only; a frozen one takes five times as long to make, and a listing makes thousands
 class Summary:
     """One line of a listing. Moments in s since 1970 UTC; `done` of `size` elements when it is an array."""
 
@@ -59,6 +60,8 @@ class Shelf:
         self._index = (
             None if cache is None else cache / f"shelf-{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.sqlite"
         )
+        self._finished: dict[str, tuple[int, Summary]] = {}
+        """What this process has listed already, with the stamp of its folder."""
 
     def create(
         self,
@@ -150,22 +153,34 @@ class Shelf:
         """Newest first. Unreadable folders are listed as lost, with the reason, never left out."""
         try:
             with os.scandir(self.path) as entries:
-                stamps = {e.name: e.stat().st_mtime_ns for e in entries if is_job_id(e.name)}
+                folders = {e.name: e for e in entries if is_job_id(e.name)}
         except FileNotFoundError:
             return []
         except OSError as error:
             raise _explain(error, self.path) from error
-        wanted = sorted(stamps, reverse=True)[:limit]
+        stamps = {i: at for i in sorted(folders, reverse=True)[:limit] if (at := _stamp(folders[i])) is not None}
+        finished = self._finished
+        known = {i: kept[1] for i, stamp in stamps.items() if (kept := finished.get(i)) and kept[0] == stamp}
+        missing = [job_id for job_id in stamps if job_id not in known]
+        if missing:
+            known |= self._look_up(missing, stamps)
+        return [known[job_id] for job_id in stamps]
+
+    def _look_up(self, missing: Sequence[str], stamps: dict[str, int]) -> dict[str, Summary]:
+        """From the index on disk, else from the folders; what is finished is kept in both."""
         with self._open_index() as index:
-            known = _read_index(index, wanted, stamps)
+            known = _read_index(index, missing, stamps)
+            finished = dict(known)
             fresh: list[Summary] = []
-            for job_id in wanted:
+            for job_id in missing:
                 if job_id not in known:
                     known[job_id] = self._summarise(job_id)
                     if known[job_id].final:
                         fresh.append(known[job_id])
             _write_index(index, fresh, stamps)
-        return [known[job_id] for job_id in wanted]
+        finished |= {summary.id: summary for summary in fresh}
+        self._finished |= {job_id: (stamps[job_id], summary) for job_id, summary in finished.items()}
+        return known
 
     def _summarise(self, job_id: str) -> Summary:
         try:
@@ -258,6 +273,14 @@ def combine(array: JobRecord, elements: Sequence[JobRecord]) -> JobRecord:
     )
 
 
+def _stamp(folder: os.DirEntry[str]) -> int | None:
+    """None for one that was removed since it was listed."""
+    try:
+        return folder.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None
+
+
 _COLUMNS = tuple(Summary.__dataclass_fields__)
 
 
@@ -273,12 +296,14 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _read_index(index: sqlite3.Connection | None, wanted: Sequence[str], stamps: dict[str, int]) -> dict[str, Summary]:
+    """`wanted` is newest first. A few are asked for by name, many by their range."""
     if index is None or not wanted:
         return {}
+    few = len(wanted) <= FEW
+    which = f"IN ({', '.join('?' * len(wanted))})" if few else ">= ?"
+    asked = wanted if few else wanted[-1:]
     try:
-        rows = index.execute(
-            f"SELECT stamp, {', '.join(_COLUMNS)} FROM finished WHERE id >= ?", (wanted[-1],)
-        ).fetchall()
+        rows = index.execute(f"SELECT stamp, {', '.join(_COLUMNS)} FROM finished WHERE id {which}", asked).fetchall()
     except sqlite3.DatabaseError:  # locked or torn: read the folders instead
         return {}
     return {row[1]: Summary(*row[1:]) for row in rows if stamps.get(row[1]) == row[0]}

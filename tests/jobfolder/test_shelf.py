@@ -110,6 +110,47 @@ def test_the_index_serves_finished_jobs_and_notices_a_requeue(tmp_path: Path) ->
     assert Shelf(tmp_path / "jobs", tmp_path / "cache").summaries()[0].state == "queued"
 
 
+def test_a_listing_reads_the_folder_of_a_finished_job_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = Shelf(tmp_path / "jobs", tmp_path / "cache")
+    for _ in range(5):
+        finish(put(shelf, spec()))
+    before = shelf.summaries()
+    read: list[Path] = []
+    monkeypatch.setattr("qhub_ext.jobfolder.shelf.read_spec", lambda folder: read.append(folder.path))
+    assert shelf.summaries() == before
+    assert Shelf(tmp_path / "jobs", tmp_path / "cache").summaries() == before
+    assert read == []
+
+
+def test_a_listing_of_a_few_looks_at_the_folders_of_a_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from qhub_ext.jobfolder import shelf as module
+
+    shelf = Shelf(tmp_path / "jobs", tmp_path / "cache")
+    for number in range(7):
+        wanted = spec()
+        finish(put(shelf, replace(wanted, id=new_job_id(float(number)))))
+    looked: list[str] = []
+    stamp = module._stamp
+
+    def counted(folder: os.DirEntry[str]) -> int | None:
+        looked.append(folder.name)
+        return stamp(folder)
+
+    monkeypatch.setattr(module, "_stamp", counted)
+    assert len(shelf.summaries(2)) == len(looked) == 2
+
+
+def test_many_and_few_are_read_from_the_index_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf = Shelf(tmp_path / "jobs", tmp_path / "cache")
+    for _ in range(4):
+        finish(put(shelf, spec()))
+    before = shelf.summaries()
+    monkeypatch.setattr("qhub_ext.jobfolder.shelf.FEW", 2)
+    again = Shelf(tmp_path / "jobs", tmp_path / "cache")
+    assert again.summaries() == before
+    assert again.summaries(2) == before[:2]
+
+
 @pytest.mark.parametrize("damage", [b"", b"not a database at all", None])
 def test_a_damaged_index_is_rebuilt(tmp_path: Path, damage: bytes | None) -> None:
     shelf = Shelf(tmp_path / "jobs", tmp_path / "cache")
