@@ -241,6 +241,16 @@ def test_a_submission_that_cannot_be_written_is_refused_and_leaves_nothing(
     assert shop.until_final(job)[0].state is State.COMPLETED
 
 
+def test_an_element_that_is_requeued_makes_its_array_news_to_an_index(shop: Workshop) -> None:
+    whole, elements = shop.array("seal completed", 2)
+    shop.site.submit(elements)
+    shop.until_final(*elements)
+    before = whole.path.stat().st_mtime_ns
+    assert shop.site.requeue([elements[1].id]) == []
+    wait_until(lambda: whole.path.stat().st_mtime_ns > before, what="a new time stamp")
+    shop.until_final(*elements)
+
+
 @root_only
 def test_on_a_disk_that_is_full_submitting_fails_clearly_and_what_is_queued_survives(tmp_path: Path) -> None:
     disk = tmp_path / "disk"

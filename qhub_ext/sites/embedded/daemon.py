@@ -755,9 +755,9 @@ def last_line(console: Path, at_most: int = 300) -> str:
 
 
 def touch(folder: JobFolder) -> None:
-    """An index that compares the folder's time stamp then looks again."""
+    """An index that compares the time stamp of the folder (of an element: of its array's) then looks again."""
     with contextlib.suppress(OSError):
-        os.utime(folder.path)
+        os.utime(folder.bundle_root)
 
 
 def say(text: str) -> None:
