@@ -216,6 +216,38 @@ def job_verb(surface: Surface, job: str) -> Job:
     return surface.job(job)
 
 
+@verbs.command("explain")
+@one_job
+@facts_verb
+def explain_verb(surface: Surface, job: str) -> Text:
+    """Why a job waits, or why it ended as it did; whose move it is, and what to try."""
+    found = surface.job(job)
+    why = surface.service.explain(found.id)
+    state = found.state
+    lines = [f"Job {short_id(found.id)} {state_words(state)}: {why.sentence}"]
+    if why.cause:
+        lines.append(f"  cause  {why.cause}")
+    if why.audience != "nobody":
+        lines.append(f"  move   {why.audience}")
+    if why.advice:
+        lines.append(f"  try    {why.advice}")
+    return Text("\n".join(lines), vars(why) | {"job": found.id, "state": state})
+
+
+@verbs.command("estimate")
+@one_job
+@facts_verb
+def estimate_verb(surface: Surface, job: str) -> Text:
+    """When a waiting job may start, as a range; asks the site anew."""
+    found = surface.job(job)
+    guess = surface.service.estimate(found.id)
+    when = "The site cannot say when it starts"
+    if guess.earliest is not None:
+        latest = "" if guess.latest is None or guess.latest <= guess.earliest + 1 else f" and {moment(guess.latest)}"
+        when = f"It may start {'between' if latest else 'at'} {moment(guess.earliest)}{latest}"
+    return Text(f"{when}: {guess.why}", vars(guess) | {"job": found.id})
+
+
 @verbs.command("queue")
 @facts_verb
 def queue_verb(surface: Surface) -> Table:

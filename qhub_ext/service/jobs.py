@@ -7,11 +7,11 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from qhub_ext.errors import QhubError, SiteError, SiteUnreachableError
-from qhub_ext.job.identity import short_id
+from qhub_ext.errors import Audience, QhubError, SiteError, SiteUnreachableError
+from qhub_ext.job.identity import element_id, short_id
 from qhub_ext.job.record import Attempt, JobRecord
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import State, advance
@@ -24,7 +24,7 @@ from qhub_ext.service.draft import Draft, draft_job
 from qhub_ext.service.job import Job
 from qhub_ext.settings import Settings, current_settings
 from qhub_ext.sites.pick import pick_site
-from qhub_ext.sites.scheduler import Finding, QueueEntry, Refusal, SiteReport, SiteScheduler
+from qhub_ext.sites.scheduler import Finding, QueueEntry, Refusal, SiteReport, SiteScheduler, StartEstimate
 
 if TYPE_CHECKING:
     from qhub_ext.capture.command import Request
@@ -32,6 +32,16 @@ if TYPE_CHECKING:
 INTERRUPTED = "The submission was interrupted before the site had the job; `requeue` sends it again."
 STALE_DRAFT_S = 3600.0
 UNDECIDED_S = 600.0
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """`cause` is the site's word for a job that waits, our cause for one that ended. `audience` is whose move it is."""
+
+    cause: str
+    sentence: str
+    audience: str
+    advice: str
 
 
 class JobService:
@@ -234,6 +244,28 @@ class JobService:
 
     def queue(self) -> list[QueueEntry]:
         return self.site().queue()
+
+    def explain(self, job_id: str) -> Explanation:
+        """Why it waits or how it ended: what happened, whose move it is, what to try."""
+        record = self.record(job_id)
+        attempt = record.attempt
+        if record.spec.size is not None and record.state.waiting:
+            elements = (element_id(job_id, n) for n in range(record.spec.size))
+            job_id = next((i for i in elements if self.record(i).state.waiting), job_id)
+        if attempt.reason == INTERRUPTED:
+            return Explanation("integration", INTERRUPTED, Audience.YOU, f"`requeue {short_id(job_id)}`")
+        if record.state.waiting:
+            reason = self.site(record.spec.site).explain_reason(job_id)
+            return Explanation(reason.word, reason.sentence, reason.audience, reason.advice)
+        if not record.state.final:
+            return Explanation(attempt.phase, "It is running and waits for nothing.", "nobody", "")
+        if record.state is State.COMPLETED:
+            return Explanation("", "It completed.", "nobody", "")
+        return Explanation(attempt.cause or "unknown", attempt.message, Audience.YOU, attempt.advice)
+
+    def estimate(self, job_id: str) -> StartEstimate:
+        """When a waiting job may start, as far as the site can tell; asks the site anew."""
+        return self.site(self.spec(job_id).site).estimate(job_id)
 
     def doctor(self) -> list[Finding]:
         from qhub_ext.service.doctor import examine

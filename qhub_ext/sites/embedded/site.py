@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ from qhub_ext.sites.scheduler import (
 
 START_AGAIN_S = 2.0
 """A daemon needs a moment before its bell can be rung; so long a mere look does not start another."""
+EXPLAINED = 8
+"""Who asks about so few jobs reads sentences; a listing of thousands shows words."""
 SETTLE_S = 1.0
 """A verb waits so long for the daemon to have acted, so that the next look shows it."""
 
@@ -89,7 +92,13 @@ class EmbeddedSite:
         total = self._cpus()
         line = policy.in_line(jobs.values())
         head = next((job.id for job in line if policy.may_start(job, total)), None)
-        return {i: _report(jobs[i], head, total, as_of) for i in job_ids if i in jobs}
+        reports = {i: _report(jobs[i], head, total, as_of) for i in job_ids if i in jobs}
+        if len(reports) <= EXPLAINED:
+            for job_id, report in reports.items():
+                if jobs[job_id].waits:
+                    wait = policy.explain(jobs[job_id], jobs.values(), total)
+                    reports[job_id] = replace(report, message=wait.sentence)
+        return reports
 
     def cancel(self, job_ids: Sequence[str]) -> list[Refusal]:
         return self._ask("cancel", job_ids)
