@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# the certificates of the machine: many centres have an authority of their own
+export UV_SYSTEM_CERTS = true
 
 .PHONY: help setup demo test lint types bench constraints clean
 
