@@ -271,3 +271,28 @@ def test_two_kernels_and_the_command_share_one_queue(
     assert {"from one", "from two"} <= names
     for one in (notebook, other):
         one.run("mine.wait()")
+
+
+def test_plots_and_widgets_of_a_job_are_shown_in_the_notebook(notebook: Notebook) -> None:
+    told = notebook.run(
+        """%%qpu --wait --as drawn
+import ipywidgets
+import plotly.graph_objects as go
+from IPython.display import HTML, display
+display(HTML("<b>bold</b>"))
+go.Figure(go.Bar(y=[1, 2])).show()
+ipywidgets.IntSlider(value=3)
+"""
+    )
+    kinds = {kind for bundle in told.shown for kind in bundle}
+    assert {"text/html", "application/vnd.plotly.v1+json", "application/vnd.jupyter.widget-view+json"} <= kinds
+    state = notebook.ask("__import__('nbformat').read(drawn.folder.latest_attempt().notebook, 4).metadata['widgets']")
+    assert "IntSliderModel" in state
+
+
+def test_magics_inside_a_job_work_as_they_do_in_a_notebook(notebook: Notebook) -> None:
+    told = notebook.run("%%qpu --wait --as timed\nn = 10\n%timeit -n1 -r1 sum(range(n))\nx = !echo {n}\nprint(x)")
+    assert "per loop" in told.text
+    assert "['10']" in told.text
+    told = notebook.run("%%qpu --wait\n%%capture held\nprint('caught')", ok=None)
+    assert "caught" not in told.text
