@@ -21,6 +21,7 @@ from qhub_ext.sites.slurm import site as site_module
 from qhub_ext.sites.slurm.script import render_script
 from qhub_ext.sites.slurm.site import SlurmSite
 from tests.sites.workshop import SEAL, Workshop
+from tests.slurm import packages
 from tests.slurm.cluster import Cluster, make_root
 from tests.slurm.packages import Unavailable
 from tests.waiting import wait_until
@@ -33,6 +34,7 @@ def running_cluster() -> Cluster | str:
     QHUB_TEST_SLURM names the folder of one that is up already, to save its 15 seconds.
     """
     if os.environ.get("QHUB_TEST_SLURM"):
+        packages.add_users().close()
         return Cluster(Path(os.environ["QHUB_TEST_SLURM"]))
     try:
         cluster = Cluster(make_root())

@@ -134,10 +134,12 @@ def endings_of(commands: Commands, keys: Sequence[str], since: float) -> tuple[d
     # sacct hears of an end a little after slurmctld does
     late = [key for key in keys if not found.get(key) or found[key][-1].state in ("PENDING", "RUNNING")]
     for base in {key.partition("_")[0] for key in late}:
-        for key, remembered in recall(commands, base).items():
-            if key in late:
+        remembered = recall(commands, base)
+        for key in late:
+            if key.partition("_")[0] == base:
+                # what slurmctld has forgotten does not run, whatever the books say
                 kept = [e for e in found.get(key, ()) if e.state not in ("PENDING", "RUNNING")]
-                found[key] = [*kept, remembered]
+                found[key] = [*kept, *([remembered[key]] if key in remembered else [])]
     return found, trouble
 
 

@@ -160,7 +160,7 @@ def _limit(commands: Commands, row: Row, word: str) -> str:
         allowed = parse_duration(value)
         if allowed is not None:
             return _over(row.limit_s, allowed, f"QOS {row.qos}" if of_qos else f"account {row.account}")
-    told = f" The limit is {value}{' jobs' if unit == 'jobs' else ''} ({name})."
+    told = f" The limit is {value} ({name})."
     if "PerJob" in base or "PerNode" in base or base.startswith("Min"):
         return f"{told} It asks for {row.cpus} CPUs."
     rows = list_everything(commands).rows.values()

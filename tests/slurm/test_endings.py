@@ -1,0 +1,174 @@
+"""How jobs end on a real Slurm without a word of their runner, and what is said of each."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from qhub_ext.errors import Cause, SiteError
+from qhub_ext.job.state import State
+from tests.slurm.cluster import Cluster
+from tests.slurm.fixtures import SlurmWorkshop, slurm_workshop
+from tests.waiting import wait_until
+
+FAITHFUL = """trap 'seal cancelled unknown; exit 1' TERM
+sleep 90 & wait"""
+
+
+def test_the_time_limit_interrupts_and_the_runner_can_tell_that_it_was_the_time(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    with slurm_workshop(tmp_path, cpus=2, time_max_s=60, signal_s=15) as bench:
+        polite = bench.submit(
+            """trap 'echo "$SECONDS of $QHUB_TIME_UP_S" > why; seal timed_out; exit 0' TERM
+            while :; do sleep 0.1; done""",
+            time_s=1,
+        )
+        rude = bench.submit("trap '' TERM; while :; do sleep 0.2; done", time_s=1)
+        done, killed = bench.until_final(polite, rude, within_s=150)
+        elapsed, _, time_up = (polite.path / "why").read_text().split()
+        assert int(elapsed) >= int(time_up)
+        assert done.state is State.TIMED_OUT
+        assert killed.state is State.TIMED_OUT
+        assert killed.attempt.cause == Cause.RESOURCES
+        assert "time limit" in killed.attempt.message
+
+
+def test_a_job_that_another_user_cancels_names_that_user(bench: SlurmWorkshop, cluster: Cluster) -> None:
+    job = bench.submit("sleep 60")
+    bench.until_running(job)
+    cluster.run("scancel", bench.site.find([job.id])[job.id], user="qhub-operator")
+    (record,) = bench.until_final(job)
+    assert record.state is State.CANCELLED
+    assert "qhub-operator" in record.attempt.message
+    assert record.attempt.cause == Cause.QUEUE_POLICY
+
+
+def test_a_node_that_fails_begins_a_second_attempt_and_the_first_says_why(
+    bench: SlurmWorkshop, cluster: Cluster
+) -> None:
+    job = bench.submit('[ "$QHUB_ATTEMPT" = 2 ] || sleep 60; seal completed')
+    bench.until_running(job)
+    cluster.ask("scontrol", "update", "nodename=two01", "state=down", "reason=test")
+    wait_until(lambda: bench.site.poll([job.id])[job.id].attempt == 2, what="the second attempt")
+    cluster.ask("scontrol", "update", "nodename=two01", "state=resume")
+    cluster.mend()
+    (record,) = bench.until_final(job, within_s=40)
+    assert [a.state for a in record.attempts] == [State.FAILED, State.COMPLETED]
+    assert "node" in record.attempts[0].message
+    assert record.attempts[0].cause == Cause.INTEGRATION
+
+
+def test_preemption_begins_a_second_attempt_and_the_first_says_so(bench: SlurmWorkshop, cluster: Cluster) -> None:
+    job = bench.submit('[ "$QHUB_ATTEMPT" = 2 ] || sleep 60; seal completed', cpus=2)
+    bench.until_running(job)
+    strong = bench.submit("sleep 1; seal completed", cpus=2, site_options={"qos": "production"})
+    first, second = bench.until_final(job, strong, within_s=40)
+    assert second.state is State.COMPLETED
+    assert [a.state for a in first.attempts] == [State.CANCELLED, State.COMPLETED]
+    assert first.attempts[0].cause == Cause.QUEUE_POLICY
+
+
+def test_preemption_that_cancels_is_told_from_a_cancellation(bench: SlurmWorkshop) -> None:
+    job = bench.submit("sleep 60", cpus=2, site_options={"qos": "test"})
+    bench.until_running(job)
+    strong = bench.submit("seal completed", cpus=2, site_options={"qos": "production"})
+    record, _ = bench.until_final(job, strong)
+    assert record.state is State.CANCELLED
+    assert record.attempt.cause == Cause.QUEUE_POLICY
+    assert "took its place" in record.attempt.message
+
+
+def test_a_prologue_that_fails_holds_the_job_and_says_so(bench: SlurmWorkshop, cluster: Cluster) -> None:
+    cluster.configuration.fail_prolog.touch()
+    job = bench.submit("seal completed")
+    reason = wait_until(
+        lambda: (r := bench.site.explain_reason(job.id)) and "prologue" in r.sentence and r,
+        within_s=30,
+        what="the hold",
+    )
+    assert reason.audience == "site"
+    assert bench.reported(job) is State.HELD
+    cluster.mend()
+    assert bench.site.release([job.id]) == []
+    (record,) = bench.until_final(job, within_s=40)
+    assert record.state is State.COMPLETED
+
+
+def test_a_folder_that_the_node_does_not_see_is_named_as_the_cause(bench: SlurmWorkshop) -> None:
+    job = bench.submit("seal completed", site_options={"begin": "now+3"})
+    away = job.path.with_name("away")
+    job.path.rename(away)
+    base = bench.site._places[job.id].key  # type: ignore[attr-defined]
+    wait_until(
+        lambda: bench.site._poller.look([base]).rows[base].state == "FAILED",  # type: ignore[attr-defined]
+        within_s=40,
+        what="the failure",
+    )
+    away.rename(job.path)
+    (record,) = bench.until_final(job)
+    assert "does not see the job's folder" in record.attempt.message
+    assert record.attempt.cause == Cause.INTEGRATION
+    assert "shelf" in record.attempt.advice
+
+
+def test_a_job_killed_for_memory_says_that_something_killed_it(bench: SlurmWorkshop) -> None:
+    grow = "exec /usr/bin/python3 -c 'x = bytearray(400 << 20); import time; time.sleep(60)'"
+    job = bench.submit(grow, memory_mb=64)
+    (record,) = bench.until_final(job, within_s=40)
+    assert record.state is State.FAILED
+    assert "memory" in f"{record.attempt.message} {record.attempt.advice}"
+
+
+def test_a_dependency_that_ended_before_is_refused_with_its_end(bench: SlurmWorkshop) -> None:
+    first = bench.submit("exit 1")
+    bench.until_final(first)
+    with pytest.raises(SiteError, match=f"{first.id}.*ended as failed"):
+        bench.site.submit([bench.job("true", after=(first.id,))])
+    with pytest.raises(SiteError, match="not queued at Slurm"):
+        bench.site.submit([bench.job("true", after=(bench.job("true").id,))])
+
+
+def test_a_requeue_while_results_are_written_keeps_both_attempts_apart(bench: SlurmWorkshop, cluster: Cluster) -> None:
+    script = """for i in $(seq 200); do echo "$QHUB_ATTEMPT $i" >> attempts/$QHUB_ATTEMPT/outputs.jsonl; sleep 0.01; done
+    seal completed"""
+    job = bench.submit(script)
+    bench.until_written(job.attempt(1).outputs)
+    cluster.ask("scontrol", "requeue", bench.site.find([job.id])[job.id])
+    (record,) = bench.until_final(job, within_s=40)
+    assert record.attempt.number == 2
+    assert record.state is State.COMPLETED
+    assert {line.split()[0] for line in job.attempt(2).outputs.read_text().splitlines()} == {"2"}
+    assert len(job.attempt(2).outputs.read_text().splitlines()) == 200
+
+
+def test_slurmctld_down_while_a_job_runs_and_restarted_loses_nothing(bench: SlurmWorkshop, cluster: Cluster) -> None:
+    job = bench.submit("sleep 3; seal completed")
+    bench.until_running(job)
+    cluster.stop("slurmctld")
+    with pytest.raises(SiteError):
+        bench.site._poller.expire([bench.site._places[job.id].base])  # type: ignore[attr-defined]
+        bench.site.poll([job.id])
+    assert bench.state(job) is not State.LOST
+    cluster.start("slurmctld")
+    (record,) = bench.until_final(job, within_s=40)
+    assert record.state is State.COMPLETED
+    assert len(record.attempts) == 1
+
+
+def test_a_purged_job_with_an_outcome_needs_nobody_but_its_folder(cluster: Cluster, tmp_path: Path) -> None:
+    with cluster.configured(min_job_age_s=2), slurm_workshop(tmp_path) as bench:
+        job = bench.job("seal completed")
+        ids = bench.site.submit([job])
+        wait_until(lambda: job.attempt(1).outcome.exists(), what="the outcome")
+        wait_until(
+            lambda: not cluster.ask("squeue", "-h", "-t", "all", "-j", f"{ids[job.id]},{ids[job.id]}").strip(),
+            within_s=70,
+            what="the purge",
+        )
+        fresh = type(bench.site)(bench.settings)
+        assert fresh.poll([job.id]) == {}
+        assert bench.state(job) is State.COMPLETED
+        assert time.time() - job.path.stat().st_mtime < 120
