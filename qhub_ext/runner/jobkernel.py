@@ -364,5 +364,7 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     wake_loop_on_signals()
     gc.freeze()
+    # as of Python's own 700, a tenth of `import qiskit` is the collector looking at what was just imported
+    gc.set_threshold(10_000, *gc.get_threshold()[1:])
     gc.enable()
     app.start()
