@@ -18,7 +18,7 @@ from qhub_ext.errors import CaptureError, InvalidOptionError, PreflightError
 from qhub_ext.job.identity import element_id, new_job_id
 from qhub_ext.job.spec import Element, JobSpec
 from qhub_ext.tiers import catalog
-from qhub_ext.tiers.catalog import DeviceSummary
+from qhub_ext.tiers.catalog import DeviceBounds
 
 if TYPE_CHECKING:
     from qhub_ext.capture.command import Request
@@ -127,7 +127,9 @@ def _spec(
         seed=request.seed,
         time_s=time_s,
         cpus=cpus,
-        memory_mb=request.memory_mb or limits.memory_mb or _usual_memory_mb(request.site or settings.site, cpus, settings),
+        memory_mb=request.memory_mb
+        or limits.memory_mb
+        or _usual_memory_mb(request.site or settings.site, cpus, settings),
         inputs=tuple(request.inputs),
         outputs=tuple(request.outputs) if request.outputs else None,
         after=tuple(request.after),
@@ -180,8 +182,8 @@ def _elements(spec: JobSpec, points: Sequence[dict[str, Any]]) -> tuple[JobSpec,
     )
 
 
-def _check_device(spec: JobSpec) -> DeviceSummary:
-    device = catalog.describe(spec.device)
+def _check_device(spec: JobSpec) -> DeviceBounds:
+    device = catalog.bounds_of(spec.device)
     if spec.tier == "qpu":
         raise PreflightError(
             "The tier 'qpu' needs a quantum resource, and this site offers none.",

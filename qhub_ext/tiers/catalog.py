@@ -64,6 +64,15 @@ class DeviceSummary:
 
 
 @dataclass(frozen=True)
+class DeviceBounds:
+    """What a submission is checked against; `max_shots` per circuit."""
+
+    name: str
+    qubits: int
+    max_shots: int
+
+
+@dataclass(frozen=True)
 class DeviceFiles:
     """Where a device's two files lie."""
 
@@ -91,6 +100,13 @@ def describe(name: str) -> DeviceSummary:
 @functools.lru_cache(maxsize=128)
 def _describe(own_name: str) -> DeviceSummary:
     return summarise(read_snapshot(own_name), read_configuration(own_name))
+
+
+def bounds_of(name: str) -> DeviceBounds:
+    """Of one device, by any of its names, without reading its snapshot. Raises UnknownNameError."""
+    own_name = resolve(name)
+    configuration = read_configuration(own_name)
+    return DeviceBounds(own_name, int(configuration["n_qubits"]), int(configuration["max_shots"]))
 
 
 def names() -> list[str]:

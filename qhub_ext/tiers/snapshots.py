@@ -5,6 +5,7 @@ IBM's properties have T1 and T2 in us, frequencies in GHz, lengths in ns, and a 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -63,6 +64,7 @@ def parse_ibm_properties(
     )
 
 
+@functools.lru_cache(maxsize=4096)  # thousands of values share a few hundred moments
 def to_utc(moment: str) -> str:
     """`2026-04-15T09:15:15+02:00` -> `2026-04-15T07:15:15Z`; a moment without an offset is taken as UTC."""
     parsed = datetime.fromisoformat(moment)
