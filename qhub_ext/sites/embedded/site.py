@@ -22,7 +22,6 @@ from qhub_ext.jobfolder.atomic import read_json, read_json_or_none
 from qhub_ext.jobfolder.layout import JobFolder, folder_of
 from qhub_ext.jobfolder.outcome import read_record, read_spec, require_own
 from qhub_ext.settings import Settings
-from qhub_ext.sites.embedded import daemon as daemon_module
 from qhub_ext.sites.embedded import policy
 from qhub_ext.sites.embedded.processes import Process, process_of
 from qhub_ext.sites.embedded.script import render_script
@@ -44,6 +43,7 @@ from qhub_ext.sites.scheduler import (
     StartEstimate,
 )
 
+DAEMON = Path(__file__).resolve().with_name("daemon.py")  # run by its path; a client does not import it
 START_AGAIN_S = 2.0
 """A daemon needs a moment before its bell can be rung; so long a mere look does not start another."""
 EXPLAINED = 8
@@ -193,7 +193,7 @@ class EmbeddedSite:
     def daemon_command(self) -> list[str]:
         embedded = self._settings.embedded
         return [
-            *(sys.executable, "-I", "-S", str(Path(daemon_module.__file__).resolve())),
+            *(sys.executable, "-I", "-S", str(DAEMON)),
             *("--directory", str(self.spool.directory)),
             *("--cpus", str(self._configured_cpus())),
             *("--idle-exit", str(embedded.idle_exit_s)),
