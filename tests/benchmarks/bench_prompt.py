@@ -54,11 +54,6 @@ def as_submitit_users_write_it(circuit: QuantumCircuit) -> dict[str, int]:
 @contextlib.contextmanager
 def place_of_its_own() -> Iterator[Path]:
     """Shelf, queue and caches under one folder that is gone afterwards, with everything that was started there."""
-    from qhub_ext.service import JobService
-    from qhub_ext.settings import load_settings
-    from qhub_ext.sites.embedded.site import EmbeddedSite
-    from tests.sites.workshop import Workshop, sweep_up
-
     with tempfile.TemporaryDirectory(prefix="qhub-bench-", ignore_cleanup_errors=True) as name:
         path = Path(name)
         before = dict(os.environ)
@@ -71,7 +66,12 @@ def place_of_its_own() -> Iterator[Path]:
         }
         try:
             yield path
-        finally:
+        finally:  # imported here: a first submission pays for its own imports
+            from qhub_ext.service import JobService
+            from qhub_ext.settings import load_settings
+            from qhub_ext.sites.embedded.site import EmbeddedSite
+            from tests.sites.workshop import Workshop, sweep_up
+
             settings = load_settings()
             service = JobService(settings)
             folders = [service.job(job_id).folder for job_id in service.shelf.ids()]
@@ -173,8 +173,8 @@ with tempfile.TemporaryDirectory() as folder:
 
 
 def first(side: str) -> float:
-    """Seconds of the first submission of a process that has qiskit and IPython already, as a notebook has."""
-    code = f"import IPython.core.interactiveshell\n{FIRST[side]}"
+    """Seconds of the first submission of a process that has qiskit and ipykernel already, as a notebook has."""
+    code = f"import ipykernel.kernelapp\n{FIRST[side]}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])
 
