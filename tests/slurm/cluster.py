@@ -22,11 +22,21 @@ from tests.slurm.configuration import DATABASE, NODES, PEOPLE, Configuration, ac
 from tests.slurm.daemons import Daemons, kill_steps
 from tests.slurm.packages import Unavailable
 
-MARIADB = (
-    "--no-defaults --skip-networking --skip-log-bin --skip-name-resolve --innodb-buffer-pool-size=64M "
-    "--innodb-log-file-size=32M --innodb-lock-wait-timeout=900 --innodb-flush-log-at-trx-commit=0 "
-    "--innodb-doublewrite=0 --sync-binlog=0 --performance-schema=OFF --key-buffer-size=8M --max-connections=50"
-).split()
+MARIADB = [
+    "--no-defaults",
+    "--skip-networking",
+    "--skip-log-bin",
+    "--skip-name-resolve",
+    "--innodb-buffer-pool-size=64M",
+    "--innodb-log-file-size=32M",
+    "--innodb-lock-wait-timeout=900",
+    "--innodb-flush-log-at-trx-commit=0",
+    "--innodb-doublewrite=0",
+    "--sync-binlog=0",
+    "--performance-schema=OFF",
+    "--key-buffer-size=8M",
+    "--max-connections=50",
+]
 
 
 class Cluster:

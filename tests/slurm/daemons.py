@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
@@ -60,10 +61,8 @@ class Daemons:
         deadline = time.monotonic() + within_s
         self.send(name, number)
         while (pid := self.pid(name)) is not None:
-            try:
+            with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)  # reaps it when it is our own child
-            except ChildProcessError:
-                pass
             if time.monotonic() > deadline:
                 self.send(name, signal.SIGKILL)
                 deadline += 5
@@ -102,7 +101,5 @@ def kill_steps(logs: set[str]) -> None:
     while doomed:
         pid = doomed.pop(0)  # parents first: a step must not report its killed task
         doomed += children.get(pid, [])
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass

@@ -66,11 +66,11 @@ def end_cluster() -> None:
 
 
 @pytest.fixture(scope="session")
-def slurm_cluster() -> Iterator[Cluster]:
+def slurm_cluster() -> Cluster:
     found = running_cluster()
     if isinstance(found, str):
         pytest.skip(found)
-    yield found
+    return found
 
 
 @pytest.fixture

@@ -183,7 +183,7 @@ def test_munge_down_is_told_as_no_answer_and_nothing_is_queued(
     site = wrap(timeout_s=15)
     job = bench.job("seal completed")
     cluster.stop("munged")
-    with pytest.raises(SiteUnreachableError, match="(?i)munge|authentication|did not answer"):
+    with pytest.raises(SiteUnreachableError, match=r"(?i)munge|authentication|did not answer"):
         site.submit([job])
     cluster.start("munged")
     assert queued(cluster, job) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -112,10 +113,8 @@ class Commands:
 
     @staticmethod
     def _end(process: subprocess.Popen[str]) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait()
         for pipe in (process.stdin, process.stdout, process.stderr):
             if pipe is not None:
@@ -124,14 +123,13 @@ class Commands:
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
     kept = {n: v for n, v in environment.items() if n in _KEPT or n.startswith(_KEPT_PREFIXES)}
-    # times as seconds since 1970; lists of array elements unabridged; words in English
-    return {**kept, "SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0", "LC_ALL": "C.UTF-8"}
+    # times as seconds since 1970; lists of array elements unabridged
+    return {**kept, "SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0"}
 
 
 def unreachable(verb: str, answer: Answer) -> SiteUnreachableError:
-    said = answer.sentence or (
-        f"it was ended by signal {-answer.code}" if (answer.code or 0) < 0 else "it said nothing"
-    )
+    code = answer.code or 0
+    said = answer.sentence or (f"it was ended by signal {-code}" if code < 0 else "it said nothing")
     return SiteUnreachableError(
         f"Slurm did not answer {verb}: {said}.",
         advice="What is shown is what was known before; it is asked again later.",

@@ -91,7 +91,7 @@ def claims(folder: JobFolder) -> list[Claim]:
     found = []
     try:
         names = os.listdir(root.sendings)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # never sent, or another user's
         return []
     for name in names:
         if name.endswith(".json") and name[:-5].isdigit():

@@ -15,10 +15,28 @@ from qhub_ext.errors import SiteUnreachableError
 from qhub_ext.sites.slurm.commands import Commands, unreachable
 
 _FIELD, _LINE = "\x1f", "\x1e"
-_FIELDS = (
-    "ArrayJobID ArrayTaskID JobID State Reason RestartCnt StartTime SubmitTime TimeLimit NodeList PriorityLong Partition QOS "
-    "UserName Account NumCPUs Licenses Dependency Comment Name"
-).split()
+_FIELDS = [
+    "ArrayJobID",
+    "ArrayTaskID",
+    "JobID",
+    "State",
+    "Reason",
+    "RestartCnt",
+    "StartTime",
+    "SubmitTime",
+    "TimeLimit",
+    "NodeList",
+    "PriorityLong",
+    "Partition",
+    "QOS",
+    "UserName",
+    "Account",
+    "NumCPUs",
+    "Licenses",
+    "Dependency",
+    "Comment",
+    "Name",
+]
 FORMAT = ",".join(f"{name}:{_FIELD}" for name in _FIELDS[:-1]) + f",{_FIELDS[-1]}:{_LINE}"
 
 MANY = 500
@@ -103,8 +121,8 @@ def parse_rows(text: str) -> dict[str, Row] | None:
     if text.strip() and not text.rstrip("\n").endswith(_LINE):
         return None
     rows = {}
-    for line in text.split(_LINE):
-        line = line.lstrip("\n")
+    for part in text.split(_LINE):
+        line = part.lstrip("\n")
         if not line:
             continue
         values = line.split(_FIELD, len(_FIELDS) - 1)

@@ -82,17 +82,16 @@ def ask(spec: JobSpec, settings: SlurmSettings) -> Asked:
     options = {"--nodes": "1", "--ntasks": "1", "--cpus-per-task": str(spec.cpus)}
     if spec.memory_mb is not None:
         options["--mem"] = f"{spec.memory_mb}M"
-    for option, value in (
-        ("--partition", tier.partition),
-        ("--qos", tier.qos.get(spec.profile)),
-        ("--account", tier.account),
-        ("--constraint", tier.constraint),
-        ("--licenses", tier.licenses),
-        ("--gres", tier.gres),
-        ("--reservation", tier.reservation),
-    ):
-        if value:
-            options[option] = value
+    usual = {
+        "--partition": tier.partition,
+        "--qos": tier.qos.get(spec.profile),
+        "--account": tier.account,
+        "--constraint": tier.constraint,
+        "--licenses": tier.licenses,
+        "--gres": tier.gres,
+        "--reservation": tier.reservation,
+    }
+    options |= {option: value for option, value in usual.items() if value}
     if spec.tier == "qpu" and spec.device in settings.devices:
         device = settings.devices[spec.device]
         for option, value in (("--licenses", device.licenses), ("--gres", device.gres), ("--qpu", device.qpu)):

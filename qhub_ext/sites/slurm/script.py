@@ -47,7 +47,7 @@ exec >> "attempts/$QHUB_ATTEMPT/console.log" 2>&1 || exit {NO_ROOM}
 # Who runs this attempt, written beside and then linked, which fails when there is one already: should the same job ever be
 # queued twice, whoever comes second ends here with exit code {DUPLICATE}.
 printf '{{"site":"slurm","site_id":"%s","node":"%s","at":%s}}\\n' "${{SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}}" "$SLURMD_NODENAME" \\
-  "$EPOCHREALTIME" > "attempts/$QHUB_ATTEMPT/.launch.$SLURM_JOB_ID" || exit {NO_ROOM}
+  "${{EPOCHREALTIME/,/.}}" > "attempts/$QHUB_ATTEMPT/.launch.$SLURM_JOB_ID" || exit {NO_ROOM}
 ln "attempts/$QHUB_ATTEMPT/.launch.$SLURM_JOB_ID" "attempts/$QHUB_ATTEMPT/launch.json" || exit {DUPLICATE}
 rm -f "attempts/$QHUB_ATTEMPT/.launch.$SLURM_JOB_ID"
 {before}# exec: the runner takes the place of this shell, so that the TERM of Slurm reaches the runner.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import pwd
@@ -375,10 +376,8 @@ class SlurmSite:
         open_ones: dict[str, tuple[Place, JobRecord]] = {}
         for job_id, place in ended.items():
             folder = self._folder(job_id)
-            try:
+            with contextlib.suppress(OSError):
                 os.listdir(folder.attempts)  # a network file system may not have shown us yet what a node wrote
-            except OSError:
-                pass
             try:
                 record = read_record(folder)
             except (JobFolderError, OSError):
@@ -421,7 +420,7 @@ class SlurmSite:
                 continue
             number = place.first_attempt + (row.restarts if row else max(0, len(history) - 1))
             number = max(number, record.attempt.number if row is None else number)
-            self._seal(job_id, place, ending, number)
+            self._seal(job_id, ending, number)
         return reports
 
     def _tell_start(self, folder: JobFolder, number: int, row: Row | None) -> None:
@@ -432,7 +431,7 @@ class SlurmSite:
             ledger.say(folder, "state", state="starting", attempt=number, at=float(moment))
         self._told[folder.id] = (number, State.COMPLETED)
 
-    def _seal(self, job_id: str, place: Place, ending: accounting.Ending | None, number: int) -> None:
+    def _seal(self, job_id: str, ending: accounting.Ending | None, number: int) -> None:
         folder = self._folder(job_id)
         verdict = conclude(ending, self._evidence(folder, number), owner_uid=os.geteuid(), names=_names(ending))
         if ending is not None and ending.start is not None and folder.attempt(number).path.exists():

@@ -98,7 +98,7 @@ class Sender:
 
         def see(name: str, key: str, submitted: float | None) -> None:
             parcel = by_name.get(name)
-            base, _, task = key.partition("_")
+            base = key.partition("_")[0]
             if parcel is None:
                 return
             for job_id, place in parcel.places(base).items():

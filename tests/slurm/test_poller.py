@@ -1,0 +1,138 @@
+"""One question for all who watch, with a clock that the test turns."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+import pytest
+
+from qhub_ext.errors import SiteUnreachableError
+from qhub_ext.sites.slurm.listing import Listing, Row
+from qhub_ext.sites.slurm.poller import Poller, pending
+
+
+class Squeue:
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.asked: list[list[str]] = []
+        self.states: dict[str, str] = {}
+        self.down = False
+
+    def __call__(self, bases: Iterable[str]) -> Listing:
+        self.asked.append(sorted(bases))
+        if self.down:
+            raise SiteUnreachableError("down")
+        return Listing({b: self.row(b) for b in self.asked[-1] if self.states.get(b, "RUNNING")}, self.now)
+
+    def row(self, base: str) -> Row:
+        from dataclasses import replace
+
+        return replace(pending(base, "me"), state=self.states.get(base, "RUNNING"))
+
+    def poller(self, floor: float = 5.0, ceiling: float = 60.0) -> Poller:
+        made = Poller(self, floor, ceiling, clock=lambda: self.now)
+        made._pause = _NoPause()  # type: ignore[assignment]
+        return made
+
+
+class _NoPause:
+    def wait(self, seconds: float) -> None:
+        assert 0 < seconds <= 0.25
+
+
+def test_fifty_watchers_of_a_thousand_jobs_cost_one_question_per_interval() -> None:
+    squeue = Squeue()
+    poller = squeue.poller()
+    jobs = [str(n) for n in range(1000)]
+    poller.look(jobs)
+    for _ in range(10):
+        for watcher in range(50):
+            assert len(poller.look(jobs[watcher * 20 : watcher * 20 + 20]).rows) == 20
+        squeue.now += 0.4
+    assert len(squeue.asked) == 1
+    squeue.now += 5
+    for watcher in range(50):
+        poller.look(jobs[watcher * 20 : watcher * 20 + 20])
+    assert [len(a) for a in squeue.asked] == [1000, 1000]
+
+
+def test_a_job_that_does_not_change_is_asked_about_less_often() -> None:
+    squeue = Squeue()
+    poller = squeue.poller()
+    for _ in range(3600):
+        poller.look(["1"])
+        squeue.now += 1
+    assert 60 < len(squeue.asked) < 120
+    before = len(squeue.asked)
+    squeue.states["1"] = "COMPLETING"
+    for _ in range(120):
+        poller.look(["1"])
+        squeue.now += 1
+    assert len(squeue.asked) - before > 5
+
+
+def test_nothing_is_asked_when_nobody_watches_and_nothing_of_what_has_ended() -> None:
+    squeue = Squeue()
+    poller = squeue.poller()
+    squeue.states = {"1": "COMPLETED"}
+    poller.look(["1", "2"])
+    squeue.now += 3600
+    assert len(squeue.asked) == 1
+    poller.look(["2"])
+    assert squeue.asked[-1] == ["2"]
+
+
+def test_without_an_answer_the_pauses_grow_and_the_error_tells_the_age_of_what_is_known() -> None:
+    squeue = Squeue()
+    poller = squeue.poller()
+    poller.look(["1"])
+    squeue.down = True
+    began = squeue.now
+    for _ in range(300):
+        squeue.now += 1
+        if squeue.now - began > 5:
+            with pytest.raises(SiteUnreachableError) as caught:
+                poller.look(["1"])
+            assert caught.value.known_at == began
+    assert 5 <= len(squeue.asked) <= 12
+    squeue.down = False
+    squeue.now += 60
+    assert poller.look(["1"]).as_of == squeue.now
+
+
+def test_a_job_just_submitted_is_known_without_asking() -> None:
+    squeue = Squeue()
+    poller = squeue.poller()
+    poller.seed([pending("9", "me")])
+    assert poller.look(["9"]).rows["9"].state == "PENDING"
+    assert squeue.asked == []
+
+
+def test_after_a_request_the_next_look_asks() -> None:
+    squeue = Squeue()
+    poller = squeue.poller()
+    poller.look(["1"])
+    poller.expire(["1"])
+    poller.look(["1"])
+    assert len(squeue.asked) == 2
+
+
+def test_threads_share_the_question_that_one_of_them_asks() -> None:
+    squeue = Squeue()
+    poller = squeue.poller()
+    threads = [threading.Thread(target=poller.look, args=(["1", "2"],)) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(squeue.asked) == 1
+
+
+def test_a_job_that_slurm_no_longer_has_is_asked_about_until_somebody_concludes() -> None:
+    squeue = Squeue()
+    squeue.states["1"] = ""
+    poller = squeue.poller()
+    assert poller.look(["1"]).rows == {}
+    with pytest.raises(KeyError):
+        poller.look(["1"]).rows["1"]
