@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # the certificates of the machine: many centres have an authority of their own
 export UV_SYSTEM_CERTS = true
 
-.PHONY: help setup demo test lint types bench constraints clean
+.PHONY: help setup demo test lint types slurm-up slurm-down bench constraints clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,6 +37,12 @@ types: setup  ## mypy on the package
 
 test: setup lint types  ## all tests
 	$(BIN)/python -m pytest
+
+slurm-up: setup  ## a real Slurm on this machine to try things on (root; installs Debian's packages); prints what to export
+	$(BIN)/python -m tests.slurm up
+
+slurm-down: setup  ## takes it down again
+	$(BIN)/python -m tests.slurm down
 
 bench: setup  ## the benchmarks side by side with their peers; rewrites the table in tests/benchmarks/README.md
 	$(BIN)/python -m tests.benchmarks

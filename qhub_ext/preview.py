@@ -19,13 +19,14 @@ def preview_text(draft: Draft, script: str) -> str:
         footer=f"together {size(draft.frozen.bytes)}",
         widths={"what": 60},
     )
+    memory = f"{spec.memory_mb} MiB" if spec.memory_mb else "memory as the site gives"
     back = ", ".join(spec.outputs if spec.outputs is not None else sorted(draft.names.returns)) or "nothing"
     return "\n".join(
         [
             "Nothing was submitted. This is what would be:",
             f"  job      {plain(spec.name, 60)}{array}",
             f"  runs on  {spec.tier}, {spec.device}{shots}",
-            f"  asks     {spec.cpus} CPU, {spec.memory_mb or 0} MiB, {duration(spec.time_s)} at most",
+            f"  asks     {spec.cpus} CPU, {memory}, {duration(spec.time_s)} at most",
             "",
             table.to_text(),
             "",
