@@ -63,6 +63,7 @@ class Job:
         self.spec = read_spec(self.folder)
         self.cell = self.folder.cell.read_text("utf-8")
         self.status = status
+        self._unsaid: list[warnings.WarningMessage] = []
         self._pid = os.getpid()
 
     def set_scene(self, shell: Any) -> None:
@@ -86,6 +87,15 @@ class Job:
         shell.events.register("post_run_cell", self.after_cell)
         self.status.tell("ready", seconds=time.perf_counter() - began, notes=notes)
 
+    def import_early(self) -> None:
+        """While the supervisor connects, and while the collector rests: the cell's own imports, where it begins with them."""
+        from qhub_ext.runner.early import first_imports, without_a_word
+
+        names = first_imports(self.cell, beside=sys.path[0] or os.getcwd())
+        if any(name not in sys.modules for name in names):
+            with without_a_word() as self._unsaid:
+                import_ahead(names)
+
     def _become_script(self, shell: Any) -> None:
         path = self.spec.file or str(self.folder.cell)
         sys.argv = [path, *self.spec.arguments]
@@ -100,6 +110,9 @@ class Job:
         from qhub_ext.runner.jobstream import JobStream  # only after ipykernel
 
         JobStream.patient = True
+        unsaid, self._unsaid = self._unsaid, []
+        for warning in unsaid:
+            warnings.showwarning(warning.message, warning.category, warning.filename, warning.lineno)
 
     def after_cell(self, result: Any) -> None:
         """Called after cells that the cell runs, too (`%%capture`); the cell's own end comes last, and counts."""
@@ -343,6 +356,7 @@ def main(arguments: list[str]) -> None:
     try:
         _job = Job(order, status)
         _job.set_scene(app.shell)
+        _job.import_early()
     except KeyboardInterrupt:
         status.tell("refused", interrupted=True)
         return
@@ -364,7 +378,5 @@ def main(arguments: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     wake_loop_on_signals()
     gc.freeze()
-    # as of Python's own 700, a tenth of `import qiskit` is the collector looking at what was just imported
-    gc.set_threshold(10_000, *gc.get_threshold()[1:])
     gc.enable()
     app.start()
