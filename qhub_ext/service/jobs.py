@@ -81,8 +81,9 @@ class JobService:
         folders = [folder.element(n) for n in range(len(draft.elements))] or [folder]
         for one in folders:
             write_beside(one.script, site.render_script(one).encode())
-        self._say(folder, State.CREATED, at=draft.spec.created_at)
-        self._say(folder, State.SUBMITTED)
+        with JournalWriter(folder.journal(self._writer)) as journal:
+            journal.append("state", state=State.CREATED.value, attempt=1, at=draft.spec.created_at)
+            journal.append("state", state=State.SUBMITTED.value, attempt=1)
         try:
             self._send(site, folders)
         except SiteUnreachableError as error:
@@ -107,10 +108,6 @@ class JobService:
             known = site.find([f.id for f in folders])  # the answer was lost, perhaps not the question
             if len(known) != len(folders):
                 raise
-
-    def _say(self, folder: JobFolder, state: State, **fields: Any) -> None:
-        with JournalWriter(folder.journal(self._writer)) as journal:
-            journal.append("state", state=state.value, attempt=1, **fields)
 
     # -- knowing
 
