@@ -27,6 +27,7 @@ BENCHMARKS = {
     "emulation": "emulation beside Aer as a user would write it",
     "site": "many queued short jobs",
     "listing": "listing ten thousand finished jobs",
+    "slurm": "on a real Slurm",
 }
 
 

@@ -90,7 +90,7 @@ def ten_qubits(repeats: int) -> list[Line]:
     note = f"counts identical for seed {SEED}"
     cold, by_hand = measure(run_cold, lambda: run(AerSimulator.from_backend(fake), isa), repeats=2)
     warm, built, small_built = measure(
-        lambda: run(ours, isa), lambda: run(whole, isa), lambda: run(bare, small), repeats=repeats
+        lambda: run(ours, isa), lambda: run(whole, isa), lambda: run(bare, small), repeats=min(3, repeats)
     )
     sampler = Sampler(seed=SEED)
     sampled, small_again = measure(
@@ -188,7 +188,7 @@ def listing(repeats: int) -> list[Line]:
 
 
 def lines(quick: bool) -> list[Line]:
-    repeats = 2 if quick else 7
+    repeats = 2 if quick else 5
     with using(tier="emulation", device="kingston", shots=None, seed=None, record=None):
         return [
             *ten_qubits(repeats),

@@ -183,19 +183,19 @@ def poll_cost(cpus: int, count: int) -> tuple[float, float]:
 
 
 def lines(quick: bool) -> list[Line]:
-    many, some = (50, 10) if quick else (1000, 200)
+    many, some = (50, 10) if quick else (1000, 100)
     cpus = usable_cpus()
     queue = embedded("a script that seals", many, cpus, lambda _: "seal completed")
     same = embedded("submitit's own work", some, cpus, the_same_function)
     theirs = with_submitit(some)
-    cells = real_cells(5 if quick else 40, cpus)
+    cells = real_cells(5 if quick else 30, cpus)
     waits = latencies(cpus, 3 if quick else 20)
     first, later = poll_cost(cpus, many)
     peer = f"submitit, {some} jobs at once"
     return [
         Line(f"{some} short jobs that do what submitit's do", same.total_s, peer, theirs.total_s, note=_rate(same, theirs)),
         Line("memory of all processes, peak", same.tree_peak_mib, peer, theirs.tree_peak_mib, unit="MiB"),
-        Line("processes at once, peak", same.processes_peak, peer, theirs.processes_peak, unit=""),
+        Line("processes at once, peak", same.processes_peak, peer, theirs.processes_peak, unit="processes"),
         Line(f"{many:,} queued short jobs, end to end", queue.total_s, note=f"{queue.per_s:.0f} jobs/s, scripts that seal an outcome"),
         Line(f"submitting {many:,} at once, per job", queue.submit_s / many, "submitit", theirs.submit_s / some),
         Line("memory of the daemon, peak", queue.daemon_peak_mib, "submitit's client", theirs.daemon_peak_mib, unit="MiB", note=f"{many:,} jobs"),

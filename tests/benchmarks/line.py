@@ -46,7 +46,7 @@ class Line:
 def quantity(value: float, unit: str) -> str:
     if unit == "s":
         value, unit = (value, "s") if value >= 1 else (1e3 * value, "ms")
-    digits = 0 if value >= 100 else 1 if value >= 10 else 2
+    digits = 0 if value >= 100 or unit == "processes" else 1 if value >= 10 else 2
     return f"{value:.{digits}f} {unit}"
 
 
