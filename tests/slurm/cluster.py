@@ -187,6 +187,7 @@ class Cluster:
         if self.ask("squeue", "-h", "-o", "%i").strip():
             self.ask("scancel", "--state=PENDING")
             self.ask("scancel", "--state=SUSPENDED")
+            self.ask("scancel", "--signal=KILL", "--full", "--state=RUNNING")
             self.ask("scancel", "--state=RUNNING")
 
     # ------------------------------------------------------------------ one daemon each

@@ -33,6 +33,8 @@ from qhub_ext.sites.slurm.states import read_state
 from qhub_ext.sites.slurm.submission import Sender, parcels
 from qhub_ext.sites.slurm.verdict import Evidence, conclude
 
+LOST_AFTER_S = 10.0
+
 _pollers: dict[tuple[object, ...], Poller] = {}
 
 
@@ -47,6 +49,7 @@ class SlurmSite:
         self._sender = Sender(self._commands, self._slurm, self._user)
         self._places: dict[str, Place] = {}
         self._told: dict[str, tuple[int, State]] = {}
+        self._missing: dict[str, float] = {}
         self._poller = self._shared_poller()
 
     def _shared_poller(self) -> Poller:
@@ -404,7 +407,8 @@ class SlurmSite:
             ending = history[-1] if history else None
             if ending is None and row is not None:
                 ending = accounting.Ending(place.key, row.state, 0, 0, row.reason, row.nodes)
-            if ending is None and trouble:
+            if ending is None and (trouble or self._may_turn_up(job_id)):
+                why = f", and its accounting does not answer: {trouble}" if trouble else "; its accounting is awaited."
                 reports[job_id] = SiteReport(
                     job_id,
                     place.key,
@@ -412,7 +416,7 @@ class SlurmSite:
                     seen.as_of,
                     reason="",
                     attempt=record.attempt.number,
-                    message=f"Slurm has forgotten this job, and its accounting does not answer: {trouble}",
+                    message=f"Slurm has forgotten this job{why}",
                 )
                 continue
             if ending is not None and not read_state(ending.state).ended:
@@ -422,6 +426,12 @@ class SlurmSite:
             number = max(number, record.attempt.number if row is None else number)
             self._seal(job_id, ending, number)
         return reports
+
+    def _may_turn_up(self, job_id: str) -> bool:
+        """The books lag behind the queue: a job is not lost before both have been silent about it for a while."""
+        return time.time() - self._missing.setdefault(job_id, time.time()) < LOST_AFTER_S and not any(
+            event.get("kind") == "stop" for event in read_all(self._folder(job_id).journals)
+        )
 
     def _tell_start(self, folder: JobFolder, number: int, row: Row | None) -> None:
         """Of a job that had ended before anybody looked."""
