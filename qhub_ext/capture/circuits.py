@@ -21,8 +21,11 @@ class Circuits(NamedTuple):
     order: tuple[int, ...]
 
 
-def to_qpy(value: Any) -> Circuits | None:
-    """None for whatever is not a circuit or a list or tuple of circuits, or would not survive."""
+def to_qpy(value: Any, *, layouts: bool = True) -> Circuits | None:
+    """None for whatever is not a circuit or a list or tuple of circuits, or would not survive.
+
+    Without `layouts` one circuit always makes the same bytes: QPY writes the registers of a layout in no fixed order.
+    """
     qiskit = sys.modules.get("qiskit")
     if qiskit is None:
         return None
@@ -42,6 +45,8 @@ def to_qpy(value: Any) -> Circuits | None:
             unique.append(item)
     if not all(_is_plain(circuit) for circuit in unique):
         return None
+    if not layouts:
+        unique = [circuit if circuit.layout is None else _without_layout(circuit) for circuit in unique]
     data = _dump(unique)
     if data is None or not (all(_is_common(c) for c in unique) or _survive(unique, data)):
         return None
@@ -56,6 +61,40 @@ def from_qpy(data: bytes | memoryview, container: str, order: tuple[int, ...]) -
         return circuits[0]
     items = [circuits[place] for place in order]
     return tuple(items) if container == "tuple" else items
+
+
+def layouts_of(value: Any) -> list[Any]:
+    """The layout of each circuit of what `to_qpy` takes, in an order of its own: plain values, equal for equal layouts."""
+    return [_layout(circuit) for circuit in (value if isinstance(value, (list, tuple)) else [value])]
+
+
+def _layout(circuit: Any) -> Any:
+    layout = circuit.layout
+    if layout is None:
+        return None
+    places = {qubit: place for place, qubit in enumerate(circuit.qubits)}
+    inputs = layout.input_qubit_mapping or {}
+
+    def plain(physical_to_virtual: Any) -> Any:
+        if physical_to_virtual is None:
+            return None
+        pairs = sorted(physical_to_virtual.get_physical_bits().items())
+        return [(physical, places.get(qubit), inputs.get(qubit), _of_register(qubit)) for physical, qubit in pairs]
+
+    mapping = sorted((index, _of_register(qubit)) for qubit, index in inputs.items())
+    outputs = [places.get(qubit) for qubit in layout._output_qubit_list or ()]
+    return [plain(layout.initial_layout), plain(layout.final_layout), mapping, layout._input_qubit_count, outputs]
+
+
+def _of_register(qubit: Any) -> tuple[str, int, int]:
+    register = getattr(qubit, "_register", None)
+    return ("", -1, -1) if register is None else (register.name, register.size, qubit._index)
+
+
+def _without_layout(circuit: Any) -> Any:
+    copy = circuit.copy()
+    copy._layout = None
+    return copy
 
 
 def _dump(circuits: list[Any]) -> bytes | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import cloudpickle
 
-from qhub_ext.capture.circuits import to_qpy
+from qhub_ext.capture.circuits import layouts_of, to_qpy
 from qhub_ext.capture.values import type_name
 
 _PROCESS = secrets.token_hex(8)  # an id() means nothing in another kernel
@@ -55,9 +55,9 @@ def _content(value: Any) -> str | None:
         return _of_code(value.__code__)
     if hasattr(type(value), "__array_interface__") and hasattr(value, "dtype") and not value.dtype.hasobject:
         return _of_array(value)
-    circuits = to_qpy(value)
+    circuits = to_qpy(value, layouts=False)
     if circuits is not None:
-        return _short(hashlib.sha256(circuits.data))
+        return _short(hashlib.sha256(circuits.data + repr((circuits.order, layouts_of(value))).encode()))
     return _of_pickle(value)
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from qiskit import QuantumCircuit
+from qiskit import QuantumCircuit, transpile
+from qiskit.transpiler import CouplingMap
 
 from qhub_ext.capture.fingerprint import changed, fingerprint
 
@@ -73,6 +74,39 @@ def test_a_large_array_is_sampled_and_its_ends_are_seen() -> None:
     assert changed(before, {"a": array.copy()}) == set()
     array[-1] = 1
     assert changed(before, {"a": array}) == {"a"}
+
+
+def test_a_circuit_with_a_layout_has_one_mark_however_often_it_is_looked_at() -> None:
+    isa = transpiled(seed=1)
+    marks = [fingerprint(["isa", "both"], {"isa": isa, "both": [isa, isa]}) for _ in range(30)]
+    assert all(mark == marks[0] for mark in marks)
+    assert isa.layout is not None
+
+
+def test_another_layout_of_the_same_instructions_is_a_change() -> None:
+    one, two = transpiled(seed=1), transpiled(seed=1)
+    before = fingerprint(["isa"], {"isa": one})
+    assert changed(before, {"isa": two}) == set()
+    two._layout = None
+    assert changed(before, {"isa": two}) == {"isa"}
+    two._layout = transpiled(seed=1, place=[0, 1, 3]).layout
+    assert changed(before, {"isa": two}) == {"isa"}
+
+
+def transpiled(seed: int, place: list[int] | None = None) -> QuantumCircuit:
+    made = QuantumCircuit(3, name="chain")
+    made.h(0)
+    made.cx(0, 1)
+    made.cx(1, 2)
+    line = [(i, i + 1) for i in range(6)] + [(1, 3)]
+    return transpile(
+        made,
+        coupling_map=CouplingMap(line),
+        basis_gates=["rz", "sx", "cz"],
+        initial_layout=place or [2, 1, 0],
+        seed_transpiler=seed,
+        optimization_level=1,
+    )
 
 
 def test_marks_are_json() -> None:
