@@ -210,7 +210,10 @@ def _take(found: dict[str, Any], option: Option, text: str, namespace: Mapping[s
     if option.kind == "pair":
         found.setdefault(option.key, {}).update(value)
     elif option.repeatable:
-        found[option.key] = tuple(dict.fromkeys((*found.get(option.key, ()), *value)))
+        known = found.get(option.key, ())
+        found[option.key] = known + tuple(
+            new for n, new in enumerate(value) if new not in known and new not in value[:n]
+        )
     else:
         found[option.key] = value
 
@@ -247,6 +250,11 @@ def _name(_option: Option, text: str, _: Mapping[str, Any]) -> str:
         raise InvalidOptionError(f"--name has {len(text)} characters; at most {LONGEST_NAME} are kept.")
     if "\0" in text:
         raise InvalidOptionError("--name holds a null character, which no file or process can carry.")
+    if text[0] == "-" and text[1:].isdecimal():
+        raise InvalidOptionError(
+            f"--name {text!r} is how one of the latest jobs is called: -1 is the latest, -2 the one before.",
+            advice="Write a name with a letter in it.",
+        )
     return text
 
 

@@ -20,14 +20,22 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt])i?b?", re.IGNORECASE)
 _LONGEST_S = 366 * 86400
 
 ACCEPTED_TIMES = "10m, 1h30, 90s, 1:30:00 or 2d"
+_LEAST_MEMORY = "Write at least 64M."
 ACCEPTED_SIZES = "500M or 2G"
+
+
+def _is_number(text: str) -> bool:
+    plain = text.strip().replace(".", "", 1)
+    return plain.isascii() and plain.isdigit()
 
 
 def parse_time(text: str, option: str = "--time") -> int:
     """Seconds, at least 1. Raises InvalidOptionError."""
     seconds = _seconds(text.strip())
     if seconds is None:
-        if text.strip().replace(".", "", 1).isdigit():
+        if _is_number(text):
+            if float(text) < 1:
+                raise InvalidOptionError(f"{option} {text} is less than one second.", advice=f"Write {ACCEPTED_TIMES}.")
             raise InvalidOptionError(f"{option} {text} has no unit.", advice=f"Write {text}s, {text}m or {text}h.")
         raise InvalidOptionError(f"{option} {text!r} is not a time.", advice=f"Write {ACCEPTED_TIMES}.")
     if not 1 <= seconds <= _LONGEST_S:
@@ -57,10 +65,13 @@ def parse_memory(text: str, option: str = "--memory") -> int:
     """MiB, at least 64. Raises InvalidOptionError."""
     match = _SIZE.fullmatch(text.strip())
     if not match:
-        if text.strip().replace(".", "", 1).isdigit():
-            raise InvalidOptionError(f"{option} {text} has no unit.", advice=f"Write {text}M or {text}G.")
+        if _is_number(text):
+            if float(text) <= 0:
+                raise InvalidOptionError(f"{option} {text} is less than a job can start with.", advice=_LEAST_MEMORY)
+            forms = f"{text}M or {text}G" if float(text) >= 64 else f"{text}G"
+            raise InvalidOptionError(f"{option} {text} has no unit.", advice=f"Write {forms}.")
         raise InvalidOptionError(f"{option} {text!r} is not an amount of memory.", advice=f"Write {ACCEPTED_SIZES}.")
     mebibytes = float(match[1]) * _MEBIBYTES[match[2].lower()]
     if not 64 <= mebibytes < 2**40:
-        raise InvalidOptionError(f"{option} {text!r} is less than a job can start with.", advice="Write at least 64M.")
+        raise InvalidOptionError(f"{option} {text!r} is less than a job can start with.", advice=_LEAST_MEMORY)
     return round(mebibytes)

@@ -2,6 +2,7 @@
 
 theta=0.1,0.2,0.3     a list of numbers or words
 theta=0:1:11          eleven values from 0 to 1, both included
+theta=range(0,10,2)   what Python's range makes
 theta=thetas          the list or array of that name in the notebook
 """
 
@@ -10,13 +11,17 @@ from __future__ import annotations
 import ast
 import itertools
 import math
+import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from qhub_ext.capture.names import is_history
 from qhub_ext.errors import InvalidOptionError, UnknownNameError
 
-ACCEPTED = "NAME=1,2,3 or NAME=START:STOP:COUNT or NAME=LIST, where LIST is a list or array of the notebook"
+ACCEPTED = (
+    "NAME=1,2,3 or NAME=START:STOP:COUNT or NAME=range(N) or NAME=LIST, where LIST is a list or array of the notebook"
+)
 LARGEST = 10_000
 """Elements of one array: each has a folder of its own."""
 
@@ -67,13 +72,17 @@ def _values(name: str, given: str, namespace: Mapping[str, Any]) -> list[Any]:
         return _of_notebook(name, given, namespace)
     if "," not in given and given.count(":") and given[0] not in "\"'":
         return _range(name, given)
-    return [_literal(part) for part in _split(name, given)]
+    counted = _python_range(name, given)
+    if counted is not None:
+        return counted
+    return [_literal(name, part) for part in _split(name, given)]
 
 
 def _of_notebook(name: str, given: str, namespace: Mapping[str, Any]) -> list[Any]:
     if given not in namespace:
-        known = sorted(n for n, v in namespace.items() if not n.startswith("_") and _is_sequence(v))
-        raise UnknownNameError.among("list", given, known, advice=f"For the single word write {name}='{given}',")
+        known = sorted(n for n, v in namespace.items() if not (n.startswith("_") or is_history(n)) and _is_sequence(v))
+        advice = f"To sweep over that one word, write --sweep {name}=[{given}]."
+        raise UnknownNameError.among("list", given, known, advice=advice)
     value = namespace[given]
     if not _is_sequence(value):
         raise InvalidOptionError(
@@ -130,6 +139,22 @@ def _range(name: str, given: str) -> list[Any]:
     return [int(value) for value in values] if whole else values
 
 
+def _python_range(name: str, given: str) -> list[Any] | None:
+    """`range(3)` as Python reads it; None for anything else."""
+    if not given.startswith("range(") or not given.endswith(")"):
+        return None
+    try:
+        made = range(*map(operator.index, ast.literal_eval(f"({given[6:-1]},)")))
+    except (TypeError, ValueError, SyntaxError, MemoryError, RecursionError):
+        raise InvalidOptionError(
+            f"--sweep {name}={given} is not a range.",
+            advice="range takes one to three whole numbers, such as range(0,10,2).",
+        ) from None
+    if made:
+        _within_limit((made[-1] - made[0]) // made.step + 1)  # len() of a very long one overflows
+    return list(made)
+
+
 def _tidy(value: float, text: str) -> float | int:
     return int(value) if text.strip().lstrip("+-").isdigit() else value
 
@@ -161,10 +186,15 @@ def _split(name: str, given: str) -> list[str]:
     return parts
 
 
-def _literal(text: str) -> Any:
+def _literal(name: str, text: str) -> Any:
     try:
         value = ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
+        if any(bracket in text for bracket in "()[]{}"):
+            raise InvalidOptionError(
+                f"--sweep {name}: {text!r} is Python to be evaluated, and values are taken as they are written.",
+                advice=f"Assign it in the notebook, values = {text[:60]}, and write --sweep {name}=values; or write {ACCEPTED}.",
+            ) from None
         return text  # a bare word
     if isinstance(value, (list, tuple)):
         return [_plain("value", item) for item in value]

@@ -71,7 +71,7 @@ def test_a_line_with_everything() -> None:
         ("--time 90", "--time 90 has no unit. Write 90s, 90m or 90h."),
         ("--time soon", "Write 10m, 1h30, 90s, 1:30:00 or 2d."),
         ("--time 0s", "between one second and a year"),
-        ("--memory 2", "Write 2M or 2G"),
+        ("--memory 2", "Write 2G"),
         ("--memory much", "Write 500M or 2G"),
         ("--memory 1M", "at least 64M"),
         ("--in 3x", "'3x' is not a name"),
@@ -98,6 +98,18 @@ def test_a_line_with_everything() -> None:
         ("--sweep a=nans", "not a finite number"),
         ("--sweep a=1,,2", "empty value"),
         ("--sweep a='(1'", "without its other half"),
+        ("--sweep a=range(0)", "is empty"),
+        ("--sweep a=range(1e9)", "range takes one to three whole numbers"),
+        ("--sweep a=range(number)", "range takes one to three whole numbers"),
+        ("--sweep a=range(1000000000000000000000000)", "one array takes at most 10,000"),
+        ("--sweep a=np.linspace(0,1,5)", "write --sweep a=values"),
+        ("--sweep 'a=[i for i in range(3)]'", "write --sweep a=values"),
+        ("--time 0", "--time 0 is less than one second. Write 10m"),
+        ("--time 0s", "not between one second and a year"),
+        ("--memory 0", "less than a job can start with. Write at least 64M"),
+        ("--memory 4", "has no unit. Write 4G."),
+        ("--name -1", "-1 is the latest"),
+        ("--name=-12", "-1 is the latest"),
     ],
 )
 def test_a_slip_is_one_sentence_that_says_what_would_be_accepted(line: str, says: str) -> None:
@@ -162,6 +174,11 @@ def test_memory(text: str, mebibytes: int) -> None:
         ("a=counts", (0, 1, 2)),
         ("a=points", ([1, 2], [3, 4])),
         ("a=1:2:x,y", ("1:2:x", "y")),
+        ("a=range(3)", (0, 1, 2)),
+        ("a=range(6, 0, -2)", (6, 4, 2)),
+        ("a=mixed", ([1, "a"], [2, "b"])),
+        ("a=[word]", ("word",)),
+        ("a='f(x)','g(x)'", ("f(x)", "g(x)")),
     ],
 )
 def test_sweeps(text: str, values: tuple[Any, ...]) -> None:
@@ -171,11 +188,26 @@ def test_sweeps(text: str, values: tuple[Any, ...]) -> None:
         "grid": np.arange(4).reshape(2, 2),
         "counts": range(3),
         "points": [(1, 2), (3, 4)],
+        "mixed": [(1, "a"), (2, "b")],
     }
     found = parse_sweep(text, namespace)
     assert found.values == values
     assert [type(v) for v in found.values] == [type(v) for v in values]
     assert json.loads(json.dumps(found.values)) == list(values)
+
+
+def test_a_sweep_of_lists_is_taken_and_makes_its_elements() -> None:
+    request = parse_line("--sweep p=pairs", {"pairs": [(1, "a"), (2, "b")]})
+    assert request.elements == [{"p": [1, "a"]}, {"p": [2, "b"]}]
+
+
+def test_a_misspelt_list_is_told_the_lists_of_the_notebook_and_not_those_of_ipython() -> None:
+    with pytest.raises(UserError) as caught:
+        parse_line("--sweep p=misspelt", {"In": ["", "x"], "_dh": [1], "angles": [1.0]})
+    assert "angles" in str(caught.value)
+    assert "In" not in str(caught.value).split()
+    assert str(caught.value).endswith("To sweep over that one word, write --sweep p=[misspelt].")
+    assert parse_line("--sweep p=[misspelt]").sweeps[0].values == ("misspelt",)
 
 
 def test_a_range_ends_exactly_where_it_says() -> None:
