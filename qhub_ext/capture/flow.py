@@ -37,7 +37,8 @@ class Flow:
     """The findings, as sets of names of the module's scope, before anything is known about the notebook.
 
     `reads` when not surely bound; `uncertain` of them, when bound on some path; `missing`: read for sure, bound by nobody yet;
-    `maybe`: bound on some path; `star`: a star import may have bound anything; `mentioned` in the text of a magic.
+    `maybe`: bound on some path; `star`: a star import may have bound anything; `mentioned` in the text of a magic;
+    `expanded`: read by nothing but `$name` and `{name}` of such text, which IPython leaves as it is where there is no value.
     """
 
     def __init__(self, provided: Iterable[str] = (), *, parse_cell: Callable[[str, int], ast.Module]) -> None:
@@ -50,6 +51,7 @@ class Flow:
         self.deletes: set[str] = set()
         self.imports: set[str] = set()
         self.mentioned: set[str] = set()
+        self.expanded: set[str] = set()
         self.dynamic: set[str] = set()
         self.maybe: set[str] = set()
         self.star = False
@@ -61,6 +63,7 @@ class Flow:
         self._closed = True  # no star import, exec or magic may have bound names that we cannot see
         self._first_line = 0  # of the code inside a cell magic, counted from the top of the cell
         self._inert = False
+        self._in_text = False  # inside `$name` or `{name}` of a magic or a shell line
         self._partial = False  # inside an expression that may not be evaluated
         self._annotations = True
 
@@ -94,7 +97,9 @@ class Flow:
         if name in _DYNAMIC:
             self.dynamic.add(name)
             self._closed = self._closed and name not in {"exec", "eval", "globals"}
-        if deferred:
+        if deferred and self._in_text:
+            self._read(name, firm=False, now=False)
+        elif deferred:
             self._pending[name] = self._pending.get(name, False) or name not in self.maybe
         else:
             self._read(name, firm=name not in self.maybe, now=True)
@@ -102,6 +107,10 @@ class Flow:
     def _read(self, name: str, *, firm: bool, now: bool) -> None:
         if name in self._bound:
             return
+        if not self._in_text:
+            self.expanded.discard(name)
+        elif name not in self.reads:
+            self.expanded.add(name)
         self.reads.add(name)
         if firm:
             self.firm.add(name)
@@ -449,8 +458,9 @@ class Flow:
         heard = magic_text.understand(spoken)
         for text in heard.code:
             self._inner_code(text, scope, binds=heard.binds_code, first_line=heard.first_line)
-        for expression in heard.expressions:
-            self._expression(expression, scope)
+        self._in_text = True
+        self._perhaps(heard.expressions, scope)
+        self._in_text = False
         self.mentioned |= heard.words
         for name in heard.writes:
             self._bind(name, scope)

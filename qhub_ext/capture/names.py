@@ -58,13 +58,17 @@ class Names:
                 "name them with --in."
             )
         if self.history:
+            verbs = ("belongs", "does") if len(self.history) == 1 else ("belong", "do")
             found.append(
-                f"{_listed(self.history)} belong to this notebook's history and do not travel; give the value a name of its own."
+                f"{_listed(self.history)} {verbs[0]} to this notebook's history and {verbs[1]} not travel; "
+                "give the value a name of its own."
             )
         if self.missing:
-            found.append(f"{_listed(self.missing)} will not exist when the cell reads them: a NameError.")
+            them = "it" if len(self.missing) == 1 else "them"
+            found.append(f"{_listed(self.missing)} will not exist when the cell reads {them}: a NameError.")
         if self.doubtful:
-            found.append(f"{_listed(self.doubtful)} are bound neither in the notebook nor surely in the cell.")
+            are = "is" if len(self.doubtful) == 1 else "are"
+            found.append(f"{_listed(self.doubtful)} {are} bound neither in the notebook nor surely in the cell.")
         return tuple(found)
 
 
@@ -85,7 +89,7 @@ def analyse(cell: str, namespace: Mapping[str, Any], *, provided: Iterable[str] 
     called_on = {n for n in flow.called_on if present(n) and not isinstance(namespace[n], _CODE)}
     known = {*namespace, *provided, *_KERNEL, *flow.maybe, *dir(builtins)}
     # after a star import nobody can say what is bound
-    unknown = set() if flow.star else {n for n in flow.reads if n not in known and not is_history(n)}
+    unknown = set() if flow.star else {n for n in flow.reads - flow.expanded if n not in known and not is_history(n)}
     late = flow.missing - {*namespace, *provided, *_KERNEL, *dir(builtins)}
     missing = {n for n in late if not is_history(n)}
     return Names(

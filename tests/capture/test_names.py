@@ -174,6 +174,40 @@ def test_a_name_that_nobody_binds_is_missing_for_sure_only_when_it_is_read_for_s
         assert (found.missing, found.doubtful) == (frozenset(), {"nope"}), cell
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "!echo $PWD",
+        "!echo {PWD} ${PWD}",
+        "files = !ls $PWD",
+        "%%bash\necho $PWD {PWD}",
+        "%%bash -s $PWD\necho",
+        "%cd $PWD",
+        "def g():\n    !echo $PWD\ng()",
+        "!awk '{print $NF}' data.txt",
+    ],
+)
+def test_what_a_shell_line_leaves_to_the_shell_is_neither_missing_nor_a_warning(cell: str) -> None:
+    found = analyse(cell, NOTEBOOK)
+    assert (found.missing, found.doubtful, found.warnings) == (frozenset(), frozenset(), ())
+
+
+def test_a_name_in_a_shell_line_travels_when_the_notebook_has_it_and_is_missing_when_python_reads_it_too() -> None:
+    assert analyse("!echo $shots {len(items)}", NOTEBOOK).reads == {"shots", "items"}
+    assert analyse("!echo $nope\nprint(nope)", NOTEBOOK).missing == {"nope"}
+    assert analyse("print(nope)\n!echo $nope", NOTEBOOK).missing == {"nope"}
+    assert analyse("!echo $nope\nif qc: print(nope)", NOTEBOOK).doubtful == {"nope"}
+
+
+def test_a_warning_counts_its_names() -> None:
+    assert analyse("print(nope)", NOTEBOOK).warnings == ("`nope` will not exist when the cell reads it: a NameError.",)
+    assert "`a` and `b` will not exist when the cell reads them" in analyse("a + b", {}).warnings[0]
+    assert analyse("if qc: print(nope)", NOTEBOOK).warnings[0].startswith("`nope` is bound neither")
+    assert (
+        analyse("_3", {"_3": 1}).warnings[0].startswith("`_3` belongs to this notebook's history and does not travel")
+    )
+
+
 def test_reading_a_name_before_the_cell_binds_it_is_missing() -> None:
     assert analyse("print(nope)\nnope = 1", NOTEBOOK).missing == {"nope"}
 
