@@ -6,6 +6,7 @@ scheduler; 5 the environment, settings or job folder; 124 a time limit; 130 inte
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +21,6 @@ from qhub_ext.capture.command import OPTIONS, Option, parse_words
 from qhub_ext.display.progress import Progress
 from qhub_ext.display.tables import Text
 from qhub_ext.errors import JobFailedError, QhubError, SiteError, UserError
-from qhub_ext.jobfolder.outputs import without_colours
 from qhub_ext.preview import preview_text
 from qhub_ext.service import Job, Jobs, JobService
 
@@ -28,10 +28,16 @@ from qhub_ext.service import Job, Jobs, JobService
 def _click_option(option: Option) -> Callable[[Any], Any]:
     flags = [option.flag, option.key, *([f"-{option.short}"] if option.short else [])]
     if option.kind == "flag":
-        return click.option(*flags, is_flag=True, help=option.help)
+        return click.option(*flags, is_flag=True, help=TERMINAL_HELP.get(option.name, option.help))
     complete = v.complete_device if option.name == "device" else None
     metavar = "NAME" if option.kind == "tier" else option.metavar
-    return click.option(*flags, multiple=True, metavar=metavar, help=option.help, shell_complete=complete)
+    return click.option(
+        *flags,
+        multiple=True,
+        metavar=metavar,
+        help=TERMINAL_HELP.get(option.name, option.help),
+        shell_complete=complete,
+    )
 
 
 def submit_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,6 +47,12 @@ def submit_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+# where the notebook's words do not fit
+TERMINAL_HELP = {
+    "wait": "Wait for the end and show what it printed; an interrupt leaves the job running.",
+    "device": "The device that the tier stands for; `qhub devices` lists them.",
+    "out": "Names that come back; default: all that the script binds.",
+}
 # a terminal has no variables to take along or to put a Job into
 SUBMIT_OPTIONS = tuple(o for o in OPTIONS if o.name not in {"as", "in", "without"})
 
@@ -61,7 +73,7 @@ def _words(options: dict[str, Any]) -> list[str]:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @submit_options
 @v.facts_verb
-def run(surface: v.Surface, file: Path, arguments: tuple[str, ...], **options: Any) -> Any:
+def run(surface: v.Surface, file: Path, arguments: tuple[str, ...], *, as_json: bool, **options: Any) -> Any:
     """Submits the Python script FILE as a job; what follows `--` becomes its sys.argv."""
     request, _ = parse_words(_words(options), None, SUBMIT_OPTIONS)
     try:
@@ -84,6 +96,8 @@ def run(surface: v.Surface, file: Path, arguments: tuple[str, ...], **options: A
     if request.wait:
         for job in jobs:
             _wait(surface, job)
+            if not as_json:
+                surface.write(v.for_terminal(job.logs()))
     return jobs if len(jobs) > 1 else jobs[0]
 
 
@@ -151,11 +165,11 @@ def _show(view: Any) -> None:
     if view is None or isinstance(view, int):
         return
     pages = [view] if isinstance(view, Job) else view if isinstance(view, Jobs) else []
-    text = "\n\n".join(map(v.job_page, pages)) or view.to_text()
-    if not sys.stdout.isatty():
-        text = without_colours(text)
+    text = "\n\n".join(map(v.job_page, pages)) or view.to_text(
+        shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    )
     if text:
-        click.echo(text)
+        click.echo(v.for_terminal(text))
     sys.stdout.flush()
 
 

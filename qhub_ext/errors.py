@@ -104,7 +104,7 @@ class UnknownNameError(UserError):
         if near:
             hint = f"Did you mean {' or '.join(repr(n) for n in near)}?"
         elif known:
-            shown = ", ".join(known[:12]) + (f" and {len(known) - 12} more" if len(known) > 12 else "")
+            shown = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
             hint = f"Known: {shown}."
         else:
             hint = "There is none."

@@ -15,7 +15,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope
 
 from qhub_ext.capture.command import help_page, parse_line
-from qhub_ext.errors import QhubError, UserError
+from qhub_ext.errors import InvalidOptionError, QhubError, UserError
 from qhub_ext.job import context
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class QpuMagics(Magics):
     @needs_local_scope
     @line_cell_magic
     def qpu(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Any:
-        if cell is None and re.fullmatch(r"\s*(-h|--help|help)\s*", line):
+        if re.fullmatch(r"\s*(-h|--help|help)\s*", line):
             print(help_text())
             return None
         try:
@@ -112,11 +112,15 @@ class QpuMagics(Magics):
                 print("Waiting was interrupted; the job goes on.", file=sys.stderr)
                 return
         job.show()
-        brought = job.fetch(self._notebook)
+        fetched = job.fetch(self._notebook)
+        if fetched.names:
+            print(f"In the notebook now: {', '.join(fetched.names)}.")
+        for name, why in fetched.stays.items():
+            print(f"{why} {job.way_out(name)}", file=sys.stderr)
+        for name, why in job.absent.items():
+            print(f"{name!r} did not come back: {why}", file=sys.stderr)
         if record.state is not State.COMPLETED:
             raise failure(record)
-        if brought:
-            print(f"In the notebook now: {', '.join(brought)}.", file=sys.stderr)
 
     # -- %qpu
 
@@ -146,16 +150,24 @@ class QpuMagics(Magics):
 
     def _use(self, line: str) -> Any:
         from qhub_ext.display import Text
+        from qhub_ext.service.draft import require_open_tier
 
         words = line.strip()
         if words and not words.startswith("-"):  # `use emulation` says the tier without its option
             words = f"--tier {words}"
         request = parse_line(words, self._notebook)
         chosen = {n: getattr(request, n) for n in _CHOICES if getattr(request, n) is not None}
+        ignored = sorted(set(request.given) - set(_CHOICES))
+        if ignored or len(request.tiers) > 1:
+            raise InvalidOptionError(
+                f"`use` does not take {', '.join(ignored) if ignored else 'several tiers'}.",
+                advice=f"It chooses {', '.join(n.removesuffix('_s').removesuffix('_mb') for n in _CHOICES)}.",
+            )
         if chosen.get("device"):
             from qhub_ext.tiers import catalog
 
             chosen["device"] = catalog.resolve(chosen["device"])
+        require_open_tier(chosen.get("tier"))
         self._chosen |= chosen
         context.enter(
             context.ExecutionContext(

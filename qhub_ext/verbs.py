@@ -7,8 +7,10 @@ takes `--json`.
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
@@ -20,12 +22,12 @@ import click
 from qhub_ext.display.card import card_text
 from qhub_ext.display.tables import Page, Table, Text
 from qhub_ext.display.words import duration, moment, plain, state_words
-from qhub_ext.errors import InvalidOptionError, UnknownNameError
+from qhub_ext.errors import CaptureError, InvalidOptionError, UnknownNameError
 from qhub_ext.job.context import TIERS
 from qhub_ext.job.identity import short_id
 from qhub_ext.job.record import JobRecord
 from qhub_ext.job.state import State
-from qhub_ext.jobfolder.outputs import OutputReader, text_of_message
+from qhub_ext.jobfolder.outputs import OutputReader, text_of_message, without_colours
 from qhub_ext.jobfolder.shelf import Summary
 from qhub_ext.service import Job, Jobs, JobService
 from qhub_ext.sites.scheduler import Refusal
@@ -69,10 +71,16 @@ def facts_verb(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.pass_obj
     @functools.wraps(function)
     def verb(surface: Surface, /, as_json: bool, **arguments: Any) -> Any:
-        view = function(surface, **arguments)
+        wants = {"as_json": as_json} if "as_json" in inspect.signature(function).parameters else {}
+        view = function(surface, **arguments, **wants)
         return Text(json.dumps(_facts(view), indent=2, default=str)) if as_json else view
 
     return verb
+
+
+def for_terminal(text: str) -> str:
+    """Colours only where a terminal shows them."""
+    return text if sys.stdout.isatty() else without_colours(text)
 
 
 def _facts(view: Any) -> Any:
@@ -154,7 +162,7 @@ def overview(surface: Surface) -> Any:
     )
 
 
-def jobs_table(summaries: Sequence[Summary], title: str = "") -> Table:
+def jobs_table(summaries: Sequence[Summary], title: str = "", empty: str = "") -> Table:
     now = time.time()
     rows = []
     for s in summaries:
@@ -180,7 +188,7 @@ def jobs_table(summaries: Sequence[Summary], title: str = "") -> Table:
         rows,
         facts=[_summary_facts(s) for s in summaries],
         title=title,
-        empty="You have no jobs here yet. Put %%qpu at the top of a cell, or use `qhub run FILE.py`.",
+        empty=empty or "You have no jobs here yet. Put %%qpu at the top of a cell, or use `qhub run FILE.py`.",
         widths={"name": 32, "because": 60},
     )
 
@@ -205,7 +213,9 @@ def _summary_facts(summary: Summary) -> dict[str, Any]:
 @facts_verb
 def jobs_verb(surface: Surface, text: str, states: Sequence[str], tier: str | None, limit: int) -> Table:
     """Your jobs, newest first; TEXT looks in ids, names, devices and messages."""
-    return jobs_table(surface.service.jobs(states=states, text=text, tier=tier, limit=limit))
+    filtered = bool(text or states or tier)
+    empty = "No job matches." if filtered else ""
+    return jobs_table(surface.service.jobs(states=states, text=text, tier=tier, limit=limit), empty=empty)
 
 
 @verbs.command("job")
@@ -344,24 +354,24 @@ def follow_job(job: Job) -> Iterator[str]:
         pause = min(pause * 1.3, 0.5)
 
 
-def _acting(name: str, done: str, doc: str) -> None:
+def _acting(name: str, done: str, undone: str, doc: str) -> None:
     @verbs.command(name, help=doc)
     @some_jobs
     @facts_verb
     def verb(surface: Surface, jobs: Sequence[str]) -> Text:
         ids = [surface.service.shelf.find(j) for j in jobs]
         refusals = surface.service.apply(name, ids)
-        return _told(surface, name, done, ids, refusals)
+        return _told(surface, name, (done, undone), ids, refusals)
 
 
-def _told(surface: Surface, name: str, done: str, ids: Sequence[str], refusals: Sequence[Refusal]) -> Text:
+def _told(surface: Surface, name: str, words: tuple[str, str], ids: Sequence[str], refusals: Sequence[Refusal]) -> Text:
     refused = {r.job_id: r.why for r in refusals}
     lines = []
     for job_id in ids:
         whys = {i: w for i, w in refused.items() if i == job_id or i.startswith(f"{job_id}.")}
         if not whys:
-            lines.append(f"Job {short_id(job_id)}: {done}.")
-        lines.extend(f"Job {short_id(i)}: not {done}: {w}" for i, w in list(whys.items())[:5])
+            lines.append(f"Job {short_id(job_id)}: {words[0]}.")
+        lines.extend(f"Job {short_id(i)}: not {words[1]}: {w}" for i, w in list(whys.items())[:5])
         if len(whys) > 5:
             lines.append(f"... and {len(whys) - 5} more elements of {short_id(job_id)}.")
     if refused:
@@ -369,10 +379,17 @@ def _told(surface: Surface, name: str, done: str, ids: Sequence[str], refusals: 
     return Text("\n".join(lines), {"verb": name, "jobs": list(ids), "refused": refused})
 
 
-_acting("cancel", "cancel is asked for", "Ends jobs: a waiting one at once, a running one after its `finally:`.")
-_acting("hold", "held", "Keeps waiting jobs from starting.")
-_acting("release", "released", "Lets held jobs start when their turn comes.")
-_acting("requeue", "queued again", "Begins a new attempt, from the start; one that runs is stopped first.")
+_acting(
+    "cancel",
+    "cancel is asked for",
+    "cancelled",
+    "Ends jobs: a waiting one at once, a running one after its `finally:`.",
+)
+_acting("hold", "held", "held", "Keeps waiting jobs from starting.")
+_acting("release", "released", "released", "Lets held jobs start when their turn comes.")
+_acting(
+    "requeue", "queued again", "queued again", "Begins a new attempt, from the start; one that runs is stopped first."
+)
 
 
 @verbs.command("wait")
@@ -418,12 +435,16 @@ def fetch_verb(surface: Surface, job: str, names: Sequence[str], force: bool) ->
     if bad:
         raise InvalidOptionError(f"{bad[0]!r} is not a name of a variable.", advice="Write NAME or NAME=NEW_NAME.")
     into: MutableMapping[str, Any] = {} if surface.namespace is None else surface.namespace
-    brought = found.fetch(into, mapping or None, force=force)
-    if surface.namespace is None:
-        text = "\n".join(f"{n} = {into[n]!r}" for n in brought)
-    else:
-        text = f"From job {short_id(found.id)}: {', '.join(brought)}."
-    return Text(text if brought else "The job brought no variables back.", {n: _jsonable(into[n]) for n in brought})
+    fetched = found.fetch(into, mapping or None, force=force)
+    lines = [f"{n} = {into[n]!r}" for n in fetched.names]
+    if surface.namespace is not None and fetched.names:
+        lines = [f"In the notebook now, from job {short_id(found.id)}: {', '.join(fetched.names)}."]
+    stays = [f"{why} {found.way_out(name)}" for name, why in fetched.stays.items()]
+    if stays and names:  # what was asked for by name and did not come is an error, after the rest has come
+        raise CaptureError(" ".join([*lines, *stays]))
+    absent = [] if names else [f"{name!r} did not come back: {why}" for name, why in found.absent.items()]
+    text = "\n".join([*lines, *stays, *absent])
+    return Text(text or "The job brought no variables back.", {n: _jsonable(into[n]) for n in fetched.names})
 
 
 def _jsonable(value: Any) -> Any:

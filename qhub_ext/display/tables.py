@@ -20,7 +20,7 @@ class Text:
     text: str
     facts: Any = None
 
-    def to_text(self) -> str:
+    def to_text(self, width: int | None = None) -> str:  # noqa: ARG002 - sentences are the terminal's to wrap
         return self.text
 
     def to_html(self) -> str:
@@ -40,8 +40,8 @@ class Page:
     parts: Sequence[Text | Table]
     facts: Any = None
 
-    def to_text(self) -> str:
-        return "\n\n".join(part.to_text() for part in self.parts)
+    def to_text(self, width: int | None = None) -> str:
+        return "\n\n".join(part.to_text(width) for part in self.parts)
 
     def to_html(self) -> str:
         return "".join(part.to_html() for part in self.parts)
@@ -65,13 +65,17 @@ class Table:
     footer: str = ""
     widths: dict[str, int] = field(default_factory=dict)
 
-    def to_text(self) -> str:
+    def to_text(self, width: int | None = None) -> str:
+        """`width` is the terminal's, in columns: the widest columns give way first."""
         if not self.rows:
             return self.empty
         cells = [
             [plain(str(c), self.widths.get(k)) for k, c in zip(self.columns, row, strict=True)] for row in self.rows
         ]
         widths = [max(display_width(r[i]) for r in [list(self.columns), *cells]) for i in range(len(self.columns))]
+        if width is not None:
+            widths = fit(widths, width)
+            cells = [[plain(c, w) for c, w in zip(row, widths, strict=True)] for row in cells]
         lines = [
             _line(self.columns, widths),
             _line(["─" * w for w in widths], widths),
@@ -103,6 +107,18 @@ class Table:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002 - IPython's
         return {"text/plain": self.to_text(), "text/html": self.to_html()}
+
+
+NARROWEST = 8
+"""Columns are not cut below this many letters."""
+
+
+def fit(widths: Sequence[int], width: int) -> list[int]:
+    """Column widths, with two spaces between, that fit into `width` where that is possible."""
+    found = list(widths)
+    while sum(found) + 2 * (len(found) - 1) > width and max(found) > NARROWEST:
+        found[found.index(max(found))] -= 1
+    return found
 
 
 def display_width(text: str) -> int:

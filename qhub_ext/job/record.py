@@ -71,8 +71,9 @@ class JobRecord:
 
     @property
     def waiting_s(self) -> float | None:
-        """From submission to the first sign of the runner, or to the end if it never came."""
-        begin, end = self.asked_at, self.attempt.running_at or self.attempt.ended_at
+        """From submission, or from the requeue that began this attempt, to the first sign of the runner or to the end."""
+        begin = self.asked_at if len(self.attempts) == 1 else self.attempt.queued_at
+        end = self.attempt.running_at or self.attempt.ended_at
         return None if begin is None or end is None else max(0.0, end - begin)
 
     @property
@@ -159,8 +160,10 @@ def fold(
                 submitted_at = at if submitted_at is None else min(at, submitted_at)
             site_id = event.get("site_id", site_id)
             _hear(drafts.setdefault(number, _Draft()), heard, at, event)
-    for number, outcome in outcomes.items():
+    for number, outcome in sorted(outcomes.items()):
         _seal(drafts[number], outcome)
+        if number == max(drafts):
+            notes.extend(str(note) for note in outcome.get("notes") or () if str(note) not in notes)
     attempts = tuple(Attempt(number=n, state=drafts[n].state, **drafts[n].fields) for n in sorted(drafts)) or (
         Attempt(),
     )

@@ -133,7 +133,7 @@ class Shelf:
             if summary.name == reference:
                 return summary.id
         raise UnknownNameError.among(
-            "job", reference, [short_id(i) for i in ids[:50]], advice="`%qpu jobs` or `qhub jobs` lists them."
+            "job", reference.replace("~", "-"), [short_id(i) for i in ids[:50]], advice="`%qpu jobs` or `qhub jobs` lists them."
         )
 
     def _existing(self, job_id: str) -> str:

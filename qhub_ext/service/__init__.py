@@ -4,7 +4,7 @@ command; reads and writes job folders; asks the site scheduler."""
 from __future__ import annotations
 
 from qhub_ext.service.draft import Draft
-from qhub_ext.service.job import Job, Jobs, Results
+from qhub_ext.service.job import ArrayResults, Fetched, Job, Jobs, Results
 from qhub_ext.service.jobs import JobService, submit
 
-__all__ = ["Draft", "Job", "JobService", "Jobs", "Results", "submit"]
+__all__ = ["ArrayResults", "Draft", "Fetched", "Job", "JobService", "Jobs", "Results", "submit"]

@@ -32,8 +32,8 @@ def _packages() -> list[Finding]:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             missing.append(name)
-    told = ", ".join(f"{n} {v}" for n, v in versions.items())
-    findings.append(Finding("ok", f"Python {sys.version.split()[0]} at {sys.executable}: {told}.", facts=versions))
+    findings.append(Finding("ok", f"Python {sys.version.split()[0]} at {sys.executable}.", facts=versions))
+    findings.append(Finding("ok", ", ".join(f"{n} {v}" for n, v in versions.items()) + "."))
     if missing:
         findings.append(
             Finding(

@@ -73,6 +73,7 @@ def draft_job(
             f"--in names {', '.join(map(repr, absent))}, which the notebook does not have.",
             advice="Run the cell that defines it first, or leave the name out.",
         )
+    _check_named(request, names, known, swept)
     frozen = freeze(wanted, known, limit_mb=settings.limits.capture_mb, main=namespace, without=request.without)
     frozen.require({*wanted} - {*names.optional} | {*request.inputs})
     runtime = record_runtime(settings)
@@ -91,6 +92,22 @@ def draft_job(
     ]
     left = [f"{sentence} It stays behind." for sentence in frozen.failed.values()]
     return Draft(spec, elements, cell, names, frozen, runtime, before, (*names.warnings, *too_wide, *left))
+
+
+def _check_named(request: Request, names: Names, known: dict[str, Any], swept: set[str]) -> None:
+    """Names in options that can mean nothing are slips of the pen."""
+    for name in request.without:
+        if name not in known and name not in names.reads:
+            raise CaptureError(f"--without names {name!r}, which the notebook does not have.")
+    bound = {*known, *names.writes, *names.mutates, *swept}
+    for name in request.outputs or ():
+        if name not in bound and not names.dynamic:
+            raise CaptureError(f"--out names {name!r}, which the cell never binds.")
+    if request.variable and request.variable in names.writes:
+        raise CaptureError(
+            f"--as {request.variable} would hold the Job, but the cell binds {request.variable!r} itself.",
+            advice="Choose another name for one of them.",
+        )
 
 
 def _spec(
@@ -113,6 +130,11 @@ def _spec(
             advice="Ask for less, or raise limits.time_max_s in qhub.toml.",
         )
     cpus = request.cpus or 1
+    if request.memory_mb and (request.site or settings.site) == "embedded" and request.memory_mb > machine_memory_mb():
+        raise InvalidOptionError(
+            f"--memory asks for {request.memory_mb} MiB; this computer has {machine_memory_mb()} MiB.",
+            advice="Ask for less.",
+        )
     return JobSpec(
         id=new_job_id(now),
         name=job_name(request.name, cell),
@@ -168,11 +190,14 @@ def _usual_memory_mb(site: str, cpus: int, settings: Settings) -> int | None:
     return memory_share_mb(cpus, settings.embedded.cpus) if site == "embedded" else None
 
 
+def machine_memory_mb() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+
+
 def memory_share_mb(cpus: int, total_cpus: int | None) -> int:
     """The job's CPUs' share of the machine's memory, in MiB, a tenth of it left to everything else."""
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
     everyone = total_cpus or os.cpu_count() or 1
-    return max(512, int(machine * 0.9 * min(1.0, cpus / everyone)))
+    return max(512, int(machine_memory_mb() * 0.9 * min(1.0, cpus / everyone)))
 
 
 def _elements(spec: JobSpec, points: Sequence[dict[str, Any]]) -> tuple[JobSpec, ...]:
@@ -182,13 +207,17 @@ def _elements(spec: JobSpec, points: Sequence[dict[str, Any]]) -> tuple[JobSpec,
     )
 
 
-def _check_device(spec: JobSpec) -> DeviceBounds:
-    device = catalog.bounds_of(spec.device)
-    if spec.tier == "qpu":
+def require_open_tier(tier: str | None) -> None:
+    if tier == "qpu":
         raise PreflightError(
             "The tier 'qpu' needs a quantum resource, and this site offers none.",
             advice="Run on --tier emulation: the same cell, with the noise of the device's calibration snapshot.",
         )
+
+
+def _check_device(spec: JobSpec) -> DeviceBounds:
+    device = catalog.bounds_of(spec.device)
+    require_open_tier(spec.tier)
     if spec.shots is not None and device.max_shots and spec.shots > device.max_shots:
         raise PreflightError(
             f"--shots {spec.shots} is more than {device.name} takes in one run: {device.max_shots}.",

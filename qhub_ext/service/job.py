@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from qhub_ext.capture.fingerprint import changed
+from qhub_ext.capture.fingerprint import changed, fingerprint
 from qhub_ext.capture.freeze import thaw_one
 from qhub_ext.capture.manifest import Manifest, read_manifest
 from qhub_ext.display.card import card_bundle, card_html, card_text
@@ -58,6 +58,34 @@ class Results(Mapping[str, Any]):
         return f"Results({kinds})"
 
 
+class ArrayResults(Mapping[str, list[Any]]):
+    """The variables of an array's elements: each name gives a list, in the order of the elements."""
+
+    def __init__(self, elements: Sequence[Results]) -> None:
+        self._elements = elements
+
+    def __getitem__(self, name: str) -> list[Any]:
+        return [element[name] for element in self._elements]
+
+    def __iter__(self) -> Iterator[str]:
+        shared = set.intersection(*(set(e) for e in self._elements)) if self._elements else set()
+        return iter(sorted(shared))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return f"ArrayResults({len(self._elements)} elements: {', '.join(self)})"
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """`names` are in the notebook now; `stays` says of each other one why it was left as it is."""
+
+    names: list[str]
+    stays: dict[str, str]
+
+
 @dataclass
 class Job:
     """`job["x"]` is a variable that came back, `job[3]` an element of an array."""
@@ -65,6 +93,10 @@ class Job:
     id: str
     service: JobService = field(repr=False)
     before: dict[str, str | None] | None = field(default=None, repr=False)
+    _marks: dict[str, str | None] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self._marks = dict(self.before or {})
 
     @property
     def folder(self) -> JobFolder:
@@ -87,6 +119,16 @@ class Job:
         return [Job(element_id(self.id, n), self.service) for n in range(self.size or 0)]
 
     @property
+    def absent(self) -> dict[str, str]:
+        """Names that the cell made and that could not come back, each with the reason."""
+        if self.size is not None:
+            return {name: why for element in self.elements for name, why in element.absent.items()}
+        attempt = self.folder.latest_attempt()
+        return (
+            {} if attempt is None or not attempt.variables.is_dir() else dict(read_manifest(attempt.variables).failed)
+        )
+
+    @property
     def outputs(self) -> list[dict[str, Any]]:
         """Outputs so far in notebook format (nbformat 4), of the latest attempt."""
         if self.size is not None:
@@ -102,7 +144,10 @@ class Job:
         return "" if attempt is None else read_text(attempt)
 
     def show(self) -> None:
-        """Displays the outputs here, as the cell would have shown them."""
+        """Displays the outputs here, as the cell would have shown them; so far, while the job is not at its end."""
+        record = self.record
+        if record.state.waiting:
+            print(f"Job {short_id(self.id)} is {record.state.value}: it has shown nothing yet.")
         display_outputs(self.outputs)
 
     def wait(self, timeout_s: float | None = None, progress: Callable[[JobRecord], None] | None = None) -> JobRecord:
@@ -120,12 +165,16 @@ class Job:
             time.sleep(pause if deadline is None else min(pause, max(0.0, deadline - time.monotonic())))
             pause = min(POLL_LAST_S, pause * 1.3)
 
-    def results(self) -> Results:
+    def results(self) -> Results | ArrayResults:
         """What has come back so far, whatever the state."""
+        if self.size is not None:
+            return ArrayResults(
+                [Results(e.folder, e.folder.latest_attempt() or e.folder.attempt(1)) for e in self.elements]
+            )
         folder = self.folder
         return Results(folder, folder.latest_attempt() or folder.attempt(1))
 
-    def result(self, timeout_s: float | None = None) -> Results:
+    def result(self, timeout_s: float | None = None) -> Results | ArrayResults:
         """Waits for the job; JobFailedError with the job's own last words if it did not complete."""
         record = self.wait(timeout_s)
         if record.state is not State.COMPLETED:
@@ -145,44 +194,52 @@ class Job:
         record = self.record
         results = self.results()
         if key not in results and not record.state.final:
-            raise UnknownNameError(
-                f"Job {short_id(self.id)} is still {record.state.value}: {key!r} has not come back yet.",
-                advice="`job.result()` waits for it.",
-            )
+            raise self._not_yet(record, f"{key!r} has")
         return results[key]
 
     def fetch(
         self, namespace: MutableMapping[str, Any], names: Mapping[str, str] | None = None, *, force: bool = False
-    ) -> list[str]:
-        """Puts variables into `namespace` ({its name in the job: its name here}; all by default) and returns the names here.
+    ) -> Fetched:
+        """Puts variables into `namespace` ({its name in the job: its name here}; all by default).
 
-        Never over a value that changed since the job was submitted, unless `force`.
+        Never over a value that changed since the job was submitted, unless `force`: such a name stays, the others come.
         """
+        record = self.record
+        if not record.state.final:
+            raise self._not_yet(record, "its variables have")
         available = self._available()
         wanted = dict(names) if names else {n: n for n in available}
         for name in wanted:
             if name not in available:
                 self._absent(name)
-        if not force:
-            known = (
-                self.before or {}
-            )  # empty after a restart of the kernel: then every name that exists counts as changed
-            others = sorted(changed({here: known.get(here) for here in wanted.values()}, namespace))
-            if others:
-                listed = ", ".join(map(repr, others))
-                raise CaptureError(
-                    f"{listed} in the notebook changed since job {short_id(self.id)} was submitted, and stays as it is.",
-                    advice=f"Use job[{others[0]!r}], fetch it under another name "
-                    f"(`%qpu fetch {short_id(self.id)} {others[0]}=other`), or add --force.",
-                )
         values = {here: self[there] for there, here in wanted.items()}
-        namespace.update(values)
-        return sorted(values)
+        stays = {} if force else self._in_the_way(values, namespace)
+        brought = {here: value for here, value in values.items() if here not in stays}
+        namespace.update(brought)
+        self._marks |= fingerprint(brought, brought)
+        return Fetched(sorted(brought), stays)
+
+    def _in_the_way(self, values: Mapping[str, Any], namespace: Mapping[str, Any]) -> dict[str, str]:
+        """Names here that hold something else than when the job was submitted, and than what the job brings."""
+        present = [here for here in values if here in namespace]
+        unlike = changed(fingerprint(present, values), namespace)
+        others = changed({here: self._marks.get(here) for here in unlike}, namespace)
+        told = f"changed in the notebook since job {short_id(self.id)} was submitted"
+        if self.before is None:
+            told = f"exists, and this kernel does not know what it was when job {short_id(self.id)} was submitted"
+        return {here: f"{here!r} {told}, and stays as it is." for here in sorted(others)}
+
+    def way_out(self, name: str) -> str:
+        job = short_id(self.id)
+        return f"`%qpu fetch {job} {name}=other` brings the job's under another name, --force brings it over the notebook's."
+
+    def _not_yet(self, record: JobRecord, what: str) -> UnknownNameError:
+        return UnknownNameError(
+            f"Job {short_id(self.id)} is still {record.state.value}: {what} not come back yet.",
+            advice="`job.result()` waits for it.",
+        )
 
     def _available(self) -> list[str]:
-        if self.size is not None:
-            shared = [set(e.results()) for e in self.elements]
-            return sorted(set.intersection(*shared)) if shared else []
         return sorted(self.results())
 
     def _absent(self, name: str) -> None:

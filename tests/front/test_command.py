@@ -56,6 +56,26 @@ def test_a_script_has_its_arguments_and_its_own_folder(place: Place) -> None:
     assert place.command("logs", "-1") == "['--alpha', 'b c'] argued.py __main__\n"
 
 
+def test_waiting_for_a_script_shows_what_it_printed(place: Place) -> None:
+    file = script(place, "loud.py", "print('said aloud')\n1/0")
+    told = place.command("run", file, "--wait", code=1)
+    assert "said aloud" in told
+    assert "ZeroDivisionError" in told
+    assert "\x1b[" not in told
+
+
+def test_a_filter_without_a_match_says_so(place: Place) -> None:
+    assert place.command("jobs", "zzzzzz") == "No job matches.\n"
+
+
+def test_tables_give_way_to_a_narrow_terminal() -> None:
+    from qhub_ext.display.tables import Table
+
+    table = Table(("a", "b"), [("x" * 30, "y" * 100), ("short", "short")])
+    assert max(map(len, table.to_text(80).splitlines())) <= 80
+    assert max(map(len, table.to_text().splitlines())) == 132
+
+
 def test_exit_codes_tell_how_it_went(place: Place) -> None:
     failing = script(place, "failing.py", "raise SystemExit(3)")
     broken = script(place, "broken.py", "1/0")

@@ -93,9 +93,12 @@ def test_a_value_that_changed_meanwhile_is_never_overwritten(notebook: Notebook)
     notebook.run("%%qpu --as adding\ntotal = total + 41\nseen = seen + [2]\nfresh = 'new'")
     notebook.run("adding.wait()")
     notebook.run("total = 'mine'")
-    told = notebook.run("%qpu fetch {adding.id}", ok=False)
-    assert "'total' in the notebook changed since" in told.text
+    told = notebook.run("%qpu fetch {adding.id} total", ok=False)
+    assert "'total' changed in the notebook since" in told.text
     assert notebook.ask("total, seen, 'fresh' in globals()") == "('mine', [1], False)"
+    told = notebook.run("%qpu fetch {adding.id}")
+    assert "'total' changed in the notebook since" in told.plain
+    assert notebook.ask("total, seen, fresh") == "('mine', [1, 2], 'new')"
     notebook.run("%qpu fetch {adding.id} total=theirs seen fresh")
     assert notebook.ask("total, theirs, seen, fresh") == "('mine', 42, [1, 2], 'new')"
     notebook.run("%qpu fetch {adding.id} total --force")
@@ -106,7 +109,7 @@ def test_a_value_changed_in_place_counts_as_changed(notebook: Notebook) -> None:
     notebook.run("basket = [1]")
     notebook.run("%%qpu --as filling\nbasket.append(2)")
     notebook.run("filling.wait(); basket.append('mine')")
-    assert "'basket' in the notebook changed" in notebook.run("%qpu fetch {filling.id} basket", ok=False).text
+    assert "'basket' changed in the notebook" in notebook.run("%qpu fetch {filling.id} basket", ok=False).text
     assert notebook.ask("basket, filling['basket']") == "([1, 'mine'], [1, 2])"
 
 
@@ -158,6 +161,10 @@ def test_a_job_starts_after_another_and_hold_release_requeue_cancel_do_what_they
         ("--time 99d", "1", "this site allows 86400 s at most"),
         ("--cpus 64", "1", "asks for 64 CPUs and the embedded site of this computer has 2; nothing was queued"),
         ("--in nothere", "1", "--in names 'nothere', which the notebook does not have"),
+        ("--out never_made", "1", "--out names 'never_made', which the cell never binds"),
+        ("--without nothere", "1", "--without names 'nothere', which the notebook does not have"),
+        ("--as x", "x = 1", "--as x would hold the Job, but the cell binds 'x' itself"),
+        ("--memory 500G", "1", "--memory asks for"),
         ("--after nosuch", "1", "There is no job 'nosuch'."),
         ("--tier qpu", "1", "The tier 'qpu' needs a quantum resource, and this site offers none"),
         ("--site moon", "1", "There is no site 'moon'."),
@@ -256,7 +263,32 @@ def test_a_job_outlives_the_kernel_that_submitted_it(new_notebook: Callable[[], 
     assert "done" in told.text
     # a name of the new kernel is not the one that the job knew
     another.run("answer = 'mine'")
-    assert "changed" in another.run("%qpu fetch outliving", ok=False).text
+    assert "'answer' exists, and this kernel does not know" in another.run("%qpu fetch outliving answer", ok=False).text
+    another.run("answer = 42")
+    another.run("%qpu fetch outliving answer")  # the same value is in nobody's way
+
+
+def test_a_job_may_be_fetched_again_and_waited_for_again(notebook: Notebook) -> None:
+    for _ in range(2):
+        notebook.run("%%qpu --wait --as again\nfrom qhub_ext import backend\ntwice = [1, 2]\nunable = (i for i in [])")
+    for _ in range(2):
+        notebook.run("%qpu fetch {again.id} twice")
+    told = notebook.run("%%qpu --wait\nunable = (i for i in [])")
+    assert "'unable' did not come back" in told.text
+
+
+def test_an_array_s_result_is_what_indexing_it_gives(notebook: Notebook) -> None:
+    notebook.run("%%qpu --as cosines --sweep t=0:1:3\nval = t * 2")
+    assert notebook.ask("cosines.result()['val'], cosines['val'], list(cosines.result())") == (
+        "([0.0, 1.0, 2.0], [0.0, 1.0, 2.0], ['val'])"
+    )
+
+
+def test_what_is_not_there_yet_says_so(notebook: Notebook) -> None:
+    notebook.run("%%qpu --as early\nimport time\ntime.sleep(1)\nlate = 1")
+    assert "has not come back yet" in notebook.run("early['late']", ok=False).text
+    assert "not come back yet" in notebook.run("%qpu fetch {early.id}", ok=False).text
+    notebook.run("early.wait()")
 
 
 def test_two_kernels_and_the_command_share_one_queue(
