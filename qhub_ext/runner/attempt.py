@@ -41,8 +41,8 @@ def run_attempt(folder: JobFolder, number: int, kernel: JobKernel, signals: Sign
             verdict = Verdict(
                 State.FAILED,
                 Cause.INTEGRATION,
-                f"The runner itself failed: {type(error).__name__}: {error}",
-                "This is ours to mend: the report is in the job's notes.",
+                f"The runner itself failed: {type(error).__name__}: {error}".rstrip(".") + ".",
+                "This is ours to mend: the report is among the `notes` in outcome.json of the job's attempt.",
             )
             give_back(attempt)
             seal(attempt, _outcome(verdict, running_at, notes=(report,)))

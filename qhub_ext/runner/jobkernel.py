@@ -140,7 +140,7 @@ class Job:
         try:
             found = setting.harvest(self.spec, self.cell, self.attempt, shell.user_ns)
         except Exception as error:  # noqa: BLE001 - the edge of the process: the outcome is sealed with this sentence
-            sentence = f"Variables did not come back: {type(error).__name__}: {error}"
+            sentence = f"Variables did not come back: {type(error).__name__}: {error}".rstrip(".") + "."
             self.status.tell("harvested", variables=[], notes=[sentence])
         else:
             self.status.tell("harvested", variables=found.variables, notes=found.notes, disk_full=found.disk_full)
@@ -370,7 +370,7 @@ def main(arguments: list[str]) -> None:
         status.tell(
             "refused",
             cause=(Cause.RESOURCES if isinstance(error, MemoryError) else Cause.ENVIRONMENT).value,
-            message=f"The captured values could not be loaded: {type(error).__name__}: {error}",
+            message=f"The captured values could not be loaded: {type(error).__name__}: {error}".rstrip(".") + ".",
             advice="Compare the packages of the place of submission (runtime.json) with those of the job.",
             traceback=traceback.format_exc().splitlines(),
         )

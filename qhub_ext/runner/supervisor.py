@@ -77,7 +77,6 @@ class Supervisor:
         journal: JournalWriter,
         began: float,
     ) -> None:
-        self.seen = Sighting()
         self.notes: list[str] = []
         self.variables: tuple[str, ...] = ()
         self.timings = Timings(began)
@@ -86,6 +85,7 @@ class Supervisor:
         self._signals, self._journal = signals, journal
         self._recorder = Recorder(attempt, spec.output_limit_mb * 1024 * 1024)
         self._source = folder.cell.read_text("utf-8")
+        self.seen = Sighting(source=self._source)
         self._wire = Wire(kernel.key)
         self._context = zmq.Context()
         self._shell = self._context.socket(zmq.DEALER)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import re
 import signal
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
 
 from qhub_ext.errors import Cause
@@ -13,6 +15,9 @@ from qhub_ext.job.state import State
 from qhub_ext.jobfolder.outputs import without_colours
 
 _BY_THE_CODE = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP}
+# a frame of faulthandler's report, and the file that ipykernel gives to a cell
+_FRAME = re.compile(r'\s*File "(?P<file>.*)", line (?P<line>\d+) in (?P<function>.*)')
+_CELL = re.compile(r"[/\\]ipykernel_\d+[/\\]\d+\.py$")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -27,8 +32,9 @@ class Stop:
 
 @dataclass
 class Sighting:
-    """What the supervisor saw of one attempt."""
+    """What the supervisor saw of one attempt. `source` is the text of the cell, `crash` the report of faulthandler."""
 
+    source: str = ""
     reply: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
     ended: dict[str, Any] = field(default_factory=dict)
@@ -107,14 +113,14 @@ def _raised(spec: JobSpec, seen: Sighting) -> Verdict:
     error = seen.error or {k: (seen.reply or {}).get(k, "") for k in ("ename", "evalue")}
     name, value = str(error.get("ename", "")), without_colours(str(error.get("evalue", "")))
     kinds = set(seen.ended.get("kinds") or [name])
-    place = f" (line {seen.ended['line']} of the cell)" if seen.ended.get("line") else ""
-    sentence = f"{name}: {_first_line(value)}{place}" if value else f"{name}{place}"
+    place = f" ({_line_of(spec, seen.ended['line'])})" if seen.ended.get("line") else ""
+    sentence = _sentence(f"{name}: {_first_line(value)}" if value.strip() else name, place)
     if "SystemExit" in kinds:
         return Verdict(State.FAILED, Cause.CODE, f"The cell exited with code {seen.ended.get('exit', 1)}{place}.")
     if "MemoryError" in kinds:
         advice = "Ask for more memory, or let the cell hold less at a time."
         granted = f" The job was given {spec.memory_mb} MiB." if spec.memory_mb else ""
-        return Verdict(State.FAILED, Cause.RESOURCES, f"{sentence}.{granted}".replace("..", "."), advice)
+        return Verdict(State.FAILED, Cause.RESOURCES, f"{sentence}{granted}", advice)
     if seen.ended.get("errno") in _NO_ROOM:
         return Verdict(State.FAILED, Cause.RESOURCES, sentence, "Make room on that file system, or in your quota.")
     if "StdinNotImplementedError" in kinds:
@@ -154,12 +160,12 @@ def _died(spec: JobSpec, seen: Sighting) -> Verdict:
         return Verdict(State.FAILED, Cause.CODE, f"The process of the cell exited with code {code}. {kept}")
     name = _signal_name(-code)
     if -code in _BY_THE_CODE:
-        place = _crash_place(seen.crash)
+        place = _crash_place(spec, seen)
         return Verdict(
             State.FAILED,
             Cause.CODE,
             f"The process of the cell crashed with {name}{place}. {kept}",
-            "Compiled code that the cell calls did this; the crash report is in the job's notes.",
+            "Compiled code that the cell calls did this. The whole report is among the `notes` in outcome.json of the job's attempt.",
         )
     if -code == signal.SIGKILL and seen.oom_killed:
         return Verdict(
@@ -178,13 +184,51 @@ def _died(spec: JobSpec, seen: Sighting) -> Verdict:
     )
 
 
-def _crash_place(report: str) -> str:
-    """Where faulthandler saw the current thread, innermost frame first."""
-    lines = report.splitlines()
-    for number, line in enumerate(lines):
-        if line.startswith("Current thread") and number + 1 < len(lines):
-            return " in " + lines[number + 1].strip().removeprefix("File ").replace('"', "")
-    return ""
+def _crash_place(spec: JobSpec, seen: Sighting) -> str:
+    """Where faulthandler saw the thread that crashed: its innermost frame, and the line of the cell that led there."""
+    frames = _frames(seen.crash)
+    if not frames:
+        return ""
+    lines = seen.source.splitlines()
+    cell = next((frame for frame in frames if _CELL.search(frame["file"])), None)
+    called = ""
+    if cell is not None:
+        number = int(cell["line"])
+        text = lines[number - 1].strip()[:120] if 0 < number <= len(lines) else ""
+        called = _line_of(spec, number) + (f": `{text}`" if text else "")
+    if cell is frames[0]:
+        return f" on {called}"
+    file = "/".join(PurePath(frames[0]["file"]).parts[-2:])
+    inside = f" in {frames[0]['function']} ({file}, line {frames[0]['line']})"
+    return f"{inside}, called from {called}" if called else inside
+
+
+def _frames(report: str) -> list[dict[str, str]]:
+    """Of the current thread, innermost first."""
+    found: list[dict[str, str]] = []
+    lines = iter(report.splitlines())
+    for line in lines:
+        if line.startswith("Current thread"):
+            break
+    for line in lines:
+        frame = _FRAME.fullmatch(line)
+        if frame is None:
+            break
+        found.append(frame.groupdict())
+    return found
+
+
+def _line_of(spec: JobSpec, number: int) -> str:
+    if spec.kind != "script":
+        return f"line {number} of the cell"
+    return f"line {number} of {PurePath(spec.file).name or 'the script'}"
+
+
+def _sentence(said: str, place: str) -> str:
+    """`said (line 3 of the cell).`, with one full stop at its end."""
+    if place:
+        return f"{said.rstrip().removesuffix('.')}{place}."
+    return said if said.endswith((".", "!", "?")) else f"{said}."
 
 
 def _signal_name(number: int) -> str:
@@ -195,5 +239,8 @@ def _signal_name(number: int) -> str:
 
 
 def _first_line(text: str) -> str:
-    line = text.strip().splitlines()[0] if text.strip() else ""
-    return line if len(line) <= 300 else line[:297] + "..."
+    lines = text.strip().splitlines() or [""]
+    line = lines[0].rstrip()
+    if len(line) > 300:
+        return line[:299] + "…"
+    return f"{line} …" if any(more.strip() for more in lines[1:]) else line

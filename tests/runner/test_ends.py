@@ -20,7 +20,7 @@ def test_an_error_names_its_line_and_what_exists_by_then_comes_back(workshop: Wo
     assert run.process.returncode == 1
     assert run.outcome["state"] == "failed"
     assert run.outcome["cause"] == "code"
-    assert run.outcome["message"] == "ZeroDivisionError: division by zero (line 3 of the cell)"
+    assert run.outcome["message"] == "ZeroDivisionError: division by zero (line 3 of the cell)."
     assert run.outcome["error"]["ename"] == "ZeroDivisionError"
     assert run.outcome["variables"] == ["x"]
     assert [o["output_type"] for o in run.outputs] == ["stream", "error"]
@@ -68,7 +68,9 @@ def test_a_segmentation_fault_names_the_signal_and_the_place(workshop: Workshop)
     run = workshop.run("import ctypes\nprint('kept', flush=True)\nctypes.string_at(0)\n")
     assert (run.outcome["state"], run.outcome["cause"]) == ("failed", "code")
     assert "SIGSEGV" in run.outcome["message"]
-    assert "string_at" in run.outcome["message"]
+    assert "in string_at (ctypes/__init__.py, line " in run.outcome["message"]
+    assert ", called from line 3 of the cell: `ctypes.string_at(0)`. What it had" in run.outcome["message"]
+    assert "`notes` in outcome.json" in run.outcome["advice"]
     assert any("Segmentation fault" in note for note in run.outcome["notes"])
     assert run.text == "kept\n"
 
