@@ -4,6 +4,7 @@
     names          the cell -> the names that it reads, binds and changes
     freeze, thaw   names -> manifest.json and one file per name, and back
     fingerprint    has a value of the notebook changed since?
+    unchanged      which values are still what they were when they were thawed?
     runtime        Python, packages and environment of this place, and how another place differs
 
 Nothing here imports qiskit, numpy or pandas: what a notebook has not imported, its values do not need.

@@ -79,6 +79,7 @@ class Job:
         setting.enter_context(self.spec, self.attempt)
         namespace = shell.user_ns
         notes += setting.restore_inputs(self.folder, namespace)
+        setting.show_figures()
         if self.spec.element is not None:
             namespace.update(self.spec.element.values)
         if self.spec.kind == "script":
@@ -138,7 +139,7 @@ class Job:
 
         raise_memory_limit()
         try:
-            found = setting.harvest(self.spec, self.cell, self.attempt, shell.user_ns)
+            found = setting.harvest(self.spec, self.folder, self.cell, self.attempt, shell.user_ns)
         except Exception as error:  # noqa: BLE001 - the edge of the process: the outcome is sealed with this sentence
             sentence = f"Variables did not come back: {type(error).__name__}: {error}".rstrip(".") + "."
             self.status.tell("harvested", variables=[], notes=[sentence])

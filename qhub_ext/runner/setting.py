@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import platform
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
-from qhub_ext.errors import CaptureError
+from qhub_ext.errors import CaptureError, QhubError
 from qhub_ext.job.context import ExecutionContext, enter
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.jobfolder.atomic import read_json_or_none, write_json
@@ -86,10 +89,21 @@ def task_recorder(attempt: AttemptFolder) -> Callable[[dict[str, Any]], None]:
     return record
 
 
-def harvest(spec: JobSpec, cell: str, attempt: AttemptFolder, namespace: dict[str, Any]) -> Harvest:
-    """Freezes the names that come back: those asked for, or all that the cell binds. Also after an error: what exists then."""
+def show_figures() -> None:
+    """A figure that came with the inputs is a picture, as in its notebook. There it was pyplot, when it was imported, that
+    taught the kernel to show figures; a pickle brings the figure without it.
+    """
+    if "matplotlib" in sys.modules:
+        with contextlib.suppress(ImportError):  # it comes with ipykernel; without it a figure is a line of text
+            import_module("matplotlib_inline.backend_inline")
+
+
+def harvest(spec: JobSpec, folder: JobFolder, cell: str, attempt: AttemptFolder, namespace: dict[str, Any]) -> Harvest:
+    """Freezes the names that come back: those asked for, or all that the cell binds or changed. Also after an error: what
+    exists then.
+    """
     found = Harvest()
-    wanted = _wanted(spec, cell, namespace, found.notes)
+    wanted = _wanted(spec, folder, cell, namespace, found.notes)
     if not wanted:
         return found
     from qhub_ext.capture.freeze import freeze
@@ -110,7 +124,7 @@ def harvest(spec: JobSpec, cell: str, attempt: AttemptFolder, namespace: dict[st
     return found
 
 
-def _wanted(spec: JobSpec, cell: str, namespace: dict[str, Any], notes: list[str]) -> list[str]:
+def _wanted(spec: JobSpec, folder: JobFolder, cell: str, namespace: dict[str, Any], notes: list[str]) -> list[str]:
     if spec.outputs is not None:
         missing = [name for name in spec.outputs if name not in namespace]
         notes += [f"`{name}` did not come back: the cell has not set it." for name in missing]
@@ -118,12 +132,20 @@ def _wanted(spec: JobSpec, cell: str, namespace: dict[str, Any], notes: list[str
     from qhub_ext.capture.names import analyse
 
     try:
-        returns = analyse(cell, namespace).returns  # what it bound, and what it changed of the names that came along
+        names = analyse(cell, namespace)
     except CaptureError:  # it could not be read, so it bound nothing
         return []
-    return sorted(
-        name for name in returns if name in namespace and not name.startswith("_") and not _imported(namespace[name])
-    )
+    # what it bound, and what it may have changed of the names that came along
+    wanted = {n for n in names.returns if n in namespace and not n.startswith("_") and not _imported(namespace[n])}
+    perhaps = wanted & names.mutates
+    if perhaps and (folder.inputs / "manifest.json").exists():
+        from qhub_ext.capture.unchanged import unchanged
+
+        try:
+            wanted -= unchanged(perhaps, folder.inputs, namespace)
+        except QhubError as error:  # then all of them come back
+            notes.append(f"Whether {', '.join(sorted(perhaps))} changed could not be told: {error.message}")
+    return sorted(wanted)
 
 
 def _imported(value: Any) -> bool:

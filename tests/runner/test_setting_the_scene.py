@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from qhub_ext.job.spec import Element
 from qhub_ext.jobfolder.atomic import read_json, write_json
@@ -56,6 +58,32 @@ def test_only_the_names_asked_for_come_back(workshop: Workshop) -> None:
     run = workshop.run("a, b = 1, 2\n", outputs=("a", "never"))
     assert run.outcome["variables"] == ["a"]
     assert run.outcome["notes"] == ["`never` did not come back: the cell has not set it."]
+
+
+def test_a_value_that_the_cell_only_looked_at_does_not_come_back(workshop: Workshop, freeze_inputs: Freeze) -> None:
+    folder = workshop.folder("table.sum()\nmarks.append(4)\nitems.index(1)\nitems = items\n", variable_limit_mb=1)
+    freeze_inputs(folder, table=np.ones(1_000_000), marks=[1], items=[1])
+    run = workshop.run(folder)
+    assert run.outcome["variables"] == ["items", "marks"], run.outcome
+    assert run.outcome["notes"] == []
+
+
+def test_inputs_that_are_gone_when_the_cell_ends_cost_no_variable(workshop: Workshop, freeze_inputs: Freeze) -> None:
+    folder = workshop.folder("import pathlib\nmarks.append(4)\npathlib.Path(place).write_text('torn')\nx = 1")
+    freeze_inputs(folder, marks=[1], place=str(folder.inputs / "manifest.json"))
+    run = workshop.run(folder)
+    assert run.outcome["variables"] == ["marks", "x"], run.outcome
+    assert run.outcome["notes"][0].startswith("Whether marks changed could not be told: ")
+
+
+def test_a_figure_of_the_notebook_is_a_picture_in_the_job(workshop: Workshop, freeze_inputs: Freeze) -> None:
+    figure = Figure()
+    axes = figure.subplots()
+    folder = workshop.folder("axes.plot([1, 2])\nfigure")
+    freeze_inputs(folder, figure=figure, axes=axes)
+    run = workshop.run(folder)
+    assert run.outcome["state"] == "completed", (run.outcome, run.console)
+    assert ["image/png" in output["data"] for output in run.outputs] == [True]
 
 
 def test_a_value_over_the_limit_stays_and_is_named(workshop: Workshop) -> None:
