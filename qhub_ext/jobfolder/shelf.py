@@ -21,7 +21,7 @@ from qhub_ext.errors import JobFolderError, UnknownNameError
 from qhub_ext.job.identity import is_job_id, short_id, split_element
 from qhub_ext.job.record import Attempt, JobRecord
 from qhub_ext.job.spec import JobSpec
-from qhub_ext.job.state import State
+from qhub_ext.job.state import FINAL, State
 from qhub_ext.jobfolder.atomic import write_beside, write_json
 from qhub_ext.jobfolder.layout import JobFolder, folder_of
 from qhub_ext.jobfolder.outcome import read_record, read_spec
@@ -51,7 +51,7 @@ class Summary:
 
     @property
     def final(self) -> bool:
-        return State(self.state).final
+        return self.state in FINAL
 
 
 class Shelf:
@@ -133,7 +133,10 @@ class Shelf:
             if summary.name == reference:
                 return summary.id
         raise UnknownNameError.among(
-            "job", reference.replace("~", "-"), [short_id(i) for i in ids[:50]], advice="`%qpu jobs` or `qhub jobs` lists them."
+            "job",
+            reference.replace("~", "-"),
+            [short_id(i) for i in ids[:50]],
+            advice="`%qpu jobs` or `qhub jobs` lists them.",
         )
 
     def _existing(self, job_id: str) -> str:
@@ -153,7 +156,7 @@ class Shelf:
         """Newest first. Unreadable folders are listed as lost, with the reason, never left out."""
         try:
             with os.scandir(self.path) as entries:
-                folders = {e.name: e for e in entries if is_job_id(e.name)}
+                folders = {e.name: e for e in entries if e.name in self._finished or is_job_id(e.name)}
         except FileNotFoundError:
             return []
         except OSError as error:

@@ -141,6 +141,8 @@ class JobService:
         if active:
             now = {r.id: summarise(r) for r in self._refresh([self.shelf.record(i) for i in active])}
             found = [now.get(s.id, s) for s in found]
+        if plain:
+            return found
         matching = [
             s
             for s in found
