@@ -43,7 +43,7 @@ def main() -> int:
         return 0
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode, and so have its peers
     compileall.compile_dir(README.parents[2] / "qhub_ext", quiet=1)
-    run = Run.begin(quick=asked.quick)
+    run = Run.begin(" ".join(["python -m tests.benchmarks", *sys.argv[1:]]) if sys.argv[1:] else "make bench")
     for name, title in BENCHMARKS.items():
         if asked.only in (None, name):
             print(f"{title} ...", file=sys.stderr, flush=True)

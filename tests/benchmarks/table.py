@@ -20,12 +20,12 @@ PACKAGES = ("qhub-ext", "qiskit", "qiskit-aer", "qiskit-ibm-runtime", "ipykernel
 class Run:
     began_at: float
     load_before: float
-    quick: bool
+    command: str
     sections: list[tuple[str, list[Line]]] = field(default_factory=list)
 
     @classmethod
-    def begin(cls, *, quick: bool) -> Run:
-        return cls(time.time(), os.getloadavg()[0], quick)
+    def begin(cls, command: str) -> Run:
+        return cls(time.time(), os.getloadavg()[0], command)
 
     def add(self, title: str, lines: list[Line]) -> None:
         self.sections.append((title, lines))
@@ -39,9 +39,8 @@ def render(run: Run) -> str:
     day = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(run.began_at))
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
-    command = "python -m tests.benchmarks --quick" if run.quick else "make bench"
     text = [
-        f"Made by `{command}` on {day}: {cpus} CPUs, load {run.load_before:.1f} before and {os.getloadavg()[0]:.1f} after "
+        f"Made by `{run.command}` on {day}: {cpus} CPUs, load {run.load_before:.1f} before and {os.getloadavg()[0]:.1f} after "
         f"{(time.time() - run.began_at) / 60:.0f} minutes; {platform.system()}, Python {platform.python_version()}, {versions}.",
         "",
         "| what | ours | beside | theirs | ours / theirs | target | holds |",
@@ -49,7 +48,7 @@ def render(run: Run) -> str:
     ]
     for title, lines in run.sections:
         text.append(f"| **{title}** | | | | | | |")
-        text += [_row(line) for line in lines]
+        text += [_row(line) for line in lines] or ["| not measured in this run | | | | | | |"]
     text += ["", *_verdict(run.lines)]
     return "\n".join(text)
 

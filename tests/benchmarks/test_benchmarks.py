@@ -56,7 +56,7 @@ def test_a_target_holds_or_does_not(line: Line, holds: bool | None, target: str)
 
 
 def test_what_does_not_hold_is_said_under_the_table(tmp_path: Path) -> None:
-    run = Run.begin(quick=False)
+    run = Run.begin("make bench")
     run.add(
         "a section", [Line("slow", 3.0, "peer", 2.0, ratio_at_most=1.0), Line("quick", 1.0, at_most=2.0, unit="MiB")]
     )
