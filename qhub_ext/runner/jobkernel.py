@@ -64,6 +64,7 @@ class Job:
         self.cell = self.folder.cell.read_text("utf-8")
         self.status = status
         self._unsaid: list[warnings.WarningMessage] = []
+        self._unwritten: list[tuple[Any, str]] = []
         self._pid = os.getpid()
 
     def set_scene(self, shell: Any) -> None:
@@ -91,11 +92,16 @@ class Job:
     def import_early(self) -> None:
         """While the supervisor connects, and while the collector rests: the cell's own imports, where it begins with them."""
         from qhub_ext.runner.early import first_imports, without_a_word
+        from qhub_ext.runner.jobstream import JobStream
 
         names = first_imports(self.cell, beside=sys.path[0] or os.getcwd())
         if any(name not in sys.modules for name in names):
-            with without_a_word() as self._unsaid:
-                import_ahead(names)
+            JobStream.held = self._unwritten
+            try:
+                with without_a_word() as self._unsaid:
+                    import_ahead(names)
+            finally:
+                JobStream.held = None
 
     def _become_script(self, shell: Any) -> None:
         path = self.spec.file or str(self.folder.cell)
@@ -111,6 +117,9 @@ class Job:
         from qhub_ext.runner.jobstream import JobStream  # only after ipykernel
 
         JobStream.patient = True
+        unwritten, self._unwritten = self._unwritten, []
+        for stream, text in unwritten:
+            stream.write(text)
         unsaid, self._unsaid = self._unsaid, []
         for warning in unsaid:
             warnings.showwarning(warning.message, warning.category, warning.filename, warning.lineno)

@@ -38,6 +38,8 @@ BUDGET = Budget()
 class JobStream(OutStream):
     patient = False
     """Whether a cell runs; ipykernel's own flushes around it need no wait."""
+    held: list[tuple[JobStream, str]] | None = None
+    """Where a list, it takes what is written, to be written when the cell begins."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._late: deque[tuple[dict[str, Any], str]] = deque()
@@ -67,6 +69,9 @@ class JobStream(OutStream):
             self._waited += 0.01
 
     def write(self, string: str) -> int | None:  # type: ignore[override]
+        if JobStream.held is not None and isinstance(string, str):
+            JobStream.held.append((self, string))
+            return len(string)
         size = len(string) if isinstance(string, str) else 0
         if size <= BUDGET.left:
             BUDGET.left -= size

@@ -67,6 +67,15 @@ def test_a_warning_of_a_slow_package_comes_back_with_the_cell(workshop: Workshop
     assert "after\n" in run.text
 
 
+def test_what_a_slow_package_prints_comes_back_with_the_cell(workshop: Workshop, tmp_path: Path) -> None:
+    package = tmp_path / "elsewhere"
+    package.mkdir()
+    (package / "qiskit_ibm_runtime.py").write_text("import sys; print('hello'); print('look out', file=sys.stderr)")
+    run = workshop.run("import qiskit_ibm_runtime\nprint('after')", environment={"PYTHONPATH": str(package)})
+    assert sorted(run.text.split("\n")) == ["", "after", "hello", "look out"]
+    assert run.text.index("hello") < run.text.index("after")
+
+
 def test_an_import_that_fails_fails_in_the_cell_on_its_line(workshop: Workshop) -> None:
     run = workshop.run("import numpy\nimport numpy.nothing\n")
     assert run.outcome["state"] == "failed"
