@@ -14,6 +14,7 @@ import os
 import shutil
 import sys
 import tempfile
+import textwrap
 import time
 from pathlib import Path
 
@@ -33,12 +34,25 @@ class Runner(NotebookClient):
         self.on_cell_execute = self._begin
         self.on_cell_executed = self._end
 
+    def process_message(self, msg: dict, cell: nbformat.NotebookNode, cell_index: int) -> nbformat.NotebookNode | None:
+        """What a cell prints is shown as it comes: some wait for minutes."""
+        if msg["msg_type"] == "stream" and msg["content"]["name"] == "stdout":
+            print(
+                "\n" + textwrap.indent(msg["content"]["text"].rstrip("\n"), "        "),
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
+        return super().process_message(msg, cell, cell_index)
+
     def _begin(self, cell: nbformat.NotebookNode, cell_index: int) -> None:
         self._since = time.monotonic()
         line = next((x for x in cell.source.splitlines() if x.strip()), "")
         total = sum(c.cell_type == "code" for c in self.nb.cells)
         number = sum(c.cell_type == "code" for c in self.nb.cells[: cell_index + 1])
-        print(f"[{number:2d}/{total}] {line[:88]}", end="", file=sys.stderr, flush=True)
+        print(
+            f"[{number:2d}/{total}] {textwrap.shorten(line, 88, placeholder=' …')}", end="", file=sys.stderr, flush=True
+        )
 
     def _end(self, cell: nbformat.NotebookNode, cell_index: int, execute_reply: dict) -> None:
         print(f"  ({time.monotonic() - self._since:.1f} s)", file=sys.stderr, flush=True)
