@@ -86,7 +86,9 @@ class SlurmSettings(_Section):
     requeue: bool = Field(
         default=True, description="Slurm may begin a new attempt after preemption or the failure of a node."
     )
-    array_max: int = Field(default=1000, ge=1, description="Elements of one Slurm array (below the site's MaxArraySize).")
+    array_max: int = Field(
+        default=1000, ge=1, description="Elements of one Slurm array (below the site's MaxArraySize)."
+    )
     array_running: int | None = Field(default=None, ge=1, description="Elements of one array that run at a time.")
     prologue: tuple[str, ...] = Field(
         default=(), description="Lines of bash before the runner, such as `module load python`."
