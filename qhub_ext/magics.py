@@ -70,7 +70,7 @@ class QpuMagics(Magics):
         except UserError as error:
             raise UsageError(str(error)) from None
         except QhubError as error:
-            raise UsageError(f"{error} [{error.cause}]") from None
+            raise UsageError(f"{error} (cause: {error.cause})") from None
 
     # -- %%qpu
 

@@ -14,6 +14,7 @@ from qiskit.transpiler import Target
 
 from qhub_ext.errors import InvalidOptionError
 from qhub_ext.job.context import ExecutionContext, current
+from qhub_ext.primitives.refusal import told_to_the_caller
 from qhub_ext.primitives.task import Task
 from qhub_ext.primitives.task_job import TaskJob
 from qhub_ext.tiers.backend import DEFAULT_SHOTS, Execution, Outcome
@@ -67,6 +68,7 @@ class QhubBackend(BackendV2):
     def _default_options(cls) -> Options:
         return Options(shots=None, seed_simulator=None, memory=False)
 
+    @told_to_the_caller
     def run(self, run_input: QuantumCircuit | Sequence[QuantumCircuit], **options: Any) -> BackendJob:
         """Runs ISA circuits: `shots` (4096), `seed_simulator`, `memory`, and the tier's own options.
 

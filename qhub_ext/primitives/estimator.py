@@ -20,6 +20,7 @@ from qhub_ext.errors import InvalidOptionError, PreflightError
 from qhub_ext.primitives.binding import bindings
 from qhub_ext.primitives.observables import Basis, Group, Term, estimate, group_terms, terms_of
 from qhub_ext.primitives.place import check_backend, context_for, split_options
+from qhub_ext.primitives.refusal import told_to_the_caller
 from qhub_ext.primitives.task import Task
 from qhub_ext.primitives.task_job import TaskJob
 from qhub_ext.tiers.backend import DEFAULT_PRECISION, Execution, Outcome, Prepared
@@ -60,6 +61,7 @@ class Estimator(BaseEstimatorV2):
         """The tier's options that this estimator asks for."""
         return self._options
 
+    @told_to_the_caller
     def run(self, pubs: Iterable[EstimatorPubLike], *, precision: float | None = None) -> TaskJob:
         """Starts a task; the job's `result()` has one PubResult per PUB, with `evs` and `stds` of the PUB's shape.
 

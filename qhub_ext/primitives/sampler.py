@@ -15,6 +15,7 @@ from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qhub_ext.errors import InvalidOptionError
 from qhub_ext.primitives.binding import bindings
 from qhub_ext.primitives.place import check_backend, context_for, split_options
+from qhub_ext.primitives.refusal import told_to_the_caller
 from qhub_ext.primitives.task import Task
 from qhub_ext.primitives.task_job import TaskJob
 from qhub_ext.tiers.backend import DEFAULT_SHOTS, Execution, Outcome
@@ -49,6 +50,7 @@ class Sampler(BaseSamplerV2):
         """The tier's options that this sampler asks for."""
         return self._options
 
+    @told_to_the_caller
     def run(self, pubs: Iterable[SamplerPubLike], *, shots: int | None = None) -> TaskJob:
         """Starts a task; the job's `result()` has one SamplerPubResult per PUB, one BitArray per classical register.
 

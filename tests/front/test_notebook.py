@@ -117,7 +117,7 @@ def test_a_failing_cell_says_which_line_and_keeps_what_it_made(notebook: Noteboo
     told = notebook.run("%%qpu --wait --as broken --name 'a b|c\"<x>'\nkept = 5\nprint('before')\n1 / 0", ok=False)
     assert "before" in told.text
     assert "ZeroDivisionError: division by zero (line 3 of the cell)" in told.text
-    assert "[code]" in told.text
+    assert "(cause: code)" in told.text
     assert notebook.ask("broken.state, broken['kept'], broken.record.attempt.cause") == "('failed', 5, 'code')"
     card = notebook.run("broken").shown[0]
     assert "a b|c&quot;&lt;x&gt;" in card["text/html"]
@@ -238,6 +238,15 @@ def test_the_help_page_names_every_option_and_verb(notebook: Notebook) -> None:
         if verb not in ("run", "completion"):  # a terminal's
             assert verb in page
     assert "Submit a cell as a batch job" in notebook.run("%qpu --help").text
+
+
+def test_a_refusal_of_the_tier_is_short_and_points_at_the_user_s_line(notebook: Notebook) -> None:
+    told = notebook.run(
+        "from qiskit import QuantumCircuit\nfrom qhub_ext import Sampler\nSampler().run([QuantumCircuit(2)])", ok=False
+    )
+    assert "PreflightError" in told.text
+    assert "preflight.py" not in told.text
+    assert told.text.count("File ") + told.text.count("Cell ") <= 3
 
 
 def test_interrupting_a_wait_leaves_the_job_running(new_notebook: Callable[[], Notebook], place: Place) -> None:
