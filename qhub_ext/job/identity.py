@@ -14,8 +14,15 @@ ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 PATTERN = re.compile(r"[0-9a-hjkmnp-tv-z]{9}-[0-9a-hjkmnp-tv-z]{6}(\.[0-9]{1,6})?")
 
 
+_latest_ms = 0
+
+
 def new_job_id(now: float | None = None, entropy: int | None = None) -> str:
+    """Two of one process sort in the order in which they were made, also within a millisecond."""
+    global _latest_ms
     moment_ms = int((time.time() if now is None else now) * 1000)
+    if now is None:
+        moment_ms = _latest_ms = max(moment_ms, _latest_ms + 1)
     noise = int.from_bytes(os.urandom(4)) & 0x3FFFFFFF if entropy is None else entropy
     return f"{_encode(moment_ms, 9)}-{_encode(noise, 6)}"
 

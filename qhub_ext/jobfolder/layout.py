@@ -1,5 +1,6 @@
 """Every file name inside a job folder, once. No other module joins a path inside one.
 
+SHELF/.generation           changes when a finished job begins anew (jobfolder.generation)
 SHELF/ID/                   mode 0700
     spec.json               what was asked for (qhub.job/1), never changed
     cell.py                 the cell as typed

@@ -23,10 +23,11 @@ from qhub_ext.job.record import Attempt, JobRecord
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import FINAL, State
 from qhub_ext.jobfolder.atomic import write_beside, write_json
+from qhub_ext.jobfolder.generation import read_generation
 from qhub_ext.jobfolder.layout import JobFolder, folder_of
 from qhub_ext.jobfolder.outcome import read_record, read_spec
 
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 FEW = 100
 
 
@@ -61,7 +62,8 @@ class Shelf:
             None if cache is None else cache / f"shelf-{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.sqlite"
         )
         self._finished: dict[str, tuple[int, Summary]] = {}
-        """What this process has listed already, with the stamp of its folder."""
+        """What this process has listed already, with the stamp of its folder; true as long as the generation is the same."""
+        self._generation = ""
 
     def create(
         self,
@@ -161,28 +163,38 @@ class Shelf:
             return []
         except OSError as error:
             raise _explain(error, self.path) from error
-        stamps = {i: at for i in sorted(folders, reverse=True)[:limit] if (at := _stamp(folders[i])) is not None}
-        finished = self._finished
-        known = {i: kept[1] for i, stamp in stamps.items() if (kept := finished.get(i)) and kept[0] == stamp}
-        missing = [job_id for job_id in stamps if job_id not in known]
+        wanted = sorted(folders, reverse=True)[:limit]
+        generation = read_generation(self.path)
+        if generation != self._generation:  # a finished job began anew: each is looked at once
+            stamps = _stamps(folders[job_id] for job_id in self._finished if job_id in folders)
+            self._finished = {i: kept for i, kept in self._finished.items() if stamps.get(i) == kept[0]}
+            self._generation = generation
+        known = {i: kept[1] for i in wanted if (kept := self._finished.get(i)) is not None}
+        missing = [job_id for job_id in wanted if job_id not in known]
         if missing:
-            known |= self._look_up(missing, stamps)
-        return [known[job_id] for job_id in stamps]
+            known |= self._look_up(missing, folders, generation)
+        return [known[job_id] for job_id in wanted if job_id in known]
 
-    def _look_up(self, missing: Sequence[str], stamps: dict[str, int]) -> dict[str, Summary]:
+    def _look_up(
+        self, missing: Sequence[str], folders: dict[str, os.DirEntry[str]], generation: str
+    ) -> dict[str, Summary]:
         """From the index on disk, else from the folders; what is finished is kept in both."""
         with self._open_index() as index:
-            known = _read_index(index, missing, stamps)
-            finished = dict(known)
-            fresh: list[Summary] = []
+            rows = _read_index(index, missing)
+            if len(rows) <= FEW or _checked_in(index) != generation:
+                stamps = _stamps(folders[job_id] for job_id in rows)
+                rows = {i: row for i, row in rows.items() if stamps.get(i) == row[0]}
+            whole = len(missing) == len(folders)
+            fresh: dict[str, tuple[int, Summary]] = {}
+            known = {job_id: row[1] for job_id, row in rows.items()}
             for job_id in missing:
-                if job_id not in known:
-                    known[job_id] = self._summarise(job_id)
-                    if known[job_id].final:
-                        fresh.append(known[job_id])
-            _write_index(index, fresh, stamps)
-        finished |= {summary.id: summary for summary in fresh}
-        self._finished |= {job_id: (stamps[job_id], summary) for job_id, summary in finished.items()}
+                if job_id in known or (stamp := _stamp(folders[job_id])) is None:
+                    continue
+                known[job_id] = self._summarise(job_id)
+                if known[job_id].final:
+                    fresh[job_id] = (stamp, known[job_id])
+            _write_index(index, fresh, generation if whole else None)
+        self._finished |= rows | fresh
         return known
 
     def _summarise(self, job_id: str) -> Summary:
@@ -284,6 +296,10 @@ def _stamp(folder: os.DirEntry[str]) -> int | None:
         return None
 
 
+def _stamps(folders: Iterable[os.DirEntry[str]]) -> dict[str, int]:
+    return {f.name: stamp for f in folders if (stamp := _stamp(f)) is not None}
+
+
 _COLUMNS = tuple(Summary.__dataclass_fields__)
 
 
@@ -292,14 +308,16 @@ def _connect(path: Path) -> sqlite3.Connection:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version != INDEX_VERSION:
         connection.execute("DROP TABLE IF EXISTS finished")
+        connection.execute("DROP TABLE IF EXISTS checked")
+        connection.execute("CREATE TABLE checked (generation)")
         connection.execute(f"CREATE TABLE finished (stamp INTEGER, {', '.join(_COLUMNS)}, PRIMARY KEY (id))")
         connection.execute(f"PRAGMA user_version = {INDEX_VERSION}")
     connection.execute("PRAGMA synchronous = OFF")
     return connection
 
 
-def _read_index(index: sqlite3.Connection | None, wanted: Sequence[str], stamps: dict[str, int]) -> dict[str, Summary]:
-    """`wanted` is newest first. A few are asked for by name, many by their range."""
+def _read_index(index: sqlite3.Connection | None, wanted: Sequence[str]) -> dict[str, tuple[int, Summary]]:
+    """{id: (stamp of the folder then, summary)}. `wanted` is newest first; a few are asked for by name, many by their range."""
     if index is None or not wanted:
         return {}
     few = len(wanted) <= FEW
@@ -309,16 +327,34 @@ def _read_index(index: sqlite3.Connection | None, wanted: Sequence[str], stamps:
         rows = index.execute(f"SELECT stamp, {', '.join(_COLUMNS)} FROM finished WHERE id {which}", asked).fetchall()
     except sqlite3.DatabaseError:  # locked or torn: read the folders instead
         return {}
-    return {row[1]: Summary(*row[1:]) for row in rows if stamps.get(row[1]) == row[0]}
+    names = set(wanted)
+    return {row[1]: (row[0], Summary(*row[1:])) for row in rows if row[1] in names}
 
 
-def _write_index(index: sqlite3.Connection | None, fresh: Iterable[Summary], stamps: dict[str, int]) -> None:
-    rows = [(stamps[s.id], *(getattr(s, c) for c in _COLUMNS)) for s in fresh]
-    if index is None or not rows:
+def _checked_in(index: sqlite3.Connection | None) -> str | None:
+    """The generation in which every row was last held against its folder."""
+    if index is None:
+        return None
+    try:
+        row = index.execute("SELECT generation FROM checked").fetchone()
+    except sqlite3.DatabaseError:
+        return None
+    return str(row[0]) if row else None
+
+
+def _write_index(
+    index: sqlite3.Connection | None, fresh: dict[str, tuple[int, Summary]], generation: str | None
+) -> None:
+    """`generation` is given when the whole shelf was looked at."""
+    rows = [(stamp, *(getattr(summary, c) for c in _COLUMNS)) for stamp, summary in fresh.values()]
+    if index is None or (not rows and (generation is None or _checked_in(index) == generation)):
         return
     with contextlib.suppress(sqlite3.DatabaseError):  # somebody else is writing the same lines
         index.execute("BEGIN")
         index.executemany(f"INSERT OR REPLACE INTO finished VALUES ({', '.join('?' * (len(_COLUMNS) + 1))})", rows)
+        if generation is not None:
+            index.execute("DELETE FROM checked")
+            index.execute("INSERT INTO checked VALUES (?)", (generation,))
         index.execute("COMMIT")
 
 

@@ -136,7 +136,7 @@ def _spec(
             advice="Ask for less.",
         )
     return JobSpec(
-        id=new_job_id(now),
+        id=new_job_id(),
         name=job_name(request.name, cell),
         tier=request.tier or settings.tier,
         device=request.device or settings.device,

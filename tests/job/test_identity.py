@@ -10,6 +10,11 @@ def test_ids_sort_as_their_moments_do(one: float, other: float) -> None:
     assert first <= second
 
 
+def test_ids_made_one_after_the_other_sort_so() -> None:
+    made = [new_job_id() for _ in range(1000)]
+    assert made == sorted(made)
+
+
 def test_ten_thousand_ids_of_one_moment_differ() -> None:
     assert len({new_job_id(1e9) for _ in range(10_000)}) > 9_950
 

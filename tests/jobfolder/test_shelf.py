@@ -9,6 +9,7 @@ from qhub_ext.errors import JobFolderError, UnknownNameError
 from qhub_ext.job.identity import element_id, new_job_id, short_id
 from qhub_ext.job.spec import Element, JobSpec
 from qhub_ext.job.state import State
+from qhub_ext.jobfolder.generation import begin_generation
 from qhub_ext.jobfolder.journal import append_once
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.outcome import Outcome, require_own, seal
@@ -106,7 +107,8 @@ def test_the_index_serves_finished_jobs_and_notices_a_requeue(tmp_path: Path) ->
     assert shelf.summaries()[0].state == "completed"
     folder.attempt(2).path.mkdir()
     append_once(folder.journal("site"), "state", state="queued", attempt=2)
-    os.utime(folder.path)
+    begin_generation(folder)
+    assert shelf.summaries()[0].state == "queued"
     assert Shelf(tmp_path / "jobs", tmp_path / "cache").summaries()[0].state == "queued"
 
 

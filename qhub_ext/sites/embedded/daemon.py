@@ -34,6 +34,7 @@ from qhub_ext import __version__
 from qhub_ext.errors import Cause, JobFolderError, SiteError
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.atomic import read_json, read_json_or_none, write_json
+from qhub_ext.jobfolder.generation import begin_generation
 from qhub_ext.jobfolder.journal import JournalWriter, read_journal
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
 from qhub_ext.jobfolder.outcome import Outcome, seal
@@ -370,7 +371,8 @@ class Daemon:
         self.dependencies.forget(job.id)
         self.place(job, max(numbers, default=0) + 1)
         self.queue_up([job])
-        touch(folder)
+        with contextlib.suppress(OSError):  # a full disk: the listing is late, the job is not
+            begin_generation(folder)
 
     # ------------------------------------------------------------------ waiting
 

@@ -6,16 +6,17 @@ hosts can look after the same job.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from qhub_ext.errors import JobFolderError
 from qhub_ext.job.identity import split_element
 from qhub_ext.jobfolder.atomic import read_json_or_none, write_json
+from qhub_ext.jobfolder.generation import begin_generation
 from qhub_ext.jobfolder.journal import append_once, read_all
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.sites.scheduler import SITE_JOURNAL
@@ -129,9 +130,7 @@ def last_words(folder: JobFolder, attempt: int) -> str:
     return " / ".join(line.strip() for line in lines[-3:])[-LAST_WORDS:]
 
 
-def refresh(path: Path) -> None:
-    """Indexes trust a folder's time; network file systems show new files only to those who list their folder."""
-    try:
-        os.utime(path)
-    except OSError:
-        return
+def refresh(folder: JobFolder) -> None:
+    """Listings look again at a job that they may have taken for finished."""
+    with contextlib.suppress(OSError):
+        begin_generation(folder)

@@ -220,7 +220,7 @@ class SlurmSite:
             if job_id not in unwilling and row is not None:
                 number = place.first_attempt + row.restarts + 1
                 ledger.say(self._folder(job_id), "state", state="queued", attempt=number, reason="requeued")
-                ledger.refresh(self._folder(job_id).path)
+                ledger.refresh(self._folder(job_id))
         # what Slurm has forgotten, or will not run again, is sent once more
         anew += [r.job_id for r in refused if self._has_ended(r.job_id)]
         refusals += [r for r in refused if r.job_id not in anew]
@@ -239,7 +239,7 @@ class SlurmSite:
             self._places |= found
             self._poller.seed(pending(place.key, self._user) for place in found.values())
             for folder in parcel.folders:
-                ledger.refresh(folder.path)
+                ledger.refresh(folder)
         return refusals
 
     def _apply(self, command: str, words: list[str], places: dict[str, Place]) -> list[Refusal]:
@@ -370,7 +370,7 @@ class SlurmSite:
                 ledger.say(folder, "state", attempt=n, **verdict.to_event(), **moment)
         if number not in known:
             ledger.say(folder, "state", state="queued", attempt=number, reason="requeued")
-        ledger.refresh(folder.path)
+        ledger.refresh(folder)
 
     # ------------------------------------------------------------------ endings
 
@@ -450,7 +450,7 @@ class SlurmSite:
                 ledger.say(folder, "state", state="starting", attempt=number, at=ending.start)
         moment = {} if ending is None or ending.end is None else {"at": ending.end}
         ledger.say(folder, "state", attempt=number, **verdict.to_event(), **moment)
-        ledger.refresh(folder.path)
+        ledger.refresh(folder)
         self._told[job_id] = (number, State.CANCELLED)
 
     def _evidence(self, folder: JobFolder, number: int, *, again: bool = False) -> Evidence:
