@@ -293,6 +293,12 @@ def test_an_array_s_result_is_what_indexing_it_gives(notebook: Notebook) -> None
     )
 
 
+def test_what_a_job_left_unchanged_does_not_come_back_and_is_still_known(notebook: Notebook) -> None:
+    notebook.run("ledger = [1, 2, 3]\nkept = ledger")
+    notebook.run("%%qpu --wait --as looking\ntotal = sum(ledger)\nledger.copy()")
+    assert notebook.ask("ledger is kept, looking['ledger'], list(looking.result())") == "(True, [1, 2, 3], ['total'])"
+
+
 def test_what_is_not_there_yet_says_so(notebook: Notebook) -> None:
     notebook.run("%%qpu --as early\nimport time\ntime.sleep(1)\nlate = 1")
     assert "has not come back yet" in notebook.run("early['late']", ok=False).text
