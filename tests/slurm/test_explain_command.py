@@ -1,0 +1,72 @@
+"""`qhub explain JOB` in a shell of its own: the sentence of a waiting job, and the same as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from qhub_ext.jobfolder.layout import JobFolder
+from tests.slurm.cluster import Cluster
+from tests.slurm.fixtures import SlurmWorkshop
+from tests.waiting import wait_until
+
+
+def held(bench: SlurmWorkshop) -> JobFolder:
+    job = bench.submit("true", site="slurm", site_options={"begin": "now+600"})
+    assert bench.site.hold([job.id]) == []
+    return job
+
+
+def over_the_qos(bench: SlurmWorkshop) -> JobFolder:
+    bench.until_running(bench.submit("sleep 60", time_s=60, site_options={"qos": "tiny"}))
+    return bench.submit("true", site="slurm", time_s=60, site_options={"qos": "tiny"})
+
+
+def explain(bench: SlurmWorkshop, cluster: Cluster, *words: str) -> str:
+    """What the command prints; it must end with 0 and keep standard error clean."""
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("QHUB_")},
+        "QHUB_SITE": "slurm",
+        "QHUB_SHELF": str(bench.settings.shelf),
+        "QHUB_CACHE": str(bench.settings.cache),
+        "SLURM_CONF": cluster.environment["SLURM_CONF"],
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "qhub_ext.cli", "explain", *words],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("provoke", "word", "sentence"),
+    [(held, "JobHeldUser", "held"), (over_the_qos, "QOSMaxJobsPerUserLimit", "limit is 1 (MaxJobsPU)")],
+)
+def test_the_command_prints_why_a_job_waits_and_whose_move_it_is(
+    provoke: Callable[[SlurmWorkshop], JobFolder],
+    word: str,
+    sentence: str,
+    bench: SlurmWorkshop,
+    cluster: Cluster,
+) -> None:
+    job = provoke(bench)
+    wait_until(lambda: bench.site.explain_reason(job.id).word == word, what=f"the reason {word}")
+    text = explain(bench, cluster, job.id)
+    assert sentence in text
+    assert f"cause  {word}" in text
+    assert "move   you" in text
+    assert "try    " in text
+    facts: dict[str, Any] = json.loads(explain(bench, cluster, job.id, "--json"))
+    assert sentence in facts["sentence"]
+    assert (facts["cause"], facts["audience"], facts["job"]) == (word, "you", job.id)
