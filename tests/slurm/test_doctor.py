@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from qhub_ext.settings import Settings, SlurmDeviceSettings, SlurmSettings, SlurmTierSettings
+from qhub_ext.sites.slurm import checkup
 from qhub_ext.sites.slurm.site import SlurmSite
 from tests.slurm.cluster import Cluster
 
@@ -26,7 +29,9 @@ def test_a_cluster_that_fits_the_settings_is_found_healthy(cluster: Cluster, tmp
     assert told(tmp_path, "failure", **settings) == []
     good = " ".join(told(tmp_path, "ok", **settings))
     for word in (
+        "munge answers",
         "slurmctld answers",
+        "clock of slurmctld agrees",
         "slurmdbd answers",
         "partition emulation",
         "QOS development",
@@ -63,3 +68,27 @@ def test_a_cluster_that_is_down_is_one_finding_and_not_ten(cluster: Cluster, tmp
     cluster.stop("slurmctld")
     (failure,) = told(tmp_path, "failure", timeout_s=3)
     assert "slurmctld does not answer" in failure
+
+
+def test_a_munge_that_is_down_is_named_instead_of_what_fails_for_lack_of_it(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.stop("munged")
+    (failure,) = told(tmp_path, "failure", timeout_s=3)
+    assert "munge does not answer" in failure
+    assert str(cluster.configuration.munge_socket) in failure
+    assert "Start munged" in failure
+
+
+def test_a_munge_that_hangs_is_told_apart_from_a_slurmctld_that_does(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.freeze("munged")
+    (failure,) = told(tmp_path, "failure", timeout_s=2)
+    assert "munge does not answer" in failure
+
+
+def test_a_clock_that_is_off_is_a_warning(monkeypatch: pytest.MonkeyPatch, cluster: Cluster, tmp_path: Path) -> None:
+    now = checkup.time.time
+    monkeypatch.setattr(
+        checkup, "time", SimpleNamespace(time=lambda: now() + 90, monotonic=time.monotonic, sleep=time.sleep)
+    )
+    (warning,) = (w for w in told(tmp_path, "warning") if "slurmctld" in w)
+    assert "differ by" in warning
+    assert "NTP" in warning

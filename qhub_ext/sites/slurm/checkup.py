@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
@@ -36,14 +37,22 @@ def examine(commands: Commands, settings: Settings, user: str) -> list[Finding]:
 
 def _steps(commands: Commands, settings: Settings, user: str) -> Iterator[Finding]:
     yield _version(commands)
+    munge = _munge(commands)
     ping = commands.run("scontrol", "ping")
-    if not ping.ok or "UP" not in ping.output:
+    answers = ping.ok and "UP" in ping.output
+    if munge and (munge.level == "ok" or not answers):  # what answers without it does not need it
+        yield munge
+    if not answers and munge and munge.level == "failure":
+        return
+    if not answers:
         said = ping.sentence or ping.output.strip()
-        hint = "munged must run here with the cluster's key." if re.search("(?i)munge|auth", said) else "Ask the site."
+        refused = re.search("(?i)munge|auth", said)
+        hint = "Do key and clock of this machine agree with the cluster's?" if refused else "Ask the site."
         yield Finding("failure", f"slurmctld does not answer: {said}.", hint, {"stop": "1"})
         return
     yield Finding("ok", f"slurmctld answers in {ping.took_s * 1000:.0f} ms.")
     configuration = _configuration(commands)
+    yield from _clock(configuration)
     yield _array_limit(settings, configuration)
     yield _accounting(commands, configuration)
     yield from _tiers(commands, settings, user)
@@ -63,9 +72,60 @@ def _version(commands: Commands) -> Finding:
     return Finding("ok", f"{answer.output.strip()} is installed here.")
 
 
+def _munge(commands: Commands) -> Finding | None:
+    """Whether a credential can be made and read here; None where munge is not installed or not what Slurm uses."""
+    configuration = _local_configuration()
+    if (re.search(r"(?im)^\s*AuthType\s*=\s*(\S+)", configuration) or ["", "auth/munge"])[1] != "auth/munge":
+        return None
+    socket = re.search(r"(?im)^\s*AuthInfo\s*=.*?\bsocket=([^,\s]+)", configuration)
+    where = [f"--socket={socket[1]}"] if socket else []
+    plain = Commands(None, commands.timeout_s)  # not of Slurm's folder
+    try:
+        made = plain.run("munge", "--no-input", *where)
+        read = plain.run("unmunge", "--output=/dev/null", *where, stdin=made.output) if made.ok else made
+    except SiteError:
+        return None
+    if read.ok:
+        return Finding("ok", f"munge answers in {(made.took_s + read.took_s) * 1000:.0f} ms.")
+    at = f" with the socket {socket[1]}" if socket else ""
+    return Finding(
+        "failure",
+        f"munge does not answer: {read.sentence or f'exit code {read.code}'}.",
+        f"Start munged on this machine{at} (`systemctl restart munge`), with the key of the cluster.",
+        {"stop": "1"},
+    )
+
+
+def _local_configuration() -> str:
+    """slurm.conf of this machine; empty where it cannot be read, as on a cluster without local files."""
+    places = (os.environ.get("SLURM_CONF", ""), "/etc/slurm/slurm.conf", "/run/slurm/conf/slurm.conf")
+    for place in places:
+        with contextlib.suppress(OSError):
+            return Path(place).read_text(errors="replace")
+    return ""
+
+
 def _configuration(commands: Commands) -> dict[str, str]:
+    """With the moment of the answer by slurmctld's clock and by ours, as `there` and `here`."""
+    began = time.time()
     answer = commands.run("scontrol", "show", "config")
-    return dict(re.findall(r"(?m)^(\w+)\s*= (.*)$", answer.output))
+    said = re.match(r"Configuration data as of (\d+)", answer.output)
+    found = dict(re.findall(r"(?m)^(\w+)\s*= (.*)$", answer.output))
+    return found | ({"there": said[1], "here": str((began + time.time()) / 2)} if said else {})
+
+
+def _clock(configuration: dict[str, str]) -> Iterator[Finding]:
+    if "there" not in configuration:
+        return
+    skew = abs(float(configuration["there"]) + 0.5 - float(configuration["here"]))  # whole seconds, cut off
+    if skew > CLOCK_S:
+        yield Finding(
+            "warning",
+            f"The clocks of this machine and of slurmctld differ by {skew:.0f} s.",
+            "Ask the site for NTP; munge refuses whoever is off by minutes.",
+        )
+    else:
+        yield Finding("ok", f"The clock of slurmctld agrees to within {CLOCK_S:.0f} s.")
 
 
 def _array_limit(settings: Settings, configuration: dict[str, str]) -> Finding:
