@@ -22,7 +22,7 @@ from qiskit_aer import AerError, AerSimulator
 from qhub_ext.errors import PreflightError
 from qhub_ext.tiers.backend import Execution, Outcome, Prepared
 from qhub_ext.tiers.devices import Device
-from qhub_ext.tiers.facts import circuit_facts, line_order
+from qhub_ext.tiers.facts import circuit_facts, exact_quarter_turns, line_order
 from qhub_ext.tiers.fingerprint import fingerprint
 from qhub_ext.tiers.memory import memory_limit_mb
 from qhub_ext.tiers.method import Choice, CircuitFacts, choose_method
@@ -259,6 +259,8 @@ def run_aer(
         options["max_parallel_threads"] = threads
     if choice.shared:
         options["shot_branching_enable"] = True
+    if choice.method == "stabilizer":
+        circuits = [exact_quarter_turns(circuit) for circuit in circuits]
     simulator = _simulator(choice.method, choice.device)
     try:
         with _quiet():

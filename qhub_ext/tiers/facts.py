@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from qiskit.circuit import QuantumCircuit
+from qiskit.circuit.library import RZGate
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
@@ -79,6 +80,21 @@ def circuit_facts(circuit: QuantumCircuit, order: tuple[int, ...] | None = None)
 def _cross(crossing: list[int], places: list[int], bits: int) -> None:
     for k in range(min(places), max(places)):
         crossing[k] += bits
+
+
+def exact_quarter_turns(circuit: QuantumCircuit) -> QuantumCircuit:
+    """The same Clifford circuit with every rz at exactly k pi/2: Aer's stabilizer method refuses what is 1e-15 beside it,
+    and the transpiler's sums of angles are.
+    """
+    exact = circuit.copy_empty_like()
+    for instruction in circuit.data:
+        operation = instruction.operation
+        if instruction.name == "rz":
+            operation = RZGate(round(float(operation.params[0]) / (math.pi / 2)) * (math.pi / 2))
+        elif instruction.is_control_flow():
+            operation = operation.replace_blocks([exact_quarter_turns(block) for block in operation.blocks])
+        exact.append(operation, instruction.qubits, instruction.clbits)
+    return exact
 
 
 def _is_quarter_turn(name: str, params: list[object]) -> bool:

@@ -236,3 +236,19 @@ def test_the_ideal_tier_samples_the_state_that_qiskit_computes(angles: list[floa
     ours = Sampler(seed=1).run([(isa, angles)], shots=20_000).result()[0].data.meas.get_int_counts()
     theirs = StatevectorSampler(seed=1).run([(circuit, angles)], shots=20_000).result()[0].data.meas.get_int_counts()
     assert sum(abs(ours.get(k, 0) - theirs.get(k, 0)) for k in range(8)) / 40_000 < 0.03
+
+
+@pytest.mark.parametrize("beside", [0.0, 4e-16, -1e-15, 3e-13, 5e-11])
+@pytest.mark.parametrize("tier", ["local", "emulation"])
+def test_a_rotation_a_hair_beside_a_quarter_turn_is_still_clifford_and_runs(beside: float, tier: str) -> None:
+    with using(tier=tier):
+        circuit = QuantumCircuit(2)
+        for quarter in range(-5, 6):
+            circuit.rz(quarter * np.pi / 2 + beside, 0)
+        circuit.cz(0, 1)
+        circuit.measure_all()
+        isa = generate_preset_pass_manager(0, backend=backend(), initial_layout=[0, 1]).run(circuit)
+        counts = Sampler(seed=1).run([isa], shots=200).result()[0].data.meas.get_counts()
+    assert sum(counts.values()) == 200
+    if tier == "local":
+        assert counts == {"00": 200}
