@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 
+from qhub_ext.job.identity import new_job_id, short_id
 from qhub_ext.jobfolder.layout import JobFolder
 from tests.slurm.cluster import Cluster
 from tests.slurm.fixtures import SlurmWorkshop
 from tests.waiting import wait_until
+
+HOLDER = new_job_id()
 
 
 def held(bench: SlurmWorkshop) -> JobFolder:
@@ -24,7 +27,7 @@ def held(bench: SlurmWorkshop) -> JobFolder:
 
 
 def over_the_qos(bench: SlurmWorkshop) -> JobFolder:
-    bench.until_running(bench.submit("sleep 60", time_s=60, site_options={"qos": "tiny"}))
+    bench.until_running(bench.submit("sleep 60", id=HOLDER, time_s=60, site_options={"qos": "tiny"}))
     return bench.submit("true", site="slurm", time_s=60, site_options={"qos": "tiny"})
 
 
@@ -51,7 +54,14 @@ def explain(bench: SlurmWorkshop, cluster: Cluster, *words: str) -> str:
 
 @pytest.mark.parametrize(
     ("provoke", "word", "sentence"),
-    [(held, "JobHeldUser", "held"), (over_the_qos, "QOSMaxJobsPerUserLimit", "limit is 1 (MaxJobsPU)")],
+    [
+        (held, "JobHeldUser", "It is held, by its owner."),
+        (
+            over_the_qos,
+            "QOSMaxJobsPerUserLimit",
+            f"limit is 1 (MaxJobsPU). 1 of yours run, with 1 CPUs. Yours that hold it: {short_id(HOLDER)}.",
+        ),
+    ],
 )
 def test_the_command_prints_why_a_job_waits_and_whose_move_it_is(
     provoke: Callable[[SlurmWorkshop], JobFolder],

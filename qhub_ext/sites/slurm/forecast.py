@@ -6,9 +6,10 @@ import re
 import time
 
 from qhub_ext.errors import SiteError
+from qhub_ext.job.identity import short_id
 from qhub_ext.sites.scheduler import Reason, StartEstimate
 from qhub_ext.sites.slurm.commands import Commands
-from qhub_ext.sites.slurm.listing import Row, list_everything, parse_duration
+from qhub_ext.sites.slurm.listing import Row, list_everything, own_id, parse_duration
 from qhub_ext.sites.slurm.reasons import explain
 from qhub_ext.sites.slurm.states import read_state
 
@@ -124,9 +125,7 @@ def _licences(commands: Commands, row: Row) -> str:
         r for r in list_everything(commands).rows.values() if r.licenses and r.state == "RUNNING" and r.key != row.key
     ]
     names = {w.partition(":")[0] for w in row.licenses.split(",")}
-    mine = [
-        r.key for r in holders if r.user == row.user and names & {w.partition(":")[0] for w in r.licenses.split(",")}
-    ]
+    mine = [r for r in holders if r.user == row.user and names & {w.partition(":")[0] for w in r.licenses.split(",")}]
     return (f" {'; '.join(parts)}." if parts else "") + _yours(mine)
 
 
@@ -167,7 +166,7 @@ def _limit(commands: Commands, row: Row, word: str) -> str:
     same = [r for r in rows if (r.qos == row.qos if of_qos else r.account == row.account) and r.state == "RUNNING"]
     mine = [r for r in same if r.user == row.user]
     counted = f" {len(mine)} of yours run, with {sum(r.cpus for r in mine)} CPUs." if mine else ""
-    return told + counted + _yours([r.key for r in mine])
+    return told + counted + _yours(mine)
 
 
 def _over(asked_s: int, allowed_s: int, whose: str) -> str:
@@ -178,9 +177,11 @@ def _over(asked_s: int, allowed_s: int, whose: str) -> str:
     )
 
 
-def _yours(keys: list[str]) -> str:
-    if not keys:
+def _yours(rows: list[Row]) -> str:
+    """By the names that the verbs take; those that were sent without qhub by Slurm's number."""
+    if not rows:
         return ""
+    keys = [short_id(mine) if (mine := own_id(r)) else f"{r.key} of Slurm" for r in rows]
     shown = ", ".join(sorted(keys)[:_NAMED]) + (f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else "")
     return f" Yours that hold it: {shown}."
 

@@ -12,7 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from qhub_ext.errors import SiteUnreachableError
+from qhub_ext.job.identity import element_id, is_job_id
 from qhub_ext.sites.slurm.commands import Commands, unreachable
+from qhub_ext.sites.slurm.options import COMMENT_PREFIX
 
 _FIELD, _LINE = "\x1f", "\x1e"
 _FIELDS = [
@@ -77,6 +79,18 @@ class Listing:
 
     rows: dict[str, Row]
     as_of: float
+
+
+def own_id(row: Row) -> str | None:
+    """Our id of a job of Slurm, from its comment; of an element, with its number."""
+    words = row.comment.split()
+    if len(words) < 2 or words[0] != COMMENT_PREFIX or not is_job_id(words[1]):
+        return None
+    _, _, task = row.key.partition("_")
+    if not task:
+        return words[1]
+    _, _, offset = row.name.rpartition(".from")
+    return element_id(words[1], int(task) + (int(offset) if offset.isdigit() else 0))
 
 
 def list_jobs(commands: Commands, bases: Iterable[str], user: str) -> Listing:

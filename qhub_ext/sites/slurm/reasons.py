@@ -25,7 +25,7 @@ REASONS: dict[str, tuple[str, str, str]] = {
         YOU,
         "Cancel it, run the other job again, and submit this one after it.",
     ),
-    "JobHeldUser": ("It is held, by its owner.", YOU, "Release it with `%qpu release`."),
+    "JobHeldUser": ("It is held, by its owner.", YOU, "`release` lets it queue again."),
     "JobHeldAdmin": ("It is held by the site, or its priority is zero.", SITE, "Ask the site why."),
     "JobHoldMaxRequeue": (
         "It was started and put back too often, so Slurm holds it.",

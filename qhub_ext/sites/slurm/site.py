@@ -24,7 +24,7 @@ from qhub_ext.sites.scheduler import Finding, QueueEntry, Reason, Refusal, SiteR
 from qhub_ext.sites.slurm import accounting, ledger, listing
 from qhub_ext.sites.slurm.commands import Commands, unreachable
 from qhub_ext.sites.slurm.ledger import Place
-from qhub_ext.sites.slurm.listing import Listing, Row
+from qhub_ext.sites.slurm.listing import Listing, Row, own_id
 from qhub_ext.sites.slurm.options import ranges
 from qhub_ext.sites.slurm.poller import Poller, pending
 from qhub_ext.sites.slurm.reasons import explain
@@ -554,14 +554,14 @@ class SlurmSite:
 
     def _sealed(self, row: Row) -> bool:
         """One of ours whose runner is done, though Slurm still cleans up."""
-        job_id = _own_id(row)
+        job_id = own_id(row)
         if row.user != self._user or job_id is None:
             return read_state(row.state).ended
         place = self._place(self._folder(job_id))
         return place is not None and place.key == row.key and self._is_sealed(job_id, place, row)
 
     def _entry(self, row: Row, position: int | None) -> QueueEntry:
-        job_id, spec = _own_id(row), None
+        job_id, spec = own_id(row), None
         words = row.comment.split()
         tier, device = (words[2], words[3]) if job_id and len(words) == 4 else ("", "")
         if job_id is not None and row.user == self._user:
@@ -585,21 +585,6 @@ class SlurmSite:
             time_s=row.limit_s,
             started_at=row.start if not state.waiting else None,
         )
-
-
-def _own_id(row: Row) -> str | None:
-    """Our id of a job of Slurm, from its comment; of an element, with its number."""
-    from qhub_ext.job.identity import element_id, is_job_id
-    from qhub_ext.sites.slurm.options import COMMENT_PREFIX
-
-    words = row.comment.split()
-    if len(words) < 2 or words[0] != COMMENT_PREFIX or not is_job_id(words[1]):
-        return None
-    _, _, task = row.key.partition("_")
-    if not task:
-        return words[1]
-    _, _, offset = row.name.rpartition(".from")
-    return element_id(words[1], int(task) + (int(offset) if offset.isdigit() else 0))
 
 
 def _order(key: str) -> tuple[int, ...]:
