@@ -144,7 +144,7 @@ def test_a_job_that_is_queued_twice_all_the_same_runs_once(bench: SlurmWorkshop,
     def refused() -> bool:  # Slurm may start either of them first
         return "FAILED" in cluster.ask("squeue", "-h", "-t", "all", "-j", f"{first},{second}", "-o", "%T")
 
-    wait_until(refused, what="the end of the one that came late")
+    wait_until(refused, within_s=120, what="the end of the one that came late")
     assert (job.path / "ledger").read_text() == "once\n"
     assert job.attempt_numbers() == [1]
 
