@@ -116,8 +116,6 @@ class JobRecord:
 class _Draft:
     state: State = State.CREATED
     fields: dict[str, Any] = field(default_factory=dict)
-    phase_at: float = 0.0
-    words_at: float = 0.0
 
 
 _WHEN = {

@@ -42,6 +42,7 @@ from qhub_ext.sites.scheduler import (
     SiteReport,
     StartEstimate,
 )
+from qhub_ext.sites.sendable import read_sendable
 
 DAEMON = Path(__file__).resolve().with_name("daemon.py")  # run by its path; a client does not import it
 START_AGAIN_S = 2.0
@@ -289,13 +290,7 @@ class EmbeddedSite:
 
     def _job_of(self, folder: JobFolder, total_cpus: int) -> TableJob:
         """Raises SiteError for a folder that this site cannot run."""
-        try:
-            require_own(folder)
-            spec = read_spec(folder)
-        except FileNotFoundError as error:
-            raise SiteError(f"{folder.path} is gone; nothing was queued.") from error
-        except JobFolderError as error:
-            raise SiteError(error.message, advice=error.advice, where=str(folder.path)) from error
+        spec = read_sendable(folder)
         if spec.cpus > total_cpus:
             raise SiteError(
                 f"The job asks for {spec.cpus} CPUs and the embedded site of this computer has {total_cpus}; nothing was queued.",

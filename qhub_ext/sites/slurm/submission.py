@@ -19,8 +19,9 @@ from qhub_ext.job.identity import split_element
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.layout import JobFolder, folder_of
-from qhub_ext.jobfolder.outcome import read_record, read_spec, require_own
+from qhub_ext.jobfolder.outcome import read_record, read_spec
 from qhub_ext.settings import SlurmSettings
+from qhub_ext.sites.sendable import read_sendable
 from qhub_ext.sites.slurm import accounting, ledger, listing
 from qhub_ext.sites.slurm.commands import Answer, Commands, refused, unreachable
 from qhub_ext.sites.slurm.ledger import Claim, Place
@@ -240,13 +241,7 @@ def _in_order(made: list[Parcel]) -> list[Parcel]:
 
 def _spec(folder: JobFolder) -> JobSpec:
     """Raises SiteError for a folder that cannot be run."""
-    try:
-        require_own(folder)
-        spec = read_spec(folder)
-    except FileNotFoundError as error:
-        raise SiteError(f"{folder.path} is gone; nothing was queued.") from error
-    except JobFolderError as error:
-        raise SiteError(error.message, advice=error.advice, where=str(folder.path)) from error
+    spec = read_sendable(folder)
     if not folder.script.is_file():
         raise SiteError(f"{folder.path} has no script to run; nothing was queued.")
     return spec
