@@ -30,7 +30,7 @@ from qhub_ext.sites.slurm.poller import Poller, pending
 from qhub_ext.sites.slurm.reasons import explain
 from qhub_ext.sites.slurm.script import render_script
 from qhub_ext.sites.slurm.states import read_state
-from qhub_ext.sites.slurm.submission import Sender, parcels
+from qhub_ext.sites.slurm.submission import ASK_AGAIN_S, Sender, parcels
 from qhub_ext.sites.slurm.verdict import Evidence, conclude
 
 LOST_AFTER_S = 10.0
@@ -80,14 +80,24 @@ class SlurmSite:
             except SiteUnreachableError:
                 raise
             except SiteError:
-                if sent:  # all or nothing
-                    bases = sorted({place.base for place in sent.values()})
-                    self._commands.run("scancel", "--", *bases)
-                    self._poller.expire(bases)
+                self._withdraw({place.base for place in sent.values()})
                 raise
             self._poller.seed(pending(place.key, self._user) for place in sent.values())
         self._places |= sent
         return {folder.id: (known.get(folder.id) or sent[folder.id]).key for folder in folders}
+
+    def _withdraw(self, bases: set[str]) -> None:
+        """All or nothing: one of several was refused, so the others leave the queue, and have left it when this returns."""
+        if not bases:
+            return
+        self._commands.run("scancel", "--", *sorted(bases))
+        until = time.monotonic() + self._slurm.settle_s
+        while time.monotonic() < until:
+            rows = listing.list_jobs(self._commands, bases, self._user).rows.values()
+            if all(read_state(row.state).ended for row in rows):
+                break
+            time.sleep(ASK_AGAIN_S)
+        self._poller.expire(bases)
 
     def find(self, job_ids: Sequence[str]) -> dict[str, str]:
         return {job_id: place.key for job_id, place in self._locate(job_ids).items()}
@@ -305,7 +315,7 @@ class SlurmSite:
         attempt = folder.attempt(number)
         if state is State.RUNNING and not attempt.launch.exists():
             state = State.STARTING  # granted, but the site's own prologue may still run
-        if state is State.FINISHING and not attempt.path.exists():
+        if state is State.FINISHING and number > place.first_attempt and not attempt.path.exists():
             state = State.QUEUED  # what is being cleaned up is the attempt before this one
         self._tell(folder, place, row, number, state)
         reason = row.reason if state.waiting and row.reason != "None" else ""
