@@ -10,6 +10,8 @@
     |- JobFolderError         a folder that cannot be read or written, or that is not ours
     |- EnvironmentMismatchError  the place of execution cannot load what was captured
     |- SiteError              the site scheduler refused, or could not be reached
+    |- DeviceError            a quantum resource or its service refused, failed or could not be reached
+    |  `- UncertainTaskError  a task that may exist on the device: it is not sent again
     `- JobFailedError         a job that was waited for did not complete
 
 An error is plain fields, so that it survives a process boundary: `to_json` and `from_json`.
@@ -70,7 +72,7 @@ class QhubError(Exception):
         return f"{self.message} {self.advice}".strip()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_restore, (type(self).__name__, self.message, self.advice, self.where))
+        return (_restore, (type(self).__name__, self.message, self.advice, self.where, self.cause.value))
 
     def to_json(self) -> dict[str, str]:
         return {
@@ -84,7 +86,8 @@ class QhubError(Exception):
 
     @staticmethod
     def from_json(record: dict[str, str]) -> QhubError:
-        return _restore(record["error"], record["message"], record.get("advice", ""), record.get("where", ""))
+        texts = (record.get(name, "") for name in ("advice", "where", "cause"))
+        return _restore(record["error"], record["message"], *texts)
 
 
 class UserError(QhubError):
@@ -151,6 +154,24 @@ class SiteUnreachableError(SiteError):
     """When the site last answered, in s since 1970 UTC."""
 
 
+class DeviceError(QhubError):
+    """`cause` is device unless it is set: credentials and connections are integration."""
+
+    cause = Cause.DEVICE
+    audience = Audience.SITE
+
+    def __init__(self, message: str, *, advice: str = "", where: str = "", cause: Cause | None = None) -> None:
+        super().__init__(message, advice=advice, where=where)
+        if cause is not None:
+            self.cause = cause
+
+
+class UncertainTaskError(DeviceError):
+    """The answer to a start was lost. The task may run, and may cost: a person decides."""
+
+    cause = Cause.INTEGRATION
+
+
 class JobFailedError(QhubError):
     """Raised by a wait. `message` holds the job's own last words."""
 
@@ -158,9 +179,12 @@ class JobFailedError(QhubError):
     audience = Audience.YOU
 
 
-def _restore(name: str, message: str, advice: str, where: str) -> QhubError:
+def _restore(name: str, message: str, advice: str, where: str, cause: str = "") -> QhubError:
     known = {cls.__name__: cls for cls in _tree(QhubError)}
-    return known.get(name, QhubError)(message, advice=advice, where=where)
+    error = known.get(name, QhubError)(message, advice=advice, where=where)
+    if cause and error.cause != cause:
+        error.cause = Cause(cause)
+    return error
 
 
 def _tree(root: type[QhubError]) -> list[type[QhubError]]:

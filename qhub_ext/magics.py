@@ -36,7 +36,7 @@ def _default_context() -> context.ExecutionContext:
     from qhub_ext.settings import current_settings
 
     settings = current_settings()
-    return context.ExecutionContext(tier="local", device=settings.device, shots=settings.shots)
+    return context.ExecutionContext(tier="local", device=settings.device, shots=settings.shots, site=settings.site)
 
 
 @magics_class
@@ -167,7 +167,9 @@ class QpuMagics(Magics):
             from qhub_ext.tiers import catalog
 
             chosen["device"] = catalog.resolve(chosen["device"])
-        require_open_tier(chosen.get("tier"))
+        settings = self.service.settings
+        device = chosen.get("device") or self._chosen.get("device") or settings.device
+        require_open_tier(chosen.get("tier"), device, chosen.get("site") or settings.site, settings)
         self._chosen |= chosen
         context.enter(
             context.ExecutionContext(

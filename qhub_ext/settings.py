@@ -104,6 +104,48 @@ class SlurmSettings(_Section):
     )
 
 
+class QpuResourceSettings(_Section):
+    """A quantum resource that QRMI reaches. What is secret goes into a file of its own, mode 0600."""
+
+    type: str = Field(description="Type of QRMI, such as ibm-quantum-compute-service.")
+    device: str | None = Field(default=None, description="Device that it stands for; default: the one of its name.")
+    environment: dict[str, str] = Field(
+        default_factory=dict, description="Keys of QRMI (QRMI_IBM_QCS_ENDPOINT ...) and values; nothing secret."
+    )
+    secrets: Path | None = Field(default=None, description="File of KEY=VALUE lines with its credentials, mode 0600.")
+
+
+class QpuSettings(_Section):
+    """The devices of the tier qpu. Those that the site's own job environment names come first."""
+
+    config_file: Path | None = Field(
+        default=None, description="The site's qrmi_config.json; default: /etc/slurm/qrmi_config.json where it exists."
+    )
+    resources: dict[str, QpuResourceSettings] = Field(default_factory=dict, description="Name -> quantum resource.")
+    virtual: Literal["embedded", "always", "never"] = Field(
+        default="embedded",
+        description="Sites where a virtual QPU (simulated, and says so) stands in for a device that nothing else stands for.",
+    )
+    virtual_directory: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_state_dir("qhub")) / "virtual-qpu" / socket.gethostname(),
+        description="Folder of the virtual QPU that starts on demand.",
+    )
+    virtual_speed: float = Field(
+        default=1.0, gt=0, description="The virtual QPU's clock: 10 makes a second on the device a tenth of one."
+    )
+    deadline_s: float = Field(default=60.0, gt=0, description="A call to a device is given up after so many seconds.")
+    poll_s: float = Field(
+        default=0.05, gt=0, description="Shortest time between two questions about a task, in seconds."
+    )
+    poll_max_s: float = Field(
+        default=5.0, gt=0, description="Longest time between two questions about a task, in seconds."
+    )
+
+
+    def virtual_at(self, site: str) -> bool:
+        return self.virtual == "always" or self.virtual == site
+
+
 class LimitSettings(_Section):
     """What one job may use unless it asks for less."""
 
@@ -138,6 +180,8 @@ class CaptureSettings(_Section):
             "OPENBLAS_*",
             "NUMEXPR_*",
             "QISKIT_*",
+            "QHUB_CONFIG",
+            "QHUB_QPU_*",
             "MPLCONFIGDIR",
             "XDG_*",
         ),
@@ -165,6 +209,7 @@ class Settings(_Section):
     )
     embedded: EmbeddedSettings = Field(default_factory=lambda: EmbeddedSettings())
     slurm: SlurmSettings = Field(default_factory=lambda: SlurmSettings())
+    qpu: QpuSettings = Field(default_factory=lambda: QpuSettings())
     limits: LimitSettings = Field(default_factory=lambda: LimitSettings())
     capture: CaptureSettings = Field(default_factory=lambda: CaptureSettings())
 

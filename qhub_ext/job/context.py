@@ -16,7 +16,10 @@ TIERS = ("local", "emulation", "qpu")
 
 @dataclass(frozen=True)
 class ExecutionContext:
-    """`memory_mb` in MiB, None for what the machine has; `record` is called with one JSON-ready dict per finished task."""
+    """`memory_mb` in MiB, None for what the machine has; `record` is called with one JSON-ready dict per finished task.
+
+    `announce` is called with one for each step of a task on a device, the first of them before it is sent.
+    """
 
     tier: str = "local"
     device: str = "kingston"
@@ -25,8 +28,10 @@ class ExecutionContext:
     memory_mb: int | None = None
     cpus: int | None = None
     job_id: str | None = None
+    site: str = "embedded"
     options: dict[str, Any] = field(default_factory=dict)
     record: Callable[[dict[str, Any]], None] | None = None
+    announce: Callable[[dict[str, Any]], None] | None = None
 
 
 _current: ExecutionContext | None = None

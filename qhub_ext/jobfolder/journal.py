@@ -39,6 +39,10 @@ class JournalWriter:
         self._seq += 1
         return event
 
+    def sync(self) -> None:
+        """What was appended is on the disk when this returns."""
+        os.fsync(self._fd)
+
     def close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)

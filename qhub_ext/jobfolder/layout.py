@@ -15,6 +15,7 @@ SHELF/ID/                   mode 0700
         outputs.ipynb       the same, sealed as a notebook
         variables/          names that come back: manifest.json and one file per name
         tasks/0001.json     a record per quantum task; results beside it
+        tasks/device.jsonl  each step of a task on a device: written before it is sent, and as it moves
         launch.json, exit.json, alive.lock   between site and script: who runs it, how it ended
         outcome.json        the sealed verdict, renamed into place last
     elements/7/             only in an array: a folder of the same shape, which uses the array's inputs
@@ -56,6 +57,10 @@ class AttemptFolder:
     @property
     def tasks(self) -> Path:
         return self.path / "tasks"
+
+    @property
+    def device_journal(self) -> Path:
+        return self.tasks / "device.jsonl"
 
     @property
     def launch(self) -> Path:

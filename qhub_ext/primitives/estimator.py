@@ -98,8 +98,8 @@ class Estimator(BaseEstimatorV2):
         def work(stopped: Callable[[], bool]) -> PrimitiveResult[PubResult]:
             with task.executing():
                 results = []
-                for one, own in zip(works, own_seeds, strict=True):
-                    outcomes = task.execute(one.executions, own, stopped)
+                everything = task.execute_all([one.executions for one in works], own_seeds, stopped)
+                for one, outcomes in zip(works, everything, strict=True):
                     with task.timed("return"):
                         results.append(one.result(outcomes))
                 return PrimitiveResult(results, metadata={"version": 2})

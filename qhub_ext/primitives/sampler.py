@@ -83,8 +83,7 @@ class Sampler(BaseSamplerV2):
         def work(stopped: Callable[[], bool]) -> PrimitiveResult[SamplerPubResult]:
             with task.executing():
                 results = []
-                for pub, batch, own in zip(coerced, batches, seeds, strict=True):
-                    outcomes = task.execute(batch, own, stopped)
+                for pub, outcomes in zip(coerced, task.execute_all(batches, seeds, stopped), strict=True):
                     with task.timed("return"):
                         results.append(_pub_result(pub, outcomes))
                 return PrimitiveResult(results, metadata={"version": 2})

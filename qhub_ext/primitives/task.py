@@ -92,6 +92,18 @@ class Task:
             raise TaskCancelledError(f"The {self.primitive} task was cancelled after {self.executions} circuits.")
         return outcomes
 
+    def execute_all(
+        self, batches: Sequence[Sequence[Execution]], seeds: Sequence[int], stopped: Callable[[], bool]
+    ) -> Iterator[list[Outcome]]:
+        """The outcomes of each batch in turn; a device gets all of them as one task."""
+        if not self.tier.together:
+            for batch, seed in zip(batches, seeds, strict=True):
+                yield self.execute(batch, seed, stopped)
+            return
+        outcomes = iter(self.execute([one for batch in batches for one in batch], 0, stopped))
+        for batch in batches:
+            yield [next(outcomes) for _ in batch]
+
     @contextmanager
     def executing(self) -> Iterator[None]:
         """Leaves the record when the work within ends, well or not."""
@@ -147,6 +159,7 @@ class Task:
             "ended_at": _utc(ended_at),
             "wall_s": round(ended_at - self.started_at, 6),
             "estimated_qpu_s": self.qpu_s,
+            "device_tasks": [dict(task) for task in self.tier.sent],
             "error": None if error is None else _error(error),
         }
 

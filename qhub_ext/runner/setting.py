@@ -18,6 +18,7 @@ from qhub_ext.errors import CaptureError, QhubError
 from qhub_ext.job.context import ExecutionContext, enter
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.jobfolder.atomic import read_json_or_none, write_json
+from qhub_ext.jobfolder.journal import JournalWriter
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
 from qhub_ext.jobfolder.outcome import require_own
 
@@ -69,7 +70,9 @@ def enter_context(spec: JobSpec, attempt: AttemptFolder) -> None:
             memory_mb=spec.memory_mb,
             cpus=spec.cpus,
             job_id=spec.id,
+            site=spec.site,
             record=task_recorder(attempt),
+            announce=device_announcer(attempt),
         )
     )
 
@@ -87,6 +90,18 @@ def task_recorder(attempt: AttemptFolder) -> Callable[[dict[str, Any]], None]:
                 return
 
     return record
+
+
+def device_announcer(attempt: AttemptFolder) -> Callable[[dict[str, Any]], None]:
+    """Writes each step of a task on a device, on the disk when it returns: what was sent is known whatever happens next."""
+
+    def announce(step: dict[str, Any]) -> None:
+        attempt.tasks.mkdir(mode=0o700, exist_ok=True)
+        with JournalWriter(attempt.device_journal) as journal:
+            journal.append("task", **step)
+            journal.sync()
+
+    return announce
 
 
 def show_figures() -> None:

@@ -78,7 +78,7 @@ def draft_job(
     frozen.require({*wanted} - {*names.optional} | {*request.inputs})
     runtime = record_runtime(settings)
     spec = _spec(request, cell, settings, runtime, kind, file, arguments)
-    device = _check_device(spec)
+    device = _check_device(spec, settings)
     elements = _elements(spec, points)
     if elements:
         spec = replace(spec, size=len(elements))
@@ -207,17 +207,31 @@ def _elements(spec: JobSpec, points: Sequence[dict[str, Any]]) -> tuple[JobSpec,
     )
 
 
-def require_open_tier(tier: str | None) -> None:
-    if tier == "qpu":
-        raise PreflightError(
-            "The tier 'qpu' needs a quantum resource, and this site offers none.",
-            advice="Run on --tier emulation: the same cell, with the noise of the device's calibration snapshot.",
-        )
+def require_open_tier(tier: str | None, device: str, site: str, settings: Settings) -> None:
+    """Raises PreflightError or DeviceError where no quantum resource, not even a virtual one, stands for the device."""
+    if tier != "qpu":
+        return
+    from qhub_ext.tiers.qpu.resources import resource_for
+    from qhub_ext.tiers.qpu.virtual import missing_packages
+
+    # on a cluster the job's own environment names the resource, when the site has granted it
+    if resource_for(device, settings.qpu) is not None or (site == "slurm" and device in settings.slurm.devices):
+        return
+    why = "this site offers none"
+    if settings.qpu.virtual_at(site):
+        missing = missing_packages()
+        if not missing:
+            return
+        why = f"a virtual one needs packages that are not installed ({', '.join(missing)}: pip install 'qhub-ext[qpu]')"
+    raise PreflightError(
+        f"The tier 'qpu' needs a quantum resource that stands for {device}, and {why}.",
+        advice="Run on --tier emulation: the same cell, with the noise of the device's calibration snapshot.",
+    )
 
 
-def _check_device(spec: JobSpec) -> DeviceBounds:
+def _check_device(spec: JobSpec, settings: Settings) -> DeviceBounds:
     device = catalog.bounds_of(spec.device)
-    require_open_tier(spec.tier)
+    require_open_tier(spec.tier, spec.device, spec.site, settings)
     if spec.shots is not None and device.max_shots and spec.shots > device.max_shots:
         raise PreflightError(
             f"--shots {spec.shots} is more than {device.name} takes in one run: {device.max_shots}.",

@@ -72,7 +72,11 @@ class Outcome:
 
 
 class TierBackend(Protocol):
-    """`tier` is the user's word for it, `device` what it stands for, `options` those that it honours, with their values."""
+    """`tier` is the user's word for it, `device` what it stands for, `options` those that it honours, with their values.
+
+    `together`: what one call of user code asks for is executed as one batch, because each batch waits in a queue. `sent` has a
+    line for each task that went to a device.
+    """
 
     @property
     def tier(self) -> str: ...
@@ -82,6 +86,12 @@ class TierBackend(Protocol):
 
     @property
     def options(self) -> Mapping[str, Any]: ...
+
+    @property
+    def together(self) -> bool: ...
+
+    @property
+    def sent(self) -> Sequence[Mapping[str, Any]]: ...
 
     def prepare(self, circuit: QuantumCircuit, shots: int, mark: bytes | None = None) -> Prepared:
         """Makes an ISA circuit ready; `mark` is its fingerprint where the caller has it.

@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
-from qiskit.exceptions import QiskitError
 from qiskit.result.models import ExperimentResult
 from qiskit_aer import AerError, AerSimulator
 
 from qhub_ext.errors import PreflightError
 from qhub_ext.tiers.backend import Execution, Outcome, Prepared
 from qhub_ext.tiers.devices import Device
-from qhub_ext.tiers.facts import circuit_facts, exact_quarter_turns, line_order
+from qhub_ext.tiers.facts import circuit_facts, exact_quarter_turns, line_order, shot_seconds
 from qhub_ext.tiers.fingerprint import fingerprint
 from qhub_ext.tiers.memory import memory_limit_mb
 from qhub_ext.tiers.method import Choice, CircuitFacts, choose_method
@@ -71,6 +70,8 @@ class Engine:
     options: Mapping[str, Any]
     memory_mb: int | None = None
     cpus: int | None = None
+    together: bool = False
+    sent: tuple[Mapping[str, Any], ...] = ()
 
     def prepare(self, circuit: QuantumCircuit, shots: int, mark: bytes | None = None) -> Prepared:
         mark = fingerprint(circuit) if mark is None else mark
@@ -98,7 +99,7 @@ class Engine:
             active=reduction.active,
             fingerprint=mark,
             note=reduction.note,
-            qpu_s_per_shot=_shot_seconds(circuit, self.device),
+            qpu_s_per_shot=shot_seconds(circuit, self.device),
             plan=Plan(facts, used, noise, is_stabilizer(noise), order),
         )
 
@@ -286,17 +287,6 @@ def pack_words(words: list[str], clbits: int) -> NDArray[np.uint8]:
         return numbers.view(np.uint8).reshape(len(words), 8)[:, 8 - width :]
     data = b"".join(int(word, 16).to_bytes(width, "big") for word in words)
     return np.frombuffer(data, dtype=np.uint8).reshape(len(words), width)
-
-
-def _shot_seconds(circuit: QuantumCircuit, device: Device) -> float | None:
-    """The device's time for one shot: the circuit's duration and the pause before the next."""
-    if device.rep_delay_s is None or any(instruction.is_control_flow() for instruction in circuit.data):
-        return None
-    try:
-        duration: float = circuit.estimate_duration(device.target, unit="s")
-    except (QiskitError, KeyError, TypeError, ValueError, AttributeError):
-        return None  # a snapshot that lacks a duration: there is no estimate then
-    return duration + device.rep_delay_s
 
 
 def _out_of_memory(circuit: QuantumCircuit, choice: Choice, limit_mb: int, said: str) -> PreflightError:

@@ -6,9 +6,11 @@ import math
 
 from qiskit.circuit import QuantumCircuit
 from qiskit.circuit.library import RZGate
+from qiskit.exceptions import QiskitError
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
+from qhub_ext.tiers.devices import Device
 from qhub_ext.tiers.method import CircuitFacts
 
 _CLIFFORD = frozenset({"id", "x", "y", "z", "h", "s", "sdg", "sx", "sxdg", "cx", "cy", "cz", "swap", "ecr", "pauli"})
@@ -103,3 +105,14 @@ def _is_quarter_turn(name: str, params: list[object]) -> bool:
         return False
     turns = float(params[0]) / (math.pi / 2)
     return abs(turns - round(turns)) < 1e-9
+
+
+def shot_seconds(circuit: QuantumCircuit, device: Device) -> float | None:
+    """The device's time for one shot: the circuit's duration and the pause before the next."""
+    if device.rep_delay_s is None or any(instruction.is_control_flow() for instruction in circuit.data):
+        return None
+    try:
+        duration: float = circuit.estimate_duration(device.target, unit="s")
+    except (QiskitError, KeyError, TypeError, ValueError, AttributeError):
+        return None  # a snapshot that lacks a duration: there is no estimate then
+    return duration + device.rep_delay_s

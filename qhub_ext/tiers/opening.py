@@ -16,7 +16,7 @@ from qhub_ext.tiers.options import read_options
 _OPENERS = {
     "local": "qhub_ext.tiers.local:open_local",
     "emulation": "qhub_ext.tiers.emulation:open_emulation",
-    "qpu": "qhub_ext.tiers.qpu:open_qpu",
+    "qpu": "qhub_ext.tiers.qpu.backend:open_qpu",
 }
 
 

@@ -1,0 +1,12 @@
+"""The device itself, through the `qrmi` package.
+
+    resources   which quantum resources there are, by whom they were named, and how each is reached
+    helper      the program of the process that owns one QuantumResource [a process of its own]
+    process     that process seen from here: one call at a time, each with a deadline, killed and begun anew when it hangs
+    failures    what the vendor's errors mean: cause, whose move it is, whether a task may exist
+    wire        circuits and results as IBM's primitives send them
+    backend     the tier: PUBs out, bits back
+    virtual     a virtual QPU on demand, where the site has no device
+
+QRMI's objects are neither thread-safe nor fork-safe, some calls wait for ever, and none hears an interrupt: hence the process.
+"""

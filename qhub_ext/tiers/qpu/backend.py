@@ -1,0 +1,257 @@
+"""The tier qpu: circuits go to the device as PUBs of one task, and come back as bits.
+
+A task is written down before it is sent. When the answer to the start is lost, the task may exist: it is said to be uncertain and is
+never sent again.
+"""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit.circuit import QuantumCircuit
+from qiskit.primitives import BitArray, PrimitiveResult
+
+from qhub_ext.errors import Cause, DeviceError, PreflightError, UncertainTaskError
+from qhub_ext.job.context import current
+from qhub_ext.settings import QpuSettings, current_settings
+from qhub_ext.tiers.backend import Execution, Outcome, Prepared
+from qhub_ext.tiers.devices import Device
+from qhub_ext.tiers.facts import shot_seconds
+from qhub_ext.tiers.fingerprint import fingerprint
+from qhub_ext.tiers.qpu.failures import NOT_SENT_AGAIN, HelperLostError
+from qhub_ext.tiers.qpu.process import ResourceProcess
+from qhub_ext.tiers.qpu.resources import Resource, resource_for
+from qhub_ext.tiers.qpu.virtual import virtual_resource
+from qhub_ext.tiers.qpu.wire import quantum_seconds, to_qasm, untagged
+from qhub_ext.tiers.reduce import active_qubits
+
+_processes: dict[object, ResourceProcess] = {}
+_opening = threading.Lock()
+
+
+def find_resource(device: str, settings: QpuSettings, site: str) -> Resource:
+    """The resource that stands for a device, or a virtual QPU. Raises DeviceError, PreflightError where there is none."""
+    resource = resource_for(device, settings)
+    if resource is not None:
+        return resource
+    if settings.virtual_at(site):
+        return virtual_resource(device, settings)
+    raise PreflightError(
+        f"No quantum resource of this site stands for {device}.",
+        advice="`qhub devices` lists those that there are; the same cell runs on the tiers local and emulation.",
+    )
+
+
+def open_qpu(device: Device, options: Mapping[str, Any], *, memory_mb: int | None, cpus: int | None) -> DeviceBackend:  # noqa: ARG001 - the device needs neither
+    settings = current_settings().qpu
+    return DeviceBackend(device, options, settings, find_resource(device.name, settings, current().site))
+
+
+def process_for(resource: Resource) -> ResourceProcess:
+    with _opening:
+        key = (resource.name, resource.type, frozenset(resource.config.items()))
+        if key not in _processes:
+            _processes[key] = ResourceProcess(resource)
+        return _processes[key]
+
+
+@atexit.register
+def _close_all() -> None:
+    for process in _processes.values():
+        process.close()
+
+
+@dataclass(eq=False)
+class DeviceBackend:
+    """`sent` has a line per task that went to the device: its id there, state, times and seconds of QPU."""
+
+    device: Device
+    options: Mapping[str, Any]
+    settings: QpuSettings
+    resource: Resource
+    tier: str = "qpu"
+    sent: list[dict[str, Any]] = field(default_factory=list)
+
+    together = True
+    """All PUBs of a call are one task: each task waits in the device's queue."""
+
+    def prepare(self, circuit: QuantumCircuit, shots: int, mark: bytes | None = None) -> Prepared:  # noqa: ARG002 - the tier's protocol
+        return Prepared(
+            circuit=circuit,
+            active=active_qubits(circuit),
+            fingerprint=fingerprint(circuit) if mark is None else mark,
+            parameters=tuple(range(circuit.num_parameters)),
+            qpu_s_per_shot=shot_seconds(circuit, self.device),
+            plan=to_qasm(circuit),
+        )
+
+    def execute(
+        self,
+        batch: Sequence[Execution],
+        seed: int,  # noqa: ARG002 - a device has none
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Outcome]:
+        places: dict[tuple[int, int], list[int]] = {}
+        for place, execution in enumerate(batch):
+            places.setdefault((id(execution.prepared), execution.shots), []).append(place)
+        groups = [[batch[place] for place in some] for some in places.values()]
+        if not groups or stopped():
+            return
+        result, record = self._run([_pub(group) for group in groups], stopped)
+        if result is None:
+            return
+        if len(result) != len(groups):
+            raise self._odd(f"it has {len(result)} parts for {len(groups)} PUBs")
+        seconds = (record.get("qpu_s") or record["running_s"] or 0.0) / len(batch)
+        method = {"method": "device", "reason": self.resource.name, "virtual": self.resource.virtual}
+        rows: dict[int, NDArray[np.uint8]] = {}
+        for some, group, part in zip(places.values(), groups, result, strict=True):
+            rows |= zip(some, self._bits(part.data, group), strict=True)
+        for place, execution in enumerate(batch):
+            yield Outcome(rows[place], None, execution.shots, None, method, seconds)
+
+    # ------------------------------------------------------------------ one task
+
+    def _run(self, pubs: list[Any], stopped: Callable[[], bool]) -> tuple[PrimitiveResult[Any] | None, dict[str, Any]]:
+        process = process_for(self.resource)
+        record: dict[str, Any] = {"id": uuid.uuid4().hex, "resource": self.resource.name, "virtual": self.resource.virtual, "state": "sending", "at": time.time()}  # fmt: skip
+        self.sent.append(record)
+        task = self._start(process, pubs, record)
+        began, running_at = time.monotonic(), None
+        pause = self.settings.poll_s
+        while True:
+            state = self._ask(process, "task_status", task)
+            if state != "Queued" and running_at is None:
+                running_at = time.monotonic()
+                record["queued_s"] = running_at - began
+            if state not in ("Queued", "Running"):
+                break
+            if stopped():
+                self._ask(process, "task_stop", task)
+                self._note(record, state="cancelled")
+                return None, record
+            if state.lower() != record["state"]:
+                self._note(record, state=state.lower())
+                pause = self.settings.poll_s
+            time.sleep(pause)
+            pause = min(pause * 1.3, self.settings.poll_max_s)
+        record["running_s"] = time.monotonic() - (running_at or began)
+        if state != "Completed":
+            self._note(record, state=state.lower())
+            raise self._ended(process, task, state)
+        result = untagged(json.loads(self._decoded(self._ask(process, "task_result", task))))
+        if not isinstance(result, PrimitiveResult):
+            raise self._odd("it is no result of a primitive")
+        record["qpu_s"] = quantum_seconds(result.metadata)
+        self._note(record, state="completed")
+        return result, record
+
+    def _start(self, process: ResourceProcess, pubs: list[Any], record: dict[str, Any]) -> str:
+        content = json.dumps(
+            {"pubs": pubs, "version": 2, "support_qiskit": True, "options": _vendor_options(self.options)}
+        )
+        self._note(record)  # on disk before it is on the wire
+        try:
+            task = str(
+                process.call(
+                    "task_start",
+                    deadline_s=self.settings.deadline_s,
+                    payload={"kind": "primitive", "program": "sampler", "input": content},
+                )
+            )
+        except HelperLostError as error:
+            lost = error.call == "task_start"
+            self._note(record, state="uncertain" if lost else "refused")
+            if lost:
+                raise UncertainTaskError(
+                    f"{error.message} The task may exist on the device.", advice=NOT_SENT_AGAIN
+                ) from error
+            raise
+        except DeviceError as error:
+            self._note(record, state="uncertain" if isinstance(error, UncertainTaskError) else "refused")
+            raise
+        self._note(record, state="queued", task=task)
+        return task
+
+    def _ask(self, process: ResourceProcess, call: str, task: str) -> Any:
+        """A question may be asked again, by a new helper too: the task's id is all that it needs."""
+        for attempt in itertools.count(1):
+            try:
+                return process.call(call, task, deadline_s=self.settings.deadline_s)
+            except DeviceError as error:
+                if attempt >= _QUESTIONS or not error.transient:
+                    raise
+                time.sleep(self.settings.poll_s * 2**attempt)
+        raise AssertionError
+
+    def _ended(self, process: ResourceProcess, task: str, state: str) -> DeviceError:
+        try:
+            words = " ".join(str(process.call("task_logs", task, deadline_s=self.settings.deadline_s)).split())[-300:]
+        except DeviceError as error:
+            words = f"(its log cannot be had: {error.message})"
+        if state == "Cancelled":
+            return DeviceError(f"{self.resource.title} cancelled the task {task}: {words}", advice="Was it over a limit of the service?", cause=Cause.QUEUE_POLICY)  # fmt: skip
+        return DeviceError(f"The task {task} failed on {self.resource.name}: {words}", advice="Its words say what the device did not like.")  # fmt: skip
+
+    def _decoded(self, text: str) -> str:
+        try:
+            json.loads(text)
+        except ValueError:
+            raise self._odd("it is no JSON") from None
+        return text
+
+    def _odd(self, why: str) -> DeviceError:
+        return DeviceError(f"The result of {self.resource.name} cannot be read: {why}.", advice="The task ran; ask the site for its result by the task's id.", cause=Cause.INTEGRATION)  # fmt: skip
+
+    def _note(self, record: dict[str, Any], **changes: Any) -> None:
+        record |= changes
+        announce = current().announce
+        if announce is not None:
+            announce({**record, "at": time.time()})
+
+    def _bits(self, data: Any, group: list[Execution]) -> list[NDArray[np.uint8]]:
+        """Per execution, all clbits of the circuit per shot, packed big-endian, the last clbit first."""
+        circuit, shots = group[0].prepared.circuit, group[0].shots
+        single = np.zeros((len(group), shots, circuit.num_clbits), dtype=np.uint8)
+        for register in circuit.cregs:
+            array = data.get(register.name) if isinstance(data, dict) else getattr(data, register.name, None)
+            if not isinstance(array, BitArray):
+                if register.size == 0:
+                    continue
+                raise self._odd(f"it has no register {register.name!r}")
+            if array.num_shots != shots or array.size != len(group) or array.num_bits != register.size:
+                raise self._odd(
+                    f"register {register.name!r} has {array.size} x {array.num_shots} shots of {array.num_bits} bits, "
+                    f"not {len(group)} x {shots} of {register.size}"
+                )
+            bits = np.unpackbits(array.array.reshape(len(group), shots, -1), axis=-1)[..., -register.size :]
+            places = [circuit.num_clbits - 1 - circuit.find_bit(bit).index for bit in reversed(register)]
+            single[..., places] = bits
+        padding = -circuit.num_clbits % 8
+        packed = np.packbits(np.pad(single, [(0, 0), (0, 0), (padding, 0)]), axis=-1)
+        return list(packed)
+
+
+_QUESTIONS = 3
+
+
+def _pub(group: list[Execution]) -> list[Any]:
+    first = group[0]
+    values = [list(execution.values) for execution in group]
+    if len(group) == 1:
+        return [first.prepared.plan, values[0] or None, first.shots]
+    return [first.prepared.plan, values, first.shots]
+
+
+def _vendor_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}

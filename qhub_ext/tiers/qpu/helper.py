@@ -1,0 +1,122 @@
+"""The process that owns one QuantumResource: reads calls from its standard input, a JSON object per line, and answers each.
+
+    {"id": 1, "call": "open", "resource": "kingston", "type": "ibm-quantum-compute-service", "config": {...}}
+    {"id": 2, "call": "task_start", "payload": {"kind": "primitive", "program": "sampler", "input": "{...}"}}
+    {"id": 1, "value": ...}   or   {"id": 2, "error": {"type": "QrmiError", "message": "..."}}
+
+Credentials arrive in the first line: not in the arguments, not in the environment, which others might read. When its input ends, the one
+who asked is gone: what it started and did not see end is stopped, so that nobody pays for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any, TextIO
+
+KINDS = {
+    "alice-bob-felis": "AliceBobFelis",
+    "ibm-quantum-compute-service": "IBMQuantumComputeService",
+    "ibm-quantum-system": "IBMQuantumSystem",
+    "iqm-server": "IQMServer",
+    "oqtopus": "OQTOPUS",
+    "pasqal-cloud": "PasqalCloud",
+    "pasqal-local": "PasqalLocal",
+    "qiskit-runtime-service": "IBMQiskitRuntimeService",
+}
+
+
+class Owner:
+    def __init__(self) -> None:
+        self._resource: Any = None
+        self._open_tasks: set[str] = set()
+
+    def answer(self, call: dict[str, Any]) -> Any:
+        name = call["call"]
+        if name == "open":
+            import qrmi
+
+            kind = getattr(qrmi.ResourceType, KINDS[call["type"]])
+            self._resource = qrmi.QuantumResource.from_config(call["resource"], kind, call["config"])
+            return None
+        if name == "task_start":
+            task = str(self._resource.task_start(_payload(call["payload"])))
+            self._open_tasks.add(task)
+            return task
+        return getattr(self, f"_{name}")(*call.get("arguments", ()))
+
+    def _status(self) -> dict[str, Any]:
+        status = self._resource.status().to_dict()
+        return {
+            str(key): value if isinstance(value, int | float | bool | None) else str(value)
+            for key, value in status.items()
+        }
+
+    def _target(self) -> str | None:
+        return getattr(self._resource.target(), "value", None)
+
+    def _acquire(self) -> str:
+        return str(self._resource.acquire())
+
+    def _release(self, token: str) -> None:
+        self._resource.release(token)
+
+    def _task_status(self, task: str) -> str:
+        state = str(self._resource.task_status(task)).rpartition(".")[2]
+        if state in ("Completed", "Failed", "Cancelled"):
+            self._open_tasks.discard(task)
+        return state
+
+    def _task_result(self, task: str) -> str:
+        return str(self._resource.task_result(task).value)
+
+    def _task_logs(self, task: str) -> str:
+        return str(self._resource.task_logs(task))
+
+    def _task_stop(self, task: str) -> None:
+        self._resource.task_stop(task)
+        self._open_tasks.discard(task)
+
+    def stop_open_tasks(self) -> None:
+        for task in sorted(self._open_tasks):
+            try:
+                self._resource.task_stop(task)
+            except BaseException as error:  # noqa: BLE001 - the process ends; the panics of pyo3 are no Exceptions
+                print(f"task {task} could not be stopped: {error}", file=sys.stderr)
+
+
+def _payload(payload: dict[str, Any]) -> Any:
+    import qrmi
+
+    if payload["kind"] == "primitive":
+        return qrmi.Payload.QiskitPrimitive(input=payload["input"], program_id=payload["program"])
+    if payload["kind"] == "pulser":
+        return qrmi.Payload.PasqalCloud(sequence=payload["sequence"], job_runs=payload["runs"])
+    raise ValueError(f"there is no payload {payload['kind']!r}")
+
+
+def serve(calls: TextIO, answers: TextIO) -> None:
+    owner = Owner()
+    for line in calls:
+        call = json.loads(line)
+        try:
+            answer = {"id": call["id"], "value": owner.answer(call)}
+        except BaseException as error:  # noqa: BLE001 - a panic of pyo3 is a BaseException; the caller is told
+            kind = type(error)
+            names = [cls.__name__.rstrip("_") for cls in kind.__mro__]
+            answer = {"id": call["id"], "error": {"type": names[0], "known": names, "message": str(error)}}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+    owner.stop_open_tasks()
+
+
+def main() -> None:
+    # what the client library prints must not fall between the answers
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    serve(sys.stdin, answers)
+
+
+if __name__ == "__main__":
+    main()

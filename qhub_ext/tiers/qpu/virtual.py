@@ -1,0 +1,103 @@
+"""A virtual QPU on demand: one server per user and host, which leaves when nobody has asked it for a while.
+
+It says what it is wherever it can be seen. The server is `python -m qhub_ext.virtualqpu`; here is who starts it and finds it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from qhub_ext.errors import Cause, DeviceError
+from qhub_ext.settings import QpuSettings
+from qhub_ext.tiers.qpu.resources import Resource
+
+NEEDED = ("qrmi", "fastapi", "uvicorn", "qiskit_qasm3_import")
+START_S = 60.0
+
+
+def missing_packages() -> list[str]:
+    return [name for name in NEEDED if find_spec(name) is None]
+
+
+def virtual_resource(device: str, settings: QpuSettings) -> Resource:
+    """The virtual QPU of a device, started when it is not up. Raises DeviceError."""
+    missing = missing_packages()
+    if missing:
+        raise DeviceError(
+            f"A virtual QPU needs packages that are not installed: {', '.join(missing)}.",
+            advice="pip install 'qhub-ext[qpu]'",
+            cause=Cause.ENVIRONMENT,
+        )
+    server = _running(settings) or _start(settings)
+    url = server["url"]
+    config = {
+        "QRMI_IBM_QCS_ENDPOINT": f"{url}/api/v1",
+        "QRMI_IBM_QCS_IAM_ENDPOINT": url,
+        "QRMI_IBM_QCS_IAM_APIKEY": server["key"],
+        "QRMI_IBM_QCS_SERVICE_CRN": "crn:v1:virtual",
+    }
+    return Resource(device, "ibm-quantum-compute-service", f"a virtual QPU at {url}", device, config, virtual=True)
+
+
+def _running(settings: QpuSettings) -> dict[str, Any] | None:
+    try:
+        server: dict[str, Any] = json.loads((settings.virtual_directory / "server.json").read_text())
+        with _open(f"{server['url']}/health") as answer:
+            health = json.load(answer)
+    except (OSError, ValueError, KeyError):
+        return None
+    return server if health.get("instance") == server.get("instance") else None
+
+
+def _start(settings: QpuSettings) -> dict[str, Any]:
+    directory = settings.virtual_directory
+    with _only_one(directory):
+        server = _running(settings)
+        if server is not None:
+            return server
+        log = directory / "server.log"
+        with log.open("w") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "qhub_ext.virtualqpu", "--directory", str(directory), "--speed", str(settings.virtual_speed), "--on-demand"],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd="/",
+            )  # fmt: skip
+        until = time.monotonic() + START_S
+        while time.monotonic() < until:
+            server = _running(settings)
+            if server is not None:
+                return server
+            if process.poll() is not None:
+                break
+            time.sleep(0.05)
+    words = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
+    raise DeviceError(
+        f"The virtual QPU did not start: {words[0]}", advice=f"Its log is {log}.", cause=Cause.INTEGRATION
+    )
+
+
+@contextlib.contextmanager
+def _only_one(directory: Path) -> Iterator[None]:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (directory / "start.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _open(url: str) -> Any:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    return opener.open(url, timeout=5.0)

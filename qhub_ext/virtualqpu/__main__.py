@@ -1,0 +1,77 @@
+"""`python -m qhub_ext.virtualqpu`: serves virtual QPUs on loopback until it is ended, or, on demand, until nobody asks any more."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from pathlib import Path
+
+import uvicorn
+
+from qhub_ext.jobfolder.atomic import write_json
+from qhub_ext.virtualqpu.app import House, build
+
+IDLE_S = 900.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m qhub_ext.virtualqpu", description=__doc__)
+    parser.add_argument("--device", action="append", default=[], help="device to stand for (repeatable; default: any)")
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
+    parser.add_argument("--speed", type=float, default=1.0, help="10 makes a second of the device a tenth of one")
+    parser.add_argument("--directory", type=Path, required=True, help="folder of its key and address, mode 0700")
+    parser.add_argument("--on-demand", action="store_true", help="leave when nobody has asked for a while")
+    options = parser.parse_args()
+    if options.speed <= 0:
+        parser.error("--speed takes a number above 0")
+    serve(options.directory, tuple(options.device), options.port, options.speed, on_demand=options.on_demand)
+
+
+def serve(directory: Path, devices: tuple[str, ...], port: int, speed: float, *, on_demand: bool = False) -> None:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = _key(directory)
+    house = House(devices, speed)
+    listener = socket.create_server(("127.0.0.1", port))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server = uvicorn.Server(uvicorn.Config(build(house, key), log_level="warning", access_log=False, lifespan="off"))
+    if on_demand:
+        threading.Thread(target=_leave_when_idle, args=(house, server), daemon=True).start()
+    record = {"url": url, "key": key, "pid": os.getpid(), "instance": house.instance, "simulated": True}
+    address = directory / "server.json"
+    write_json(address, record)
+    print(f"virtual QPU (simulated) at {url}; its address and key are in {address}", flush=True)
+    try:
+        server.run(sockets=[listener])
+    finally:
+        house.close()
+        try:
+            if json.loads(address.read_text()).get("instance") == house.instance:
+                address.unlink()
+        except (OSError, ValueError):
+            pass
+
+
+def _key(directory: Path) -> str:
+    path = directory / "key"
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(24))
+    except FileExistsError:
+        pass
+    return path.read_text().strip()
+
+
+def _leave_when_idle(house: House, server: uvicorn.Server) -> None:
+    while not server.should_exit:
+        time.sleep(5.0)
+        if not house.busy and time.monotonic() - house.last_asked > IDLE_S:
+            server.should_exit = True
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,287 @@
+"""The HTTP API, in the shape that the genuine client of IBM's quantum compute service expects, and a few doors of our own.
+
+/identity/token                       a token for the key
+/api/v1/backends ...                  devices, configuration, properties
+/api/v1/sessions ..., /api/v1/jobs ...
+/health, /admin/faults                ours
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import threading
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+
+from qhub_ext.errors import QhubError, UnknownNameError
+from qhub_ext.tiers import catalog
+from qhub_ext.virtualqpu.faults import Fault, Faults
+from qhub_ext.virtualqpu.line import Line, VirtualTask, described
+from qhub_ext.virtualqpu.machine import Machine
+
+TOKEN_S = 3600
+
+
+class House:
+    """The devices of one server; each is opened when it is first asked for. `devices` empty: any of the catalog."""
+
+    def __init__(self, devices: tuple[str, ...], speed: float) -> None:
+        self.devices = tuple(catalog.resolve(name) for name in devices)
+        self.speed = speed
+        self.faults = Faults()
+        self.instance = uuid.uuid4().hex
+        self.last_asked = time.monotonic()
+        self._machines: dict[str, Machine] = {}
+        self._lines: dict[str, Line] = {}
+        self._opened = threading.Lock()
+
+    def resolve(self, name: str) -> str:
+        """Raises UnknownNameError."""
+        found = catalog.resolve(name)
+        if self.devices and found not in self.devices:
+            raise UnknownNameError.among("device", name, list(self.devices))
+        return found
+
+    def machine(self, name: str) -> Machine:
+        with self._opened:
+            if name not in self._machines:
+                self._machines[name] = Machine(name)
+            return self._machines[name]
+
+    def line(self, name: str) -> Line:
+        with self._opened:
+            if name not in self._lines:
+                self._lines[name] = Line(lambda: self.machine(name), self.faults, self.speed)
+            return self._lines[name]
+
+    def lines(self) -> dict[str, Line]:
+        return dict(self._lines)
+
+    def task(self, task_id: str) -> tuple[Line, VirtualTask] | None:
+        for line in self._lines.values():
+            task = line.get(task_id)
+            if task is not None:
+                return line, task
+        return None
+
+    @property
+    def busy(self) -> bool:
+        return any(line.length for line in self._lines.values())
+
+    def known(self) -> list[str]:
+        return list(self.devices) or sorted({*self._lines, *self._machines})
+
+    def close(self) -> None:
+        for line in self._lines.values():
+            line.close()
+
+
+def build(house: House, key: str) -> FastAPI:
+    app = FastAPI(
+        title="qhub_ext virtual QPU", summary="Simulated. Speaks as IBM's quantum compute service does.", version="1"
+    )
+    tokens: dict[str, float] = {}
+    sessions: dict[str, dict[str, Any]] = {}
+
+    @app.middleware("http")
+    async def door(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+        path = request.url.path
+        if path.startswith("/api/"):
+            house.last_asked = time.monotonic()
+            fault = house.faults.at_the_door(request.method, path)
+            if fault is not None:
+                if fault.kind == "hang":
+                    await anyio.sleep(3600)
+                elif fault.kind == "slow":
+                    await anyio.sleep(fault.delay_s)
+                else:
+                    return refusal(int(fault.kind), f"a fault that was switched on ({fault.kind})")
+            bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
+            if tokens.get(bearer, 0.0) < time.time():
+                return refusal(401, "The token is not valid.")
+        elif path.startswith("/admin/") and not hmac.compare_digest(request.headers.get("x-api-key", ""), key):
+            return refusal(401, "The key is not valid.")
+        return await go_on(request)
+
+    @app.exception_handler(QhubError)
+    async def refused(_: Request, error: QhubError) -> Response:
+        return refusal(404 if isinstance(error, UnknownNameError) else 400, str(error))
+
+    @app.get("/health")
+    def health() -> dict[str, Any]:
+        return {"instance": house.instance, "simulated": True, "devices": house.known()}
+
+    @app.post("/identity/token")
+    async def token(request: Request) -> Response:
+        form = dict(part.partition("=")[::2] for part in (await request.body()).decode().split("&"))
+        if not hmac.compare_digest(form.get("apikey", ""), key):
+            return refusal(400, "Provided API key could not be found.")
+        made = secrets.token_urlsafe(32)
+        tokens[made] = time.time() + TOKEN_S
+        return JSONResponse(
+            {
+                "access_token": made,
+                "token_type": "Bearer",
+                "expires_in": TOKEN_S,
+                "expiration": int(time.time()) + TOKEN_S,
+            }
+        )
+
+    @app.get("/api/v1/backends")
+    def backends() -> dict[str, Any]:
+        named = house.devices or tuple(d.name for d in catalog.list_devices())
+        return {"devices": [_backend(house, name) for name in named]}
+
+    @app.get("/api/v1/backends/{name}/status")
+    def backend_status(name: str) -> dict[str, Any]:
+        found = house.resolve(name)
+        line = house.lines().get(found)
+        return {
+            "length_queue": line.length if line else 0,
+            "status": _condition(house),
+            "state": _condition(house) == "active",
+        }
+
+    @app.get("/api/v1/backends/{name}/configuration")
+    def configuration(name: str) -> Any:
+        found = house.resolve(name)
+        if house.faults.strikes("null_target", found):
+            return refusal(404, "There is no configuration (a fault that was switched on).")
+        return {**catalog.read_configuration(found), "description": f"Simulated: a virtual {found} of qhub_ext"}
+
+    @app.get("/api/v1/backends/{name}/properties")
+    def properties(name: str) -> dict[str, Any]:
+        return catalog.read_properties(house.resolve(name))
+
+    @app.post("/api/v1/sessions")
+    async def open_session(request: Request) -> dict[str, Any]:
+        body = await request.json()
+        name = house.resolve(str(body.get("backend") or body.get("backend_name")))
+        session = {"id": uuid.uuid4().hex, "backend_name": name, "mode": body.get("mode", "dedicated"), "max_ttl": body.get("max_ttl", 28800), "active_ttl": 0, "state": "open", "accepting_jobs": True}  # fmt: skip
+        sessions[session["id"]] = session
+        return session
+
+    @app.get("/api/v1/sessions/{session}")
+    def session_state(session: str) -> Any:
+        return sessions.get(session) or refusal(404, f"There is no session {session!r}.")
+
+    @app.patch("/api/v1/sessions/{session}")
+    def stop_session(session: str) -> Response:
+        if session not in sessions:
+            return refusal(404, f"There is no session {session!r}.")
+        sessions[session] |= {"accepting_jobs": False, "state": "closed"}
+        return Response(status_code=204)
+
+    @app.delete("/api/v1/sessions/{session}/close")
+    def close_session(session: str) -> Response:
+        for line in house.lines().values():
+            for task in line.tasks():
+                if task.session == session and not task.ended:
+                    line.cancel(task, "Its session was closed.")
+        return stop_session(session)
+
+    @app.get("/api/v1/jobs")
+    def jobs(
+        pending: str = "", backend: str = "", session_id: str = "", limit: int = 200, offset: int = 0
+    ) -> dict[str, Any]:
+        wanted = catalog.resolve(backend) if backend else ""
+        found = [
+            task
+            for line in house.lines().values()
+            for task in line.tasks()
+            if (not wanted or task.backend == wanted)
+            and (not session_id or task.session == session_id)
+            and (pending.lower() != "true" or not task.ended)
+        ]
+        found.sort(key=lambda task: -task.created_at)
+        page = found[offset : offset + limit]
+        return {"jobs": [described(task) for task in page], "count": len(found), "limit": limit, "offset": offset}
+
+    @app.post("/api/v1/jobs")
+    async def start(request: Request) -> Any:
+        body = await request.json()
+        name = house.resolve(str(body.get("backend")))
+        session = str(body.get("session_id") or "")
+        if session and (house.faults.strikes("session_expired") or not sessions.get(session, {}).get("accepting_jobs")):
+            return refusal(409, f"The session {session} has ended and takes no more jobs.")
+        machine = await anyio.to_thread.run_sync(house.machine, name)
+        program = await anyio.to_thread.run_sync(machine.read, str(body.get("program_id")), body.get("params") or {})
+        task = VirtualTask(name, program, session)
+        house.line(name).accept(task)
+        return {"id": task.id, "backend": name}
+
+    @app.get("/api/v1/jobs/{task_id}")
+    def job(task_id: str) -> Any:
+        found = house.task(task_id)
+        return described(found[1]) if found else refusal(404, f"There is no job {task_id!r}.")
+
+    @app.get("/api/v1/jobs/{task_id}/results")
+    def results(task_id: str) -> Response:
+        found = house.task(task_id)
+        if found is None or found[1].result is None:
+            return refusal(404, f"The job {task_id!r} has no results.")
+        return PlainTextResponse(found[1].result)
+
+    @app.get("/api/v1/jobs/{task_id}/logs")
+    def logs(task_id: str) -> Response:
+        found = house.task(task_id)
+        if found is None:
+            return refusal(404, f"There is no job {task_id!r}.")
+        task = found[1]
+        text = f"simulated on a virtual {task.backend}: {task.state}"
+        return PlainTextResponse(f"{text}: {task.reason}\n" if task.reason else f"{text}\n")
+
+    @app.post("/api/v1/jobs/{task_id}/cancel")
+    def cancel(task_id: str) -> Response:
+        found = house.task(task_id)
+        if found is None:
+            return refusal(404, f"There is no job {task_id!r}.")
+        line, task = found
+        if task.ended:
+            return refusal(409, f"The job {task_id!r} has ended: {task.state}.")
+        line.cancel(task)
+        return Response(status_code=204)
+
+    @app.get("/admin/faults")
+    def list_faults() -> dict[str, Any]:
+        return {"faults": house.faults.listed()}
+
+    @app.post("/admin/faults")
+    async def switch_on(request: Request) -> dict[str, Any]:
+        body = await request.json()
+        known = {name: body[name] for name in ("kind", "where", "times", "delay_s", "method") if name in body}
+        house.faults.switch_on(Fault(**known))
+        return list_faults()
+
+    @app.delete("/admin/faults")
+    def switch_off() -> dict[str, Any]:
+        house.faults.clear()
+        return list_faults()
+
+    return app
+
+
+def refusal(code: int, message: str) -> Response:
+    return JSONResponse({"errors": [{"code": code, "message": message, "more_info": ""}]}, status_code=code)
+
+
+def _condition(house: House) -> str:
+    kinds = {f["kind"] for f in house.faults.listed()}
+    return "paused" if kinds & {"paused", "calibrating"} else "offline" if "offline" in kinds else "active"
+
+
+def _backend(house: House, name: str) -> dict[str, Any]:
+    line = house.lines().get(name)
+    condition = _condition(house)
+    reasons = {"paused": "paused by its operator", "offline": "under maintenance"}
+    status = {"name": {"active": "online"}.get(condition, condition)}
+    if condition in reasons:
+        status["reason"] = reasons[condition]
+    return {"name": name, "status": status, "queue_length": line.length if line else 0, "is_simulator": False, "qubits": 0, "simulated": True}  # fmt: skip

@@ -1,0 +1,158 @@
+"""The tasks of one virtual QPU: they queue, run one at a time in the device's own time, and end."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from qhub_ext.errors import QhubError
+from qhub_ext.virtualqpu.faults import Faults
+from qhub_ext.virtualqpu.machine import Machine, Program
+
+ENDED = ("Completed", "Failed", "Cancelled")
+KEPT = 10_000
+"""Ended tasks that are remembered; the oldest results go first."""
+
+
+@dataclass(eq=False)
+class VirtualTask:
+    """`state` in the service's words. Moments in s since 1970 UTC, `qpu_s` in the device's own time."""
+
+    backend: str
+    program: Program
+    session: str = ""
+    id: str = field(default_factory=lambda: f"v{uuid.uuid4().hex[:19]}")
+    state: str = "Queued"
+    created_at: float = field(default_factory=time.time)
+    started_at: float | None = None
+    ended_at: float | None = None
+    qpu_s: float | None = None
+    result: str | None = None
+    reason: str = ""
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def ended(self) -> bool:
+        return self.state in ENDED
+
+
+class Line:
+    """One per device. `speed` 10 makes a second of the device a tenth of one."""
+
+    def __init__(self, machine: Callable[[], Machine], faults: Faults, speed: float) -> None:
+        self._machine = machine
+        self._faults = faults
+        self._speed = speed
+        self._tasks: dict[str, VirtualTask] = {}
+        self._waiting: list[VirtualTask] = []
+        self._changed = threading.Condition()
+        self._closed = False
+        self._worker = threading.Thread(target=self._work, name="virtual-qpu", daemon=True)
+        self._worker.start()
+
+    def accept(self, task: VirtualTask) -> None:
+        with self._changed:
+            self._tasks[task.id] = task
+            self._waiting.append(task)
+            ended = [t.id for t in self._tasks.values() if t.ended]
+            for old in ended[: max(0, len(self._tasks) - KEPT)]:
+                del self._tasks[old]
+            self._changed.notify_all()
+
+    def get(self, task_id: str) -> VirtualTask | None:
+        return self._tasks.get(task_id)
+
+    def tasks(self) -> list[VirtualTask]:
+        return list(self._tasks.values())
+
+    def cancel(self, task: VirtualTask, reason: str = "Cancelled by the client.") -> None:
+        with self._changed:
+            task.stop.set()
+            if task in self._waiting:
+                self._waiting.remove(task)
+                self._end(task, "Cancelled", reason)
+            self._changed.notify_all()
+
+    @property
+    def length(self) -> int:
+        return sum(not task.ended for task in self._tasks.values())
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            for task in self._tasks.values():
+                task.stop.set()
+            self._changed.notify_all()
+
+    # ------------------------------------------------------------------ the device's own thread
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._closed or (bool(self._waiting) and not self._standing_still()), timeout=0.2
+                )
+                if self._closed:
+                    return
+                if not self._waiting or self._standing_still():
+                    continue
+                task = self._waiting.pop(0)
+                task.state, task.started_at = "Running", time.time()
+            self._run(task)
+
+    def _standing_still(self) -> bool:
+        return any(f["kind"] in ("paused", "offline", "calibrating") for f in self._faults.listed())
+
+    def _run(self, task: VirtualTask) -> None:
+        try:
+            if self._faults.strikes("failed_job"):
+                self._end(
+                    task,
+                    "Failed",
+                    "Error code 6054; Infinite loop in the control electronics (a fault that was switched on).",
+                )
+                return
+            began = time.monotonic()
+            result, task.qpu_s = self._machine().execute(task.program, time.time)
+            # simulating took its own time; the device's is what the client should see
+            task.stop.wait(max(0.0, task.qpu_s / self._speed - (time.monotonic() - began)))
+            if task.stop.is_set():
+                self._end(task, "Cancelled", "Cancelled by the client.")
+                return
+            task.result = (
+                '{"__type__": "PrimitiveResult", "__value__": 7}' if self._faults.strikes("bad_result") else result
+            )
+            self._end(task, "Completed", "")
+        except QhubError as error:
+            self._end(task, "Failed", str(error))
+        except Exception as error:  # noqa: BLE001 - the edge of the machine: a task fails, the machine goes on
+            self._end(task, "Failed", f"Internal error of the virtual QPU: {type(error).__name__}: {error}")
+
+    def _end(self, task: VirtualTask, state: str, reason: str) -> None:
+        task.ended_at = time.time()
+        task.reason = reason
+        task.state = state
+
+
+def described(task: VirtualTask) -> dict[str, Any]:
+    """As GET /jobs/{id} says it."""
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(task.created_at)) + f".{int(task.created_at % 1 * 1e6):06d}Z"
+    state: dict[str, Any] = {"status": task.state}
+    if task.reason:
+        state |= {"reason": task.reason, "reason_code": 1517}
+    return {
+        "id": task.id,
+        "backend": task.backend,
+        "state": state,
+        "status": task.state,
+        "program": {"id": task.program.name},
+        "created": stamp,
+        "cost": 10000,
+        "usage": {"quantum_seconds": task.qpu_s, "seconds": task.qpu_s},
+        "simulated": True,
+        **({"session_id": task.session} if task.session else {}),
+    }
