@@ -114,6 +114,26 @@ def _wait(surface: v.Surface, job: Job) -> None:
     surface.exit_code = max(surface.exit_code, v.exit_code(record))
 
 
+@v.verbs.command("virtual-qpu")
+@click.option("--device", "devices", multiple=True, help="Device to stand for (repeatable); default: any.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1; default: a free one.")
+@click.option(
+    "--speed", type=click.FloatRange(0, min_open=True), help="10 makes a second of the device a tenth of one."
+)
+@click.option("--directory", type=click.Path(file_okay=False, path_type=Path), help="Folder of its key and address.")
+@click.pass_obj
+def virtual_qpu(
+    surface: v.Surface, devices: tuple[str, ...], port: int, speed: float | None, directory: Path | None
+) -> None:
+    """Serves a virtual QPU (simulated) until it is interrupted; jobs of the tier qpu find it in its folder."""
+    from qhub_ext.tiers.qpu.virtual import require_packages
+    from qhub_ext.virtualqpu.__main__ import serve
+
+    require_packages()
+    settings = surface.service.settings.qpu
+    serve(directory or settings.virtual_directory, devices, port, speed or settings.virtual_speed)
+
+
 @v.verbs.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_obj

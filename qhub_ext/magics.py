@@ -150,7 +150,7 @@ class QpuMagics(Magics):
 
     def _use(self, line: str) -> Any:
         from qhub_ext.display import Text
-        from qhub_ext.service.draft import require_open_tier
+        from qhub_ext.service.draft import resource_title
 
         words = line.strip()
         if words and not words.startswith("-"):  # `use emulation` says the tier without its option
@@ -169,7 +169,7 @@ class QpuMagics(Magics):
             chosen["device"] = catalog.resolve(chosen["device"])
         settings = self.service.settings
         device = chosen.get("device") or self._chosen.get("device") or settings.device
-        require_open_tier(chosen.get("tier"), device, chosen.get("site") or settings.site, settings)
+        resource_title(chosen.get("tier"), device, chosen.get("site") or settings.site, settings)
         self._chosen |= chosen
         context.enter(
             context.ExecutionContext(

@@ -141,7 +141,6 @@ class QpuSettings(_Section):
         default=5.0, gt=0, description="Longest time between two questions about a task, in seconds."
     )
 
-
     def virtual_at(self, site: str) -> bool:
         return self.virtual == "always" or self.virtual == site
 

@@ -304,6 +304,30 @@ def devices_verb(surface: Surface, device: str | None) -> Table:
     )
 
 
+@verbs.command("resources")
+@click.option("--ask", is_flag=True, help="Ask each for its state and queue; takes as long as the slowest answers.")
+@facts_verb
+def resources_verb(surface: Surface, ask: bool) -> Table:
+    """Quantum resources of the tier qpu: what stands for which device, who named it, and why one cannot be used."""
+    from qhub_ext.service.resources import list_states
+
+    states = list_states(surface.service.settings.qpu, ask=ask)
+    rows = [
+        (s.name, s.device, s.type, s.state, "–" if s.queue is None else str(s.queue), s.source, s.trouble)
+        for s in states
+    ]
+    virtual = surface.service.settings.qpu.virtual_at(surface.service.settings.site)
+    footer = "For any other device a virtual QPU stands in: simulated, started on demand." if virtual else ""
+    return Table(
+        ("resource", "device", "type", "state", "queue", "named by", "trouble"),
+        rows,
+        facts=[vars(s) for s in states],
+        empty=footer or "No quantum resource is named here. The settings are under `qpu` in qhub.toml.",
+        footer=footer,
+        widths={"trouble": 100},
+    )
+
+
 def _us(seconds: float | None) -> str:
     return "–" if seconds is None else f"{seconds * 1e6:.0f} µs"
 

@@ -33,7 +33,8 @@ def card_lines(record: JobRecord, now: float | None = None) -> list[tuple[str, s
     lines = [("state", state_words(record.state))]
     if spec.size is not None:
         lines.append(("elements", f"{spec.size}: {attempt.message}"))
-    lines.append(("runs on", f"{spec.tier} · {spec.device}" + (f" · {spec.shots} shots" if spec.shots else "")))
+    parts = [spec.tier, spec.device, spec.resource, f"{spec.shots} shots" if spec.shots else ""]
+    lines.append(("runs on", " · ".join(filter(None, parts))))
     if record.state.waiting and record.asked_at is not None:
         why = f" ({attempt.reason})" if attempt.reason else ""
         lines.append(("waiting", f"{duration(now - record.asked_at)}{why}"))

@@ -87,6 +87,7 @@ class JobRecord:
             "name": self.spec.name,
             "tier": self.spec.tier,
             "device": self.spec.device,
+            "resource": self.spec.resource,
             "site": self.spec.site,
             "profile": self.spec.profile,
             "state": self.state.value,

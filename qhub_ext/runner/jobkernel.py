@@ -141,6 +141,8 @@ class Job:
                 facts["exit"] = 0 if error.code is None else error.code if isinstance(error.code, int) else 1
             if isinstance(error, OSError):
                 facts["errno"] = error.errno
+            if isinstance(error, QhubError):  # it knows its cause better than a traceback does
+                facts["told"] = error.to_json()
         self.status.tell("ended", **facts)
 
     def harvest(self, shell: Any) -> None:

@@ -115,6 +115,9 @@ def _raised(spec: JobSpec, seen: Sighting) -> Verdict:
     kinds = set(seen.ended.get("kinds") or [name])
     place = f" ({_line_of(spec, seen.ended['line'])})" if seen.ended.get("line") else ""
     sentence = _sentence(f"{name}: {_first_line(value)}" if value.strip() else name, place)
+    told = seen.ended.get("told")
+    if told and told["cause"] not in (Cause.CODE, Cause.UNKNOWN):
+        return Verdict(State.FAILED, Cause(told["cause"]), _sentence(told["message"], place), told["advice"])
     if "SystemExit" in kinds:
         return Verdict(State.FAILED, Cause.CODE, f"The cell exited with code {seen.ended.get('exit', 1)}{place}.")
     if "MemoryError" in kinds:

@@ -78,7 +78,8 @@ def draft_job(
     frozen.require({*wanted} - {*names.optional} | {*request.inputs})
     runtime = record_runtime(settings)
     spec = _spec(request, cell, settings, runtime, kind, file, arguments)
-    device = _check_device(spec, settings)
+    device = _check_device(spec)
+    spec = replace(spec, resource=resource_title(spec.tier, spec.device, spec.site, settings))
     elements = _elements(spec, points)
     if elements:
         spec = replace(spec, size=len(elements))
@@ -207,21 +208,29 @@ def _elements(spec: JobSpec, points: Sequence[dict[str, Any]]) -> tuple[JobSpec,
     )
 
 
-def require_open_tier(tier: str | None, device: str, site: str, settings: Settings) -> None:
-    """Raises PreflightError or DeviceError where no quantum resource, not even a virtual one, stands for the device."""
+VIRTUAL = "virtual (simulated)"
+
+
+def resource_title(tier: str | None, device: str, site: str, settings: Settings) -> str:
+    """What stands for the device on a tier: "" for a simulated one.
+
+    Raises PreflightError or DeviceError where no quantum resource, not even a virtual one, stands for it.
+    """
     if tier != "qpu":
-        return
+        return ""
     from qhub_ext.tiers.qpu.resources import resource_for
     from qhub_ext.tiers.qpu.virtual import missing_packages
 
-    # on a cluster the job's own environment names the resource, when the site has granted it
-    if resource_for(device, settings.qpu) is not None or (site == "slurm" and device in settings.slurm.devices):
-        return
+    resource = resource_for(device, settings.qpu)
+    if resource is not None:
+        return resource.name if resource.name != device else ""
+    if site == "slurm" and device in settings.slurm.devices:
+        return ""  # the job's own environment names the resource, when the site has granted it
     why = "this site offers none"
     if settings.qpu.virtual_at(site):
         missing = missing_packages()
         if not missing:
-            return
+            return VIRTUAL
         why = f"a virtual one needs packages that are not installed ({', '.join(missing)}: pip install 'qhub-ext[qpu]')"
     raise PreflightError(
         f"The tier 'qpu' needs a quantum resource that stands for {device}, and {why}.",
@@ -229,9 +238,8 @@ def require_open_tier(tier: str | None, device: str, site: str, settings: Settin
     )
 
 
-def _check_device(spec: JobSpec, settings: Settings) -> DeviceBounds:
+def _check_device(spec: JobSpec) -> DeviceBounds:
     device = catalog.bounds_of(spec.device)
-    require_open_tier(spec.tier, spec.device, spec.site, settings)
     if spec.shots is not None and device.max_shots and spec.shots > device.max_shots:
         raise PreflightError(
             f"--shots {spec.shots} is more than {device.name} takes in one run: {device.max_shots}.",

@@ -38,7 +38,11 @@ def serve(directory: Path, devices: tuple[str, ...], port: int, speed: float, *,
     house = House(devices, speed)
     listener = socket.create_server(("127.0.0.1", port))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server = uvicorn.Server(uvicorn.Config(build(house, key), log_level="warning", access_log=False, lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            build(house, key), log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1
+        )
+    )
     if on_demand:
         threading.Thread(target=_leave_when_idle, args=(house, server), daemon=True).start()
     record = {"url": url, "key": key, "pid": os.getpid(), "instance": house.instance, "simulated": True}

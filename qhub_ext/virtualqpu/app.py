@@ -20,6 +20,7 @@ import anyio
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
+from qhub_ext import __version__
 from qhub_ext.errors import QhubError, UnknownNameError
 from qhub_ext.tiers import catalog
 from qhub_ext.virtualqpu.faults import Fault, Faults
@@ -116,7 +117,7 @@ def build(house: House, key: str) -> FastAPI:
 
     @app.get("/health")
     def health() -> dict[str, Any]:
-        return {"instance": house.instance, "simulated": True, "devices": house.known()}
+        return {"instance": house.instance, "version": __version__, "simulated": True, "devices": house.known()}
 
     @app.post("/identity/token")
     async def token(request: Request) -> Response:

@@ -182,7 +182,7 @@ def _widened(circuit: QuantumCircuit, width: int) -> QuantumCircuit:
 
 
 def _groups(observables: Any) -> int:
-    bases = {term for observable in np.ravel(np.asarray(observables, dtype=object)) for term in observable}
+    bases = {term for observable in observables.ravel() for term in observable}
     return len({str(term).replace("Z", "I") for term in bases})
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from importlib import import_module
 from typing import Any, TextIO
 
 KINDS = {
@@ -35,8 +36,7 @@ class Owner:
     def answer(self, call: dict[str, Any]) -> Any:
         name = call["call"]
         if name == "open":
-            import qrmi
-
+            qrmi: Any = import_module("qrmi")
             kind = getattr(qrmi.ResourceType, KINDS[call["type"]])
             self._resource = qrmi.QuantumResource.from_config(call["resource"], kind, call["config"])
             return None
@@ -87,8 +87,7 @@ class Owner:
 
 
 def _payload(payload: dict[str, Any]) -> Any:
-    import qrmi
-
+    qrmi: Any = import_module("qrmi")
     if payload["kind"] == "primitive":
         return qrmi.Payload.QiskitPrimitive(input=payload["input"], program_id=payload["program"])
     if payload["kind"] == "pulser":

@@ -60,15 +60,14 @@ class ResourceProcess:
                 return
             with contextlib.suppress(OSError):
                 self._process.stdin.close()  # type: ignore[union-attr]
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(5.0)
-            except subprocess.TimeoutExpired:
-                self._kill()
-            self._process = None
+            self._kill()
 
     def _ensure(self) -> None:
         if self.pid is not None:
             return
+        self._kill()
         self._rest = b""
         self._process = subprocess.Popen(
             [sys.executable, "-I", helper.__file__],

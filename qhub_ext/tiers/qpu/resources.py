@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -146,7 +146,3 @@ def _read_secrets(path: Path) -> dict[str, str]:
         raise SettingsError(f"{path} cannot be read: {error.strerror}.", where=str(path)) from error
     pairs = (line.partition("=") for line in lines if line.strip() and not line.lstrip().startswith("#"))
     return {key.strip(): value.strip() for key, _, value in pairs}
-
-
-def names(resources: Sequence[Resource]) -> list[str]:
-    return [resource.name for resource in resources]

@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from qhub_ext import __version__
 from qhub_ext.errors import Cause, DeviceError
 from qhub_ext.settings import QpuSettings
 from qhub_ext.tiers.qpu.resources import Resource
@@ -30,8 +31,8 @@ def missing_packages() -> list[str]:
     return [name for name in NEEDED if find_spec(name) is None]
 
 
-def virtual_resource(device: str, settings: QpuSettings) -> Resource:
-    """The virtual QPU of a device, started when it is not up. Raises DeviceError."""
+def require_packages() -> None:
+    """Raises DeviceError."""
     missing = missing_packages()
     if missing:
         raise DeviceError(
@@ -39,6 +40,11 @@ def virtual_resource(device: str, settings: QpuSettings) -> Resource:
             advice="pip install 'qhub-ext[qpu]'",
             cause=Cause.ENVIRONMENT,
         )
+
+
+def virtual_resource(device: str, settings: QpuSettings) -> Resource:
+    """The virtual QPU of a device, started when it is not up. Raises DeviceError."""
+    require_packages()
     server = _running(settings) or _start(settings)
     url = server["url"]
     config = {
@@ -57,7 +63,8 @@ def _running(settings: QpuSettings) -> dict[str, Any] | None:
             health = json.load(answer)
     except (OSError, ValueError, KeyError):
         return None
-    return server if health.get("instance") == server.get("instance") else None
+    same = health.get("instance") == server.get("instance") and health.get("version") == __version__
+    return server if same else None
 
 
 def _start(settings: QpuSettings) -> dict[str, Any]:
@@ -68,26 +75,37 @@ def _start(settings: QpuSettings) -> dict[str, Any]:
             return server
         log = directory / "server.log"
         with log.open("w") as out:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "qhub_ext.virtualqpu", "--directory", str(directory), "--speed", str(settings.virtual_speed), "--on-demand"],
+            # The shell ends at once, so that the server is nobody's child: no zombie stays with a long-lived kernel.
+            subprocess.run(
+                ["/bin/sh", "-c", '"$@" &', "qhub", *_command(settings)],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 cwd="/",
-            )  # fmt: skip
+                check=True,
+            )
         until = time.monotonic() + START_S
         while time.monotonic() < until:
             server = _running(settings)
             if server is not None:
                 return server
-            if process.poll() is not None:
+            if log.stat().st_size and "Traceback" in log.read_text(errors="replace"):
                 break
             time.sleep(0.05)
     words = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
     raise DeviceError(
         f"The virtual QPU did not start: {words[0]}", advice=f"Its log is {log}.", cause=Cause.INTEGRATION
     )
+
+
+def _command(settings: QpuSettings) -> list[str]:
+    return [
+        *(sys.executable, "-m", "qhub_ext.virtualqpu"),
+        *("--directory", str(settings.virtual_directory)),
+        *("--speed", str(settings.virtual_speed)),
+        "--on-demand",
+    ]
 
 
 @contextlib.contextmanager

@@ -58,8 +58,7 @@ def tagged(value: Any) -> Any:
             "PrimitiveResult", {"pub_results": [tagged(pub) for pub in value], "metadata": tagged(value.metadata)}
         )
     if isinstance(value, Mapping):
-        keys = {"__int_keys__": True} if any(isinstance(key, int) for key in value) else {}
-        return {**{str(key): tagged(item) for key, item in value.items()}, **keys}
+        return {str(key): tagged(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [tagged(item) for item in value]
     return value

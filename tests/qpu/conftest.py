@@ -1,0 +1,120 @@
+"""A real virtual QPU in a process of its own on loopback, and the tier qpu pointed at it through the genuine client."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from qiskit import QuantumCircuit
+from qiskit.transpiler import generate_preset_pass_manager
+
+from qhub_ext.primitives import backend
+from qhub_ext.tiers.qpu import backend as tier
+from tests.waiting import wait_until
+
+
+@dataclass
+class VirtualQpu:
+    """The server of the tests, with a hand on its switches."""
+
+    directory: Path
+    url: str
+    key: str
+    pid: int
+
+    def admin(self, verb: str, /, **body: Any) -> Any:
+        with httpx.Client(trust_env=False) as client:
+            answer = client.request(
+                verb, f"{self.url}/admin/faults", json=body or None, headers={"x-api-key": self.key}
+            )
+        answer.raise_for_status()
+        return answer.json()
+
+    def fault(self, kind: str, **more: Any) -> None:
+        self.admin("POST", kind=kind, **more)
+
+    @property
+    def config(self) -> dict[str, str]:
+        return {
+            "QRMI_IBM_QCS_ENDPOINT": f"{self.url}/api/v1",
+            "QRMI_IBM_QCS_IAM_ENDPOINT": self.url,
+            "QRMI_IBM_QCS_IAM_APIKEY": self.key,
+            "QRMI_IBM_QCS_SERVICE_CRN": "crn:v1:virtual",
+        }
+
+    def tasks(self) -> list[dict[str, Any]]:
+        """As the service lists them; asked with a token of its own."""
+        with httpx.Client(trust_env=False) as client:
+            token = client.post(f"{self.url}/identity/token", data={"apikey": self.key}).json()["access_token"]
+            answer = client.get(f"{self.url}/api/v1/jobs?limit=10000", headers={"authorization": f"Bearer {token}"})
+        return list(answer.json()["jobs"])
+
+
+def start_server(directory: Path, *options: str) -> tuple[subprocess.Popen[bytes], VirtualQpu]:
+    log = (directory.parent / "server.log").open("wb")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "qhub_ext.virtualqpu", "--directory", str(directory), "--speed", "1000", *options],
+        stdout=log,
+        stderr=log,
+    )
+    log.close()
+    address = directory / "server.json"
+    wait_until(lambda: address.exists() or process.poll() is not None, within_s=60, what="the virtual QPU")
+    assert process.poll() is None, (directory.parent / "server.log").read_text()
+    record = json.loads(address.read_text())
+    server = VirtualQpu(directory, record["url"], record["key"], record["pid"])
+
+    def answers() -> bool:
+        try:
+            return httpx.get(f"{server.url}/health", trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    wait_until(answers, within_s=60, what="an answer of the virtual QPU")
+    return process, server
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualQpu]:
+    process, server = start_server(tmp_path_factory.mktemp("virtual") / "qpu")
+    try:
+        yield server
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture
+def qpu(server: VirtualQpu, monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualQpu]:
+    """The tier qpu of this process finds the server by its folder; faults and helpers end with the test."""
+    monkeypatch.setenv("QHUB_QPU_VIRTUAL_DIRECTORY", str(server.directory))
+    monkeypatch.setenv("QHUB_QPU_DEADLINE_S", "5")
+    try:
+        yield server
+    finally:
+        server.admin("DELETE")
+        for process in tier._processes.values():
+            process.close()
+        tier._processes.clear()
+
+
+@pytest.fixture(scope="session")
+def bell() -> QuantumCircuit:
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.measure_all()
+    return isa(circuit)
+
+
+def isa(circuit: QuantumCircuit) -> QuantumCircuit:
+    place = backend("kingston", tier="emulation")
+    made: QuantumCircuit = generate_preset_pass_manager(2, backend=place, seed_transpiler=1).run(circuit)
+    return made

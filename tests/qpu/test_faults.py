@@ -1,0 +1,157 @@
+"""Everything that a device or its service can do wrong, done by the virtual QPU: the right cause, in time, and no second task."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+import pytest
+from qiskit import QuantumCircuit
+
+from qhub_ext.errors import Cause, DeviceError, UncertainTaskError
+from qhub_ext.job import context
+from qhub_ext.primitives import Sampler
+from qhub_ext.tiers.qpu import backend as tier
+from tests.qpu.conftest import VirtualQpu
+from tests.waiting import wait_until
+
+
+@pytest.fixture
+def steps(qpu: VirtualQpu, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("QHUB_QPU_DEADLINE_S", "3")
+    seen: list[dict[str, Any]] = []
+    with context.using(tier="qpu", device="kingston", announce=seen.append):
+        yield seen
+
+
+def fails(bell: QuantumCircuit) -> DeviceError:
+    with pytest.raises(DeviceError) as caught:
+        Sampler().run([bell], shots=100).result()
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("kind", "cause", "words"),
+    [
+        ("401", Cause.INTEGRATION, "credentials"),
+        ("403", Cause.QUEUE_POLICY, "not open to you"),
+        ("404", Cause.INTEGRATION, "not known"),
+        ("409", Cause.INTEGRATION, "refuses"),
+        ("429", Cause.QUEUE_POLICY, "too many requests"),
+        ("500", Cause.DEVICE, "failed inside"),
+        ("503", Cause.DEVICE, "not available"),
+    ],
+)
+def test_a_refusal_at_the_start_has_its_cause_and_leaves_no_task(
+    qpu: VirtualQpu, steps: list[dict[str, Any]], bell: QuantumCircuit, kind: str, cause: Cause, words: str
+) -> None:
+    before = len(qpu.tasks())
+    qpu.fault(kind, where="/jobs", method="POST")
+    error = fails(bell)
+    assert error.cause is cause, error
+    assert words in error.message
+    assert "kingston" in error.message
+    assert error.advice
+    qpu.admin("DELETE")
+    assert len(qpu.tasks()) == before
+    # a service that failed inside may have made a task before it did: nobody can know
+    assert steps[-1]["state"] == ("uncertain" if kind.startswith("5") else "refused")
+    assert isinstance(error, UncertainTaskError) == kind.startswith("5")
+
+
+def test_a_start_that_is_never_answered_is_uncertain_within_its_deadline_and_not_sent_again(
+    qpu: VirtualQpu, steps: list[dict[str, Any]], bell: QuantumCircuit
+) -> None:
+    before = len(qpu.tasks())
+    qpu.fault("hang", where="/jobs", method="POST", times=1)
+    error = fails(bell)
+    assert isinstance(error, UncertainTaskError)
+    assert "3 s" in error.message
+    assert "not sent again" in error.advice
+    assert steps[-1]["state"] == "uncertain"
+    assert len(qpu.tasks()) == before
+
+
+@pytest.mark.parametrize("kind", ["503", "hang"])
+def test_a_question_that_stays_without_answer_is_asked_again(
+    qpu: VirtualQpu, steps: list[dict[str, Any]], bell: QuantumCircuit, kind: str
+) -> None:
+    before = len(qpu.tasks())
+    qpu.fault(kind, where="/jobs/", method="GET", times=1)
+    assert sum(Sampler().run([bell], shots=100).result()[0].data.meas.get_counts().values()) == 100
+    assert len(qpu.tasks()) == before + 1
+
+
+def test_a_helper_that_is_killed_while_its_task_runs_is_begun_anew_and_the_task_is_found(
+    qpu: VirtualQpu, steps: list[dict[str, Any]], bell: QuantumCircuit
+) -> None:
+    before = len(qpu.tasks())
+    qpu.fault("paused")
+    job = Sampler().run([bell], shots=100)
+    wait_until(lambda: steps and steps[-1]["state"] == "queued", what="the task in the device's queue")
+    (process,) = tier._processes.values()
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    qpu.admin("DELETE")
+    assert sum(job.result()[0].data.meas.get_counts().values()) == 100
+    assert len(qpu.tasks()) == before + 1
+
+
+def test_a_helper_that_is_killed_during_the_start_leaves_an_uncertain_task_and_none_is_sent_again(
+    qpu: VirtualQpu, steps: list[dict[str, Any]], bell: QuantumCircuit
+) -> None:
+    Sampler().run([bell], shots=100).result()  # the helper is up
+    before = len(qpu.tasks())
+    qpu.fault("slow", where="/jobs", method="POST", delay_s=1.0, times=1)
+    steps.clear()
+    job = Sampler().run([bell], shots=100)
+    wait_until(lambda: steps and steps[-1]["state"] == "sending", what="the task on its way")
+    (process,) = tier._processes.values()
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    with pytest.raises(UncertainTaskError):
+        job.result()
+    assert len(qpu.tasks()) <= before + 1
+
+
+def test_a_helper_that_died_before_the_start_costs_nothing(
+    qpu: VirtualQpu, steps: list[dict[str, Any]], bell: QuantumCircuit
+) -> None:
+    Sampler().run([bell], shots=100).result()
+    (process,) = tier._processes.values()
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    wait_until(lambda: process.pid is None, what="the end of the helper")
+    assert sum(Sampler().run([bell], shots=100).result()[0].data.meas.get_counts().values()) == 100
+
+
+def test_a_task_that_fails_says_the_device_s_own_reason(
+    qpu: VirtualQpu, steps: list[dict[str, Any]], bell: QuantumCircuit
+) -> None:
+    qpu.fault("failed_job", times=1)
+    error = fails(bell)
+    assert error.cause is Cause.DEVICE
+    assert "Error code 6054" in error.message
+    assert steps[-1]["state"] == "failed"
+
+
+def test_a_result_that_does_not_decode_is_said_and_the_task_is_not_run_again(
+    qpu: VirtualQpu, steps: list[dict[str, Any]], bell: QuantumCircuit
+) -> None:
+    before = len(qpu.tasks())
+    qpu.fault("bad_result", times=1)
+    error = fails(bell)
+    assert "cannot be decoded" in error.message
+    assert len(qpu.tasks()) == before + 1
+
+
+def test_a_device_that_is_paused_keeps_its_tasks_and_goes_on(
+    qpu: VirtualQpu, steps: list[dict[str, Any]], bell: QuantumCircuit
+) -> None:
+    qpu.fault("offline")
+    job = Sampler().run([bell], shots=100)
+    wait_until(lambda: steps and steps[-1]["state"] == "queued", what="the task in the device's queue")
+    qpu.admin("DELETE")
+    assert sum(job.result()[0].data.meas.get_counts().values()) == 100
+    assert steps[-1]["queued_s"] > 0
