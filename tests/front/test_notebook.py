@@ -166,7 +166,11 @@ def test_a_job_starts_after_another_and_hold_release_requeue_cancel_do_what_they
         ("--as x", "x = 1", "--as x would hold the Job, but the cell binds 'x' itself"),
         ("--memory 500G", "1", "--memory asks for"),
         ("--after nosuch", "1", "There is no job 'nosuch'."),
-        ("--tier qpu", "1", "The tier 'qpu' needs a quantum resource, and this site offers none"),
+        (
+            "--tier qpu --site slurm",
+            "1",
+            "The tier 'qpu' needs a quantum resource that stands for kingston, and this site offers none",
+        ),
         ("--site moon", "1", "There is no site 'moon'."),
         ("--name ''", "1", "--name is empty"),
         ("--sweep x=", "1", "--sweep 'x=' has no values"),
@@ -235,7 +239,7 @@ def test_the_help_page_names_every_option_and_verb(notebook: Notebook) -> None:
     for option in OPTIONS:
         assert option.flag in page
     for verb in verbs.list_commands(click.Context(verbs)):
-        if verb not in ("run", "completion"):  # a terminal's
+        if verb not in ("run", "completion", "virtual-qpu"):  # a terminal's
             assert verb in page
     assert "Submit a cell as a batch job" in notebook.run("%qpu --help").text
 

@@ -142,8 +142,9 @@ def test_unknown_tiers_and_devices_are_named():
         open_tier(ExecutionContext(device="kingstown"), {})
 
 
-def test_the_qpu_tier_says_when_it_comes():
-    with pytest.raises(PreflightError, match="arrives with QRMI"):
+def test_the_qpu_tier_says_when_nothing_stands_for_the_device(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("QHUB_QPU_VIRTUAL", "never")
+    with pytest.raises(PreflightError, match="No quantum resource of this site stands for kingston"):
         open_tier(ExecutionContext(tier="qpu"), {})
 
 
