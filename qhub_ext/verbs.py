@@ -501,6 +501,18 @@ def outputs_verb(surface: Surface, job: str, notebook: Path | None) -> Text:
     return Text(outputs_text(found.outputs).rstrip("\n"), found.outputs)
 
 
+@verbs.command("compare")
+@some_jobs
+@click.option("--name", help="The variable that holds the counts; default: the only one that does.")
+@click.option("-n", "--most", type=click.IntRange(1), default=12, show_default=True, help="Outcomes to show.")
+@facts_verb
+def compare_verb(surface: Surface, jobs: Sequence[str], name: str | None, most: int) -> Page:
+    """Puts the counts of jobs side by side and says which differences the shots explain."""
+    from qhub_ext.comparison import compare_jobs
+
+    return compare_jobs([surface.job(j) for j in jobs], name, most)
+
+
 @verbs.command("doctor")
 @click.option("--settings", "show_settings", is_flag=True, help="List every setting with its value and meaning.")
 @facts_verb

@@ -50,6 +50,27 @@ def test_one_script_goes_to_several_tiers_at_once(place: Place) -> None:
     assert [(f["tier"], f["state"]) for f in facts] == [("local", "completed"), ("emulation", "completed")]
 
 
+def test_counts_of_two_jobs_stand_side_by_side_with_what_the_shots_explain(place: Place) -> None:
+    one = script(place, "one.py", "counts = {'00': 510, '11': 490}")
+    other = script(place, "other.py", "counts = {'00': 900, '11': 100}\nmore = {'0': 1}")
+    ids = [json.loads(place.command("run", file, "--wait", "--json"))["id"] for file in (one, one, other)]
+    told = place.command("compare", *ids, "--name", "counts")
+    assert "51.00% ± 1.58%" in told
+    verdicts = [line.rpartition(": ")[2] for line in told.splitlines() if "Hellinger" in line]
+    assert verdicts == ["the shots explain it.", "the shots do not explain it.", "the shots do not explain it."]
+    facts = json.loads(place.command("compare", *ids[:2], "--json"))
+    assert facts["differences"][0]["total_variation"] == 0
+    # which of two is meant, and what is no counts, is said
+    place.command("compare", ids[0], ids[2], code=2)
+    place.command("compare", ids[0], code=2)
+    place.command("compare", ids[0], ids[1], "--name", "nosuch", code=2)
+
+
+def test_resources_of_the_site_are_listed_with_what_is_wrong(place: Place) -> None:
+    assert json.loads(place.command("resources", "--json")) == []
+    assert "virtual QPU stands in" in place.command("resources")
+
+
 def test_a_script_has_its_arguments_and_its_own_folder(place: Place) -> None:
     file = script(place, "argued.py", "import sys, os\nprint(sys.argv[1:], os.path.basename(__file__), __name__)")
     place.command("run", file, "--wait", "--", "--alpha", "b c")

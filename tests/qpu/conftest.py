@@ -95,7 +95,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualQpu]:
 def qpu(server: VirtualQpu, monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualQpu]:
     """The tier qpu of this process finds the server by its folder; faults and helpers end with the test."""
     monkeypatch.setenv("QHUB_QPU_VIRTUAL_DIRECTORY", str(server.directory))
-    monkeypatch.setenv("QHUB_QPU_DEADLINE_S", "5")
+    monkeypatch.setenv("QHUB_QPU_DEADLINE_S", "30")
     try:
         yield server
     finally:

@@ -1,0 +1,4 @@
+"""What the facts of jobs mean. Pure functions of plain data; they ask nobody.
+
+counts   how counts of two runs differ, and whether shots explain it
+"""
