@@ -1,0 +1,316 @@
+/** The JSON of the server extension; its OpenAPI is at `qhub_ext/openapi.json`. Moments are seconds since 1970, UTC. */
+
+import type { IOutput } from '@jupyterlab/nbformat';
+
+export type Tier = 'local' | 'emulation' | 'qpu';
+
+export type State =
+  | 'created'
+  | 'submitted'
+  | 'queued'
+  | 'held'
+  | 'starting'
+  | 'running'
+  | 'finishing'
+  | 'completed'
+  | 'failed'
+  | 'timed_out'
+  | 'cancelled'
+  | 'lost';
+
+export type Verb = 'cancel' | 'hold' | 'release' | 'requeue' | 'rerun';
+
+export interface Choice {
+  tier: Tier;
+  device: string;
+  shots?: number;
+}
+
+export interface TierState {
+  name: Tier;
+  title: string;
+  open: boolean;
+  why: string;
+  noise: string;
+}
+
+export interface Status {
+  version: string;
+  epoch: string;
+  seq: number;
+  site: { name: string; as_of: number | null; stale_since: number | null };
+  chosen: Choice;
+  tiers: TierState[];
+  counts: { running: number; waiting: number };
+  writable: boolean;
+}
+
+export interface Resource {
+  name: string;
+  type: string;
+  state: string;
+  queue: number | null;
+  trouble: string;
+  source: string;
+}
+
+export interface Device {
+  name: string;
+  qubits: number;
+  family: string;
+  snapshot_at: string;
+  snapshot_id: string;
+  snapshot_age_s: number;
+  synthetic: boolean;
+  max_shots: number;
+  medians: Record<string, number | null>;
+  dead_edges: [number, number][];
+  resource: Resource | null;
+}
+
+/** One line of a listing. `done` of `size` elements where it is an array. */
+export interface Summary {
+  id: string;
+  short_id: string;
+  name: string;
+  tier: Tier;
+  device: string;
+  site: string;
+  state: State;
+  cause: string | null;
+  message: string;
+  reason: string;
+  phase: string;
+  created_at: number;
+  submitted_at: number | null;
+  running_at: number | null;
+  ended_at: number | null;
+  size: number | null;
+  done: number | null;
+  as_of: number | null;
+  stale_since: number | null;
+}
+
+export interface JobPage {
+  jobs: Summary[];
+  total: number;
+  counts: Partial<Record<State, number>>;
+  epoch: string;
+  seq: number;
+}
+
+export interface Changes {
+  epoch: string;
+  seq: number;
+  jobs: Summary[];
+  removed: string[];
+  counts: Partial<Record<State, number>>;
+  /** False where the server cannot tell all that changed since: load anew. */
+  complete: boolean;
+}
+
+export interface Attempt {
+  number: number;
+  state: State;
+  queued_at: number | null;
+  started_at: number | null;
+  running_at: number | null;
+  ended_at: number | null;
+  reason: string;
+  word: string;
+  cause: string | null;
+  message: string;
+  advice: string;
+  phase: string;
+}
+
+/** What a job card carries in the notebook, and the server answers for one job. */
+export interface JobRecord {
+  id: string;
+  name: string;
+  tier: Tier;
+  device: string;
+  resource: string;
+  site: string;
+  profile: string;
+  state: State;
+  cause: string | null;
+  message: string;
+  advice: string;
+  reason: string;
+  phase: string;
+  created_at: number;
+  submitted_at: number | null;
+  started_at: number | null;
+  running_at: number | null;
+  ended_at: number | null;
+  waiting_s: number | null;
+  running_s: number | null;
+  site_id: string | null;
+  size: number | null;
+  done: number | null;
+  element: number | null;
+  attempts: Attempt[];
+  notes: string[];
+  stale_since: number | null;
+}
+
+export interface Job extends JobRecord {
+  short_id: string;
+  lines: [string, string][];
+  folder: string;
+  requested: Record<string, unknown>;
+  actions: Verb[];
+}
+
+export interface JobOutputs {
+  attempt: number;
+  seq: number;
+  final: boolean;
+  unchanged?: boolean;
+  outputs: IOutput[];
+}
+
+export interface JobScript {
+  script: string;
+  cell: string;
+  language: string;
+}
+
+export interface CapturedName {
+  name: string;
+  type: string;
+  summary: string;
+  bytes: number;
+}
+
+export interface JobDetail {
+  captured: CapturedName[];
+  returned: CapturedName[];
+  absent: Record<string, string>;
+  runtime: {
+    python?: string;
+    platform?: string;
+    packages?: Record<string, string>;
+  };
+  tasks: Record<string, unknown>[];
+  calibration: {
+    device: string;
+    snapshot_id: string;
+    snapshot_at: string;
+    synthetic: boolean;
+  } | null;
+  attempts: Attempt[];
+}
+
+export interface Span {
+  name: string;
+  kind: string;
+  begin: number;
+  end: number | null;
+  attempt: number;
+}
+
+export interface Trace {
+  begin: number | null;
+  end: number | null;
+  spans: Span[];
+  note: string;
+}
+
+export interface Explanation {
+  cause: string;
+  sentence: string;
+  audience: string;
+  advice: string;
+}
+
+export interface QueueEntry {
+  job_id: string;
+  short_id: string;
+  site_id: string;
+  name: string;
+  owner: string;
+  mine: boolean;
+  state: State;
+  position: number | null;
+  submitted_at: number | null;
+  reason: string;
+  tier: string;
+  device: string;
+  cpus: number;
+  time_s: number | null;
+}
+
+export interface Queue {
+  entries: QueueEntry[];
+  as_of: number | null;
+  stale_since: number | null;
+}
+
+export interface Refusal {
+  job_id: string;
+  why: string;
+}
+
+export interface Finding {
+  level: string;
+  what: string;
+  advice: string;
+  facts: Record<string, string>;
+}
+
+export interface QubitCalibration {
+  index: number;
+  x: number | null;
+  y: number | null;
+  t1_s: number | null;
+  t2_s: number | null;
+  readout_error: number | null;
+  one_qubit_error: number | null;
+  dated_at: number | null;
+  dead: boolean;
+}
+
+export interface EdgeCalibration {
+  a: number;
+  b: number;
+  error: number | null;
+  dead: boolean;
+  gate: string;
+  dated_at: number | null;
+}
+
+export interface Calibration {
+  device: string;
+  snapshot_id: string;
+  snapshot_at: string;
+  synthetic: boolean;
+  qubits: QubitCalibration[];
+  edges: EdgeCalibration[];
+}
+
+export interface Submission {
+  source?: string;
+  path?: string;
+  kind: 'cell' | 'script' | 'notebook';
+  name?: string;
+  tier?: Tier;
+  device?: string;
+  shots?: number;
+  [option: string]: unknown;
+}
+
+/** A hint of the event bus: what changed; the facts are fetched. */
+export interface Hint {
+  kind: 'job' | 'queue' | 'devices';
+  id: string;
+  state: string;
+  seq: number;
+  epoch: string;
+}
+
+export const HINT_SCHEMA = 'urn:qhub-ext:hint:1';
+export const CARD_MIME_TYPE = 'application/vnd.qhub.job.v1+json';
+export const CHOICE_TARGET = 'qhub_ext.choice';
+export const METADATA_KEY = 'qhub';

@@ -1,0 +1,3 @@
+import { jobsPlugin } from './plugins/jobs';
+
+export default [jobsPlugin];
