@@ -15,21 +15,24 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope
 
 from qhub_ext.capture.command import help_page, parse_line
-from qhub_ext.errors import InvalidOptionError, QhubError, UserError
+from qhub_ext.errors import QhubError, UserError
 from qhub_ext.job import context
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from qhub_ext.service import Draft, Job, Jobs, JobService
-
-# what `%qpu use` may choose for the whole notebook
-_CHOICES = ("tier", "device", "shots", "seed", "profile", "time_s", "cpus", "memory_mb", "site")
+    from qhub_ext.service.choice import Choice
 
 
 def register(shell: InteractiveShell) -> None:
     context.default_from(_default_context)
     shell.register_magics(QpuMagics(shell))
+    kernel = getattr(shell, "kernel", None)
+    if hasattr(kernel, "comm_manager"):
+        from qhub_ext.choice_comm import connect
+
+        connect(kernel)
 
 
 def _default_context() -> context.ExecutionContext:
@@ -44,7 +47,6 @@ class QpuMagics(Magics):
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
         self._service: JobService | None = None
-        self._chosen: dict[str, Any] = {}
         self._notebook: dict[str, Any] = shell.user_ns
 
     @property
@@ -56,6 +58,12 @@ class QpuMagics(Magics):
         if self._service is None or self._service.settings != settings:
             self._service = JobService(settings)
         return self._service
+
+    @property
+    def choice(self) -> Choice:
+        from qhub_ext.service.choice import current_choice
+
+        return current_choice()
 
     @needs_local_scope
     @line_cell_magic
@@ -78,7 +86,7 @@ class QpuMagics(Magics):
         from qhub_ext.service import Jobs
 
         namespace = self._notebook if not local_ns or local_ns is self._notebook else self._notebook | local_ns
-        request = parse_line(line, namespace).over(self._chosen)
+        request = parse_line(line, namespace).over(self.choice.told)
         drafts = [self.service.draft(replace(request, tier=tier), cell, namespace) for tier in request.tiers]
         for warning in drafts[0].warnings:
             print(f"Note: {warning}", file=sys.stderr)
@@ -139,7 +147,7 @@ class QpuMagics(Magics):
             self.service,
             namespace=self._notebook,
             write=lambda text: print(text, end="", flush=True),
-            chosen=lambda: self._chosen,
+            chosen=lambda: self.choice.told,
         )
         try:
             return verbs.main(words, prog_name="%qpu", standalone_mode=False, obj=surface)
@@ -150,37 +158,12 @@ class QpuMagics(Magics):
 
     def _use(self, line: str) -> Any:
         from qhub_ext.display import Text
-        from qhub_ext.service.draft import resource_title
 
         words = line.strip()
         if words and not words.startswith("-"):  # `use emulation` says the tier without its option
             words = f"--tier {words}"
-        request = parse_line(words, self._notebook)
-        chosen = {n: getattr(request, n) for n in _CHOICES if getattr(request, n) is not None}
-        ignored = sorted(set(request.given) - set(_CHOICES))
-        if ignored or len(request.tiers) > 1:
-            raise InvalidOptionError(
-                f"`use` does not take {', '.join(ignored) if ignored else 'several tiers'}.",
-                advice=f"It chooses {', '.join(n.removesuffix('_s').removesuffix('_mb') for n in _CHOICES)}.",
-            )
-        if chosen.get("device"):
-            from qhub_ext.tiers import catalog
-
-            chosen["device"] = catalog.resolve(chosen["device"])
-        settings = self.service.settings
-        device = chosen.get("device") or self._chosen.get("device") or settings.device
-        resource_title(chosen.get("tier"), device, chosen.get("site") or settings.site, settings)
-        self._chosen |= chosen
-        context.enter(
-            context.ExecutionContext(
-                tier="local",
-                device=self._chosen.get("device", self.service.settings.device),
-                shots=self._chosen.get("shots", self.service.settings.shots),
-                seed=self._chosen.get("seed"),
-            )
-        )
-        told = ", ".join(f"{n.removesuffix('_s').removesuffix('_mb')} {v}" for n, v in self._chosen.items())
-        return Text(f"%%qpu cells of this notebook use {told or 'the defaults'}; plain cells run here, on tier local.")
+        self.choice.take(parse_line(words, self._notebook))
+        return Text(self.choice.sentence())
 
 
 def help_text() -> str:

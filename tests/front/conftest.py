@@ -117,6 +117,25 @@ class Notebook:
         """The repr of an expression in the kernel."""
         return self.run(f"print(repr(({expression})))").text.strip()
 
+    def send_comm(self, kind: str, **content: Any) -> None:
+        """A comm message (`comm_open`, `comm_msg`, `comm_close`), as a front end sends it."""
+        self._client.shell_channel.send(self._client.session.msg(kind, content))
+
+    def hear_comm(self, kind: str, timeout_s: float = 30) -> dict[str, Any]:
+        """The content of the next comm message of this kind."""
+        while True:
+            message = self._client.get_iopub_msg(timeout=timeout_s)
+            if message["msg_type"] == kind:
+                return dict(message["content"])
+
+    def comms(self, target: str) -> list[str]:
+        """Ids of the living comms, as a page that was loaded anew asks for them."""
+        self._client.comm_info(target_name=target)
+        while True:
+            reply = self._client.get_shell_msg(timeout=30)
+            if reply["msg_type"] == "comm_info_reply":
+                return list(reply["content"]["comms"])
+
     def send(self, cell: str) -> str:
         return self._client.execute(cell)
 
@@ -157,9 +176,10 @@ def notebook(place: Place) -> Iterator[Notebook]:
 def new_notebook(place: Place) -> Iterator[Callable[[], Notebook]]:
     made: list[Notebook] = []
 
-    def make() -> Notebook:
+    def make(*, load: bool = True) -> Notebook:
         made.append(Notebook(place))
-        made[-1].run("%load_ext qhub_ext")
+        if load:
+            made[-1].run("%load_ext qhub_ext")
         return made[-1]
 
     yield make

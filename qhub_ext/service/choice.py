@@ -1,0 +1,90 @@
+"""What the cells of this notebook use from now on: said by `%qpu use` or by a picker, checked here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from qhub_ext.capture.command import OPTIONS, Request, parse_words
+from qhub_ext.errors import InvalidOptionError, UnknownNameError
+from qhub_ext.job import context
+from qhub_ext.service.draft import resource_title
+from qhub_ext.settings import Settings, current_settings
+from qhub_ext.tiers import catalog
+
+CHOICES = ("tier", "device", "shots", "seed", "profile", "time_s", "cpus", "memory_mb", "site")
+"""Fields of a Request that may hold for a whole notebook."""
+_UNITS = {"time_s": "s", "memory_mb": "M"}
+_FLAGS = {option.key: option.flag for option in OPTIONS}
+
+Listener = Callable[[dict[str, Any]], None]
+
+
+class Choice:
+    """`told` is what somebody chose; what nobody chose is the settings' to say. `listeners` hear every change."""
+
+    def __init__(self, settings: Callable[[], Settings] = current_settings) -> None:
+        self._settings = settings
+        self.told: dict[str, Any] = {}
+        self.listeners: list[Listener] = []
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """What is in force: tier and device always, the rest where it was chosen."""
+        settings = self._settings()
+        return {"tier": settings.tier, "device": settings.device} | self.told
+
+    def take(self, request: Request) -> None:
+        """Raises a UserError for what cannot hold for a notebook, or what does not exist; nothing has changed then."""
+        given = {name: getattr(request, name) for name in CHOICES if getattr(request, name) is not None}
+        ignored = sorted(set(request.given) - set(CHOICES))
+        if ignored or len(request.tiers) > 1:
+            raise InvalidOptionError(
+                f"`use` does not take {', '.join(ignored) if ignored else 'several tiers'}.",
+                advice=f"It chooses {', '.join(map(_word, CHOICES))}.",
+            )
+        self._replace(self.told | given)
+
+    def take_json(self, wanted: Any) -> None:
+        """The same from a front end: {"tier": "emulation", "device": "fez"}; null is the settings' own value again."""
+        if not isinstance(wanted, dict):
+            raise InvalidOptionError("A choice is an object of names and values, such as {'tier': 'local'}.")
+        for name in wanted:
+            if name not in CHOICES:
+                raise UnknownNameError.among("choice", name, list(CHOICES))
+        words = [f"{_FLAGS[n]}={v}{_UNITS.get(n, '')}" for n, v in wanted.items() if v is not None]
+        request, _ = parse_words(words)
+        if len(request.tiers) > 1:
+            raise InvalidOptionError("A notebook has one tier at a time.", advice=f"It was given {request.tier}.")
+        given = {name: getattr(request, name) for name in wanted if wanted[name] is not None}
+        self._replace({n: v for n, v in (self.told | given).items() if n in given or n not in wanted})
+
+    def _replace(self, told: dict[str, Any]) -> None:
+        settings = self._settings()
+        if told.get("device"):
+            told["device"] = catalog.resolve(told["device"])
+        device = told.get("device", settings.device)
+        resource_title(told.get("tier"), device, told.get("site", settings.site), settings)
+        self.told = told
+        context.enter(
+            context.ExecutionContext(
+                tier="local", device=device, shots=told.get("shots", settings.shots), seed=told.get("seed")
+            )
+        )
+        for listener in self.listeners:
+            listener(self.chosen)
+
+    def sentence(self) -> str:
+        told = ", ".join(f"{_word(n)} {v}" for n, v in self.told.items())
+        return f"%%qpu cells of this notebook use {told or 'the defaults'}; plain cells run here, on tier local."
+
+
+def _word(name: str) -> str:
+    return name.removesuffix("_s").removesuffix("_mb")
+
+
+@lru_cache(maxsize=1)
+def current_choice() -> Choice:
+    """The one of this kernel."""
+    return Choice()
