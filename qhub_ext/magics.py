@@ -91,7 +91,7 @@ class QpuMagics(Magics):
         for warning in drafts[0].warnings:
             print(f"Note: {warning}", file=sys.stderr)
         if request.dry_run:
-            return self._preview(drafts)
+            return self._preview(drafts, namespace)
         jobs = Jobs(self.service.submit(draft) for draft in drafts)
         held: Job | Jobs = jobs if len(request.tiers) > 1 else jobs[0]
         if request.variable:
@@ -101,11 +101,17 @@ class QpuMagics(Magics):
                 self._wait(job)
         return held
 
-    def _preview(self, drafts: list[Draft]) -> Any:
+    def _preview(self, drafts: list[Draft], namespace: dict[str, Any]) -> Any:
         from qhub_ext.display import Text
         from qhub_ext.preview import preview_text
+        from qhub_ext.service.outlook import foresee
 
-        return Text("\n\n".join(preview_text(d, self.service.script(d)) for d in drafts))
+        along = drafts[0].frozen.manifest.names
+        circuits = {n: v for n, v in namespace.items() if n in along and type(v).__name__ == "QuantumCircuit"}
+        previews = (
+            preview_text(d, self.service.script(d), foresee(circuits, d.spec, self.service.settings)) for d in drafts
+        )
+        return Text("\n\n".join(previews))
 
     def _wait(self, job: Job) -> None:
         from qhub_ext.display.progress import Progress

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from qhub_ext.display.tables import Table
 from qhub_ext.display.words import duration, plain, size
 from qhub_ext.service import Draft
 
 
-def preview_text(draft: Draft, script: str) -> str:
+def preview_text(draft: Draft, script: str, outlook: Sequence[str] = ()) -> str:
     spec = draft.spec
     shots = f", {spec.shots} shots" if spec.shots else ""
     array = f", an array of {len(draft.elements)} elements" if draft.elements else ""
@@ -32,6 +34,7 @@ def preview_text(draft: Draft, script: str) -> str:
             "",
             f"comes back: {back}",
             *(f"note: {warning}" for warning in draft.warnings),
+            *(["", "Before it is sent:", *(f"  {line}" for line in outlook)] if outlook else []),
             "",
             "The script:",
             *(f"  {line}" for line in script.splitlines()),

@@ -163,6 +163,32 @@ class LimitSettings(_Section):
     )
 
 
+class PreflightSettings(_Section):
+    """What is made of a doubtful circuit before it runs, on every tier."""
+
+    dead: Literal["warn", "refuse"] = Field(
+        default="warn", description="A circuit with gates where the device has them switched off."
+    )
+    success_warn: float = Field(
+        default=0.01,
+        ge=0,
+        le=1,
+        description="Warn of a circuit that is less likely than this to pass a shot without an error.",
+    )
+    success_min: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Refuse a circuit that is less likely than this to pass a shot without an error.",
+    )
+
+
+class ProfileSettings(_Section):
+    """A policy class of jobs."""
+
+    qpu_s: float | None = Field(default=None, gt=0, description="Seconds of QPU that one job may use, as estimated.")
+
+
 class CaptureSettings(_Section):
     environment: tuple[str, ...] = Field(
         default=(
@@ -211,6 +237,10 @@ class Settings(_Section):
     qpu: QpuSettings = Field(default_factory=lambda: QpuSettings())
     limits: LimitSettings = Field(default_factory=lambda: LimitSettings())
     capture: CaptureSettings = Field(default_factory=lambda: CaptureSettings())
+    preflight: PreflightSettings = Field(default_factory=lambda: PreflightSettings())
+    profiles: dict[str, ProfileSettings] = Field(
+        default_factory=dict, description="Profile -> what it gives a job, such as seconds of QPU."
+    )
 
 
 def config_files(environment: dict[str, str] | None = None) -> list[Path]:

@@ -29,6 +29,7 @@ class ExecutionContext:
     cpus: int | None = None
     job_id: str | None = None
     site: str = "embedded"
+    profile: str = "development"
     options: dict[str, Any] = field(default_factory=dict)
     record: Callable[[dict[str, Any]], None] | None = None
     announce: Callable[[dict[str, Any]], None] | None = None

@@ -91,7 +91,7 @@ class QhubBackend(BackendV2):
         with task.timed("validate"):
             for k, circuit in enumerate(circuits):
                 which = f"Circuit {k}" if len(circuits) > 1 else "The circuit"
-                task.findings += check_isa(circuit, self.device, which)
+                task.findings += check_isa(circuit, self.device, which, task.rules)
                 task.findings += check_sampled(circuit, which)
                 task.findings += check_shots(shots, self.device, which)
             _refuse_parameters(circuits)
@@ -103,6 +103,7 @@ class QhubBackend(BackendV2):
         seeds = [sequence.root if alone else sequence.next(p.fingerprint) for p in prepared]
         memory = bool(own["memory"])
         executions = [Execution(p, shots, memory=memory, seed=each) for p, each in zip(prepared, seeds, strict=True)]
+        task.foresee(executions)
         task.pubs = [{"circuit": c.name, "shape": [], "shots": shots} for c in circuits]
 
         def work(stopped: Callable[[], bool]) -> Result:

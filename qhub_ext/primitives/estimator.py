@@ -77,13 +77,14 @@ class Estimator(BaseEstimatorV2):
             marks = [fingerprint(pub.circuit) for pub in coerced]
             for k, pub in enumerate(coerced):
                 which = f"Circuit {k}" if len(coerced) > 1 else "The circuit"
-                task.findings += _check(pub, task.tier.device, which)
+                task.findings += _check(pub, task, which)
             task.settle()
         with task.timed("prepare"):
             seeds = SeedSequence(seed)
             works = [_plan(pub, mark, task) for pub, mark in zip(coerced, marks, strict=True)]
             own_seeds = [seeds.next(work.mark) for work in works]
             task.findings += check_duplicates([work.mark for work in works])
+            task.foresee(execution for work in works for execution in work.executions)
         task.pubs = [
             {
                 "circuit": w.pub.circuit.name,
@@ -159,11 +160,12 @@ def _coerce(pubs: Iterable[EstimatorPubLike], precision: float) -> list[Estimato
     return coerced
 
 
-def _check(pub: EstimatorPub, device: Device, which: str) -> list[Finding]:
+def _check(pub: EstimatorPub, task: Task, which: str) -> list[Finding]:
     if not pub.precision > 0:
         raise InvalidOptionError(f"A precision of {pub.precision} is not accepted.", advice="Give a number above 0.")
     shots = _shots(pub.precision)
-    found = check_isa(pub.circuit, device, which) + check_estimated(pub.circuit, which)
+    device = task.tier.device
+    found = check_isa(pub.circuit, device, which, task.rules) + check_estimated(pub.circuit, which)
     return found + check_shots(shots, device, which, why=f" per group (precision {pub.precision:g})")
 
 

@@ -64,7 +64,7 @@ class Sampler(BaseSamplerV2):
             coerced = _coerce(pubs, default)
             for k, pub in enumerate(coerced):
                 which = f"Circuit {k}" if len(coerced) > 1 else "The circuit"
-                task.findings += check_isa(pub.circuit, task.tier.device, which)
+                task.findings += check_isa(pub.circuit, task.tier.device, which, task.rules)
                 task.findings += check_sampled(pub.circuit, which)
                 task.findings += check_shots(pub.shots, task.tier.device, which)
             task.settle()
@@ -78,6 +78,7 @@ class Sampler(BaseSamplerV2):
             sequence = SeedSequence(seed)
             seeds = [sequence.next(mark) for mark in marks]
             task.findings += check_duplicates(marks)
+            task.foresee(one for batch in batches for one in batch)
         task.pubs = [{"circuit": p.circuit.name, "shape": list(p.shape), "shots": p.shots} for p in coerced]
 
         def work(stopped: Callable[[], bool]) -> PrimitiveResult[SamplerPubResult]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,9 +18,10 @@ from qiskit.circuit import QuantumCircuit
 
 from qhub_ext.errors import Audience, Cause, QhubError
 from qhub_ext.job.context import ExecutionContext
+from qhub_ext.settings import Settings, current_settings
 from qhub_ext.tiers.backend import Execution, Outcome, Prepared, TierBackend
 from qhub_ext.tiers.opening import open_tier
-from qhub_ext.tiers.preflight import NOTE, WARN, Finding, PreflightWarning, raise_refusals
+from qhub_ext.tiers.preflight import NOTE, WARN, Finding, PreflightWarning, Rules, check_qpu_time, raise_refusals
 
 SCHEMA = "qhub.task/1"
 
@@ -50,6 +51,8 @@ class Task:
     active: set[int] = field(default_factory=set)
     qpu_s: float | None = 0.0
     executions: int = 0
+    settings: Settings = field(default_factory=current_settings)
+    settled: int = 0
 
     @classmethod
     def begin(cls, primitive: str, context: ExecutionContext, options: Mapping[str, Any], seed: int | None) -> Task:
@@ -66,12 +69,35 @@ class Task:
         finally:
             self.durations[phase] = self.durations.get(phase, 0.0) + time.perf_counter() - began
 
+    @property
+    def rules(self) -> Rules:
+        site = self.settings.preflight
+        return Rules(site.dead, site.success_warn, site.success_min, noisy=self.tier.tier != "local")
+
     def settle(self) -> None:
-        """Refuses what was found wrong, and warns of the rest."""
-        raise_refusals(self.findings)
-        for finding in self.findings:
+        """Refuses what was found wrong since the last time, and warns of the rest."""
+        fresh = self.findings[self.settled :]
+        self.settled = len(self.findings)
+        raise_refusals(fresh)
+        for finding in fresh:
             if finding.severity == WARN:
                 warnings.warn(f"{finding.sentence} {finding.advice}".strip(), PreflightWarning, stacklevel=4)
+
+    def foresee(self, executions: Iterable[Execution]) -> None:
+        """Holds the time that all this needs on the device against what the profile gives one job, before any of it is sent."""
+        estimated: float | None = 0.0
+        for one in executions:
+            per_shot = one.prepared.qpu_s_per_shot
+            estimated = None if estimated is None or per_shot is None else estimated + per_shot * one.shots
+        profile = self.settings.profiles.get(self.context.profile)
+        job = self.context.job_id
+        before = _foreseen.get(job, 0.0) if job else 0.0
+        on_device = self.tier.tier == "qpu"
+        cap = None if profile is None else profile.qpu_s
+        self.findings += check_qpu_time(estimated, before, cap, self.context.profile, on_device=on_device)
+        self.settle()
+        if job:
+            _foreseen[job] = before + (estimated or 0.0)
 
     def prepare(self, circuit: QuantumCircuit, shots: int, mark: bytes | None = None) -> Prepared:
         """See `TierBackend.prepare`; what it touches and notes goes into the record."""
@@ -169,6 +195,9 @@ class Task:
         if keep is not None:
             keep(self.record(error))
 
+
+_foreseen: dict[str, float] = {}
+"""Seconds of QPU that the tasks of a job in this process need, as estimated."""
 
 _KEPT_SEEDS = 1000
 """A sweep of 100,000 settings need not keep each: they all follow from the task's own."""

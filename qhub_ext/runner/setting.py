@@ -71,6 +71,7 @@ def enter_context(spec: JobSpec, attempt: AttemptFolder) -> None:
             cpus=spec.cpus,
             job_id=spec.id,
             site=spec.site,
+            profile=spec.profile,
             record=task_recorder(attempt),
             announce=device_announcer(attempt),
         )

@@ -12,10 +12,12 @@ from qiskit.circuit import QuantumCircuit
 from qhub_ext.errors import PreflightError
 from qhub_ext.job.calibration import DEAD
 from qhub_ext.tiers.devices import Device
+from qhub_ext.tiers.prospects import Use, expected_success
 
 REFUSE, WARN, NOTE = "refuse", "warn", "note"
 
 _ALWAYS = frozenset({"barrier", "store", "break_loop", "continue_loop"})
+_NEVER_OFF = frozenset({"measure", "delay", "reset"})
 _TRANSPILE = "Transpile it: generate_preset_pass_manager(optimization_level=3, backend=backend()).run(circuit)."
 
 
@@ -51,8 +53,21 @@ def raise_refusals(findings: Iterable[Finding]) -> None:
         raise PreflightError(refusals[0].sentence + more, advice=refusals[0].advice)
 
 
-def check_isa(circuit: QuantumCircuit, device: Device, which: str) -> list[Finding]:
-    """Width, and every instruction at its place, against the device's target. `which` names the circuit in the sentence."""
+@dataclass(frozen=True)
+class Rules:
+    """What the site makes of a doubtful circuit. `dead` is warn or refuse; probabilities per shot; `noisy` tiers have errors."""
+
+    dead: str = WARN
+    success_warn: float = 0.0
+    success_min: float = 0.0
+    noisy: bool = False
+
+
+def check_isa(circuit: QuantumCircuit, device: Device, which: str, rules: Rules | None = None) -> list[Finding]:
+    """Width, and every instruction at its place, against the device's target. `which` names the circuit in the sentence.
+
+    With `rules`, also how likely a shot is to pass without an error.
+    """
     if circuit.num_qubits > device.qubits:
         return [
             Finding(
@@ -63,9 +78,10 @@ def check_isa(circuit: QuantumCircuit, device: Device, which: str) -> list[Findi
                 {"circuit": circuit.num_qubits, "device": device.qubits},
             )
         ]
-    unsupported: Counter[tuple[str, tuple[int, ...]]] = Counter()
-    dead: Counter[tuple[str, tuple[int, ...]]] = Counter()
-    _check_block(circuit, tuple(range(circuit.num_qubits)), device, unsupported, dead)
+    unsupported: Counter[Use] = Counter()
+    uses: Counter[Use] = Counter()
+    _check_block(circuit, tuple(range(circuit.num_qubits)), device, unsupported, uses)
+    dead = {use: count for use, count in uses.items() if use[0] not in _NEVER_OFF and _error(device, use) == DEAD}
     findings = []
     if unsupported:
         (name, places), _ = next(iter(unsupported.items()))
@@ -82,7 +98,7 @@ def check_isa(circuit: QuantumCircuit, device: Device, which: str) -> list[Findi
         off = sorted({p for _, p in dead})
         findings.append(
             Finding(
-                WARN,
+                rules.dead if rules else WARN,
                 "dead",
                 f"{which} has {sum(dead.values())} gates where {device.name} has them switched off "
                 f"({', '.join('-'.join(map(str, p)) for p in off[:6])}{', ...' if len(off) > 6 else ''}): "
@@ -91,15 +107,54 @@ def check_isa(circuit: QuantumCircuit, device: Device, which: str) -> list[Findi
                 {"gates": sum(dead.values()), "places": [list(p) for p in off]},
             )
         )
+    if rules is not None and not unsupported:
+        findings.append(_judge(uses, device, which, rules))
     return findings
+
+
+def _judge(uses: Mapping[Use, int], device: Device, which: str, rules: Rules) -> Finding:
+    found = expected_success(uses, device)
+    sentence = (
+        f"{which} is expected to pass without an error on {device.name} in {found.success:.2g} of its shots"
+        f" ({_count(found.two_qubit, 'two-qubit gate')}, {_count(found.readouts, 'readout')})."
+    )
+    advice = "A smaller or shallower circuit, or a better layout, gives more of the answer and less noise."
+    if found.success < rules.success_min:
+        advice = f"The site wants {rules.success_min:g} at least (preflight.success_min). {advice}"
+        return Finding(REFUSE, "expected-success", sentence, advice, found.to_json())
+    doubtful = rules.noisy and found.success < rules.success_warn
+    return Finding(
+        WARN if doubtful else NOTE, "expected-success", sentence, advice if doubtful else "", found.to_json()
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def check_qpu_time(
+    estimated_s: float | None, before_s: float, cap_s: float | None, profile: str, *, on_device: bool
+) -> list[Finding]:
+    """This task and those `before_s` of its job against what the profile gives one job, in seconds of QPU."""
+    if cap_s is None or estimated_s is None or before_s + estimated_s <= cap_s:
+        return []
+    with_others = f" after {before_s:.3g} s in this job" if before_s else ""
+    sentence = (
+        f"The task needs {estimated_s:.3g} s of QPU{with_others}; the profile {profile!r} gives a job {cap_s:g} s."
+    )
+    advice = "Ask for fewer shots or circuits, or for a profile that gives more."
+    numbers = {"estimated_s": estimated_s, "before_s": before_s, "cap_s": cap_s}
+    if on_device:
+        return [Finding(REFUSE, "qpu-time", sentence, advice, numbers)]
+    return [Finding(WARN, "qpu-time", f"{sentence} On the device it would be refused.", advice, numbers)]
 
 
 def _check_block(
     circuit: QuantumCircuit,
     outer: tuple[int, ...],
     device: Device,
-    unsupported: Counter[tuple[str, tuple[int, ...]]],
-    dead: Counter[tuple[str, tuple[int, ...]]],
+    unsupported: Counter[Use],
+    uses: Counter[Use],
 ) -> None:
     target = device.target
     index = {qubit: outer[i] for i, qubit in enumerate(circuit.qubits)}
@@ -111,13 +166,16 @@ def _check_block(
         known = _sites(target, name)
         if known is None or (known and places not in known):
             unsupported[name, places] += 1
-        elif known and name not in ("measure", "delay", "reset"):
-            properties = known[places]
-            if properties is not None and properties.error == DEAD:
-                dead[name, places] += 1
+        elif known:
+            uses[name, places] += 1
         if instruction.is_control_flow():
             for block in instruction.operation.blocks:
-                _check_block(block, places, device, unsupported, dead)
+                _check_block(block, places, device, unsupported, uses)
+
+
+def _error(device: Device, use: Use) -> float | None:
+    properties = device.target[use[0]][use[1]]
+    return None if properties is None else properties.error
 
 
 def _sites(target: Any, name: str) -> Mapping[tuple[int, ...], Any] | None:

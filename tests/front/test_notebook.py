@@ -208,6 +208,8 @@ def test_a_dry_run_shows_what_would_be_sent_and_sends_nothing(notebook: Notebook
         "QuantumCircuit",
         "bell",
         "comes back: counts, isa",
+        "`bell` transpiled at level 1 is expected to pass without an error on kingston in 0.",
+        "s of QPU for 100 shots",
         "exec ",
         "qhub_ext.runner",
     ):

@@ -72,7 +72,7 @@ def test_the_place_in_a_batch_does_not_change_the_counts(tier, bell, transpiled)
 def test_identical_pubs_are_independent_experiments(tier, bell, records):
     first, second = (counts(r) for r in Sampler(seed=3).run([bell, bell]).result())
     assert first != second
-    assert [f["kind"] for f in records[-1]["findings"]] == ["duplicates"]
+    assert [f["kind"] for f in records[-1]["findings"]] == ["expected-success", "expected-success", "duplicates"]
 
 
 def test_neighbouring_seeds_do_not_share_shots(transpiled):
@@ -112,7 +112,7 @@ def test_an_estimator_includes_the_readout_error(transpiled):
 
 def test_options_are_honoured_recorded_or_refused(tier, bell, records):
     Sampler(options={"dynamical_decoupling": {"enable": True}}).run([bell]).result()
-    (finding,) = records[-1]["findings"]
+    (finding,) = [f for f in records[-1]["findings"] if f["kind"] == "option-without-effect"]
     assert "dynamical_decoupling" in finding["sentence"]
     assert tier in finding["sentence"]
     with pytest.raises(UnknownNameError, match="no option 'shot'"):
@@ -222,3 +222,18 @@ def test_qiskits_own_sampler_works_on_our_backend(tier, bell):
     both = counts(result[0])
     assert sum(both.values()) == 500
     assert both.get("00", 0) + both.get("11", 0) > 400
+
+
+def test_a_job_that_would_be_over_its_profiles_time_is_warned_on_the_simulated_tiers(
+    tier, bell, records, tmp_path, monkeypatch
+):
+    site = tmp_path / "qhub.toml"
+    site.write_text("[profiles.development]\nqpu_s = 1.5\n")
+    monkeypatch.setenv("QHUB_CONFIG", str(site))
+    with using(job_id=f"one-{tier}"):
+        Sampler().run([bell], shots=1000).result()
+        with pytest.warns(
+            PreflightWarning, match=r"after .* s in this job; the profile 'development' gives a job 1.5 s"
+        ):
+            Sampler().run([bell] * 10, shots=1000).result()
+    assert records[-1]["findings"][-1]["kind"] == "qpu-time"

@@ -10,11 +10,14 @@ from qhub_ext.tiers.fingerprint import fingerprint
 from qhub_ext.tiers.opening import open_tier
 from qhub_ext.tiers.options import read_options
 from qhub_ext.tiers.preflight import (
+    NOTE,
     REFUSE,
     WARN,
+    Rules,
     check_duplicates,
     check_estimated,
     check_isa,
+    check_qpu_time,
     check_sampled,
     check_shots,
     raise_refusals,
@@ -170,3 +173,42 @@ def test_fingerprints_see_the_condition():
             circuit.x(0)
         marks.add(fingerprint(circuit))
     assert len(marks) == 2
+
+
+def test_the_expected_success_is_the_product_over_gates_and_readouts():
+    circuit = measured(("sx", (0,)), ("cz", (0, 1)), ("cz", (0, 1)), ("rz", (0.3, 0)))
+    target = KINGSTON.target
+    exact = (1 - target["sx"][(0,)].error) * (1 - target["cz"][(0, 1)].error) ** 2 * (1 - target["measure"][(0,)].error)
+    (finding,) = check_isa(circuit, KINGSTON, "It", Rules())
+    assert (finding.severity, finding.kind) == (NOTE, "expected-success")
+    assert finding.numbers["success"] == pytest.approx(exact, rel=1e-12)
+    assert finding.numbers["two_qubit"] == 2
+
+
+def test_gates_that_are_off_are_told_apart_from_the_expected_success():
+    a, b = KINGSTON.snapshot.dead_edges[0]
+    findings = check_isa(measured(("cz", (a, b))), KINGSTON, "It", Rules())
+    assert kinds(findings) == [(WARN, "dead"), (NOTE, "expected-success")]
+    assert findings[1].numbers["dead"] == 1
+    assert findings[1].numbers["success"] > 0.5
+
+
+def test_a_site_may_refuse_dead_gates_and_hopeless_circuits():
+    a, b = KINGSTON.snapshot.dead_edges[0]
+    assert kinds(check_isa(measured(("cz", (a, b))), KINGSTON, "It", Rules(dead=REFUSE)))[0] == (REFUSE, "dead")
+    deep = measured(*[("cz", (0, 1))] * 10_000)
+    assert kinds(check_isa(deep, KINGSTON, "It", Rules(success_min=0.01))) == [(REFUSE, "expected-success")]
+    assert kinds(check_isa(deep, KINGSTON, "It", Rules(success_warn=0.01, noisy=True))) == [(WARN, "expected-success")]
+    assert kinds(check_isa(deep, KINGSTON, "It", Rules(success_warn=0.01))) == [(NOTE, "expected-success")]
+
+
+def test_time_on_the_device_is_held_against_what_the_profile_gives_one_job():
+    assert check_qpu_time(3.0, 0.0, None, "test", on_device=True) == []
+    assert check_qpu_time(None, 0.0, 1.0, "test", on_device=True) == []
+    assert check_qpu_time(3.0, 2.0, 5.0, "test", on_device=True) == []
+    (refused,) = check_qpu_time(3.0, 2.5, 5.0, "test", on_device=True)
+    assert refused.severity == REFUSE
+    assert "3 s of QPU after 2.5 s in this job; the profile 'test' gives a job 5 s" in refused.sentence
+    (warned,) = check_qpu_time(3.0, 2.5, 5.0, "test", on_device=False)
+    assert warned.severity == WARN
+    assert "On the device it would be refused." in warned.sentence
