@@ -28,6 +28,7 @@ BENCHMARKS = {
     "site": "many queued short jobs",
     "listing": "listing ten thousand finished jobs",
     "slurm": "on a real Slurm",
+    "qpu": "tasks on a device, here a virtual one",
 }
 
 
