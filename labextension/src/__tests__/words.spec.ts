@@ -1,0 +1,71 @@
+import { nullTranslator } from '@jupyterlab/translation';
+import { describe, expect, it } from 'vitest';
+
+import {
+  duration,
+  isFinal,
+  isWaiting,
+  moment,
+  plain,
+  shortId,
+  size,
+  stateSign,
+  STATES,
+  stateTone,
+  stateWord
+} from '../words';
+
+const trans = nullTranslator.load('qhub_ext');
+
+describe('words', () => {
+  it('have a sign, a tone and a word for every state', () => {
+    for (const state of STATES) {
+      expect(stateSign(state)).toHaveLength(1);
+      expect(stateTone(state)).toBeTruthy();
+      expect(stateWord(state, trans)).toBe(state.replace('_', ' '));
+    }
+    expect(STATES.filter(isFinal)).toHaveLength(5);
+    expect(STATES.filter(isWaiting)).toHaveLength(4);
+  });
+
+  it('say a state of a newer server as it is', () => {
+    const unheard = 'paused' as never;
+    expect(stateWord(unheard, trans)).toBe('paused');
+    expect(stateTone(unheard)).toBe('quiet');
+  });
+
+  it.each([
+    [0, '0 s'],
+    [0.42, '0.42 s'],
+    [38.9, '38 s'],
+    [250, '4 min 10 s'],
+    [7500, '2 h 05 min'],
+    [270_000, '3 d 3 h'],
+    [null, '–'],
+    [NaN, '–']
+  ])('say %s s as %s', (seconds, told) => {
+    expect(duration(seconds)).toBe(told);
+  });
+
+  it('give the date of a moment only where it is not today', () => {
+    const noon = new Date(2026, 10, 27, 12, 5, 9).getTime() / 1000;
+    expect(moment(noon, noon + 60)).toBe('12:05:09');
+    expect(moment(noon, noon + 86_400)).toBe('2026-11-27 12:05');
+    expect(moment(null)).toBe('–');
+  });
+
+  it('say sizes in powers of ten', () => {
+    expect([512, 43_700, 1_200_000, 2e12].map(size)).toEqual([
+      '512 B',
+      '43.7 kB',
+      '1.2 MB',
+      '2000 GB'
+    ]);
+  });
+
+  it('make hostile text harmless and short', () => {
+    expect(plain('a\nb\tc\x1b[31m\u202e')).toBe('a⏎b c\ufffd[31m\ufffd');
+    expect(plain('abcdef', 4)).toBe('abc…');
+    expect(shortId('01kayt4w2-7qm3xd.7')).toBe('7qm3xd.7');
+  });
+});
