@@ -48,3 +48,9 @@ def load_ipython_extension(shell: Any) -> None:
     from qhub_ext.magics import register
 
     register(shell)
+
+
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    from qhub_ext.server.app import QhubExtApp
+
+    return [{"module": "qhub_ext", "app": QhubExtApp}]

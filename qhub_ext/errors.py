@@ -8,6 +8,7 @@
     |  `- PreflightError      a payload that the chosen device or this memory cannot take
     |- SettingsError          a key of qhub.toml or a QHUB_* variable that is not accepted
     |- JobFolderError         a folder that cannot be read or written, or that is not ours
+    |  `- UnreadableJobError  a job whose folder is gone, or closed to this user
     |- EnvironmentMismatchError  the place of execution cannot load what was captured
     |- SiteError              the site scheduler refused, or could not be reached
     |- DeviceError            a quantum resource or its service refused, failed or could not be reached
@@ -134,6 +135,10 @@ class SettingsError(QhubError):
 class JobFolderError(QhubError):
     cause = Cause.INTEGRATION
     audience = Audience.YOU
+
+
+class UnreadableJobError(JobFolderError):
+    pass
 
 
 class EnvironmentMismatchError(QhubError):

@@ -73,3 +73,14 @@ def advance(known: State, heard: State) -> State:
     if _RANK[heard] == _RANK[known] and known in WAITING:
         return heard
     return known
+
+
+def verbs_for(state: State) -> tuple[str, ...]:
+    """What may be asked for now, in the order in which people want it."""
+    if state.final:
+        return ("rerun", "requeue")
+    if state is State.HELD:
+        return ("release", "cancel")
+    if state in (State.CREATED, State.SUBMITTED):
+        return ("cancel", "requeue")
+    return ("cancel", "hold") if state is State.QUEUED else ("cancel", "requeue")

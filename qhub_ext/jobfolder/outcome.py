@@ -8,7 +8,7 @@ import stat
 from dataclasses import dataclass, field
 from typing import Any
 
-from qhub_ext.errors import JobFolderError
+from qhub_ext.errors import JobFolderError, UnreadableJobError
 from qhub_ext.job.record import JobRecord, fold
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.jobfolder.atomic import read_json, read_json_or_none, write_json
@@ -45,9 +45,9 @@ def read_spec(folder: JobFolder) -> JobSpec:
     try:
         record = read_json(folder.spec)
     except FileNotFoundError:
-        raise JobFolderError(f"{folder.path} is not a job folder: it has no {folder.spec.name}.") from None
+        raise UnreadableJobError(f"{folder.path} is not a job folder: it has no {folder.spec.name}.") from None
     except PermissionError:
-        raise JobFolderError(f"{folder.path} belongs to another user and is closed to you.") from None
+        raise UnreadableJobError(f"{folder.path} belongs to another user and is closed to you.") from None
     try:
         return JobSpec.from_json(record)
     except (TypeError, KeyError, AttributeError) as error:

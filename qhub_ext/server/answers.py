@@ -1,0 +1,244 @@
+"""What the answers hold: facts of the service as JSON. Blocking; called in a thread with the service of the moment."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections import Counter
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from qhub_ext import __version__
+from qhub_ext.errors import InvalidOptionError, QhubError, SiteUnreachableError, UnknownNameError
+from qhub_ext.job.context import TIERS
+from qhub_ext.job.identity import short_id
+from qhub_ext.job.state import State, verbs_for
+from qhub_ext.server.replies import ConflictError, who
+
+if TYPE_CHECKING:
+    from qhub_ext.job.record import JobRecord
+    from qhub_ext.jobfolder.layout import JobFolder
+    from qhub_ext.jobfolder.shelf import Summary
+    from qhub_ext.service import JobService
+    from qhub_ext.tiers.catalog import DeviceSummary
+
+ACTIONS = ("cancel", "hold", "release", "requeue")
+MOST_IDS = 1000
+
+TITLES = {
+    "local": ("Local", "none: ideal, checked as the device would check it"),
+    "emulation": ("Emulation", "the device's calibration snapshot"),
+    "qpu": ("QPU", "the device's own"),
+}
+
+
+def status(service: JobService) -> dict[str, Any]:
+    settings = service.settings
+    summaries = service.jobs()
+    counts = Counter(s.state for s in summaries)
+    running = sum(counts[s] for s in (State.STARTING, State.RUNNING, State.FINISHING))
+    waiting = sum(counts[s] for s in State if s.waiting)
+    return {
+        "version": __version__,
+        "epoch": "",
+        "seq": 0,
+        "site": {"name": settings.site, "as_of": time.time(), "stale_since": None},
+        "chosen": {"tier": settings.tier, "device": settings.device},
+        "tiers": [_tier(service, name) for name in TIERS],
+        "counts": {"running": running, "waiting": waiting},
+    }
+
+
+def _tier(service: JobService, name: str) -> dict[str, Any]:
+    from qhub_ext.service.draft import resource_title
+
+    settings = service.settings
+    title, noise = TITLES[name]
+    why = ""
+    try:
+        resource_title(name, settings.device, settings.site, settings)
+    except QhubError as error:
+        why = str(error)
+    return {"name": name, "title": title, "open": not why, "why": why, "noise": noise}
+
+
+# -- devices
+
+
+def devices(service: JobService, tier: str) -> dict[str, Any]:
+    from qhub_ext.service.resources import list_states
+    from qhub_ext.tiers import catalog
+
+    settings = service.settings
+    standing = {state.device: state for state in reversed(list_states(settings.qpu, ask=False))}
+    virtual = settings.qpu.virtual_at(settings.site)
+    rows = []
+    for device in catalog.list_devices(settings.cache):
+        state = standing.get(device.name)
+        if tier == "qpu" and state is None and not virtual:
+            continue
+        resource = None
+        if state is not None:
+            resource = {n: getattr(state, n) for n in ("name", "type", "state", "queue", "trouble", "source")}
+        rows.append(device.to_json() | {"snapshot_age_s": _age(device), "resource": resource})
+    return {"devices": rows}
+
+
+def _age(device: DeviceSummary) -> float:
+    return time.time() - seconds(device.snapshot_at)
+
+
+def seconds(moment: str) -> float:
+    """ISO 8601 -> s since 1970 UTC."""
+    return datetime.fromisoformat(moment).timestamp()
+
+
+def calibration(service: JobService, name: str) -> dict[str, Any]:  # noqa: ARG001 - every question gets the service
+    from qhub_ext.tiers import catalog
+    from qhub_ext.tiers.chart import chart
+
+    own_name = catalog.resolve(name)
+    return chart(catalog.read_snapshot(own_name), catalog.read_configuration(own_name))
+
+
+# -- the queue
+
+
+def queue(service: JobService) -> dict[str, Any]:
+    own = set(service.shelf.ids())
+    try:
+        entries = service.queue()
+    except SiteUnreachableError as error:
+        return {"entries": [], "as_of": error.known_at, "stale_since": error.known_at or time.time()}
+    rows = [
+        dataclasses.asdict(e)
+        | {"state": e.state.value, "short_id": short_id(e.job_id), "mine": e.job_id.partition(".")[0] in own}
+        for e in entries
+    ]
+    return {"entries": rows, "as_of": time.time(), "stale_since": None}
+
+
+# -- jobs
+
+
+def jobs(
+    service: JobService, states: list[str], tiers: list[str], text: str, offset: int, limit: int
+) -> dict[str, Any]:
+    everything = service.jobs()
+    found = [s for s in everything if matches(s, states, tiers, text)]
+    return {
+        "jobs": [summary(s) for s in found[offset : offset + limit]],
+        "total": len(found),
+        "counts": dict(Counter(s.state for s in everything)),
+        "epoch": "",
+        "seq": 0,
+    }
+
+
+def matches(s: Summary, states: list[str], tiers: list[str], text: str) -> bool:
+    return (
+        (not states or s.state in states)
+        and (not tiers or s.tier in tiers)
+        and (not text or text.lower() in f"{s.id} {s.name} {s.device} {s.message}".lower())
+    )
+
+
+def summary(s: Summary) -> dict[str, Any]:
+    facts = {name: getattr(s, name) for name in s.__dataclass_fields__}
+    return facts | {"short_id": short_id(s.id), "as_of": None, "stale_since": None, "reason": "", "phase": ""}
+
+
+def known(service: JobService, job_id: str) -> JobFolder:
+    """The folder of a job that exists. Raises UnknownNameError."""
+    folder = service.shelf.folder(job_id)
+    if not folder.spec.exists():
+        raise UnknownNameError(
+            f"There is no job {short_id(job_id)} among yours.",
+            advice="Its folder may have been removed, or it belongs to somebody else.",
+        )
+    return folder
+
+
+def job(service: JobService, job_id: str) -> dict[str, Any]:
+    from qhub_ext.display.card import card_lines
+
+    folder = known(service, job_id)
+    record = service.record(job_id)
+    return record.to_json() | {
+        "short_id": short_id(job_id),
+        "lines": card_lines(record),
+        "folder": str(folder.path),
+        "requested": record.spec.requested,
+        "actions": verbs_for(record.state),
+    }
+
+
+def outputs(service: JobService, job_id: str, number: int, after: int) -> dict[str, Any]:
+    from qhub_ext.jobfolder.outputs import fold_outputs, read_messages
+
+    folder = known(service, job_id)
+    spec = service.spec(job_id)
+    folders = [folder] if spec.size is None else [folder.element(n) for n in range(spec.size)]
+    found: list[dict[str, Any]] = []
+    seq, final, shown = 0, True, number or 1
+    for one in folders:
+        attempt = one.attempt(number) if number else one.latest_attempt()
+        if attempt is None or not attempt.path.is_dir():
+            if number and spec.size is None:
+                raise UnknownNameError(f"Job {short_id(job_id)} has no attempt {number}.")
+            final = False
+            continue
+        shown = attempt.number
+        final = final and attempt.outcome.exists()  # asked first: whatever came before the end is read below
+        messages = list(read_messages(attempt))
+        seq += max((int(m.get("seq", 0)) for m in messages), default=0)
+        found += fold_outputs(messages)
+    answer: dict[str, Any] = {"attempt": shown, "seq": seq, "final": final}
+    return answer | ({"unchanged": True} if after and seq <= after else {"outputs": found})
+
+
+def explain(service: JobService, job_id: str) -> dict[str, Any]:
+    known(service, job_id)
+    why = service.explain(job_id)
+    return {"cause": why.cause, "sentence": why.sentence, "audience": who(why.audience), "advice": why.advice}
+
+
+# -- actions
+
+
+def read_action(body: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    from qhub_ext.job.identity import is_job_id
+
+    verb, ids = body.get("verb"), body.get("ids")
+    if verb not in ACTIONS:
+        raise InvalidOptionError(f"verb {str(verb)[:80]!r} is not accepted.", advice=f"One of {', '.join(ACTIONS)}.")
+    if not isinstance(ids, list) or not 0 < len(ids) <= MOST_IDS:
+        raise InvalidOptionError(f"ids must be a list of 1 to {MOST_IDS} job ids.")
+    for job_id in ids:
+        if not isinstance(job_id, str) or not is_job_id(job_id):
+            raise InvalidOptionError(f"{str(job_id)[:80]!r} is not a job id.")
+    return verb, tuple(dict.fromkeys(ids))
+
+
+def act(service: JobService, verb: str, job_id: str) -> dict[str, Any]:
+    """Raises ConflictError when it could not be done at all."""
+    known(service, job_id)
+    size = service.spec(job_id).size
+    refusals = [vars(r) for r in service.apply(verb, [job_id])]
+    if refusals and len(refusals) >= (size or 1):
+        raise ConflictError(
+            f"Job {short_id(job_id)} cannot be put through {verb}: {refusals[0]['why']}", facts={"refusals": refusals}
+        )
+    return {"refusals": refusals, "job": summary(_summary_of(service.record(job_id)))}
+
+
+def _summary_of(record: JobRecord) -> Summary:
+    from qhub_ext.jobfolder.shelf import summarise
+
+    return summarise(record)
+
+
+def act_on_many(service: JobService, verb: str, ids: tuple[str, ...]) -> dict[str, Any]:
+    for job_id in ids:
+        known(service, job_id)
+    return {"refusals": [vars(r) for r in service.apply(verb, ids)], "seq": 0}

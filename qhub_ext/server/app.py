@@ -1,0 +1,29 @@
+"""The extension application: builds what the handlers need, and ends it with the server.
+
+`qhub_ext.service` (and pydantic with it) is imported by the first request that needs it, not at the start of the server.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jupyter_server.extension.application import ExtensionApp
+
+from qhub_ext.server.desk import Desk
+from qhub_ext.server.routes import handlers
+
+
+class QhubExtApp(ExtensionApp):
+    name = "qhub_ext"
+    open_browser = False
+
+    def initialize_settings(self) -> None:
+        assert self.serverapp is not None
+        self.desk = Desk(Path(self.serverapp.root_dir).expanduser())
+        self.settings["qhub_desk"] = self.desk
+
+    def initialize_handlers(self) -> None:
+        self.handlers.extend(handlers())
+
+    async def stop_extension(self) -> None:
+        await self.desk.close()

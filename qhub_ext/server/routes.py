@@ -1,0 +1,24 @@
+"""Every address below `<base_url>qhub_ext/`, and who answers there."""
+
+from __future__ import annotations
+
+from qhub_ext.server import handlers as h
+from qhub_ext.server.base import QhubHandler, UnknownPage
+
+ROUTES: tuple[tuple[str, type[QhubHandler]], ...] = (
+    ("status", h.StatusHandler),
+    ("devices", h.DevicesHandler),
+    ("devices/([^/]+)/calibration", h.CalibrationHandler),
+    ("queue", h.QueueHandler),
+    ("jobs", h.JobsHandler),
+    ("jobs/([^/]+)", h.JobHandler),
+    ("jobs/([^/]+)/outputs", h.OutputsHandler),
+    ("jobs/([^/]+)/explain", h.ExplainHandler),
+    ("jobs/([^/]+)/(cancel|hold|release|requeue)", h.ActionHandler),
+    ("actions", h.ActionsHandler),
+    (".*", UnknownPage),
+)
+
+
+def handlers() -> list[tuple[str, type[QhubHandler]]]:
+    return [(f"/qhub_ext/{pattern}", handler) for pattern, handler in ROUTES]

@@ -1,0 +1,99 @@
+"""A snapshot as a map to draw: a row per qubit with its place, a row per edge; every value with the moment of its measurement."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from qhub_ext.job.calibration import DEAD, Snapshot
+
+
+def chart(snapshot: Snapshot, configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """Moments in s since 1970 UTC. `dated_at` is the oldest moment among the values of a row."""
+    places = coordinates(snapshot, configuration)
+    t1, t2, readout = (snapshot.column(name) for name in ("t1_s", "t2_s", "readout_error"))
+    dead = set(snapshot.dead_qubits)
+    qubits = [
+        {
+            "index": q,
+            "x": places[q][0],
+            "y": places[q][1],
+            "t1_s": t1[q],
+            "t2_s": t2[q],
+            "readout_error": readout[q],
+            "one_qubit_error": snapshot.one_qubit_errors[q],
+            "dated_at": _oldest(t1.at[q], t2.at[q], readout.at[q]),
+            "dead": q in dead,
+        }
+        for q in range(snapshot.qubits)
+    ]
+    gates = _best_gates(snapshot)
+    edges = [
+        {
+            "a": a,
+            "b": b,
+            "error": error,
+            "dead": error == DEAD,
+            "gate": gates.get((a, b), ("", None))[0],
+            "dated_at": _oldest(gates.get((a, b), ("", None))[1]),
+        }
+        for (a, b), error in snapshot.edges.items()
+    ]
+    return {
+        "device": snapshot.device,
+        "snapshot_id": snapshot.id,
+        "snapshot_at": _oldest(snapshot.taken_at),
+        "synthetic": snapshot.synthetic,
+        "qubits": qubits,
+        "edges": edges,
+    }
+
+
+def coordinates(snapshot: Snapshot, configuration: Mapping[str, Any]) -> list[tuple[float, float]]:
+    """Where the vendor draws each qubit; for devices without a drawing, a circle in the order of a walk along the edges."""
+    drawn = configuration.get("coords")
+    if drawn and len(drawn) == snapshot.qubits:
+        return [(float(x), float(y)) for x, y in drawn]
+    radius = snapshot.qubits / (2 * math.pi)
+    places = [(0.0, 0.0)] * snapshot.qubits
+    for step, qubit in enumerate(_walk(snapshot)):
+        angle = 2 * math.pi * step / snapshot.qubits
+        places[qubit] = (round(radius * math.sin(angle), 4), round(radius * math.cos(angle), 4))
+    return places
+
+
+def _walk(snapshot: Snapshot) -> list[int]:
+    """All qubits, depth first, so that most edges join neighbours."""
+    near: dict[int, list[int]] = {q: [] for q in range(snapshot.qubits)}
+    for a, b in snapshot.edges:
+        near[a].append(b)
+        near[b].append(a)
+    found: dict[int, None] = {}
+    for start in sorted(near, key=lambda q: (len(near[q]), q)):
+        stack = [start]
+        while stack:
+            qubit = stack.pop()
+            if qubit not in found:
+                found[qubit] = None
+                stack += sorted(near[qubit], key=lambda q: -len(near[q]))
+    return list(found)
+
+
+def _best_gates(snapshot: Snapshot) -> dict[tuple[int, int], tuple[str, str | None]]:
+    """The gate whose error `snapshot.edges` tells, with the moment of its measurement."""
+    found: dict[tuple[int, int], tuple[str, str | None]] = {}
+    for name, table in snapshot.gates.items():
+        if snapshot.basis and name not in snapshot.basis:
+            continue
+        for site, error, at in zip(table.qubits, table.error.values, table.error.at, strict=True):
+            if len(site) == 2:
+                edge = (min(site), max(site))
+                if edge not in found or (error is not None and error == snapshot.edges.get(edge)):
+                    found[edge] = (name, at)
+    return found
+
+
+def _oldest(*moments: str | None) -> float | None:
+    return min((datetime.fromisoformat(m).timestamp() for m in moments if m), default=None)
