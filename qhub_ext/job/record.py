@@ -90,6 +90,8 @@ class JobRecord:
             "resource": self.spec.resource,
             "site": self.spec.site,
             "profile": self.spec.profile,
+            "shots": self.spec.shots,
+            "time_s": self.spec.time_s,
             "state": self.state.value,
             "cause": self.attempt.cause,
             "message": self.attempt.message,
@@ -109,6 +111,7 @@ class JobRecord:
             "element": None if self.spec.element is None else self.spec.element.index,
             "attempts": [{**dataclasses.asdict(a), "state": a.state.value} for a in self.attempts],
             "notes": list(self.notes),
+            "as_of": self.as_of,
             "stale_since": self.stale_since,
         }
 

@@ -133,6 +133,8 @@ export interface JobRecord {
   resource: string;
   site: string;
   profile: string;
+  shots: number | null;
+  time_s: number;
   state: State;
   cause: string | null;
   message: string;
@@ -152,6 +154,7 @@ export interface JobRecord {
   element: number | null;
   attempts: Attempt[];
   notes: string[];
+  as_of: number | null;
   stale_since: number | null;
 }
 

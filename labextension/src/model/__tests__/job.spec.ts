@@ -1,0 +1,169 @@
+import { Signal } from '@lumino/signaling';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+
+import { ApiError } from '../../api/request';
+import type { Job, JobOutputs, Summary } from '../../api/types';
+import type { Connection, JobsModel } from '../jobs';
+import { JobPool } from '../pool';
+
+/** The jobs of the page, as far as a model of one job looks at them. */
+class Jobs {
+  connection: Connection = 'live';
+  changed = new Signal<this, void>(this);
+  lines = new Map<string, Summary>();
+  job: Job = {
+    id: 'a-1',
+    state: 'running',
+    attempts: [{ number: 1 }]
+  } as Job;
+  written: JobOutputs = { attempt: 1, seq: 1, final: false, outputs: [] };
+  client = {
+    job: vi.fn(() => Promise.resolve(this.job)),
+    explain: vi.fn(() => Promise.resolve({ sentence: 'because' })),
+    outputs: vi.fn((id: string, after: number = 0) =>
+      Promise.resolve(
+        this.written.seq <= after
+          ? { ...this.written, outputs: [], unchanged: true }
+          : this.written
+      )
+    )
+  };
+
+  find(id: string): Summary | undefined {
+    return this.lines.get(id);
+  }
+
+  /** The listing says that this job moved. */
+  move(id: string): void {
+    this.lines.set(id, { id } as Summary);
+    this.changed.emit();
+  }
+}
+
+let jobs: Jobs;
+let pool: JobPool;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  jobs = new Jobs();
+  pool = new JobPool(jobs as unknown as JobsModel);
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+const settle = () => vi.advanceTimersByTimeAsync(0);
+
+describe('JobModel', () => {
+  it('is one for all views of a job, and ends with the last of them', async () => {
+    const first = pool.take('a-1');
+    const second = pool.take('a-1');
+    expect(second).toBe(first);
+    pool.release(first);
+    expect(first.isDisposed).toBe(false);
+    pool.release(second);
+    expect(first.isDisposed).toBe(true);
+    expect(pool.take('a-1')).not.toBe(first);
+  });
+
+  it('asks once at first, and again only when the listing says that the job moved', async () => {
+    const model = pool.take('a-1');
+    await settle();
+    expect(model.standing).toBe('live');
+    jobs.changed.emit();
+    jobs.move('b-2');
+    await settle();
+    expect(jobs.client.job).toHaveBeenCalledTimes(1);
+    jobs.job = { ...jobs.job, state: 'completed' };
+    jobs.move('a-1');
+    await settle();
+    expect(model.job?.state).toBe('completed');
+    expect(jobs.client.job).toHaveBeenCalledTimes(2);
+  });
+
+  it('lets an element of an array move with its array', async () => {
+    pool.take('a-1.7');
+    await settle();
+    jobs.move('a-1');
+    await settle();
+    expect(jobs.client.job).toHaveBeenCalledTimes(2);
+  });
+
+  it('asks for an explanation only where there is something to explain', async () => {
+    const model = pool.take('a-1');
+    await settle();
+    expect(jobs.client.explain).not.toHaveBeenCalled();
+    jobs.job = { ...jobs.job, state: 'failed' };
+    jobs.move('a-1');
+    await settle();
+    expect(model.explanation?.sentence).toBe('because');
+  });
+
+  it('keeps what it knew while the server cannot be asked, and comes alive again', async () => {
+    const model = pool.take('a-1');
+    await settle();
+    jobs.connection = 'offline';
+    jobs.changed.emit();
+    expect([model.standing, model.job?.state]).toEqual(['offline', 'running']);
+    jobs.connection = 'live';
+    jobs.job = { ...jobs.job, state: 'completed' };
+    jobs.changed.emit();
+    await settle();
+    expect([model.standing, model.job?.state]).toEqual(['live', 'completed']);
+  });
+
+  it.each([
+    ['a job that is not of this user', 'unknown', 'stranger'],
+    ['a server without the extension', '', 'missing']
+  ])('tells %s', async (_, cause, standing) => {
+    jobs.client.job.mockRejectedValue(new ApiError('no', 404, '', cause));
+    const model = pool.take('a-1');
+    await settle();
+    expect(model.standing).toBe(standing);
+  });
+
+  it('fetches outputs while somebody watches and the cell runs, and once at its end', async () => {
+    const model = pool.take('a-1');
+    await settle();
+    expect(jobs.client.outputs).not.toHaveBeenCalled();
+    const watch = model.watchOutputs();
+    await settle();
+    expect(model.outputs?.seq).toBe(1);
+    jobs.written = { ...jobs.written, seq: 2 };
+    await vi.advanceTimersByTimeAsync(2100);
+    expect(model.outputs?.seq).toBe(2);
+
+    jobs.job = { ...jobs.job, state: 'completed' };
+    jobs.written = { ...jobs.written, final: true };
+    jobs.move('a-1');
+    await settle();
+    expect(model.outputs?.final).toBe(true);
+    const asked = jobs.client.outputs.mock.calls.length;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(jobs.client.outputs).toHaveBeenCalledTimes(asked);
+    watch.dispose();
+  });
+
+  it('takes the outputs of a new attempt though their numbers are lower', async () => {
+    jobs.written = { attempt: 1, seq: 9, final: true, outputs: [] };
+    const model = pool.take('a-1');
+    model.watchOutputs();
+    await settle();
+    jobs.written = { attempt: 2, seq: 3, final: false, outputs: [] };
+    await vi.advanceTimersByTimeAsync(2100);
+    expect(model.outputs).toMatchObject({ attempt: 2, seq: 3 });
+  });
+
+  it('asks nothing more once it is disposed', async () => {
+    const model = pool.take('a-1');
+    model.watchOutputs();
+    await settle();
+    pool.release(model);
+    const asked = jobs.client.outputs.mock.calls.length;
+    jobs.move('a-1');
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(jobs.client.job).toHaveBeenCalledTimes(1);
+    expect(jobs.client.outputs).toHaveBeenCalledTimes(asked);
+  });
+});

@@ -1,0 +1,209 @@
+import { IDisposable, DisposableDelegate } from '@lumino/disposable';
+import { Poll } from '@lumino/polling';
+import { ISignal, Signal } from '@lumino/signaling';
+
+import { ApiError } from '../api/request';
+import type { Explanation, Job, JobOutputs, Summary } from '../api/types';
+import { isFinal, isWaiting } from '../words';
+import type { JobsModel } from './jobs';
+
+const OUTPUTS_EVERY_MS = 2000;
+
+/**
+ * What this page knows of one job. `stranger`: the server has no such job of this user. `offline`: it cannot be asked now,
+ * and what it said before is still here. `missing`: Jupyter has no such server extension.
+ */
+export type Standing = 'loading' | 'live' | 'stranger' | 'offline' | 'missing';
+
+/** One job in step with the server, for all views that show it: a `JobPool` hands it out and takes it back. */
+export class JobModel implements IDisposable {
+  constructor(
+    readonly id: string,
+    private readonly _jobs: JobsModel
+  ) {
+    this._outputsPoll = new Poll({
+      name: `qhub-ext:outputs:${id}`,
+      auto: false,
+      factory: () => this._fetchOutputs(),
+      frequency: { interval: OUTPUTS_EVERY_MS, backoff: true, max: 30_000 },
+      standby: 'when-hidden'
+    });
+    this._jobs.changed.connect(this._onJobsChanged, this);
+    this._onJobsChanged();
+  }
+
+  get standing(): Standing {
+    return this._standing;
+  }
+
+  /** All facts, once the server has told them. */
+  get job(): Job | null {
+    return this._job;
+  }
+
+  /** Why it waits, or ended as it did; null while there is nothing to explain. */
+  get explanation(): Explanation | null {
+    return this._explanation;
+  }
+
+  /** Of the latest attempt; null until somebody watches them. */
+  get outputs(): JobOutputs | null {
+    return this._outputs;
+  }
+
+  /** Why the last request failed; '' while all is well. */
+  get trouble(): string {
+    return this._trouble;
+  }
+
+  get changed(): ISignal<this, void> {
+    return this._changed;
+  }
+
+  get isDisposed(): boolean {
+    return this._isDisposed;
+  }
+
+  /** Keeps `outputs` fresh until the answer is disposed. */
+  watchOutputs(): IDisposable {
+    this._watchers += 1;
+    if (this._watchers === 1) {
+      this._pace();
+    }
+    return new DisposableDelegate(() => {
+      this._watchers -= 1;
+      this._pace();
+    });
+  }
+
+  /** The facts anew; requests that overlap become one more at the end. */
+  async refresh(): Promise<void> {
+    this._wanted = true;
+    this._fetching ??= this._drain().finally(() => {
+      this._fetching = null;
+    });
+    return this._fetching;
+  }
+
+  dispose(): void {
+    if (this._isDisposed) {
+      return;
+    }
+    this._isDisposed = true;
+    this._jobs.changed.disconnect(this._onJobsChanged, this);
+    this._outputsPoll.dispose();
+    Signal.clearData(this);
+  }
+
+  /** The line of the listing that moves when this job does: an element of an array moves with its array. */
+  private get _line(): Summary | undefined {
+    return this._jobs.find(this.id) ?? this._jobs.find(this.id.split('.')[0]);
+  }
+
+  private _onJobsChanged(): void {
+    const { connection } = this._jobs;
+    if (connection === 'connecting') {
+      return;
+    }
+    if (connection !== 'live') {
+      this._say(connection === 'missing' ? 'missing' : 'offline');
+      return;
+    }
+    const line = this._line;
+    if (this._standing !== 'live' || line !== this._seen) {
+      this._seen = line;
+      void this.refresh();
+    }
+  }
+
+  private async _drain(): Promise<void> {
+    while (this._wanted && !this._isDisposed) {
+      this._wanted = false;
+      await this._fetch();
+    }
+  }
+
+  private async _fetch(): Promise<void> {
+    const { client } = this._jobs;
+    try {
+      const job = await client.job(this.id);
+      this._explanation = needsExplaining(job)
+        ? await client.explain(this.id)
+        : null;
+      this._job = job;
+      this._say('live');
+      this._pace();
+    } catch (error) {
+      this._say(standingAfter(error), (error as Error).message);
+    }
+  }
+
+  /** Outputs are asked for after each change, and every now and then while the cell runs. */
+  private _pace(): void {
+    if (this._isDisposed) {
+      return;
+    }
+    if (this._watchers === 0 || this._job === null) {
+      void this._outputsPoll.stop();
+    } else if (isFinal(this._job.state)) {
+      void this._outputsPoll.stop();
+      this._fetchOutputs().catch(error => this._say('offline', error.message));
+    } else {
+      void this._outputsPoll.refresh();
+    }
+  }
+
+  private async _fetchOutputs(): Promise<void> {
+    const { client } = this._jobs;
+    const known = this._outputs;
+    let outputs = await client.outputs(this.id, known?.seq ?? 0);
+    if (outputs.unchanged && outputs.attempt !== known?.attempt) {
+      outputs = await client.outputs(this.id); // another attempt counts anew
+    }
+    if (this._isDisposed) {
+      return;
+    }
+    if (!outputs.unchanged) {
+      this._outputs = outputs;
+      this._changed.emit();
+    } else if (known !== null && known.final !== outputs.final) {
+      this._outputs = { ...known, final: outputs.final };
+      this._changed.emit();
+    }
+  }
+
+  private _say(standing: Standing, trouble = ''): void {
+    if (this._isDisposed) {
+      return;
+    }
+    this._standing = standing;
+    this._trouble = trouble;
+    this._changed.emit();
+  }
+
+  private readonly _outputsPoll: Poll;
+  private readonly _changed = new Signal<this, void>(this);
+  private _standing: Standing = 'loading';
+  private _job: Job | null = null;
+  private _explanation: Explanation | null = null;
+  private _outputs: JobOutputs | null = null;
+  private _trouble = '';
+  private _seen: Summary | undefined;
+  private _watchers = 0;
+  private _wanted = false;
+  private _fetching: Promise<void> | null = null;
+  private _isDisposed = false;
+}
+
+function needsExplaining(job: Job): boolean {
+  return (
+    isWaiting(job.state) || (isFinal(job.state) && job.state !== 'completed')
+  );
+}
+
+function standingAfter(error: unknown): Standing {
+  if (!(error instanceof ApiError) || error.status !== 404) {
+    return 'offline';
+  }
+  return error.isMissingExtension ? 'missing' : 'stranger';
+}
