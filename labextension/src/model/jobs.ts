@@ -5,13 +5,30 @@ import { ISignal, Signal } from '@lumino/signaling';
 
 import { Client } from '../api/client';
 import { ApiError } from '../api/request';
-import { Hint, HINT_SCHEMA, State, Status, Summary } from '../api/types';
+import {
+  Hint,
+  HINT_SCHEMA,
+  JobPage,
+  Refusal,
+  State,
+  Status,
+  Summary,
+  Verb
+} from '../api/types';
+import { DevicesModel } from './devices';
 
 const PAGE = 1000;
 const FALLBACK_S = 10;
 
-/** How the page stands with the server extension. */
-export type Connection = 'connecting' | 'live' | 'offline' | 'missing';
+/** How the page stands with the server extension; `refused` is a server that does not know this user, or not any more. */
+export type Connection =
+  'connecting' | 'live' | 'offline' | 'refused' | 'missing';
+
+export interface Move {
+  job: Summary;
+  /** null where the job is new. */
+  before: State | null;
+}
 
 /**
  * The jobs of this user in step with the server: hints of the event bus say that something changed, `changes` says what,
@@ -22,6 +39,7 @@ export class JobsModel implements IDisposable {
     readonly client: Client,
     events: Event.IManager
   ) {
+    this.devices = new DevicesModel(client);
     this._poll = new Poll({
       name: 'qhub-ext:jobs',
       factory: () => this._sync(),
@@ -34,11 +52,15 @@ export class JobsModel implements IDisposable {
     });
     this._events = events.stream;
     this._events.connect(this._onEvent, this);
+    document.addEventListener('visibilitychange', this._onVisible);
   }
 
   static over(services: ServiceManager.IManager): JobsModel {
     return new JobsModel(new Client(services.serverSettings), services.events);
   }
+
+  /** The site's devices; asked for when somebody looks at them first. */
+  readonly devices: DevicesModel;
 
   get connection(): Connection {
     return this._connection;
@@ -49,11 +71,26 @@ export class JobsModel implements IDisposable {
     return this._trouble;
   }
 
+  /** When the server last answered, in seconds since 1970, UTC; null before it did. */
+  get heardAt(): number | null {
+    return this._heardAt;
+  }
+
   get status(): Status | null {
     return this._status;
   }
 
-  /** Newest first. */
+  /** Whether this user may act on jobs; false until the server has said so. */
+  get writable(): boolean {
+    return this._status?.writable ?? false;
+  }
+
+  /** Whether the first page of jobs is here. */
+  get loaded(): boolean {
+    return this._loaded;
+  }
+
+  /** Newest first; another array after each change. */
   get jobs(): readonly Summary[] {
     return this._jobs;
   }
@@ -67,8 +104,13 @@ export class JobsModel implements IDisposable {
   }
 
   /** A job that went from one state to another while this page looked. */
-  get moved(): ISignal<this, { job: Summary; before: State | null }> {
+  get moved(): ISignal<this, Move> {
     return this._moved;
+  }
+
+  /** The ids of jobs that are new or of which any fact changed. */
+  get updated(): ISignal<this, readonly string[]> {
+    return this._updated;
   }
 
   get isDisposed(): boolean {
@@ -79,6 +121,31 @@ export class JobsModel implements IDisposable {
     return this._byId.get(id);
   }
 
+  /** The verb that the server is carrying out for this job on behalf of this page. */
+  pending(id: string): Verb | undefined {
+    return this._pending.get(id);
+  }
+
+  /** Asks the server to do `verb` to these jobs; what it refused comes back with reasons. */
+  async act(verb: Verb, ids: readonly string[]): Promise<Refusal[]> {
+    ids.forEach(id => this._pending.set(id, verb));
+    this._changed.emit();
+    try {
+      const refusals =
+        verb === 'rerun'
+          ? await this._rerun(ids)
+          : (await this.client.act(verb, ids)).refusals;
+      await this._catchUp();
+      return refusals;
+    } finally {
+      ids.forEach(id => this._pending.delete(id));
+      if (!this._disposed) {
+        this._changed.emit();
+      }
+    }
+  }
+
+  /** Asks for everything now. */
   refresh(): Promise<void> {
     return this._poll
       .refresh()
@@ -90,90 +157,177 @@ export class JobsModel implements IDisposable {
       return;
     }
     this._disposed = true;
+    document.removeEventListener('visibilitychange', this._onVisible);
     this._events.disconnect(this._onEvent, this);
     this._poll.dispose();
+    this.devices.dispose();
     Signal.clearData(this);
   }
+
+  private _onVisible = (): void => {
+    if (!document.hidden) {
+      void this._poll.refresh();
+    }
+  };
 
   private _onEvent(_: unknown, event: Event.Emission): void {
     if (event.schema_id !== HINT_SCHEMA) {
       return;
     }
     const hint = event as unknown as Hint;
-    if (hint.epoch !== this._epoch || hint.seq > this._seq) {
-      void this._poll.refresh();
+    if (hint.kind === 'devices') {
+      void this.devices.refresh();
+    }
+    if (hint.epoch !== this._epoch) {
+      void this._poll.refresh(); // another server: it may speak another version
+    } else if (hint.seq > this._seq) {
+      this._catchUp().catch(error => this._fail(error));
     }
   }
 
   private async _sync(): Promise<void> {
     try {
       const status = await this.client.status();
-      if (status.epoch === this._epoch) {
-        await this._catchUp();
-      } else {
-        await this._load();
-      }
       this._status = status;
-      this._say('live', '');
+      this._outdated ||= status.epoch !== this._epoch;
+      await this._catchUp();
     } catch (error) {
-      if (this._disposed) {
-        return;
-      }
-      const missing = error instanceof ApiError && error.isMissingExtension;
-      this._say(missing ? 'missing' : 'offline', (error as Error).message);
+      this._fail(error as Error);
       throw error;
     }
   }
 
-  private async _catchUp(): Promise<void> {
+  /** One request at a time; what is wanted meanwhile is asked once more at the end. */
+  private _catchUp(): Promise<void> {
+    this._wanted = true;
+    this._catching ??= this._drain().finally(() => {
+      this._catching = null;
+    });
+    return this._catching;
+  }
+
+  private async _drain(): Promise<void> {
+    while (this._wanted && !this._disposed) {
+      this._wanted = false;
+      if (this._outdated) {
+        await this._load();
+      } else {
+        await this._fetchChanges();
+      }
+    }
+  }
+
+  private async _fetchChanges(): Promise<void> {
     const changes = await this.client.changes(this._epoch, this._seq);
     if (!changes.complete) {
-      await this._load();
+      return this._load();
+    }
+    if (this._disposed) {
       return;
     }
-    for (const id of changes.removed) {
-      this._byId.delete(id);
-    }
-    for (const job of changes.jobs) {
-      this._keep(job);
-    }
+    this._forget(changes.removed);
+    const moves = this._keep(changes.jobs);
     this._seq = changes.seq;
     this._counts = changes.counts;
-    this._sort();
+    this._say('live', '');
+    moves.forEach(move => this._moved.emit(move));
+    this._updated.emit([
+      ...changes.removed,
+      ...changes.jobs.map(job => job.id)
+    ]);
   }
 
   private async _load(): Promise<void> {
     const first = await this.client.jobs({ limit: PAGE });
-    const all = [...first.jobs];
-    while (all.length < first.total) {
-      const next = await this.client.jobs({ offset: all.length, limit: PAGE });
-      if (next.jobs.length === 0) {
-        break;
-      }
-      all.push(...next.jobs);
+    if (this._disposed) {
+      return;
     }
-    this._byId = new Map(all.map(job => [job.id, job]));
+    const seen = new Set<string>();
+    const moves: Move[] = [];
+    const take = (page: JobPage): void => {
+      page.jobs.forEach(job => seen.add(job.id));
+      // of jobs loaded anew only those that were here before can have moved: the others are history
+      moves.push(...this._keep(page.jobs).filter(move => move.before !== null));
+      this._say('live', '');
+    };
     this._epoch = first.epoch;
     this._seq = first.seq;
     this._counts = first.counts;
-    this._sort();
+    this._outdated = false;
+    take(first);
+    for (let fetched = first.jobs.length; fetched < first.total;) {
+      const next = await this.client.jobs({ offset: fetched, limit: PAGE });
+      if (this._disposed || next.jobs.length === 0) {
+        break;
+      }
+      fetched += next.jobs.length;
+      take(next);
+    }
+    this._forget([...this._byId.keys()].filter(id => !seen.has(id)));
+    this._say('live', '');
+    moves.forEach(move => this._moved.emit(move));
+    this._updated.emit([...this._byId.keys()]);
   }
 
-  private _keep(job: Summary): void {
-    const before = this._byId.get(job.id)?.state ?? null;
-    this._byId.set(job.id, job);
-    if (before !== job.state) {
-      this._moved.emit({ job, before });
+  private _forget(ids: readonly string[]): void {
+    if (ids.length > 0) {
+      ids.forEach(id => this._byId.delete(id));
+      this._jobs = [...this._byId.values()];
     }
   }
 
-  private _sort(): void {
-    this._jobs = [...this._byId.values()].sort((a, b) =>
-      a.id < b.id ? 1 : -1
+  private _keep(jobs: readonly Summary[]): Move[] {
+    const moves: Move[] = [];
+    let added = false;
+    for (const job of jobs) {
+      const before = this._byId.get(job.id)?.state ?? null;
+      added ||= before === null;
+      this._byId.set(job.id, job);
+      if (before !== job.state) {
+        moves.push({ job, before });
+      }
+    }
+    this._jobs = [...this._byId.values()];
+    if (added) {
+      this._jobs = [...this._jobs].sort((a, b) => (a.id < b.id ? 1 : -1));
+      this._byId = new Map(this._jobs.map(job => [job.id, job]));
+    }
+    this._loaded = true;
+    return moves;
+  }
+
+  private async _rerun(ids: readonly string[]): Promise<Refusal[]> {
+    const refusals: Refusal[] = [];
+    for (const id of ids) {
+      try {
+        await this.client.rerun(id);
+      } catch (error) {
+        if (!(error instanceof ApiError) || error.status === 0) {
+          throw error;
+        }
+        refusals.push({ job_id: id, why: error.message });
+      }
+    }
+    return refusals;
+  }
+
+  private _fail(error: Error): void {
+    const status = error instanceof ApiError ? error.status : 0;
+    const missing = error instanceof ApiError && error.isMissingExtension;
+    const refused = status === 401 || status === 403;
+    this._say(
+      missing ? 'missing' : refused ? 'refused' : 'offline',
+      error.message
     );
   }
 
   private _say(connection: Connection, trouble: string): void {
+    if (this._disposed) {
+      return;
+    }
+    if (connection === 'live') {
+      this._heardAt = Date.now() / 1000;
+    }
     this._connection = connection;
     this._trouble = trouble;
     this._changed.emit();
@@ -182,17 +336,21 @@ export class JobsModel implements IDisposable {
   private readonly _poll: Poll;
   private readonly _events: Event.Stream;
   private readonly _changed = new Signal<this, void>(this);
-  private readonly _moved = new Signal<
-    this,
-    { job: Summary; before: State | null }
-  >(this);
+  private readonly _moved = new Signal<this, Move>(this);
+  private readonly _updated = new Signal<this, readonly string[]>(this);
+  private readonly _pending = new Map<string, Verb>();
   private _connection: Connection = 'connecting';
   private _trouble = '';
+  private _heardAt: number | null = null;
   private _status: Status | null = null;
+  private _loaded = false;
   private _byId = new Map<string, Summary>();
   private _jobs: readonly Summary[] = [];
   private _counts: Partial<Record<State, number>> = {};
   private _epoch = '';
   private _seq = 0;
+  private _outdated = true;
+  private _wanted = false;
+  private _catching: Promise<void> | null = null;
   private _disposed = false;
 }
