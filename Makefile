@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # the certificates of the machine: many centres have an authority of their own
 export UV_SYSTEM_CERTS = true
 
-.PHONY: help setup demo test lint types slurm-up slurm-down bench constraints clean
+.PHONY: help setup demo lab front browser test lint types slurm-up slurm-down bench constraints clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -21,11 +21,25 @@ setup: .venv/.complete  ## install the package and all that its tests need into 
 	  || { echo "It could not be installed. Ask an administrator for: apt-get install python3-venv"; exit 2; }; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q -c constraints.txt uv
-	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[demo]' --group test --group bench
+	$(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt -e '.[demo]' --group test --group browser --group bench
 	@touch $@
 
 demo: setup  ## run notebooks/01-first-job.ipynb in a real kernel and print its table
 	$(BIN)/python notebooks/run.py notebooks/01-first-job.ipynb
+
+front: setup  ## check and build the front end, as far as its sources changed, and link it into .venv
+	@command -v npm >/dev/null || $(BIN)/npm --version >/dev/null 2>&1 || $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt --group node
+	$(BIN)/python labextension/front.py
+
+lab: front  ## open JupyterLab on the notebooks, with the demo's site and jobs (more options: make lab ARGS="--port 9000")
+	$(BIN)/python notebooks/lab.py $(ARGS)
+
+browser: front  ## the tests in a real browser and on a real hub; installs Debian's chromium where it is missing
+	@command -v chromium >/dev/null || { \
+	  echo "chromium is missing: installing it with apt-get"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null \
+	  || { echo "It could not be installed. Ask an administrator for: apt-get install chromium fonts-dejavu-core"; exit 2; }; }
+	$(BIN)/python -m pytest tests/browser
 
 lint: setup  ## ruff, and the import contracts
 	$(BIN)/ruff check .
@@ -35,7 +49,7 @@ lint: setup  ## ruff, and the import contracts
 types: setup  ## mypy on the package
 	$(BIN)/mypy
 
-test: setup lint types  ## all tests
+test: setup lint types front  ## all tests
 	$(BIN)/python -m pytest
 
 slurm-up: setup  ## a real Slurm on this machine to try things on (root; installs Debian's packages); prints what to export
@@ -48,7 +62,7 @@ bench: setup  ## the benchmarks side by side with their peers; rewrites the tabl
 	$(BIN)/python -m tests.benchmarks
 
 constraints: setup  ## take newer versions of everything into constraints.txt
-	$(BIN)/uv pip compile --python $(BIN)/python --universal --upgrade --no-header --no-annotate --all-extras --group test --group bench --output-file constraints.txt pyproject.toml
+	$(BIN)/uv pip compile --python $(BIN)/python --universal --upgrade --no-header --no-annotate --all-extras --group test --group browser --group node --group bench --output-file constraints.txt pyproject.toml
 
 clean:  ## remove what the other targets made
-	rm -rf .venv .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache labextension/node_modules labextension/lib qhub_ext/labextension

@@ -67,20 +67,26 @@ def table_of(notebook: nbformat.NotebookNode) -> str:
     return ""
 
 
+def demo_config(home: Path) -> Path:
+    """The settings of a place of its own below `home`, written there."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    places = {"shelf": home / "jobs", "cache": home / "cache"}
+    lines = [f"{name} = {json.dumps(str(path))}" for name, path in places.items()]
+    lines += ["[embedded]", f"directory = {json.dumps(str(home / 'site'))}"]
+    # a demonstration need not wait as long as a device would make it wait
+    lines += ["[qpu]", f"virtual_directory = {json.dumps(str(home / 'virtual-qpu'))}", "virtual_speed = 100"]
+    config = home / "qhub.toml"
+    config.write_text("\n".join([*lines, ""]))
+    return config
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("notebook", type=Path)
     parser.add_argument("--keep", type=Path, default=Path(".demo"), help="where the jobs and the executed notebook go")
     asked = parser.parse_args()
     home = asked.keep.resolve()
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    config = home / "qhub.toml"
-    places = {"shelf": home / "jobs", "cache": home / "cache"}
-    lines = [f"{name} = {json.dumps(str(path))}" for name, path in places.items()]
-    lines += ["[embedded]", f"directory = {json.dumps(str(home / 'site'))}"]
-    # a demonstration need not wait as long as a device would make it wait
-    lines += ["[qpu]", f"virtual_directory = {json.dumps(str(home / 'virtual-qpu'))}", "virtual_speed = 100"]
-    config.write_text("\n".join([*lines, ""]))
+    config = demo_config(home)
     os.environ["QHUB_CONFIG"] = str(config)
     notebook = nbformat.read(asked.notebook, as_version=4)
     sockets = tempfile.mkdtemp(prefix="nb", dir="/tmp")
