@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from qhub_ext.primitives import Estimator, Sampler, backend
-    from qhub_ext.service import Job, JobService, submit
+    from qhub_ext.service import Job, JobService, submit, submit_notebook
 
 _HOMES = {
     "Sampler": "qhub_ext.primitives",
@@ -26,9 +26,10 @@ _HOMES = {
     "Job": "qhub_ext.service",
     "JobService": "qhub_ext.service",
     "submit": "qhub_ext.service",
+    "submit_notebook": "qhub_ext.service",
 }
 
-__all__ = ["Estimator", "Job", "JobService", "Sampler", "__version__", "backend", "submit"]
+__all__ = ["Estimator", "Job", "JobService", "Sampler", "__version__", "backend", "submit", "submit_notebook"]
 
 
 def __getattr__(name: str) -> Any:

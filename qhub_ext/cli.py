@@ -23,6 +23,7 @@ from qhub_ext.display.tables import Text
 from qhub_ext.errors import JobFailedError, QhubError, SiteError, UserError
 from qhub_ext.preview import preview_text
 from qhub_ext.service import Job, Jobs, JobService
+from qhub_ext.service.jobs import read_source
 
 
 def _click_option(option: Option) -> Callable[[Any], Any]:
@@ -74,17 +75,15 @@ def _words(options: dict[str, Any]) -> list[str]:
 @submit_options
 @v.facts_verb
 def run(surface: v.Surface, file: Path, arguments: tuple[str, ...], *, as_json: bool, **options: Any) -> Any:
-    """Submits the Python script FILE as a job; what follows `--` becomes its sys.argv."""
+    """Submits the Python script or notebook FILE as a job; what follows `--` becomes a script's sys.argv."""
     request, _ = parse_words(_words(options), None, SUBMIT_OPTIONS)
-    try:
-        source = file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} cannot be read as UTF-8 text: {error}.") from error
+    kind = "notebook" if file.suffix == ".ipynb" else "script"
+    source = read_source(file)
     if request.name is None:
         request = replace(request, name=file.name)
     service = surface.service
     drafts = [
-        service.draft(replace(request, tier=tier), source, kind="script", file=str(file.resolve()), arguments=arguments)
+        service.draft(replace(request, tier=tier), source, kind=kind, file=str(file.resolve()), arguments=arguments)
         for tier in request.tiers
     ]
     for warning in drafts[0].warnings:

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 
 def register(shell: InteractiveShell) -> None:
+    if context.current().job_id is not None:
+        from qhub_ext.runner import in_place
+
+        in_place.register(shell)
+        return
     context.default_from(_default_context)
     shell.register_magics(QpuMagics(shell))
     kernel = getattr(shell, "kernel", None)

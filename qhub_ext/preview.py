@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from qhub_ext.display.tables import Table
 from qhub_ext.display.words import duration, plain, size
+from qhub_ext.job.notebook import code_cells
 from qhub_ext.service import Draft
 
 
@@ -17,12 +18,16 @@ def preview_text(draft: Draft, script: str, outlook: Sequence[str] = ()) -> str:
     table = Table(
         ("goes along", "kind", "what", "size", ""),
         [(row.name, row.kind, row.summary, row.size, row.note) for row in rows],
-        empty="Nothing of the notebook goes along.",
+        empty="Nothing of the notebook goes along."
+        if draft.notebook is None
+        else f"The notebook goes along: {len(code_cells(draft.notebook))} cells that run.",
         footer=f"together {size(draft.frozen.bytes)}",
         widths={"what": 60},
     )
     memory = f"{spec.memory_mb} MiB" if spec.memory_mb else "memory as the site gives"
     back = ", ".join(spec.outputs if spec.outputs is not None else sorted(draft.names.returns)) or "nothing"
+    if draft.notebook is not None and spec.outputs is None:
+        back = "the executed notebook, and all that its cells bind"
     return "\n".join(
         [
             "Nothing was submitted. This is what would be:",

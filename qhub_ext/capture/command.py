@@ -153,6 +153,29 @@ def parse_line(line: str, namespace: Mapping[str, Any] | None = None, options: t
     return request
 
 
+CHOICES = ("tier", "device", "shots", "seed", "profile", "time_s", "cpus", "memory_mb", "site")
+"""Fields of a Request that may hold for a whole notebook."""
+_UNITS = {"time_s": "s", "memory_mb": "M"}
+
+
+def request_from_json(wanted: Any, *, strict: bool = True) -> Request:
+    """What a front end or a notebook's metadata chose, by the names of CHOICES: {"tier": "emulation", "shots": 200}.
+
+    Read by the readers of the line; null chooses nothing. Names that are no choice are left out unless `strict`.
+    """
+    if not isinstance(wanted, dict):
+        raise InvalidOptionError("A choice is an object of names and values, such as {'tier': 'local'}.")
+    flags = {option.key: option.flag for option in OPTIONS if option.key in CHOICES}
+    unknown = [name for name in wanted if name not in flags]
+    if unknown and strict:
+        raise UnknownNameError.among("choice", str(unknown[0]), list(CHOICES))
+    words = [f"{flags[n]}={v}{_UNITS.get(n, '')}" for n, v in wanted.items() if n in flags and v is not None]
+    request, _ = parse_words(words)
+    if len(request.tiers) > 1:
+        raise InvalidOptionError("A notebook has one tier at a time.", advice=f"It was given {request.tier}.")
+    return request
+
+
 def split_line(line: str) -> list[str]:
     """Words as a shell would see them: quotes keep spaces together, a backslash takes the next character as it is."""
     try:

@@ -18,7 +18,15 @@ from qhub_ext.errors import CaptureError
 
 # what a notebook's namespace holds for IPython's own purposes; every job kernel makes its own
 _IPYTHON = frozenset({"In", "Out", "get_ipython", "exit", "quit", "display"})
-_KERNEL = _IPYTHON | {"__name__", "__doc__", "__builtin__", "__builtins__", "__annotations__", "__file__", "__debug__"}
+KERNEL_NAMES = _IPYTHON | {
+    "__name__",
+    "__doc__",
+    "__builtin__",
+    "__builtins__",
+    "__annotations__",
+    "__file__",
+    "__debug__",
+}
 
 
 @dataclass(frozen=True)
@@ -87,10 +95,10 @@ def analyse(cell: str, namespace: Mapping[str, Any], *, provided: Iterable[str] 
     reads = {n for n in flow.reads if present(n)}
     opaque = {n for n in flow.mentioned if present(n)} - reads
     called_on = {n for n in flow.called_on if present(n) and not isinstance(namespace[n], _CODE)}
-    known = {*namespace, *provided, *_KERNEL, *flow.maybe, *dir(builtins)}
+    known = {*namespace, *provided, *KERNEL_NAMES, *flow.maybe, *dir(builtins)}
     # after a star import nobody can say what is bound
     unknown = set() if flow.star else {n for n in flow.reads - flow.expanded if n not in known and not is_history(n)}
-    late = flow.missing - {*namespace, *provided, *_KERNEL, *dir(builtins)}
+    late = flow.missing - {*namespace, *provided, *KERNEL_NAMES, *dir(builtins)}
     missing = {n for n in late if not is_history(n)}
     return Names(
         reads=frozenset(reads | opaque),
@@ -127,7 +135,7 @@ def is_history(name: str) -> bool:
 
 def travels(name: str, value: Any) -> bool:
     """False for what every kernel has anyway: IPython's own names and untouched builtins."""
-    if name in _KERNEL or is_history(name):
+    if name in KERNEL_NAMES or is_history(name):
         return False
     if name == "open" and str(getattr(value, "__module__", "")).startswith(("IPython", "_io", "io")):
         return False  # IPython puts a guarded `open` of its own into the namespace

@@ -9,6 +9,7 @@ from typing import Any, Self
 from qhub_ext.display.words import duration, state_words
 from qhub_ext.job.identity import short_id
 from qhub_ext.job.record import JobRecord
+from qhub_ext.job.state import State
 
 
 class Progress:
@@ -41,6 +42,8 @@ class Progress:
         since = record.attempt.running_at or record.asked_at or record.spec.created_at
         now = record.attempt.ended_at or now
         reason = f" ({record.attempt.reason})" if record.state.waiting and record.attempt.reason else ""
+        if record.spec.kind == "notebook" and record.state is State.RUNNING and record.attempt.phase_text:
+            reason = f" ({record.attempt.phase_text})"
         text = f"Job {self._id}  {state_words(record.state)}{reason}  {duration(now - since)}"
         if self._handle is not None:
             self._handle.update({"text/plain": text}, raw=True)

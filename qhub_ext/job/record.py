@@ -41,6 +41,7 @@ class Attempt:
     message: str = ""
     advice: str = ""
     phase: str = ""
+    phase_text: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class JobRecord:
         return {
             "id": self.id,
             "name": self.spec.name,
+            "kind": self.spec.kind,
             "tier": self.spec.tier,
             "device": self.spec.device,
             "resource": self.spec.resource,
@@ -98,6 +100,7 @@ class JobRecord:
             "advice": self.attempt.advice,
             "reason": self.attempt.reason,
             "phase": self.attempt.phase,
+            "phase_text": self.attempt.phase_text,
             "created_at": self.spec.created_at,
             "submitted_at": self.asked_at,
             "started_at": self.attempt.started_at,
@@ -151,7 +154,7 @@ def fold(
             requests.append(event)
         elif kind == "phase":
             draft = drafts.setdefault(number, _Draft())
-            draft.fields["phase"] = str(event.get("phase", ""))
+            draft.fields["phase"], draft.fields["phase_text"] = (str(event.get(n, "")) for n in ("phase", "text"))
         elif kind == "state":
             try:
                 heard = State(event.get("state", ""))

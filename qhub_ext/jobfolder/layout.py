@@ -3,7 +3,8 @@
 SHELF/.generation           changes when a finished job begins anew (jobfolder.generation)
 SHELF/ID/                   mode 0700
     spec.json               what was asked for (qhub.job/1), never changed
-    cell.py                 the cell as typed
+    cell.py                 the cell as typed; of a notebook, its code cells one under the other, to be read
+    notebook.ipynb          only of a notebook: the notebook without outputs
     inputs/                 the captured names: manifest.json and one file per name
     runtime.json            Python, platform and packages of the place of submission
     script                  what the site scheduler runs
@@ -12,7 +13,7 @@ SHELF/ID/                   mode 0700
     attempts/1/             one per try of the site
         console.log         what the script printed outside the kernel
         outputs.jsonl       output messages as they come (nbformat shapes)
-        outputs.ipynb       the same, sealed as a notebook
+        outputs.ipynb       the same, sealed as a notebook; of a notebook, its executed copy
         variables/          names that come back: manifest.json and one file per name
         tasks/0001.json     a record per quantum task; results beside it
         tasks/device.jsonl  each step of a task on a device: written before it is sent, and as it moves
@@ -106,6 +107,10 @@ class JobFolder:
     @property
     def cell(self) -> Path:
         return self.bundle_root / "cell.py"
+
+    @property
+    def notebook(self) -> Path:
+        return self.bundle_root / "notebook.ipynb"
 
     @property
     def inputs(self) -> Path:

@@ -12,6 +12,8 @@ One line per message, in the order in which they came; `kind` is the message typ
 | execute_result | data, metadata, execution_count, display_id or None |
 | error | ename, evalue, traceback |
 | clear_output | wait |
+
+Of a notebook each also has `cell`, the place of its cell among all cells, from 0 on.
 """
 
 from __future__ import annotations
@@ -34,12 +36,12 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _LONE = re.compile("[\ud800-\udfff]")
 
 
-class OutputFold:
-    """Messages in, outputs out, exactly as a notebook front end would keep them."""
+class _CellFold:
+    """The outputs of one cell. `displays` are those of all cells: an update reaches every one with its id."""
 
-    def __init__(self) -> None:
+    def __init__(self, displays: dict[str, list[Output]]) -> None:
         self._parts: list[tuple[Output, list[str] | None]] = []
-        self._displays: dict[str, list[Output]] = {}
+        self._displays = displays
         self._clear_pending = False
 
     def add(self, message: Message) -> None:
@@ -67,12 +69,13 @@ class OutputFold:
             self._display(kind, message)
 
     def outputs(self) -> list[Output]:
-        """nbformat v4 outputs; the text of a stream is one string."""
         return [output if text is None else {**output, "text": "".join(text)} for output, text in self._parts]
 
     def _clear(self) -> None:
+        mine = {id(output) for output, _ in self._parts}
+        for shown in self._displays.values():
+            shown[:] = [output for output in shown if id(output) not in mine]
         self._parts.clear()
-        self._displays.clear()
         self._clear_pending = False
 
     def _stream(self, name: str, text: str) -> None:
@@ -94,6 +97,27 @@ class OutputFold:
         if message.get("display_id"):
             self._displays.setdefault(message["display_id"], []).append(output)
         self._parts.append((output, None))
+
+
+class OutputFold:
+    """Messages in, outputs out, exactly as a notebook front end would keep them: each cell has its own."""
+
+    def __init__(self) -> None:
+        self._cells: dict[int, _CellFold] = {}
+        self._displays: dict[str, list[Output]] = {}
+
+    def add(self, message: Message) -> None:
+        place = message.get("cell", 0)
+        if place not in self._cells:
+            self._cells[place] = _CellFold(self._displays)
+        self._cells[place].add(message)
+
+    def outputs(self) -> list[Output]:
+        """nbformat v4 outputs, one cell after the other; the text of a stream is one string."""
+        return [output for place in sorted(self._cells) for output in self._cells[place].outputs()]
+
+    def by_cell(self) -> dict[int, list[Output]]:
+        return {place: cell.outputs() for place, cell in self._cells.items()}
 
 
 def fold_outputs(messages: Iterable[Message]) -> list[Output]:

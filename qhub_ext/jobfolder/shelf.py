@@ -72,6 +72,7 @@ class Shelf:
         write_inputs: Callable[[Path], None],
         runtime: dict[str, Any],
         elements: Sequence[JobSpec] = (),
+        notebook: dict[str, Any] | None = None,
     ) -> JobFolder:
         """A complete folder, or none: it is put together under another name and renamed when whole."""
         final = JobFolder(self.path / spec.id)
@@ -82,6 +83,8 @@ class Shelf:
                 folder.mkdir(mode=0o700)
             write_json(draft.spec, spec.to_json())
             write_beside(draft.cell, cell.encode("utf-8", "surrogatepass"))
+            if notebook is not None:
+                write_json(draft.notebook, notebook)
             write_json(draft.runtime, runtime)
             write_inputs(draft.inputs)
             if elements:

@@ -7,8 +7,10 @@ import select
 import sys
 import time
 import traceback
+from typing import Any
 
 from qhub_ext.errors import Cause, JobFolderError
+from qhub_ext.job.notebook import Notebook
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.journal import JournalWriter
@@ -73,18 +75,13 @@ def _run(
         supervisor = Supervisor(folder, attempt, spec, kernel, signals, journal, began)
         supervisor.run()
         sealing = time.monotonic()
-        metadata = {
-            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"},
-            "qhub": {"job": spec.id, "attempt": attempt.number},
-        }
         full = out_of_room(
             lambda: seal_notebook(
                 attempt,
-                source=folder.cell.read_text("utf-8"),
-                execution_count=supervisor.execution_count,
-                metadata=metadata,
-                widgets=supervisor.widgets.to_json(),
+                supervisor.notebook,
+                supervisor.execution_counts,
+                _metadata(supervisor.notebook, spec, attempt),
+                supervisor.widgets.to_json(),
             )
         )
         seen = supervisor.seen
@@ -109,6 +106,18 @@ def _run(
         give_back(attempt)
         seal(attempt, outcome)
     return 0 if verdict.state is State.COMPLETED else 1
+
+
+def _metadata(notebook: Notebook, spec: JobSpec, attempt: AttemptFolder) -> dict[str, Any]:
+    """What the notebook says of itself, and which job made this copy."""
+    said = notebook.get("metadata") or {}
+    chosen = said.get("qhub") if isinstance(said.get("qhub"), dict) else {}
+    return {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+        **said,
+        "qhub": {**(chosen or {}), "job": spec.id, "attempt": attempt.number},
+    }
 
 
 def wait_until_imported(kernel: JobKernel, imports: list[str]) -> bool:

@@ -35,6 +35,8 @@ from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 from qhub_ext.errors import Cause, JobFolderError, QhubError  # noqa: E402
+from qhub_ext.job.notebook import first_cell  # noqa: E402
+from qhub_ext.jobfolder.atomic import read_json  # noqa: E402
 from qhub_ext.jobfolder.layout import JobFolder  # noqa: E402
 from qhub_ext.jobfolder.outcome import read_spec  # noqa: E402
 from qhub_ext.runner.allocation import memory_headroom_mb  # noqa: E402
@@ -85,6 +87,8 @@ class Job:
             namespace.update(self.spec.element.values)
         if self.spec.kind == "script":
             self._become_script(shell)
+        if self.spec.kind == "notebook":
+            self._become_notebook(shell)
         shell.events.register("pre_run_cell", self.before_cell)
         shell.events.register("post_run_cell", self.after_cell)
         self.status.tell("ready", seconds=time.perf_counter() - began, notes=notes)
@@ -94,7 +98,8 @@ class Job:
         from qhub_ext.runner.early import first_imports, without_a_word
         from qhub_ext.runner.jobstream import JobStream
 
-        names = first_imports(self.cell, beside=sys.path[0] or os.getcwd())
+        cell = self.cell if self.spec.kind != "notebook" else first_cell(read_json(self.folder.notebook))
+        names = first_imports(cell, beside=sys.path[0] or os.getcwd())
         if any(name not in sys.modules for name in names):
             JobStream.held = self._unwritten
             try:
@@ -112,6 +117,13 @@ class Job:
             shell.user_ns[name] = sys.exit
         shell.ast_node_interactivity = "none"
         shell.automagic = False
+
+    def _become_notebook(self, shell: Any) -> None:
+        from qhub_ext.runner.in_place import register
+
+        register(shell)
+        for name in ("exit", "quit"):  # no cell runs after them
+            shell.user_ns[name] = sys.exit
 
     def before_cell(self, _info: Any) -> None:
         from qhub_ext.runner.jobstream import JobStream  # only after ipykernel
@@ -159,12 +171,15 @@ class Job:
 
 
 def line_of(error: BaseException) -> int | None:
-    """The last line of the cell, counted from 1, that the error passed through."""
+    """The last line of the cell that runs, counted from 1, that the error passed through."""
     if isinstance(error, SyntaxError) and error.lineno and (error.filename or "").startswith(_cell_files()):
         return error.lineno
-    line, step = None, error.__traceback__
+    line, step, running = None, error.__traceback__, ""
     while step is not None:
-        if step.tb_frame.f_code.co_filename.startswith(_cell_files()):
+        file = step.tb_frame.f_code.co_filename
+        if not running and file.startswith(_cell_files()):
+            running = file  # a function that an earlier cell of a notebook defined has a file of its own
+        if running and file == running:
             line = step.tb_lineno
         step = step.tb_next
     return line

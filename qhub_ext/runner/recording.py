@@ -8,10 +8,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from qhub_ext.job.notebook import Notebook, executed
 from qhub_ext.jobfolder.atomic import write_beside
 from qhub_ext.jobfolder.journal import JournalWriter
 from qhub_ext.jobfolder.layout import AttemptFolder
-from qhub_ext.jobfolder.outputs import fold_outputs, read_messages, sound
+from qhub_ext.jobfolder.outputs import OutputFold, read_messages, sound
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -32,10 +33,12 @@ class Recorder:
         self._tail_room = max(limit - self._head, 65536)
         self._cut = 0
         self._over = False
+        self._cell: int | None = None
         self.lost_to_disk = 0
         self.disk_full = False
 
     def record(self, kind: str, fields: dict[str, Any]) -> None:
+        self._cell = fields.get("cell")
         size = _size(fields)
         if not self._over and self._written + size <= self._head and not self.disk_full:
             self._write(kind, fields, size)
@@ -47,7 +50,10 @@ class Recorder:
             size = _size(fields)
         if not self._over and not self.disk_full:
             self._over = True
-            self._notice(f"[Output beyond {_mib(self._limit)} is cut; its end will follow when the cell has ended.]\n")
+            self._notice(
+                f"[Output beyond {_mib(self._limit)} is cut; its end will follow when the cell has ended.]\n",
+                self._cell,
+            )
         self._keep(kind, fields, size)
 
     def count_cut(self, size: int) -> None:
@@ -59,7 +65,8 @@ class Recorder:
         if self.disk_full:
             self.disk_full = False  # somebody may have made room meanwhile
         if self._cut:
-            self._notice(f"[{_mib(self._cut)} of output were cut here: the limit is {_mib(self._limit)}.]\n")
+            cell = self._tail[0][2].get("cell") if self._tail else self._cell
+            self._notice(f"[{_mib(self._cut)} of output were cut here: the limit is {_mib(self._limit)}.]\n", cell)
         while self._tail and not self.disk_full:
             size, kind, fields = self._tail.popleft()
             self._write(kind, fields, size)
@@ -81,8 +88,9 @@ class Recorder:
             self._tail_size -= dropped
             self._cut += dropped
 
-    def _notice(self, text: str) -> None:
-        self._write("stream", {"name": "stderr", "text": text}, len(text))
+    def _notice(self, text: str, cell: int | None) -> None:
+        place = {} if cell is None else {"cell": cell}
+        self._write("stream", {"name": "stderr", "text": text, **place}, len(text))
 
     def _write(self, kind: str, fields: dict[str, Any], size: int) -> None:
         try:
@@ -109,25 +117,19 @@ def _mib(size: int) -> str:
 
 def seal_notebook(
     attempt: AttemptFolder,
-    *,
-    source: str,
-    execution_count: int | None,
+    notebook: Notebook,
+    counts: dict[int, int | None],
     metadata: dict[str, Any],
     widgets: dict[str, Any] | None,
 ) -> None:
-    """The outputs as a notebook of one code cell (nbformat 4.5). Raises OSError when there is no room."""
+    """The notebook with the outputs and execution counts of its cells. Raises OSError when there is no room."""
     if widgets:
         metadata = {**metadata, "widgets": {"application/vnd.jupyter.widget-state+json": widgets}}
-    cell: dict[str, Any] = {
-        "cell_type": "code",
-        "id": "cell",
-        "metadata": {},
-        "execution_count": execution_count,
-        "source": source,
-        "outputs": fold_outputs(read_messages(attempt)),
-    }
-    notebook = {"cells": [cell], "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
-    write_beside(attempt.notebook, json.dumps(sound(notebook), ensure_ascii=False, indent=1).encode())
+    fold = OutputFold()
+    for message in read_messages(attempt):
+        fold.add(message)
+    sealed = executed(notebook, fold.by_cell(), counts, metadata)
+    write_beside(attempt.notebook, json.dumps(sound(sealed), ensure_ascii=False, indent=1).encode())
 
 
 def out_of_room(action: Callable[[], Any]) -> OSError | None:

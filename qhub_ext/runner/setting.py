@@ -21,6 +21,7 @@ from qhub_ext.jobfolder.atomic import read_json_or_none, write_json
 from qhub_ext.jobfolder.journal import JournalWriter
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
 from qhub_ext.jobfolder.outcome import require_own
+from qhub_ext.runner.here_job import HereJob
 
 
 @dataclass
@@ -145,14 +146,16 @@ def _wanted(spec: JobSpec, folder: JobFolder, cell: str, namespace: dict[str, An
         missing = [name for name in spec.outputs if name not in namespace]
         notes += [f"`{name}` did not come back: the cell has not set it." for name in missing]
         return [name for name in spec.outputs if name in namespace]
-    from qhub_ext.capture.names import analyse
+    from qhub_ext.capture.names import KERNEL_NAMES, analyse
 
+    if spec.kind == "notebook":  # all that it leaves behind
+        return sorted(n for n, value in namespace.items() if n not in KERNEL_NAMES and _stays(n, value))
     try:
         names = analyse(cell, namespace)
     except CaptureError:  # it could not be read, so it bound nothing
         return []
     # what it bound, and what it may have changed of the names that came along
-    wanted = {n for n in names.returns if n in namespace and not n.startswith("_") and not _imported(namespace[n])}
+    wanted = {n for n in names.returns if n in namespace and _stays(n, namespace[n])}
     perhaps = wanted & names.mutates
     if perhaps and (folder.inputs / "manifest.json").exists():
         from qhub_ext.capture.unchanged import unchanged
@@ -162,6 +165,10 @@ def _wanted(spec: JobSpec, folder: JobFolder, cell: str, namespace: dict[str, An
         except QhubError as error:  # then all of them come back
             notes.append(f"Whether {', '.join(sorted(perhaps))} changed could not be told: {error.message}")
     return sorted(wanted)
+
+
+def _stays(name: str, value: Any) -> bool:
+    return not name.startswith("_") and not _imported(value) and not isinstance(value, HereJob)
 
 
 def _imported(value: Any) -> bool:

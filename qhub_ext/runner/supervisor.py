@@ -14,8 +14,10 @@ from typing import Any
 
 import zmq
 
+from qhub_ext.job.notebook import CodeCell, code_cells, one_cell, source_of
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import State
+from qhub_ext.jobfolder.atomic import read_json
 from qhub_ext.jobfolder.journal import JournalWriter, read_all
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
 from qhub_ext.jobfolder.outputs import KINDS
@@ -80,12 +82,17 @@ class Supervisor:
         self.notes: list[str] = []
         self.variables: tuple[str, ...] = ()
         self.timings = Timings(began)
-        self.execution_count: int | None = None
+        self.execution_counts: dict[int, int | None] = {}
         self._folder, self._attempt, self._spec, self._kernel = folder, attempt, spec, kernel
         self._signals, self._journal = signals, journal
         self._recorder = Recorder(attempt, spec.output_limit_mb * 1024 * 1024)
-        self._source = folder.cell.read_text("utf-8")
-        self.seen = Sighting(source=self._source)
+        whole = spec.kind == "notebook"
+        self.notebook = read_json(folder.notebook) if whole else one_cell(folder.cell.read_text("utf-8"))
+        self._cells = code_cells(self.notebook) if whole else [CodeCell(0, 1, source_of(self.notebook["cells"][0]))]
+        self._coming = list(self._cells)
+        self._cell = self._cells[0]
+        self._requests: dict[str, CodeCell] = {}
+        self.seen = Sighting(source=self._cell.source, cells=len(self._cells) if whole else None)
         self._wire = Wire(kernel.key)
         self._context = zmq.Context()
         self._shell = self._context.socket(zmq.DEALER)
@@ -191,6 +198,7 @@ class Supervisor:
 
     def _hear_output(self, message: Message) -> None:
         ours = bool(self._request) and message.parent_id == self._request
+        cell = self._requests.get(message.parent_id, self._cell)
         if message.kind == "status" and ours and self._phase == "cell":
             state = message.content.get("execution_state")
             self._started |= state == "busy"
@@ -202,20 +210,20 @@ class Supervisor:
             if not self._started:  # what an import of the captured values prints is not the cell's output
                 sys.stderr.write(fields.get("text", ""))
             elif not self.widgets.capture(message, {"kind": message.kind, **fields}):
-                self._record(message.kind, fields)
+                self._record(message.kind, fields, cell)
 
-    def _record(self, kind: str, fields: dict[str, Any]) -> None:
+    def _record(self, kind: str, fields: dict[str, Any], cell: CodeCell) -> None:
         if kind == "error":
             if fields["ename"] == "SystemExit" and fields["evalue"] in ("", "0", "None"):
                 return  # the ordinary end of a script
             self.seen.error = fields
-        self._recorder.record(kind, fields)
+        self._recorder.record(kind, fields if self.seen.cells is None else {**fields, "cell": cell.place})
 
     def _hear_reply(self, message: Message) -> None:
         now = time.monotonic()
         if message.parent_id == self._request and self._phase == "cell":
             self.seen.reply = message.content
-            self.execution_count = message.content.get("execution_count")
+            self.execution_counts[self._cell.place] = message.content.get("execution_count")
             self.timings.lap("execute_s", self._sent_at)
             self._done_at = now
         elif self._phase == "harvest":
@@ -269,10 +277,11 @@ class Supervisor:
             if self.seen.stop is not None or self.seen.refused is not None:
                 self._kernel.kill()
             elif self._ready_at is not None and (self._subscribed or now - self._ready_at > 1.0):
-                self._begin_cell(now)
+                self._phase, self._sent_at = "cell", now
+                self._begin_cell()
         elif self._phase == "cell":
             if self._done_at is not None and (self._idle or now - self._done_at > _IDLE_WITHIN_S):
-                self._begin_harvest()
+                self._end_cell()
             elif now >= self._interrupt_at and self._done_at is None:
                 self._kernel.interrupt()
                 # again, for a cell that caught it and went on; late enough for a `finally` that takes its time
@@ -284,13 +293,16 @@ class Supervisor:
             self._memory_at = now + _MEMORY_EVERY_S
             self._watch_memory()
 
-    def _begin_cell(self, now: float) -> None:
-        self._phase, self._sent_at = "cell", now
-        self.seen.cell_begun = True
+    def _begin_cell(self) -> None:
+        self._cell = self._coming.pop(0)
+        self._done_at, self._idle = None, False
+        self.seen.begin(self._cell.number, self._cell.source)
+        if self.seen.cells is not None:
+            self.tell("phase", phase="node", text=f"cell {self._cell.number} of {self.seen.cells}")
         self._request = self._send(
             "execute_request",
             {
-                "code": self._source,
+                "code": self._cell.source,
                 "silent": False,
                 "store_history": True,
                 "user_expressions": {},
@@ -298,6 +310,19 @@ class Supervisor:
                 "stop_on_error": True,
             },
         )
+        self._requests[self._request] = self._cell
+
+    def _end_cell(self) -> None:
+        """The next one, unless this one failed or somebody asked for the end."""
+        self._hear_status()
+        reply = self.seen.reply or {}
+        if self._cell.may_raise and reply.get("status") == "error" and self.seen.stop is None:
+            self.seen.forgive()
+        if self._coming and self.seen.stop is None and self.seen.reply and self.seen.reply.get("status") == "ok":
+            self._begin_cell()
+        else:
+            self.seen.left = len(self._coming)
+            self._begin_harvest()
 
     def _begin_harvest(self) -> None:
         self._phase = "harvest"

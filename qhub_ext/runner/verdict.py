@@ -32,9 +32,15 @@ class Stop:
 
 @dataclass
 class Sighting:
-    """What the supervisor saw of one attempt. `source` is the text of the cell, `crash` the report of faulthandler."""
+    """What the supervisor saw of one attempt. `source` is the text of the cell, `crash` the report of faulthandler.
+
+    Of a notebook, `cells` is how many run, and the rest is about the last one begun: its `number`; `left` come after it.
+    """
 
     source: str = ""
+    cells: int | None = None
+    number: int = 1
+    left: int = 0
     reply: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
     ended: dict[str, Any] = field(default_factory=dict)
@@ -51,6 +57,28 @@ class Sighting:
     cell_done: bool = False
     harvested: bool = False
 
+    def begin(self, number: int, source: str) -> None:
+        self.number, self.source, self.cell_begun = number, source, True
+        self.reply, self.error, self.ended = None, None, {}
+
+    def forgive(self) -> None:
+        """The error of a cell that may raise."""
+        self.reply, self.error, self.ended = {**(self.reply or {}), "status": "ok"}, None, {}
+
+    @property
+    def subject(self) -> str:
+        return "the cell" if self.cells is None else f"cell {self.number} of {self.cells}"
+
+    @property
+    def whole(self) -> str:
+        return "The cell" if self.cells is None else "The notebook"
+
+    @property
+    def succeeded(self) -> bool:
+        if self.reply is None:
+            return False
+        return (self.reply.get("status") == "ok" and not self.left) or self.ended.get("exit") == 0
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -61,7 +89,7 @@ class Verdict:
 
 
 def judge(spec: JobSpec, seen: Sighting) -> Verdict:
-    succeeded = seen.reply is not None and (seen.reply.get("status") == "ok" or seen.ended.get("exit") == 0)
+    succeeded = seen.succeeded
     if seen.stop is not None and not (succeeded and seen.cell_done and seen.harvested):
         return _stopped(spec, seen, seen.stop)
     if seen.refused is not None:
@@ -75,7 +103,7 @@ def judge(spec: JobSpec, seen: Sighting) -> Verdict:
         return Verdict(
             State.FAILED,
             Cause.RESOURCES,
-            "The cell ended, but the disk of the job folder is full: some of its outputs or variables could not be written.",
+            f"{seen.whole} ended, but the disk of the job folder is full: some of its outputs or variables could not be written.",
             "Make room on that file system (or in your quota) and run the job again.",
         )
     return verdict
@@ -94,18 +122,20 @@ def _stopped(spec: JobSpec, seen: Sighting, stop: Stop) -> Verdict:
         return Verdict(
             State.TIMED_OUT,
             Cause.RESOURCES,
-            f"The job reached its wall time of {spec.time_s} s; the cell {end}.",
+            f"The job reached its wall time of {spec.time_s} s; {seen.subject} {end}.",
             "Ask for more with --time, or let the cell do less.",
         )
     if why == "cancel":
-        return Verdict(State.CANCELLED, Cause.USER, f"The job was cancelled; the cell {end}.")
+        return Verdict(State.CANCELLED, Cause.USER, f"The job was cancelled; {seen.subject} {end}.")
     if why in ("requeue", "preempt"):
         reason = "for another job" if why == "preempt" else "to be queued again"
-        return Verdict(State.CANCELLED, Cause.QUEUE_POLICY, f"The site stopped this attempt {reason}; the cell {end}.")
+        return Verdict(
+            State.CANCELLED, Cause.QUEUE_POLICY, f"The site stopped this attempt {reason}; {seen.subject} {end}."
+        )
     return Verdict(
         State.CANCELLED,
         Cause.UNKNOWN,
-        f"The job was asked to end by {stop.signal}, and the site left no word why; the cell {end}.",
+        f"The job was asked to end by {stop.signal}, and the site left no word why; {seen.subject} {end}.",
     )
 
 
@@ -113,13 +143,15 @@ def _raised(spec: JobSpec, seen: Sighting) -> Verdict:
     error = seen.error or {k: (seen.reply or {}).get(k, "") for k in ("ename", "evalue")}
     name, value = str(error.get("ename", "")), without_colours(str(error.get("evalue", "")))
     kinds = set(seen.ended.get("kinds") or [name])
-    place = f" ({_line_of(spec, seen.ended['line'])})" if seen.ended.get("line") else ""
+    place = f" ({_line_of(spec, seen, seen.ended['line'])})" if seen.ended.get("line") else ""
+    if not place and seen.cells is not None:
+        place = f" ({seen.subject})"
     sentence = _sentence(f"{name}: {_first_line(value)}" if value.strip() else name, place)
     told = seen.ended.get("told")
     if told and told["cause"] not in (Cause.CODE, Cause.UNKNOWN):
         return Verdict(State.FAILED, Cause(told["cause"]), _sentence(told["message"], place), told["advice"])
     if "SystemExit" in kinds:
-        return Verdict(State.FAILED, Cause.CODE, f"The cell exited with code {seen.ended.get('exit', 1)}{place}.")
+        return Verdict(State.FAILED, Cause.CODE, f"{seen.whole} exited with code {seen.ended.get('exit', 1)}{place}.")
     if "MemoryError" in kinds:
         advice = "Ask for more memory, or let the cell hold less at a time."
         granted = f" The job was given {spec.memory_mb} MiB." if spec.memory_mb else ""
@@ -144,7 +176,7 @@ def _died(spec: JobSpec, seen: Sighting) -> Verdict:
         return Verdict(
             State.FAILED,
             Cause.RESOURCES,
-            f"The cell and its child processes used {seen.memory_exceeded_mb:.0f} MiB, over the job's {spec.memory_mb} MiB, "
+            f"{seen.whole} and its child processes used {seen.memory_exceeded_mb:.0f} MiB, over the job's {spec.memory_mb} MiB, "
             f"and were killed. {kept}",
             "Ask for more memory, or start fewer processes.",
         )
@@ -160,27 +192,27 @@ def _died(spec: JobSpec, seen: Sighting) -> Verdict:
             "The reason is in the job's console log; ipykernel and qhub_ext must be installed in the job's environment.",
         )
     if code >= 0:
-        return Verdict(State.FAILED, Cause.CODE, f"The process of the cell exited with code {code}. {kept}")
+        return Verdict(State.FAILED, Cause.CODE, f"The process of {seen.subject} exited with code {code}. {kept}")
     name = _signal_name(-code)
     if -code in _BY_THE_CODE:
         place = _crash_place(spec, seen)
         return Verdict(
             State.FAILED,
             Cause.CODE,
-            f"The process of the cell crashed with {name}{place}. {kept}",
+            f"The process of {seen.subject} crashed with {name}{place}. {kept}",
             "Compiled code that the cell calls did this. The whole report is among the `notes` in outcome.json of the job's attempt.",
         )
     if -code == signal.SIGKILL and seen.oom_killed:
         return Verdict(
             State.FAILED,
             Cause.RESOURCES,
-            f"The operating system killed the process of the cell for lack of memory (SIGKILL). {kept}",
+            f"The operating system killed the process of {seen.subject} for lack of memory (SIGKILL). {kept}",
             "Ask for more memory, or let the cell hold less at a time.",
         )
     return Verdict(
         State.FAILED,
         Cause.UNKNOWN,
-        f"The process of the cell was killed from outside with {name}. {kept}",
+        f"The process of {seen.subject} was killed from outside with {name}. {kept}",
         "Most often this is the operating system when memory runs out: ask for more memory, or look at the node's log."
         if -code == signal.SIGKILL
         else "",
@@ -193,12 +225,14 @@ def _crash_place(spec: JobSpec, seen: Sighting) -> str:
     if not frames:
         return ""
     lines = seen.source.splitlines()
-    cell = next((frame for frame in frames if _CELL.search(frame["file"])), None)
+    of_cells = [frame for frame in frames if _CELL.search(frame["file"])]
+    # of a notebook, the inner ones may be functions of other cells: the cell that runs is the outermost
+    cell = next((frame for frame in of_cells if frame["file"] == of_cells[-1]["file"]), None)
     called = ""
     if cell is not None:
         number = int(cell["line"])
         text = lines[number - 1].strip()[:120] if 0 < number <= len(lines) else ""
-        called = _line_of(spec, number) + (f": `{text}`" if text else "")
+        called = _line_of(spec, seen, number) + (f": `{text}`" if text else "")
     if cell is frames[0]:
         return f" on {called}"
     file = "/".join(PurePath(frames[0]["file"]).parts[-2:])
@@ -221,7 +255,9 @@ def _frames(report: str) -> list[dict[str, str]]:
     return found
 
 
-def _line_of(spec: JobSpec, number: int) -> str:
+def _line_of(spec: JobSpec, seen: Sighting, number: int) -> str:
+    if seen.cells is not None:
+        return f"line {number} of {seen.subject}"
     if spec.kind != "script":
         return f"line {number} of the cell"
     return f"line {number} of {PurePath(spec.file).name or 'the script'}"

@@ -5,6 +5,6 @@ from __future__ import annotations
 
 from qhub_ext.service.draft import Draft
 from qhub_ext.service.job import ArrayResults, Fetched, Job, Jobs, Results
-from qhub_ext.service.jobs import JobService, submit
+from qhub_ext.service.jobs import JobService, submit, submit_notebook
 
-__all__ = ["ArrayResults", "Draft", "Fetched", "Job", "JobService", "Jobs", "Results", "submit"]
+__all__ = ["ArrayResults", "Draft", "Fetched", "Job", "JobService", "Jobs", "Results", "submit", "submit_notebook"]

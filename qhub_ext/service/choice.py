@@ -6,17 +6,12 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from qhub_ext.capture.command import OPTIONS, Request, parse_words
-from qhub_ext.errors import InvalidOptionError, UnknownNameError
+from qhub_ext.capture.command import CHOICES, Request, request_from_json
+from qhub_ext.errors import InvalidOptionError
 from qhub_ext.job import context
 from qhub_ext.service.draft import resource_title
 from qhub_ext.settings import Settings, current_settings
 from qhub_ext.tiers import catalog
-
-CHOICES = ("tier", "device", "shots", "seed", "profile", "time_s", "cpus", "memory_mb", "site")
-"""Fields of a Request that may hold for a whole notebook."""
-_UNITS = {"time_s": "s", "memory_mb": "M"}
-_FLAGS = {option.key: option.flag for option in OPTIONS}
 
 Listener = Callable[[dict[str, Any]], None]
 
@@ -37,8 +32,8 @@ class Choice:
 
     def take(self, request: Request) -> None:
         """Raises a UserError for what cannot hold for a notebook, or what does not exist; nothing has changed then."""
-        given = {name: getattr(request, name) for name in CHOICES if getattr(request, name) is not None}
-        ignored = sorted(set(request.given) - set(CHOICES))
+        given = request.given
+        ignored = sorted(set(given) - set(CHOICES))
         if ignored or len(request.tiers) > 1:
             raise InvalidOptionError(
                 f"`use` does not take {', '.join(ignored) if ignored else 'several tiers'}.",
@@ -48,16 +43,7 @@ class Choice:
 
     def take_json(self, wanted: Any) -> None:
         """The same from a front end: {"tier": "emulation", "device": "fez"}; null is the settings' own value again."""
-        if not isinstance(wanted, dict):
-            raise InvalidOptionError("A choice is an object of names and values, such as {'tier': 'local'}.")
-        for name in wanted:
-            if name not in CHOICES:
-                raise UnknownNameError.among("choice", name, list(CHOICES))
-        words = [f"{_FLAGS[n]}={v}{_UNITS.get(n, '')}" for n, v in wanted.items() if v is not None]
-        request, _ = parse_words(words)
-        if len(request.tiers) > 1:
-            raise InvalidOptionError("A notebook has one tier at a time.", advice=f"It was given {request.tier}.")
-        given = {name: getattr(request, name) for name in wanted if wanted[name] is not None}
+        given = request_from_json(wanted).given
         self._replace({n: v for n, v in (self.told | given).items() if n in given or n not in wanted})
 
     def _replace(self, told: dict[str, Any]) -> None:

@@ -8,14 +8,17 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from qhub_ext.capture.fingerprint import fingerprint
 from qhub_ext.capture.freeze import Frozen, Row, freeze, preview
 from qhub_ext.capture.names import Names, analyse
+from qhub_ext.capture.notebook import over_choice, parse_notebook
 from qhub_ext.capture.runtime import record_runtime
 from qhub_ext.errors import CaptureError, InvalidOptionError, PreflightError
 from qhub_ext.job.identity import element_id, new_job_id
+from qhub_ext.job.notebook import Notebook, percent_text
 from qhub_ext.job.spec import Element, JobSpec
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers.catalog import DeviceBounds
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Draft:
+    """`notebook` is None for a cell or a script."""
+
     spec: JobSpec
     elements: tuple[JobSpec, ...]
     cell: str
@@ -35,6 +40,7 @@ class Draft:
     runtime: dict[str, Any]
     before: dict[str, str | None]
     warnings: tuple[str, ...] = ()
+    notebook: Notebook | None = None
 
     def inputs(self) -> list[Row]:
         """What goes along, a row per name."""
@@ -51,7 +57,12 @@ def draft_job(
     file: str = "",
     arguments: Sequence[str] = (),
 ) -> Draft:
-    """Checks everything that can be checked before anything is written. `namespace` None: nothing is captured (a script)."""
+    """Checks everything that can be checked before anything is written. `namespace` None: nothing is captured (a script).
+
+    Of a notebook, `cell` is the text of its file.
+    """
+    if kind == "notebook":
+        return _draft_notebook(request, cell, settings, file, arguments)
     if not cell.strip():
         raise CaptureError("The cell is empty: there is nothing to submit.")
     known = dict(namespace or {})
@@ -93,6 +104,33 @@ def draft_job(
     ]
     left = [f"{sentence} It stays behind." for sentence in frozen.failed.values()]
     return Draft(spec, elements, cell, names, frozen, runtime, before, (*names.warnings, *too_wide, *left))
+
+
+def _draft_notebook(request: Request, text: str, settings: Settings, file: str, arguments: Sequence[str]) -> Draft:
+    """The notebook brings its own values; where it runs it may say in its metadata, and `request` says it before that."""
+    called = PurePath(file).name or "The notebook"
+    if arguments:
+        raise InvalidOptionError("A notebook takes no arguments.", advice="A script does.")
+    if request.sweeps:
+        raise InvalidOptionError("--sweep sets a variable of a cell or a script; a notebook sets its own.")
+    notebook = parse_notebook(text, called)
+    if len(text) > settings.limits.capture_mb * 2**20:
+        raise CaptureError(
+            f"{called} has {len(text) / 2**20:.0f} MiB; {settings.limits.capture_mb} MiB may go along.",
+            advice="Clear its outputs, or raise limits.capture_mb in qhub.toml.",
+        )
+    request = over_choice(request, notebook)
+    if request.device:
+        request = replace(request, device=catalog.resolve(request.device))
+    cell = percent_text(notebook)
+    runtime = record_runtime(settings)
+    request = replace(request, name=request.name or PurePath(file).name or "notebook")
+    spec = _spec(request, cell, settings, runtime, "notebook", file, ())
+    _check_device(spec)
+    directory = str(Path(file).absolute().parent) if file else spec.directory
+    spec = replace(spec, directory=directory, resource=resource_title(spec.tier, spec.device, spec.site, settings))
+    frozen = freeze((), {}, limit_mb=settings.limits.capture_mb, main=None, without=())
+    return Draft(spec, (), cell, Names(), frozen, runtime, {}, notebook=notebook)
 
 
 def _check_named(request: Request, names: Names, known: dict[str, Any], swept: set[str]) -> None:

@@ -8,9 +8,10 @@ import shutil
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qhub_ext.errors import Audience, QhubError, SiteError, SiteUnreachableError
+from qhub_ext.errors import Audience, QhubError, SiteError, SiteUnreachableError, UserError
 from qhub_ext.job.identity import element_id, short_id
 from qhub_ext.job.record import Attempt, JobRecord
 from qhub_ext.job.spec import JobSpec
@@ -74,10 +75,16 @@ class JobService:
         self.site(draft.spec.site)  # an unknown site is said before anything is written
         return draft
 
+    def draft_notebook(self, path: Path, request: Request) -> Draft:
+        """All code cells of a notebook file, in order, as one job. The file itself is never written to."""
+        return self.draft(request, read_source(path), kind="notebook", file=str(path.absolute()))
+
     def submit(self, draft: Draft) -> Job:
         """Returns when the site has the job for good. What is raised before that left nothing behind, or says what it left."""
         site = self.site(draft.spec.site)
-        folder = self.shelf.create(draft.spec, draft.cell, draft.frozen.write, draft.runtime, draft.elements)
+        folder = self.shelf.create(
+            draft.spec, draft.cell, draft.frozen.write, draft.runtime, draft.elements, draft.notebook
+        )
         folders = [folder.element(n) for n in range(len(draft.elements))] or [folder]
         for one in folders:
             write_beside(one.script, site.render_script(one).encode())
@@ -282,6 +289,26 @@ def submit(source: str, **options: Any) -> Job:
 
     service = JobService()
     return service.submit(service.draft(Request(**options), source))
+
+
+def submit_notebook(path: str | Path, **options: Any) -> Job:
+    """Submits a notebook file as a job: `submit_notebook("study.ipynb", tier="emulation")`. Options as in `%%qpu`."""
+    from qhub_ext.capture.command import Request
+
+    service = JobService()
+    return service.submit(service.draft_notebook(Path(path), Request(**options)))
+
+
+def read_source(path: Path) -> str:
+    """The text of a file that is to run. Raises UserError."""
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        raise UserError(f"There is no file {str(path)!r}.") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} cannot be read as UTF-8 text: {error}.") from error
 
 
 def undecided(record: JobRecord) -> bool:

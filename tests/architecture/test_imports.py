@@ -63,7 +63,9 @@ def test_the_daemon_of_the_embedded_site_is_the_standard_library_and_the_job_fol
 def test_the_public_names_are_what_the_front_door_says() -> None:
     import qhub_ext
 
-    assert set(qhub_ext.__all__) == {"Estimator", "Job", "JobService", "Sampler", "__version__", "backend", "submit"}
+    assert set(qhub_ext.__all__) == {
+        *("Estimator", "Job", "JobService", "Sampler", "__version__", "backend", "submit", "submit_notebook")
+    }
     for name in qhub_ext.__all__:
         assert getattr(qhub_ext, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'Samplr'"):
