@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import functools
 import hashlib
 import json
 import os
@@ -32,6 +33,8 @@ _SECRET = re.compile(
 _URL_WITH_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 
 _packages: dict[str, tuple[int, dict[str, str]]] = {}  # folder -> (time of its last change, packages)
+_together: tuple[list[tuple[int, dict[str, str]]], dict[str, str]] = ([], {})
+"""What the path had last time, and all of it in one."""
 
 
 def record_runtime(settings: Settings, directory: Path | None = None) -> dict[str, Any]:
@@ -63,10 +66,15 @@ def is_secret(name: str, value: str = "") -> bool:
 
 
 def allowed_environment(patterns: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
-    allowed = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns) or r"(?!)")
+    allowed = _any_of(tuple(patterns))
     return {
         name: value for name, value in sorted(environment.items()) if allowed.match(name) and not is_secret(name, value)
     }
+
+
+@functools.cache
+def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns) or r"(?!)")
 
 
 def installed_packages(path: Iterable[str] | None = None) -> dict[str, str]:
@@ -74,18 +82,24 @@ def installed_packages(path: Iterable[str] | None = None) -> dict[str, str]:
 
     Earlier entries of the path win, as they do for `import`. A folder is read again only when it has changed.
     """
-    found: dict[str, str] = {}
+    global _together
+    parts: list[tuple[int, dict[str, str]]] = []
     for entry in sys.path if path is None else path:
-        folder = entry or os.curdir
         try:
+            folder = os.path.abspath(entry)  # of "" too, the present one
             stamp = os.stat(folder).st_mtime_ns
         except OSError:
             continue  # Python passes over such entries too
         known = _packages.get(folder)
-        if known is None or known[0] != stamp or folder == os.curdir:
+        if known is None or known[0] != stamp:
             known = _packages[folder] = (stamp, _scan(folder))
-        found = known[1] | found
-    return dict(sorted(found.items()))
+        parts.append(known)
+    if [id(part) for part in parts] != [id(part) for part in _together[0]]:
+        found: dict[str, str] = {}
+        for _, names in parts:
+            found = names | found
+        _together = (parts, dict(sorted(found.items())))
+    return dict(_together[1])
 
 
 _METADATA = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+?)(-py[\d.]+)?\.(dist|egg)-info")

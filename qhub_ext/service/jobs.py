@@ -7,6 +7,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ from qhub_ext.service.draft import Draft, draft_job
 from qhub_ext.service.job import Job
 from qhub_ext.settings import Settings, current_settings
 from qhub_ext.sites.pick import pick_site
-from qhub_ext.sites.scheduler import Finding, QueueEntry, Refusal, SiteReport, SiteScheduler, StartEstimate
+from qhub_ext.sites.scheduler import Expecting, Finding, QueueEntry, Refusal, SiteReport, SiteScheduler, StartEstimate
 
 if TYPE_CHECKING:
     from qhub_ext.capture.command import Request
@@ -82,6 +83,13 @@ class JobService:
     def submit(self, draft: Draft) -> Job:
         """Returns when the site has the job for good. What is raised before that left nothing behind, or says what it left."""
         site = self.site(draft.spec.site)
+        with site.expect(draft.spec) if isinstance(site, Expecting) else nullcontext():
+            folders = self._put_on_shelf(site, draft)
+            self._hand_over(site, self.shelf.folder(draft.spec.id), folders)
+        return Job(draft.spec.id, self, draft.before)
+
+    def _put_on_shelf(self, site: SiteScheduler, draft: Draft) -> list[JobFolder]:
+        """What the site is to run: the folder, or those of an array's elements."""
         folder = self.shelf.create(
             draft.spec, draft.cell, draft.frozen.write, draft.runtime, draft.elements, draft.notebook
         )
@@ -91,6 +99,9 @@ class JobService:
         with JournalWriter(folder.journal(self._writer)) as journal:
             journal.append("state", state=State.CREATED.value, attempt=1, at=draft.spec.created_at)
             journal.append("state", state=State.SUBMITTED.value, attempt=1)
+        return folders
+
+    def _hand_over(self, site: SiteScheduler, folder: JobFolder, folders: Sequence[JobFolder]) -> None:
         try:
             self._send(site, folders)
         except SiteUnreachableError as error:
@@ -101,7 +112,6 @@ class JobService:
         except QhubError:
             shutil.rmtree(folder.path, ignore_errors=True)
             raise
-        return Job(folder.id, self, draft.before)
 
     def script(self, draft: Draft) -> str:
         """What the site would run; the folder is not there yet."""

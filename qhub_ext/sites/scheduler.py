@@ -12,6 +12,7 @@ Rules that an implementation keeps:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -126,3 +127,11 @@ class SiteScheduler(Protocol):
         """The text that the site would run. `spec` is for a folder that does not exist yet, as in `--dry-run`."""
 
     def doctor(self) -> list[Finding]: ...
+
+
+@runtime_checkable
+class Expecting(Protocol):
+    """A site that can use the time in which a folder is written. It need not."""
+
+    def expect(self, spec: JobSpec) -> AbstractContextManager[None]:
+        """Inside, the folder of this job is written and then submitted, or not: then nothing is left of it at the site."""

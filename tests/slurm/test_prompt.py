@@ -10,7 +10,7 @@ import pytest
 from qhub_ext.capture.command import Request
 from qhub_ext.job.state import State
 from qhub_ext.service import JobService
-from qhub_ext.sites.slurm.commands import Answer, Commands
+from qhub_ext.sites.slurm.commands import Commands, Running
 from tests.slurm.cluster import Cluster
 from tests.slurm.fixtures import slurm_workshop
 
@@ -19,13 +19,13 @@ def test_a_submission_is_one_sbatch_and_the_card_behind_it_no_question(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[str] = []
-    run = Commands.run
+    start = Commands.start
 
-    def counted(self: Commands, name: str, *words: str, **options: Any) -> Answer:
+    def counted(self: Commands, name: str, *words: str, **options: Any) -> Running:
         ran.append(name)
-        return run(self, name, *words, **options)
+        return start(self, name, *words, **options)
 
-    monkeypatch.setattr(Commands, "run", counted)
+    monkeypatch.setattr(Commands, "start", counted)
     with slurm_workshop(tmp_path, poll_s=20.0, poll_max_s=60.0) as bench:
         service = JobService(bench.settings)
         job = service.submit(service.draft(Request(tier="local", time_s=60), "pass", {}))

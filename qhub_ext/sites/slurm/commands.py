@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import signal
@@ -81,44 +82,75 @@ class Commands:
         timeout_s: float | None = None,
     ) -> Answer:
         """Raises SiteError when the command does not exist; every other failure is an Answer."""
-        command = [str(self._folder / name) if self._folder else name, *arguments]
-        began = time.monotonic()
+        return self.start(name, *arguments, extra=extra, waits=stdin is not None).finish(
+            stdin, timeout_s or self.timeout_s
+        )
+
+    def start(self, name: str, *arguments: str, extra: Mapping[str, str] | None = None, waits: bool = False) -> Running:
+        """`waits`: it gets its stdin later, with `finish`. Raises SiteError when the command does not exist."""
+        command = str(self._folder / name) if self._folder else name
         try:
             process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                [command, *arguments],
+                stdin=subprocess.PIPE if waits else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                bufsize=0,
                 env={**clean_environment(os.environ), **(extra or {})},
                 cwd="/",
-                text=True,
-                encoding="utf-8",
-                errors="replace",
                 start_new_session=True,  # a wrapper's children end with it, and a Ctrl-C in the kernel does not reach it
             )
         except OSError as error:
             raise SiteError(
-                f"{command[0]} cannot be started: {error.strerror}.",
+                f"{command} cannot be started: {error.strerror}.",
                 advice="Is Slurm installed on this machine, and its folder on PATH or in slurm.commands of qhub.toml?",
             ) from error
+        return Running(process, arguments, extra or {})
+
+
+class Running:
+    """A command under way. Whoever has started it finishes or ends it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], arguments: Sequence[str], extra: Mapping[str, str]) -> None:
+        self._process = process
+        self.started_with = (tuple(arguments), dict(extra))
+
+    def finish(self, stdin: str | None, timeout_s: float) -> Answer:
+        process, began = self._process, time.monotonic()
         try:
-            output, errors = process.communicate(stdin, timeout=timeout_s or self.timeout_s)
+            output, errors = process.communicate(self._write(stdin), timeout=timeout_s)
         except subprocess.TimeoutExpired:
-            self._end(process)
+            self.end()
             return Answer(None, "", f"no answer after {time.monotonic() - began:.0f} s", time.monotonic() - began)
         except BaseException:
-            self._end(process)
+            self.end()
             raise
-        return Answer(process.returncode, output, errors, time.monotonic() - began)
+        return Answer(process.returncode, _decode(output), _decode(errors), time.monotonic() - began)
 
-    @staticmethod
-    def _end(process: subprocess.Popen[str]) -> None:
+    def _write(self, stdin: str | None) -> bytes | None:
+        """Into the empty pipe in one call, so that the other reads all or nothing should this process be killed meanwhile.
+        Returns what the pipe is too small for."""
+        if stdin is None or self._process.stdin is None:
+            return None
+        data = stdin.encode("utf-8", "surrogateescape")
+        if len(data) > fcntl.fcntl(self._process.stdin, fcntl.F_GETPIPE_SZ):
+            return data
+        with contextlib.suppress(BrokenPipeError):  # it has ended; its answer says why
+            self._process.stdin.write(data)
+        return None
+
+    def end(self) -> None:
+        """Kills it, with the children of a wrapper; one that still waits for its stdin has done nothing."""
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        for pipe in (process.stdin, process.stdout, process.stderr):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
+
+
+def _decode(output: bytes) -> str:
+    return output.decode("utf-8", "replace")
 
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -138,7 +170,3 @@ def unreachable(verb: str, answer: Answer) -> SiteUnreachableError:
 
 def refused(verb: str, answer: Answer) -> SiteError:
     return SiteError(f"Slurm refused {verb}: {answer.sentence or f'exit code {answer.code}'}.")
-
-
-def by_comma(values: Sequence[str]) -> str:
-    return ",".join(values)

@@ -8,6 +8,7 @@ import os
 import pwd
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from qhub_ext.errors import JobFolderError, SiteError, SiteUnreachableError
@@ -69,6 +70,9 @@ class SlurmSite:
         return _pollers[key]
 
     # ------------------------------------------------------------------ submitting
+
+    def expect(self, spec: JobSpec) -> AbstractContextManager[None]:
+        return self._sender.ahead(spec)
 
     def submit(self, folders: Sequence[JobFolder]) -> dict[str, str]:
         known = {folder.id: place for folder in folders if (place := self._place(folder)) is not None}

@@ -8,9 +8,10 @@ script lets only one of the two begin.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from qhub_ext.jobfolder.outcome import read_record, read_spec
 from qhub_ext.settings import SlurmSettings
 from qhub_ext.sites.sendable import read_sendable
 from qhub_ext.sites.slurm import accounting, ledger, listing
-from qhub_ext.sites.slurm.commands import Answer, Commands, refused, unreachable
+from qhub_ext.sites.slurm.commands import Answer, Commands, Running, refused, unreachable
 from qhub_ext.sites.slurm.ledger import Claim, Place
 from qhub_ext.sites.slurm.options import arguments, ask, job_name
 from qhub_ext.sites.slurm.script import render_dispatcher
@@ -50,12 +51,17 @@ class Parcel:
         """As Slurm knows it; the parts of a long array differ in it."""
         return job_name(self.spec) + (f".from{self.offset}" if self.offset else "")
 
+    @property
+    def numbers(self) -> list[int]:
+        """Slurm's own of its elements."""
+        return [index - self.offset for index in self.elements]
+
     def places(self, base: str) -> dict[str, Place]:
         if not self.elements:
             return {self.folders[0].id: Place(base, self.first_attempt)}
         return {
-            folder.id: Place(f"{base}_{index - self.offset}", self.first_attempt)
-            for folder, index in zip(self.folders, self.elements, strict=True)
+            folder.id: Place(f"{base}_{number}", self.first_attempt)
+            for folder, number in zip(self.folders, self.numbers, strict=True)
         }
 
 
@@ -64,6 +70,7 @@ class Sender:
         self._commands = commands
         self._settings = settings
         self._user = user
+        self._early: dict[str, Running] = {}
 
     def send(self, parcel: Parcel) -> dict[str, Place]:
         """The places of these folders. Raises SiteError (nothing is queued) or SiteUnreachableError (nobody knows)."""
@@ -154,23 +161,38 @@ class Sender:
             raise unreachable("sbatch", answer)
         return {}
 
+    @contextlib.contextmanager
+    def ahead(self, spec: JobSpec) -> Iterator[None]:
+        """Starts sbatch for a job whose folder is being written meanwhile: its libraries take as long to load as its question
+        to Slurm. It waits for the script, and without one it submits nothing; `send` hands it over after the claim."""
+        early = None
+        if spec.size is None and not spec.after:
+            self._early[spec.id] = early = self._start(_words(spec, self._settings), first_attempt=1)
+        try:
+            yield
+        finally:
+            if early is not None and self._early.pop(spec.id, None) is early:
+                early.end()
+
+    def _start(self, words: list[str], first_attempt: int) -> Running:
+        return self._commands.start("sbatch", *words, extra=_variables(first_attempt), waits=True)
+
     def _sbatch(self, parcel: Parcel) -> Answer:
-        words = arguments(
-            parcel.spec,
-            ask(parcel.spec, self._settings),
-            after=self._after(parcel),
-            elements=[index - parcel.offset for index in parcel.elements],
-        )
-        words = [f"--job-name={parcel.name}" if word.startswith("--job-name=") else word for word in words]
+        words = _words(parcel.spec, self._settings, parcel.name, self._after(parcel), parcel.numbers)
         text = render_dispatcher(parcel.root, parcel.offset) if parcel.elements else None
         if text is None:
             try:
-                text = parcel.folders[0].script.read_text(errors="surrogateescape")
+                text = parcel.folders[0].script.read_text("utf-8", "surrogateescape")
             except OSError as error:
                 raise SiteError(
                     f"{parcel.folders[0].script} cannot be read ({error.strerror}); nothing was queued."
                 ) from error
-        return self._commands.run("sbatch", *words, stdin=text, extra={"QHUB_FIRST_ATTEMPT": str(parcel.first_attempt)})
+        running = self._early.pop(parcel.root.id, None)
+        if running is not None and running.started_with != (tuple(words), _variables(parcel.first_attempt)):
+            running.end()
+            running = None
+        running = running or self._start(words, parcel.first_attempt)
+        return running.finish(text, self._commands.timeout_s)
 
     def _after(self, parcel: Parcel) -> list[str]:
         """Slurm's ids of the jobs that must complete first. Those that have need not be waited for."""
@@ -225,6 +247,17 @@ def parcels(
         numbers = tuple(split_element(f.id)[1] or 0 for f in members)
         made.append(Parcel(JobFolder(root), tuple(members), _spec(members[0]), numbers, offset, attempt))
     return _in_order(made)
+
+
+def _words(
+    spec: JobSpec, settings: SlurmSettings, name: str = "", after: Sequence[str] = (), numbers: Sequence[int] = ()
+) -> list[str]:
+    words = arguments(spec, ask(spec, settings), after=after, elements=numbers)
+    return [f"--job-name={name}" if name and word.startswith("--job-name=") else word for word in words]
+
+
+def _variables(first_attempt: int) -> dict[str, str]:
+    return {"QHUB_FIRST_ATTEMPT": str(first_attempt)}
 
 
 def _in_order(made: list[Parcel]) -> list[Parcel]:
