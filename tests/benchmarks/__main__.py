@@ -29,6 +29,7 @@ BENCHMARKS = {
     "listing": "listing ten thousand finished jobs",
     "slurm": "on a real Slurm",
     "qpu": "tasks on a device, here a virtual one",
+    "broker": "the broker's policy",
 }
 
 

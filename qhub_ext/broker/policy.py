@@ -1,0 +1,221 @@
+"""Whose slice runs next on a device, and why everybody else waits. Pure: tasks, facts and a moment in, a decision out.
+
+Order: (-effective rank, fair-share ratio, -deadline boost, submit time, id); the last two inside a group (see `task_queue`). A task that is being run keeps
+the device against its own rank until it is done, and yields between slices to a higher one. Before a calibration window only what
+is over by its beginning is started, the best-ordered that fits first.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from qhub_ext.broker.fair_share import FairShare
+from qhub_ext.broker.profiles import DEFAULTS, Profile
+from qhub_ext.broker.task_queue import Group, TaskQueue, WaitingTask, group_of
+from qhub_ext.broker.work import Piece, seconds_of, smallest, take_slice
+
+LOOK = 64
+"""Tasks of one group that are looked at for one that fits before a window."""
+
+AVAILABLE, DRAINING, MAINTENANCE, DOWN = "available", "draining", "maintenance", "down"
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The device belongs to one session until `until` (s since 1970 UTC)."""
+
+    session: str
+    until: float
+
+
+@dataclass(frozen=True)
+class DeviceFacts:
+    """What is known of a device now. `window` is the calibration window that `now` lies in, or the next one."""
+
+    name: str
+    window: tuple[float, float] | None = None
+    down_since: float | None = None
+    drained: bool = False
+    lease: Lease | None = None
+
+    def state(self, now: float) -> str:
+        if self.down_since is not None:
+            return DOWN
+        if self.window is not None and self.window[0] <= now < self.window[1]:
+            return MAINTENANCE
+        return DRAINING if self.drained else AVAILABLE
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Why a task is not running: a word, and a sentence with the numbers filled in."""
+
+    reason: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The slice to run: `pieces` of task `task_id`, `seconds` of QPU as estimated. `preempts` names the task that yields."""
+
+    task_id: str
+    pieces: tuple[Piece, ...]
+    seconds: float
+    preempts: str = ""
+
+
+@dataclass
+class Usage:
+    """Seconds of QPU of the current day (UTC), by user and by account, and tasks on devices by profile."""
+
+    day: int = -1
+    users: Counter[str] = field(default_factory=Counter)
+    accounts: Counter[str] = field(default_factory=Counter)
+    running: Counter[str] = field(default_factory=Counter)
+
+    def turn(self, now: float) -> None:
+        today = int(now // 86400)
+        if today != self.day:
+            self.day = today
+            self.users.clear()
+            self.accounts.clear()
+
+
+@dataclass
+class Policy:
+    """`slice_s` of QPU is about how long a slice may be, `overhead_s` what the device needs once per slice; `boost_s`: a task whose deadline is so near goes first in its class."""
+
+    profiles: Mapping[str, Profile] = field(default_factory=lambda: {p.name: p for p in DEFAULTS})
+    slice_s: float = 60.0
+    overhead_s: float = 0.0
+    boost_s: float = 600.0
+    fair_share: FairShare = field(default_factory=FairShare)
+    usage: Usage = field(default_factory=Usage)
+
+    def charge(self, task: WaitingTask, seconds: float, now: float) -> None:
+        """A slice of it ran."""
+        self.fair_share.charge(task.user, seconds, now)
+        self.usage.turn(now)
+        self.usage.users[task.user] += seconds  # type: ignore[assignment]
+        self.usage.accounts[task.account] += seconds  # type: ignore[assignment]
+
+    def decide(self, queue: TaskQueue, device: DeviceFacts, now: float, current: str = "") -> Decision | None:
+        """The slice that runs next; None when nothing may run now. `current` is the task whose slice has just ended."""
+        if device.state(now) in (DOWN, MAINTENANCE, DRAINING):
+            return None
+        budget = self.slice_s
+        if device.window is not None:
+            budget = min(budget, device.window[0] - now)
+        self.usage.turn(now)
+        best: tuple[tuple[tuple[float, ...], str], WaitingTask] | None = None
+        for group in queue.groups():
+            if self.blocked(group, device, now) is not None:
+                continue
+            found = self._first_that_fits(queue, group, device, now)
+            if found is None:
+                continue
+            key = (self._key(found, now), found.id)
+            if best is None or key < best[0]:
+                best = (key, found)
+        chosen = None if best is None else best[1]
+        running = queue.get(current) if current else None
+        preempts = ""
+        if running is not None and not running.running and chosen is not running and chosen is not None:
+            may = self.blocked(group_of(running), device, now) is None and self._fits(running, device, now)
+            if may and self._rank(chosen, now) <= self._rank(running, now):
+                chosen = running
+            else:
+                preempts = running.id
+        if chosen is None:
+            return None
+        pieces = take_slice(chosen.pieces, budget, overhead_s=self.overhead_s)
+        if not pieces:  # one unit is longer than a slice: it cannot be cut, and fits before the window
+            front = chosen.pieces[0]
+            pieces = (Piece(front.pub, 1, front.unit_s, front.first),)
+        return Decision(chosen.id, pieces, seconds_of(pieces) + self.overhead_s, preempts)
+
+    def blocked(self, group: Group, device: DeviceFacts, now: float) -> Wait | None:
+        """What keeps all tasks of a group from the device, whatever their order."""
+        name, user, account, session, devices, _ = group
+        profile = self.profiles[name]
+        if devices and device.name not in devices:
+            return Wait("other_device", f"It is for {', '.join(devices)}.")
+        lease = device.lease
+        if lease is not None and now < lease.until and lease.session != session:
+            return Wait("lease", f"Another session has {device.name} to itself for {lease.until - now:.0f} s more.")
+        if profile.slots is not None and self.usage.running[name] >= profile.slots:
+            return Wait("slots", f"{profile.slots} tasks of the profile {name} run already: that is its limit.")
+        for whose, what, cap, used in (
+            ("user", user, profile.user_day_s, self.usage.users[user]),
+            ("account", account, profile.account_day_s, self.usage.accounts[account]),
+        ):
+            if cap is not None and used >= cap:
+                return Wait(
+                    f"{whose}_day",
+                    f"The {whose} {what} has used {used:.0f} s of QPU today; the profile {name} gives {cap:g} s a day.",
+                )
+        return None
+
+    def why(self, queue: TaskQueue, task: WaitingTask, device: DeviceFacts, now: float) -> Wait:
+        """Why a task waits: the device first, then limits, then who is before it."""
+        state = device.state(now)
+        if state == DOWN:
+            return Wait("device_down", f"{device.name} has been down for {now - (device.down_since or now):.0f} s.")
+        if state == MAINTENANCE and device.window is not None:
+            return Wait(
+                "calibration_window", f"{device.name} is being calibrated for {device.window[1] - now:.0f} s more."
+            )
+        if state == DRAINING:
+            return Wait("draining", f"{device.name} is being drained by its operator and starts nothing new.")
+        blocked = self.blocked(group_of(task), device, now)
+        if blocked is not None:
+            return blocked
+        if not self._fits(task, device, now) and device.window is not None:
+            return Wait(
+                "calibration_window",
+                f"The calibration of {device.name} begins in {device.window[0] - now:.0f} s, and its next piece needs {smallest(task.pieces):.0f} s.",
+            )
+        if task.preempted_by:
+            return Wait(
+                f"preempted_by:{task.preempted_by}",
+                f"A task of the profile {task.preempted_by} went before; what it had finished is kept.",
+            )
+        ahead = self.ahead(queue, task, now)
+        if not ahead:
+            return Wait("next", "It is the next to run.")
+        told = ", ".join(f"{count} of {name}" for name, count in sorted(ahead.items()))
+        return Wait("order", f"{sum(ahead.values())} tasks are before it: {told}.")
+
+    def ahead(self, queue: TaskQueue, task: WaitingTask, now: float) -> Counter[str]:
+        """Tasks that go before this one as things are now, by profile."""
+        own = (*self._key(task, now), *task.order)
+        return Counter(
+            other.profile
+            for other in queue
+            if other is not task and (other.running or (*self._key(other, now), *other.order) < own)
+        )
+
+    # ------------------------------------------------------------------ order
+
+    def _rank(self, task: WaitingTask, now: float) -> int:
+        return self.profiles[task.profile].rank_at(now - task.submitted_at)
+
+    def _key(self, task: WaitingTask, now: float) -> tuple[float, ...]:
+        near = task.deadline_at is not None and task.deadline_at - now - task.seconds < self.boost_s
+        return (
+            -self._rank(task, now),
+            self.fair_share.ratio(task.user, now),
+            -1.0 if near else 0.0,
+            task.submitted_at,
+        )
+
+    def _fits(self, task: WaitingTask, device: DeviceFacts, now: float) -> bool:
+        return device.window is None or now + self.overhead_s + smallest(task.pieces) <= device.window[0] + 1e-9
+
+    def _first_that_fits(self, queue: TaskQueue, group: Group, device: DeviceFacts, now: float) -> WaitingTask | None:
+        first = queue.front(group)
+        if not first or self._fits(first[0], device, now):
+            return first[0] if first else None
+        return next((task for task in queue.front(group, LOOK) if self._fits(task, device, now)), None)

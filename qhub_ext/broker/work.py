@@ -1,0 +1,63 @@
+"""What a task has left to do, and the slice of it that fits into a span of time on the device."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """`units` of PUB `pub`, from number `first` on, each of `unit_s` seconds of QPU and indivisible.
+
+    A unit is one shot (for all parameter sets of the PUB) of a sampler, and a whole PUB of an estimator.
+    """
+
+    pub: int
+    units: int
+    unit_s: float
+    first: int = 0
+
+    @property
+    def seconds(self) -> float:
+        return self.units * self.unit_s
+
+
+def seconds_of(pieces: Sequence[Piece]) -> float:
+    return math.fsum(piece.seconds for piece in pieces)
+
+
+def take_slice(pieces: Sequence[Piece], budget_s: float, *, overhead_s: float = 0.0) -> tuple[Piece, ...]:
+    """The pieces at the front that fit into `budget_s`, the last of them cut; none when not even one unit fits.
+
+    `overhead_s` is what the device needs once per slice.
+    """
+    taken: list[Piece] = []
+    left = budget_s - overhead_s
+    for piece in pieces:
+        fitting = piece.units if piece.unit_s <= 0 else min(piece.units, math.floor(left / piece.unit_s + 1e-9))
+        if fitting <= 0:
+            break
+        taken.append(replace(piece, units=fitting))
+        left -= fitting * piece.unit_s
+        if fitting < piece.units:
+            break
+    return tuple(taken)
+
+
+def without(pieces: Sequence[Piece], taken: Sequence[Piece]) -> tuple[Piece, ...]:
+    """What is left when a slice from the front is done."""
+    rest = list(pieces)
+    for done in taken:
+        front = rest.pop(0)
+        if (front.pub, front.first) != (done.pub, done.first) or done.units > front.units:
+            raise ValueError(f"{done} is not at the front of {front}")
+        if done.units < front.units:
+            rest.insert(0, replace(front, units=front.units - done.units, first=front.first + done.units))
+    return tuple(rest)
+
+
+def smallest(pieces: Sequence[Piece]) -> float:
+    """Seconds of QPU of the least that can be run next."""
+    return pieces[0].unit_s if pieces else 0.0

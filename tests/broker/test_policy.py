@@ -1,0 +1,207 @@
+"""Whose turn it is, on a clock that the test holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from qhub_ext.broker.policy import DeviceFacts, Lease, Policy
+from qhub_ext.broker.profiles import DEFAULTS, Profile, Rule, profile_of
+from qhub_ext.broker.task_queue import TaskQueue, WaitingTask
+from qhub_ext.broker.windows import Window
+from qhub_ext.broker.work import Piece, without
+from tests.broker.simulation import MINUTE, Arrival, quantile, simulate, waits, workload
+
+KINGSTON = DeviceFacts("kingston")
+KNOWN = {p.name: p for p in DEFAULTS}
+
+
+def task(
+    name: str,
+    profile: str = "development",
+    at: float = 0.0,
+    user: str = "",
+    units: int = 1000,
+    unit_s: float = 0.1,
+    **more,
+) -> WaitingTask:
+    return WaitingTask(name, user or f"user of {name}", profile, at, (Piece(0, units, unit_s),), **more)
+
+
+def queue_of(*tasks: WaitingTask) -> TaskQueue:
+    queue = TaskQueue()
+    for one in tasks:
+        queue.add(one)
+    return queue
+
+
+def order(policy: Policy, queue: TaskQueue, now: float = 0.0) -> list[str]:
+    found = []
+    while len(queue):
+        decision = policy.decide(queue, KINGSTON, now)
+        assert decision is not None
+        found.append(decision.task_id)
+        queue.remove(decision.task_id)
+    return found
+
+
+def test_production_goes_before_test_before_development_whenever_they_came() -> None:
+    queue = queue_of(task("d", "development", 0), task("t", "test", 1), task("p", "production", 2))
+    assert order(Policy(), queue, now=10) == ["p", "t", "d"]
+
+
+def test_in_one_class_who_had_less_of_the_device_goes_first() -> None:
+    policy = Policy()
+    policy.fair_share.charge("alice", 500.0, now=0)
+    queue = queue_of(task("a", at=0, user="alice"), task("b", at=5, user="bob"))
+    assert order(policy, queue, now=10) == ["b", "a"]
+
+
+def test_use_counts_half_after_each_half_life() -> None:
+    policy = Policy()
+    policy.fair_share.charge("alice", 100.0, now=0)
+    assert policy.fair_share.used("alice", policy.fair_share.half_life_s * 2) == pytest.approx(25.0)
+
+
+def test_a_deadline_that_is_near_goes_first_in_its_class_and_never_over_a_higher_one() -> None:
+    queue = queue_of(
+        task("old", at=0, user="u"), task("late", at=5, user="u", deadline_at=400.0), task("p", "production", 6)
+    )
+    assert order(Policy(), queue, now=10) == ["p", "late", "old"]
+    relaxed = queue_of(task("old", at=0, user="u"), task("late", at=5, user="u", deadline_at=90_000.0))
+    assert order(Policy(), relaxed, now=10) == ["old", "late"]
+
+
+def test_development_rises_to_test_with_age_and_no_further() -> None:
+    now = 5 * 3600.0
+    queue = queue_of(task("d", "development", 0), task("t", "test", now - 1), task("p", "production", now))
+    assert order(Policy(), queue, now=now) == ["p", "d", "t"]
+
+
+def test_a_running_task_yields_between_slices_to_a_higher_class_and_keeps_what_it_finished() -> None:
+    policy, queue = Policy(slice_s=10.0), queue_of(task("d"))
+    first = policy.decide(queue, KINGSTON, 0.0)
+    assert first is not None
+    assert first.pieces == (Piece(0, 100, 0.1),)
+    waiting = queue.get("d")
+    assert waiting is not None
+    waiting.pieces = without(waiting.pieces, first.pieces)
+    queue.add(task("p", "production", 5.0))
+    second = policy.decide(queue, KINGSTON, 10.0, current="d")
+    assert second is not None
+    assert (second.task_id, second.preempts) == ("p", "d")
+    queue.remove("p")
+    third = policy.decide(queue, KINGSTON, 20.0)
+    assert third is not None
+    assert third.pieces == (Piece(0, 100, 0.1, first=100),)
+
+
+def test_a_running_task_keeps_the_device_against_its_own_class() -> None:
+    policy = Policy(slice_s=10.0)
+    policy.fair_share.charge("alice", 1e6, 0.0)
+    queue = queue_of(task("a", user="alice"), task("b", user="bob"))
+    decision = policy.decide(queue, KINGSTON, 10.0, current="a")
+    assert decision is not None
+    assert decision.task_id == "a"
+
+
+def test_before_a_window_a_slice_is_cut_to_fit_and_what_does_not_fit_lets_others_go_first() -> None:
+    soon = replace(KINGSTON, window=(30.0, 90.0))
+    policy = Policy(slice_s=60.0)
+    decision = policy.decide(queue_of(task("p", "production")), soon, 0.0)
+    assert decision is not None
+    assert decision.pieces == (Piece(0, 300, 0.1),)
+    whole = task("p", "production", units=1, unit_s=45.0)
+    queue = queue_of(whole, task("d"))
+    decision = policy.decide(queue, soon, 0.0)
+    assert decision is not None
+    assert decision.task_id == "d"
+    assert policy.why(queue, whole, soon, 0.0).reason == "calibration_window"
+    assert policy.decide(queue_of(whole), soon, 0.0) is None
+    assert policy.decide(queue, soon, 40.0) is None, "nothing starts while the device is being calibrated"
+
+
+def test_one_that_fits_is_found_behind_others_of_the_same_user() -> None:
+    soon = replace(KINGSTON, window=(10.0, 90.0))
+    long = [task(f"l{k}", user="u", at=k, units=1, unit_s=50.0) for k in range(20)]
+    decision = Policy().decide(queue_of(*long, task("short", user="u", at=99, units=1, unit_s=5.0)), soon, 0.0)
+    assert decision is not None
+    assert decision.task_id == "short"
+
+
+def test_a_lease_keeps_others_out_until_it_ends() -> None:
+    leased = replace(KINGSTON, lease=Lease("s1", until=100.0))
+    queue = queue_of(task("p", "production", session="s2"), task("d", session="s1"))
+    policy = Policy()
+    decision = policy.decide(queue, leased, 0.0)
+    assert decision is not None
+    assert decision.task_id == "d"
+    other = queue.get("p")
+    assert other is not None
+    assert "to itself for 100 s more" in policy.why(queue, other, leased, 0.0).sentence
+    decision = policy.decide(queue, leased, 100.0)
+    assert decision is not None
+    assert decision.task_id == "p"
+
+
+def test_a_user_over_the_days_limit_waits_for_tomorrow_with_the_numbers() -> None:
+    policy = Policy(profiles=KNOWN | {"development": Profile("development", 0, user_day_s=100.0)})
+    mine = task("a", user="alice")
+    queue = queue_of(mine)
+    policy.charge(mine, 120.0, now=1000.0)
+    assert policy.decide(queue, KINGSTON, 1000.0) is None
+    told = policy.why(queue, mine, KINGSTON, 1000.0)
+    assert told.sentence == "The user alice has used 120 s of QPU today; the profile development gives 100 s a day."
+    assert policy.decide(queue, KINGSTON, 90_000.0) is not None
+
+
+def test_a_device_that_is_down_or_drained_says_so_and_starts_nothing() -> None:
+    queue = queue_of(task("a"))
+    mine = queue.get("a")
+    assert mine is not None
+    for facts, reason in (
+        (replace(KINGSTON, down_since=50.0), "device_down"),
+        (replace(KINGSTON, drained=True), "draining"),
+        (replace(KINGSTON, window=(40.0, 90.0)), "calibration_window"),
+    ):
+        assert Policy().decide(queue, facts, 60.0) is None
+        assert Policy().why(queue, mine, facts, 60.0).reason == reason
+
+
+def test_a_waiting_task_is_told_who_is_before_it() -> None:
+    queue = queue_of(task("p1", "production"), task("p2", "production", 1), task("t", "test"), task("d", at=9.0))
+    mine = queue.get("d")
+    assert mine is not None
+    assert Policy().why(queue, mine, KINGSTON, 10.0).sentence == "3 tasks are before it: 2 of production, 1 of test."
+
+
+def test_the_same_facts_give_the_same_decision_whatever_the_order_of_arrival_in_the_queue() -> None:
+    tasks = [
+        task(f"{k:02d}", ("development", "test", "production")[k % 3], at=float(k % 7), user=f"u{k % 4}")
+        for k in range(40)
+    ]
+    assert order(Policy(), queue_of(*tasks), 10.0) == order(Policy(), queue_of(*reversed(tasks)), 10.0)
+
+
+def test_the_site_gives_the_profile_by_qos_partition_or_account() -> None:
+    rules = (Rule("production", qos="production"), Rule("test", account="physics"))
+    assert profile_of(rules, KNOWN, qos="production", account="physics") == "production"
+    assert profile_of(rules, KNOWN, qos="normal", account="physics") == "test"
+    assert profile_of(rules, KNOWN, qos="normal", partition="qpu") == "development"
+
+
+def test_one_user_with_ten_thousand_tasks_leaves_the_others_their_share() -> None:
+    flood = [Arrival(f"f{k:05d}", 0.0, "development", 20.0, "flood") for k in range(2000)]
+    others = [Arrival(f"o{k:03d}", 60.0 * k, "development", 20.0, "quiet") for k in range(50)]
+    run = simulate([*flood, *others], Policy(slice_s=60.0))
+    assert quantile(sorted(run.started[a.id] - a.at for a in others), 0.95) <= 60.0
+
+
+@pytest.mark.slow
+def test_on_a_public_workload_production_waits_less_than_a_slice_and_no_shot_is_lost() -> None:
+    arrivals = workload(3000, 0.85, seed=1)
+    windows = (Window(720 * MINUTE - 60 * MINUTE, 60 * MINUTE, "FREQ=HOURLY;INTERVAL=12"),)
+    run = simulate(arrivals, Policy(slice_s=MINUTE, overhead_s=3.0), windows)
+    assert quantile(waits(run, arrivals, "production"), 0.5) <= MINUTE
+    assert run.shots == {a.id: max(1, round(a.seconds / 0.05)) for a in arrivals}

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from qhub_ext.broker.windows import Window, next_window
+from qhub_ext.errors import InvalidOptionError
+
+NOON = datetime(2026, 3, 28, 12, tzinfo=UTC).timestamp()
+HOUR = 3600.0
+
+
+def test_a_window_that_comes_once_is_over_when_it_ended() -> None:
+    window = Window(NOON, HOUR)
+    assert window.next_span(NOON - 5) == (NOON, NOON + HOUR)
+    assert window.next_span(NOON + 5) == (NOON, NOON + HOUR)
+    assert window.next_span(NOON + HOUR) is None
+
+
+def test_a_recurring_window_gives_the_span_that_now_lies_in_else_the_next() -> None:
+    window = Window(NOON, HOUR, "FREQ=HOURLY;INTERVAL=12")
+    assert window.next_span(NOON - 100) == (NOON, NOON + HOUR)
+    assert window.next_span(NOON + HOUR - 1) == (NOON, NOON + HOUR)
+    assert window.next_span(NOON + HOUR) == (NOON + 12 * HOUR, NOON + 13 * HOUR)
+
+
+def test_rules_are_read_in_utc_so_that_no_hour_comes_twice() -> None:
+    window = Window(NOON, HOUR, "FREQ=DAILY")
+    found = window.next_span(NOON + 200 * 86400 + 2 * HOUR)
+    assert found is not None
+    assert datetime.fromtimestamp(found[0], UTC).hour == 12
+
+
+def test_a_rule_that_has_ended_gives_no_more_windows() -> None:
+    assert Window(NOON, HOUR, "FREQ=DAILY;COUNT=2").next_span(NOON + 2 * 86400) is None
+
+
+@pytest.mark.parametrize("rule", ["EVERY DAY", "FREQ=SOMETIMES", "FREQ=DAILY;BYHOUR=99", ";;;"])
+def test_a_rule_that_is_none_is_refused_with_an_example(rule: str) -> None:
+    with pytest.raises(InvalidOptionError, match=r"recurrence rule.*FREQ=DAILY"):
+        Window(NOON, HOUR, rule)
+
+
+def test_windows_that_touch_are_one_and_another_devices_do_not_count() -> None:
+    windows = [
+        Window(NOON, HOUR),
+        Window(NOON + HOUR, HOUR, device="kingston"),
+        Window(NOON - HOUR, HOUR, device="fez"),
+    ]
+    assert next_window(windows, "kingston", NOON - 10) == (NOON, NOON + 2 * HOUR)
+    assert next_window(windows, "fez", NOON - 10) == (NOON - HOUR, NOON + HOUR)
+    assert next_window([], "fez", NOON) is None

@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qhub_ext.broker.work import Piece, seconds_of, take_slice, without
+
+PIECES = st.lists(
+    st.builds(Piece, pub=st.integers(0, 50), units=st.integers(1, 10_000), unit_s=st.floats(1e-4, 5.0)),
+    min_size=1,
+    max_size=6,
+).map(lambda found: tuple(Piece(k, p.units, p.unit_s) for k, p in enumerate(found)))
+
+
+@given(pieces=PIECES, budget=st.floats(0.0, 500.0))
+def test_slices_from_the_front_add_up_to_the_whole_exactly(pieces: tuple[Piece, ...], budget: float) -> None:
+    done: dict[int, int] = {}
+    rest = pieces
+    for _ in range(500):
+        taken = take_slice(rest, budget) or (Piece(rest[0].pub, 1, rest[0].unit_s, rest[0].first),)
+        assert seconds_of(taken) <= max(budget, rest[0].unit_s) * (1 + 1e-6) + 1e-9
+        for piece in taken:
+            assert piece.first == done.get(piece.pub, 0), "each slice begins where the last one ended"
+            done[piece.pub] = piece.first + piece.units
+        rest = without(rest, taken)
+        if not rest:
+            break
+    left = {piece.pub: piece.units for piece in rest}
+    for piece in pieces:
+        assert done.get(piece.pub, 0) + left.get(piece.pub, 0) == piece.units
+
+
+def test_what_the_device_needs_once_per_slice_is_part_of_the_span() -> None:
+    pieces = (Piece(0, 100, 1.0),)
+    assert take_slice(pieces, 10.0, overhead_s=3.0) == (Piece(0, 7, 1.0),)
+    assert take_slice(pieces, 3.5, overhead_s=3.0) == ()
+
+
+def test_only_the_front_can_be_taken_away() -> None:
+    with pytest.raises(ValueError, match="not at the front"):
+        without((Piece(0, 10, 1.0), Piece(1, 10, 1.0)), (Piece(1, 5, 1.0),))
