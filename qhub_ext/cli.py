@@ -119,18 +119,29 @@ def _wait(surface: v.Surface, job: Job) -> None:
 @click.option(
     "--speed", type=click.FloatRange(0, min_open=True), help="10 makes a second of the device a tenth of one."
 )
+@click.option("--cycle", help="Time from one calibration to the next, such as 2h; default: only when told to.")
+@click.option("--window", default="10m", show_default=True, help="How long a calibration takes.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the drift from one calibration to the next.")
 @click.option("--directory", type=click.Path(file_okay=False, path_type=Path), help="Folder of its key and address.")
 @click.pass_obj
 def virtual_qpu(
-    surface: v.Surface, devices: tuple[str, ...], port: int, speed: float | None, directory: Path | None
+    surface: v.Surface,
+    devices: tuple[str, ...],
+    port: int,
+    speed: float | None,
+    cycle: str | None,
+    window: str,
+    seed: int,
+    directory: Path | None,
 ) -> None:
     """Serves a virtual QPU (simulated) until it is interrupted; jobs of the tier qpu find it in its folder."""
     from qhub_ext.tiers.qpu.virtual import require_packages
-    from qhub_ext.virtualqpu.__main__ import serve
+    from qhub_ext.virtualqpu.__main__ import cycles_of, serve
 
     require_packages()
     settings = surface.service.settings.qpu
-    serve(directory or settings.virtual_directory, devices, port, speed or settings.virtual_speed)
+    cycles = cycles_of(cycle, window, seed)
+    serve(directory or settings.virtual_directory, devices, port, speed or settings.virtual_speed, cycles)
 
 
 @v.verbs.command("completion")

@@ -106,8 +106,11 @@ class Snapshot:
 
     @cached_property
     def id(self) -> str:
-        """sha256 of the content, without the source: the same numbers are the same calibration."""
-        content = {k: v for k, v in self._content().items() if k != "source"}
+        """sha256 of the content, without the source: the same numbers are the same calibration.
+
+        Numbers count to nine digits: QRMI's JSON reader changes the last of seventeen in one value of a hundred.
+        """
+        content = _rounded({k: v for k, v in self._content().items() if k != "source"})
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
@@ -251,6 +254,16 @@ def finite(value: Any) -> float | None:
     if value is None or isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.9g}")
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return value
 
 
 def _column_to_json(column: Column) -> dict[str, Any]:

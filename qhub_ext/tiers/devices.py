@@ -1,11 +1,15 @@
 """A device as the tiers need it: its full Target, limits and snapshot. Read once per process, never from the network.
 
+Most devices come from the catalog. Whoever holds the vendor's own documents of another one, or newer ones of a known one, puts them
+in place by `install`.
+
 The Target is the one that `qiskit_ibm_runtime.fake_provider` gives, built from the same two files. Importing that package costs
 more than everything else a small job does, so it is asked only for what this module does not know how to build.
 """
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +25,7 @@ from qiskit.utils.units import apply_prefix
 
 from qhub_ext.job.calibration import Snapshot
 from qhub_ext.tiers import catalog
+from qhub_ext.tiers.snapshots import parse_ibm_properties
 
 _CONTROL_FLOW = {"if_else": IfElseOp, "while_loop": WhileLoopOp, "for_loop": ForLoopOp, "switch_case": SwitchCaseOp}
 _NOT_GATES = ("measure", "delay", "reset")
@@ -28,10 +33,15 @@ _NOT_GATES = ("measure", "delay", "reset")
 
 @dataclass(frozen=True, eq=False)
 class Device:
-    """`max_shots` per circuit and parameter set; `rep_delay_s` the pause between shots, None where it is not reported."""
+    """`max_shots` per circuit and parameter set; `rep_delay_s` the pause between shots, None where it is not reported.
+
+    `given` are the vendor's properties with `source` for where they came from; None means the catalog's.
+    """
 
     name: str
     configuration: Mapping[str, Any]
+    given: Mapping[str, Any] | None = None
+    source: str = ""
 
     @property
     def qubits(self) -> int:
@@ -46,13 +56,31 @@ class Device:
         delay_us = self.configuration.get("default_rep_delay")
         return None if delay_us is None else float(delay_us) * 1e-6
 
+    @property
+    def properties(self) -> Mapping[str, Any]:
+        return catalog.read_properties(self.name) if self.given is None else self.given
+
     @cached_property
     def snapshot(self) -> Snapshot:
-        return catalog.read_snapshot(self.name)
+        if self.given is None:
+            return catalog.read_snapshot(self.name)
+        return parse_ibm_properties(self.given, self.configuration, device=self.name, source=self.source)
 
     @cached_property
     def target(self) -> Target:
-        return _build_target(self.configuration, catalog.read_properties(self.name), self.name)
+        return _build_target(self.configuration, self.properties)
+
+
+_installed: dict[str, Device] = {}
+
+
+def install(device: Device) -> None:
+    """From here on `load` gives this one for its name."""
+    _installed[device.name] = device
+
+
+def uninstall(name: str) -> None:
+    _installed.pop(name, None)
 
 
 @functools.cache
@@ -62,17 +90,20 @@ def _load(name: str) -> Device:
 
 def load(name: str) -> Device:
     """A device by any of its names. Raises UnknownNameError."""
-    return _load(catalog.resolve(name))
+    if name in _installed:
+        return _installed[name]
+    found = catalog.resolve(name)
+    return _installed.get(found) or _load(found)
 
 
-def _build_target(configuration: Mapping[str, Any], properties: Mapping[str, Any], name: str) -> Target:
+def _build_target(configuration: Mapping[str, Any], properties: Mapping[str, Any]) -> Target:
     gates = get_standard_gate_name_mapping()
     supported = set(configuration.get("supported_instructions") or _NOT_GATES)
     named = {*configuration["basis_gates"], *supported.intersection((*_NOT_GATES, *_CONTROL_FLOW))}
     parameters = [*properties["gates"], *({"parameters": qubit} for qubit in properties["qubits"])]
     faulty = any(p["name"] == "operational" for entry in parameters for p in entry["parameters"])
     if faulty or "rzz" in named or any(n not in gates and n not in _CONTROL_FLOW for n in named):
-        return _vendors_target(name)
+        return _vendors_target(configuration, properties)
 
     width = int(configuration["n_qubits"])
     sites: dict[str, dict[tuple[int, ...], InstructionProperties | None] | None] = dict.fromkeys(sorted(named))
@@ -120,15 +151,24 @@ def _build_target(configuration: Mapping[str, Any], properties: Mapping[str, Any
     return target
 
 
-def _vendors_target(name: str) -> Target:
+def _vendors_target(configuration: Mapping[str, Any], properties: Mapping[str, Any]) -> Target:
     """Faulty qubits, angle bounds and opaque gates: the vendor's own reading of them."""
-    from importlib import import_module
+    from qiskit_ibm_runtime.models import BackendConfiguration, BackendProperties
+    from qiskit_ibm_runtime.utils.backend_converter import convert_to_target
+    from qiskit_ibm_runtime.utils.backend_decoder import decode_backend_configuration, properties_from_server_data
 
-    from qiskit_ibm_runtime.fake_provider.fake_backend import FakeBackendV2
-
-    module = import_module(f"qiskit_ibm_runtime.fake_provider.backends.{name}")
-    own = next(k for k in vars(module).values() if isinstance(k, type) and issubclass(k, FakeBackendV2))
-    target: Target = own().target
+    conf, props = (
+        copy.deepcopy(dict(configuration)),
+        copy.deepcopy(dict(properties)),
+    )  # the readers change what they read
+    decode_backend_configuration(conf)
+    properties_from_server_data(props)
+    target: Target = convert_to_target(
+        configuration=BackendConfiguration.from_dict(conf),
+        properties=BackendProperties.from_dict(props),
+        include_control_flow=True,
+        include_fractional_gates=True,
+    )
     return target
 
 

@@ -75,7 +75,7 @@ class Engine:
 
     def prepare(self, circuit: QuantumCircuit, shots: int, mark: bytes | None = None) -> Prepared:
         mark = fingerprint(circuit) if mark is None else mark
-        key = (self.device.name, self.noisy, self.options.get("readout"), mark)
+        key = (self.device, self.noisy, self.options.get("readout"), mark)
         prepared = _cache.get(key)
         if prepared is None:
             prepared = _cache.put(key, self._prepare(circuit, mark))

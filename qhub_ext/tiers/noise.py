@@ -135,6 +135,12 @@ def without_readout(
     return noise_for(device, active, gates, readout), flips
 
 
+def forget() -> None:
+    """Gives the noise of devices back that are no more as they were."""
+    noise_for.cache_clear()
+    without_readout.cache_clear()
+
+
 def expected_errors(device: Device, active: tuple[int, ...], circuit: QuantumCircuit) -> float:
     """Errors per shot that the reported gate errors add up to, in a circuit without control flow."""
     total, target = 0.0, device.target

@@ -48,8 +48,8 @@ def parse_ibm_properties(
         device=device,
         taken_at=to_utc(properties["last_update_date"]),
         source=source,
-        # the two "fake_" devices of the package describe no machine that ever was
-        synthetic=str(configuration.get("backend_name", "")).startswith("fake_"),
+        # the two "fake_" devices of the package describe no machine that ever was; a virtual QPU's drifted numbers no real day
+        synthetic=str(configuration.get("backend_name", "")).startswith("fake_") or bool(properties.get("simulated")),
         qubits=width,
         columns={name: Column.of(columns[name]) for name in _QUBIT_NAMES.values() if name in columns},
         gates={

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import uvicorn
 
+from qhub_ext.capture.quantity import parse_time
+from qhub_ext.errors import InvalidOptionError
 from qhub_ext.jobfolder.atomic import write_json
-from qhub_ext.virtualqpu.app import House, build
+from qhub_ext.virtualqpu.app import NEVER, Cycles, House, build
 
 IDLE_S = 900.0
 
@@ -24,18 +26,43 @@ def main() -> None:
     parser.add_argument("--device", action="append", default=[], help="device to stand for (repeatable; default: any)")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
     parser.add_argument("--speed", type=float, default=1.0, help="10 makes a second of the device a tenth of one")
+    parser.add_argument(
+        "--cycle", help="time from one calibration to the next, such as 2h (default: only when told to)"
+    )
+    parser.add_argument("--window", default="10m", help="how long a calibration takes (default: 10m)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the drift from one calibration to the next (default: 0)"
+    )
     parser.add_argument("--directory", type=Path, required=True, help="folder of its key and address, mode 0700")
     parser.add_argument("--on-demand", action="store_true", help="leave when nobody has asked for a while")
     options = parser.parse_args()
     if options.speed <= 0:
         parser.error("--speed takes a number above 0")
-    serve(options.directory, tuple(options.device), options.port, options.speed, on_demand=options.on_demand)
+    try:
+        cycles = cycles_of(options.cycle, options.window, options.seed)
+    except InvalidOptionError as error:
+        parser.error(str(error))
+    serve(options.directory, tuple(options.device), options.port, options.speed, cycles, on_demand=options.on_demand)
 
 
-def serve(directory: Path, devices: tuple[str, ...], port: int, speed: float, *, on_demand: bool = False) -> None:
+def cycles_of(cycle: str | None, window: str, seed: int) -> Cycles:
+    """Raises InvalidOptionError."""
+    period_s = None if cycle is None else parse_time(cycle, "--cycle")
+    return Cycles(period_s, parse_time(window, "--window"), seed)
+
+
+def serve(
+    directory: Path,
+    devices: tuple[str, ...],
+    port: int,
+    speed: float,
+    cycles: Cycles = NEVER,
+    *,
+    on_demand: bool = False,
+) -> None:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = _key(directory)
-    house = House(devices, speed)
+    house = House(devices, speed, cycles)
     listener = socket.create_server(("127.0.0.1", port))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     server = uvicorn.Server(

@@ -3,7 +3,7 @@
 /identity/token                       a token for the key
 /api/v1/backends ...                  devices, configuration, properties
 /api/v1/sessions ..., /api/v1/jobs ...
-/health, /admin/faults                ours
+/health, /admin/faults, /admin/calibration   ours
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import secrets
 import threading
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -23,6 +24,8 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from qhub_ext import __version__
 from qhub_ext.errors import QhubError, UnknownNameError
 from qhub_ext.tiers import catalog
+from qhub_ext.tiers.devices import Device
+from qhub_ext.virtualqpu.calendar import Calendar
 from qhub_ext.virtualqpu.faults import Fault, Faults
 from qhub_ext.virtualqpu.line import Line, VirtualTask, described
 from qhub_ext.virtualqpu.machine import Machine
@@ -30,18 +33,36 @@ from qhub_ext.virtualqpu.machine import Machine
 TOKEN_S = 3600
 
 
+@dataclass(frozen=True)
+class Cycles:
+    """How the devices of a house are calibrated: every `period_s` (None: when told to) for `window_s`, in their own time.
+
+    `replay` has the vendor's documents of several real snapshots per device, see `Machine`.
+    """
+
+    period_s: float | None = None
+    window_s: float = 600.0
+    seed: int = 0
+    replay: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+
+
+NEVER = Cycles()
+
+
 class House:
     """The devices of one server; each is opened when it is first asked for. `devices` empty: any of the catalog."""
 
-    def __init__(self, devices: tuple[str, ...], speed: float) -> None:
+    def __init__(self, devices: tuple[str, ...], speed: float, cycles: Cycles = NEVER) -> None:
         self.devices = tuple(catalog.resolve(name) for name in devices)
         self.speed = speed
+        self.cycles = cycles
         self.faults = Faults()
         self.instance = uuid.uuid4().hex
         self.last_asked = time.monotonic()
         self._machines: dict[str, Machine] = {}
         self._lines: dict[str, Line] = {}
-        self._opened = threading.Lock()
+        self._calendars: dict[str, Calendar] = {}
+        self._opened = threading.RLock()
 
     def resolve(self, name: str) -> str:
         """Raises UnknownNameError."""
@@ -53,13 +74,24 @@ class House:
     def machine(self, name: str) -> Machine:
         with self._opened:
             if name not in self._machines:
-                self._machines[name] = Machine(name)
+                self._machines[name] = Machine(name, self.cycles.seed, self.cycles.replay.get(name, ()))
             return self._machines[name]
+
+    def calendar(self, name: str) -> Calendar:
+        with self._opened:
+            if name not in self._calendars:
+                self._calendars[name] = Calendar(self.cycles.period_s, self.cycles.window_s, self.speed)
+            return self._calendars[name]
+
+    def present(self, name: str) -> Device:
+        """The device with the snapshot that is in force now."""
+        moment = self.calendar(name).now()
+        return self.machine(name).at(moment.cycle, moment.since)
 
     def line(self, name: str) -> Line:
         with self._opened:
             if name not in self._lines:
-                self._lines[name] = Line(lambda: self.machine(name), self.faults, self.speed)
+                self._lines[name] = Line(lambda: self.machine(name), self.faults, self.speed, self.calendar(name))
             return self._lines[name]
 
     def lines(self) -> dict[str, Line]:
@@ -146,8 +178,9 @@ def build(house: House, key: str) -> FastAPI:
         line = house.lines().get(found)
         return {
             "length_queue": line.length if line else 0,
-            "status": _condition(house),
-            "state": _condition(house) == "active",
+            "status": _condition(house, found)[0],
+            "state": _condition(house, found)[0] == "active",
+            "message": _condition(house, found)[1] or "available",
         }
 
     @app.get("/api/v1/backends/{name}/configuration")
@@ -155,11 +188,11 @@ def build(house: House, key: str) -> FastAPI:
         found = house.resolve(name)
         if house.faults.strikes("null_target", found):
             return refusal(404, "There is no configuration (a fault that was switched on).")
-        return {**catalog.read_configuration(found), "description": f"Simulated: a virtual {found} of qhub_ext"}
+        return {**house.present(found).configuration, "description": f"Simulated: a virtual {found} of qhub_ext"}
 
     @app.get("/api/v1/backends/{name}/properties")
-    def properties(name: str) -> dict[str, Any]:
-        return catalog.read_properties(house.resolve(name))
+    def properties(name: str) -> Any:
+        return dict(house.present(house.resolve(name)).properties)
 
     @app.post("/api/v1/sessions")
     async def open_session(request: Request) -> dict[str, Any]:
@@ -266,6 +299,16 @@ def build(house: House, key: str) -> FastAPI:
         house.faults.clear()
         return list_faults()
 
+    @app.get("/admin/calibration")
+    def calibrations() -> dict[str, Any]:
+        return {"devices": {name: _calibration(house, name) for name in house.known()}}
+
+    @app.post("/admin/calibration/{name}")
+    def calibrate(name: str) -> dict[str, Any]:
+        found = house.resolve(name)
+        house.calendar(found).calibrate()
+        return _calibration(house, found)
+
     return app
 
 
@@ -273,16 +316,23 @@ def refusal(code: int, message: str) -> Response:
     return JSONResponse({"errors": [{"code": code, "message": message, "more_info": ""}]}, status_code=code)
 
 
-def _condition(house: House) -> str:
+def _condition(house: House, name: str) -> tuple[str, str]:
+    """The service's word for the state of a device, and the reason when it is not active."""
     kinds = {f["kind"] for f in house.faults.listed()}
-    return "paused" if kinds & {"paused", "calibrating"} else "offline" if "offline" in kinds else "active"
+    if "offline" in kinds:
+        return "offline", "under maintenance"
+    if "calibrating" in kinds or house.calendar(name).now().calibrating:
+        return "paused", "calibrating"
+    return ("paused", "paused by its operator") if "paused" in kinds else ("active", "")
 
 
 def _backend(house: House, name: str) -> dict[str, Any]:
     line = house.lines().get(name)
-    condition = _condition(house)
-    reasons = {"paused": "paused by its operator", "offline": "under maintenance"}
-    status = {"name": {"active": "online"}.get(condition, condition)}
-    if condition in reasons:
-        status["reason"] = reasons[condition]
+    condition, reason = _condition(house, name)
+    status = {"name": {"active": "online"}.get(condition, condition)} | ({"reason": reason} if reason else {})
     return {"name": name, "status": status, "queue_length": line.length if line else 0, "is_simulator": False, "qubits": 0, "simulated": True}  # fmt: skip
+
+
+def _calibration(house: House, name: str) -> dict[str, Any]:
+    moment = house.calendar(name).now()
+    return vars(moment) | {"snapshot": house.machine(name).at(moment.cycle, moment.since).snapshot.id}

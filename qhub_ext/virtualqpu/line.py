@@ -7,11 +7,13 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from qhub_ext.errors import QhubError
+from qhub_ext.virtualqpu.calendar import Calendar
 from qhub_ext.virtualqpu.faults import Faults
-from qhub_ext.virtualqpu.machine import Machine, Program
+from qhub_ext.virtualqpu.machine import TASK_S, Machine, Program, Run
 
 ENDED = ("Completed", "Failed", "Cancelled")
 KEPT = 10_000
@@ -43,10 +45,11 @@ class VirtualTask:
 class Line:
     """One per device. `speed` 10 makes a second of the device a tenth of one."""
 
-    def __init__(self, machine: Callable[[], Machine], faults: Faults, speed: float) -> None:
+    def __init__(self, machine: Callable[[], Machine], faults: Faults, speed: float, calendar: Calendar) -> None:
         self._machine = machine
         self._faults = faults
         self._speed = speed
+        self._calendar = calendar
         self._tasks: dict[str, VirtualTask] = {}
         self._waiting: list[VirtualTask] = []
         self._changed = threading.Condition()
@@ -105,7 +108,8 @@ class Line:
             self._run(task)
 
     def _standing_still(self) -> bool:
-        return any(f["kind"] in ("paused", "offline", "calibrating") for f in self._faults.listed())
+        switched = any(f["kind"] in ("paused", "offline", "calibrating") for f in self._faults.listed())
+        return switched or self._calendar.now().calibrating
 
     def _run(self, task: VirtualTask) -> None:
         try:
@@ -116,13 +120,11 @@ class Line:
                     "Error code 6054; Infinite loop in the control electronics (a fault that was switched on).",
                 )
                 return
-            began = time.monotonic()
-            result, task.qpu_s = self._machine().execute(task.program, time.time)
-            # simulating took its own time; the device's is what the client should see
-            task.stop.wait(max(0.0, task.qpu_s / self._speed - (time.monotonic() - began)))
+            runs = self._run_pubs(task)
             if task.stop.is_set():
                 self._end(task, "Cancelled", "Cancelled by the client.")
                 return
+            result = self._machine().encode(task.program, runs)
             task.result = (
                 '{"__type__": "PrimitiveResult", "__value__": 7}' if self._faults.strikes("bad_result") else result
             )
@@ -131,6 +133,37 @@ class Line:
             self._end(task, "Failed", str(error))
         except Exception as error:  # noqa: BLE001 - the edge of the machine: a task fails, the machine goes on
             self._end(task, "Failed", f"Internal error of the virtual QPU: {type(error).__name__}: {error}")
+
+    def _run_pubs(self, task: VirtualTask) -> list[Run]:
+        """One after the other in the device's own time; a calibration may come between two of them."""
+        machine, pubs = self._machine(), task.program.pubs
+        runs: list[Run] = []
+        ready: list[Any] = []
+        until, before = 0.0, -1
+        task.qpu_s = TASK_S
+        for number, pub in enumerate(pubs):
+            while not self._calendar.occupy():
+                if task.stop.wait(0.01):
+                    return runs
+            try:
+                moment = self._calendar.now()
+                device = machine.at(moment.cycle, moment.since)
+                if (
+                    moment.cycle != before
+                ):  # what was computed for the calibration before is not what the device does now
+                    until, before = time.monotonic() + (TASK_S if number == 0 else 0.0) / self._speed, moment.cycle
+                    ready[number:] = machine.results(task.program.name, pubs[number:], device)
+                seconds = machine.seconds(pub, device)
+                start = datetime.now(UTC)
+                runs.append(Run(ready[number], device, moment.cycle, start, start + timedelta(seconds=seconds)))
+                task.qpu_s += seconds
+                until += seconds / self._speed
+                # simulating took its own time; the device's is what the client should see
+                if task.stop.wait(max(0.0, until - time.monotonic())):
+                    return runs
+            finally:
+                self._calendar.leave()
+        return runs
 
     def _end(self, task: VirtualTask, state: str, reason: str) -> None:
         task.ended_at = time.time()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,13 @@ from qiskit.primitives.containers import ObservablesArray
 
 from qhub_ext.errors import InvalidOptionError, QhubError
 from qhub_ext.primitives import Estimator, Sampler, backend
+from qhub_ext.tiers import catalog, devices
 from qhub_ext.tiers.backend import DEFAULT_PRECISION, DEFAULT_SHOTS
 from qhub_ext.tiers.devices import Device, load
 from qhub_ext.tiers.facts import shot_seconds
+from qhub_ext.tiers.noise import forget
 from qhub_ext.tiers.qpu.wire import execution_spans, tagged, untagged
+from qhub_ext.virtualqpu.drift import drifted
 
 PROGRAMS = ("sampler", "estimator")
 TASK_S = 0.5
@@ -49,15 +52,47 @@ class Program:
     pubs: tuple[Pub, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A PUB that was executed: under which calibration, from when to when (UTC, the device's own time)."""
+
+    result: Any
+    device: Device
+    cycle: int
+    start: datetime
+    stop: datetime
+
+
 class Machine:
-    """One device. `execute` gives the encoded result and the seconds that the device would have been busy."""
+    """One device over its calibrations. `replay` are the vendor's documents of several real snapshots, to be gone through in turn instead of
+    drifting: {"configuration": ..., "properties": ...} each, the oldest first.
+    """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, seed: int = 0, replay: Sequence[Mapping[str, Any]] = ()) -> None:
         self.device: Device = load(name)
+        self.seed = seed
+        self._replay = replay
+        self._made = threading.Lock()
+        self._latest: tuple[int, Device] = (-1, self.device)
 
-    @cached_property
-    def target(self) -> Any:
-        return self.device.target
+    def at(self, cycle: int, since: float) -> Device:
+        """The device as it is after `cycle` calibrations, the last of which ended at `since` (s since 1970 UTC)."""
+        with self._made:
+            if self._latest[0] != cycle:
+                self._latest = (cycle, self._calibrated(cycle, since))
+                devices.install(self._latest[1])
+                forget()  # the noise of a calibration that is over
+            return self._latest[1]
+
+    def _calibrated(self, cycle: int, since: float) -> Device:
+        name, configuration = self.device.name, self.device.configuration
+        if self._replay:
+            chosen = self._replay[cycle % len(self._replay)]
+            return Device(name, chosen["configuration"], chosen["properties"], "a real snapshot, replayed")
+        if cycle == 0:
+            return self.device
+        moved = drifted(catalog.read_properties(name), name, self.seed, cycle, since)
+        return Device(name, configuration, moved, f"virtual QPU, drifted from {self.device.snapshot.id}")
 
     def read(self, program: str, params: Mapping[str, Any]) -> Program:
         """Raises InvalidOptionError in the words of a service that refuses a request."""
@@ -68,42 +103,48 @@ class Machine:
             raise InvalidOptionError("`pubs` must be a list with at least one PUB.")
         return Program(program, tuple(self._pub(program, pub, params, number) for number, pub in enumerate(pubs)))
 
-    def seconds(self, program: Program) -> float:
-        """QPU time: per shot the circuit's duration and the pause, and the loading."""
-        return TASK_S + sum(self._pub_seconds(pub) for pub in program.pubs)
-
-    def execute(self, program: Program, clock: Callable[[], float]) -> tuple[str, float]:
-        """`clock` in s since 1970 UTC gives the start; spans of execution follow it in the device's own time."""
-        place = backend(self.device.name, tier="emulation")
+    def results(self, name: str, pubs: Sequence[Pub], device: Device) -> list[Any]:
+        """Of each PUB, with the noise that the device has in this calibration."""
+        devices.install(device)
+        place = backend(device.name, tier="emulation")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a device does not warn; the client has
-            if program.name == "sampler":
-                result = Sampler(backend=place, options={"readout": "asymmetric"}).run(
-                    [(pub.circuit, pub.values, pub.shots) for pub in program.pubs]
-                ).result()  # fmt: skip
-            else:
-                result = Estimator(backend=place, options={"readout": "asymmetric"}).run(
-                    [(pub.circuit, pub.observables, pub.values, pub.precision) for pub in program.pubs]
-                ).result()  # fmt: skip
-        begin = datetime.fromtimestamp(clock(), UTC)
-        spans = []
-        for number, pub in enumerate(program.pubs):
-            end = begin + timedelta(seconds=self._pub_seconds(pub))
-            spans.append((begin, end, {number: (pub.shape, pub.shots)}))
-            begin = end
+            if name == "sampler":
+                return list(Sampler(backend=place, options={"readout": "asymmetric"}).run(
+                    [(pub.circuit, pub.values, pub.shots) for pub in pubs]
+                ).result())  # fmt: skip
+            return list(Estimator(backend=place, options={"readout": "asymmetric"}).run(
+                [(pub.circuit, pub.observables, pub.values, pub.precision) for pub in pubs]
+            ).result())  # fmt: skip
+
+    def encode(self, program: Program, runs: Sequence[Run]) -> str:
+        """The result of a task as the service sends it; it says under which calibration each PUB ran."""
+        ids = [run.device.snapshot.id for run in runs]
+        for run, snapshot in zip(runs, ids, strict=True):
+            run.result.metadata["snapshot"] = snapshot
         metadata = {
-            **result.metadata,
+            "version": 2,
             "simulated": True,
             "device": self.device.name,
-            "snapshot": self.device.snapshot.id,
+            "snapshot": ids[0],
+            "snapshots": list(dict.fromkeys(ids)),
+            "cycle": runs[0].cycle,
         }
-        encoded = tagged(PrimitiveResult(list(result), metadata=metadata))
-        encoded["__value__"]["metadata"]["execution"] = {"execution_spans": execution_spans(spans)}
-        return json.dumps(encoded), self.seconds(program)
+        encoded = tagged(PrimitiveResult([run.result for run in runs], metadata=metadata))
+        encoded["__value__"]["metadata"]["execution"] = {
+            "execution_spans": execution_spans(
+                [
+                    (run.start, run.stop, {number: (pub.shape, pub.shots)})
+                    for number, (run, pub) in enumerate(zip(runs, program.pubs, strict=True))
+                ]
+            )
+        }
+        return json.dumps(encoded)
 
-    def _pub_seconds(self, pub: Pub) -> float:
-        each = shot_seconds(pub.circuit, self.device)
-        each = each if each is not None else (self.device.rep_delay_s or 250e-6)
+    def seconds(self, pub: Pub, device: Device) -> float:
+        """QPU time: per shot the circuit's duration and the pause."""
+        each = shot_seconds(pub.circuit, device)
+        each = each if each is not None else (device.rep_delay_s or 250e-6)
         groups = 1 if pub.observables is None else max(1, _groups(pub.observables))
         return float(each * pub.shots * groups * int(np.prod(pub.shape, dtype=int)))
 

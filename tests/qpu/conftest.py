@@ -37,6 +37,19 @@ class VirtualQpu:
         answer.raise_for_status()
         return answer.json()
 
+    def calibrate(self, device: str = "kingston") -> dict[str, Any]:
+        """Asks for a calibration now; answers with where it stands."""
+        return self._ask("POST", f"/admin/calibration/{device}")
+
+    def calibration(self, device: str = "kingston") -> dict[str, Any]:
+        return self._ask("GET", "/admin/calibration")["devices"][device]
+
+    def _ask(self, verb: str, path: str) -> Any:
+        with httpx.Client(trust_env=False) as client:
+            answer = client.request(verb, f"{self.url}{path}", headers={"x-api-key": self.key})
+        answer.raise_for_status()
+        return answer.json()
+
     def fault(self, kind: str, **more: Any) -> None:
         self.admin("POST", kind=kind, **more)
 

@@ -153,6 +153,8 @@ class DeviceBackend:
         if not isinstance(result, PrimitiveResult):
             raise self._odd("it is no result of a primitive")
         record["qpu_s"] = quantum_seconds(result.metadata)
+        if result.metadata.get("snapshots"):
+            record["snapshots"] = list(result.metadata["snapshots"])
         self._note(record, state="completed")
         return result, record
 

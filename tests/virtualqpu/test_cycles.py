@@ -1,0 +1,113 @@
+"""A virtual QPU that is calibrated: what the client sees of the window, of the new snapshot, and of a task in the middle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from qiskit import QuantumCircuit
+
+from qhub_ext.job import context
+from qhub_ext.primitives import Sampler
+from qhub_ext.settings import current_settings
+from qhub_ext.tiers import catalog
+from qhub_ext.tiers.qpu import backend as tier
+from qhub_ext.tiers.qpu.process import ResourceProcess
+from qhub_ext.tiers.snapshots import parse_ibm_properties
+from tests.qpu.conftest import VirtualQpu, isa, start_server
+from tests.waiting import wait_until
+
+
+@pytest.fixture(scope="module")
+def slow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualQpu]:
+    """Its window lasts long enough to be looked at: 1000 s of the device are a second."""
+    process, server = start_server(tmp_path_factory.mktemp("cycles") / "qpu", "--window", "3000s", "--seed", "7")
+    try:
+        yield server
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture
+def device(slow_server: VirtualQpu, monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualQpu]:
+    monkeypatch.setenv("QHUB_QPU_VIRTUAL_DIRECTORY", str(slow_server.directory))
+    try:
+        with context.using(tier="qpu", device="kingston"):
+            yield slow_server
+    finally:
+        for process in tier._processes.values():
+            process.close()
+        tier._processes.clear()
+
+
+@pytest.fixture
+def bell() -> QuantumCircuit:
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.measure_all()
+    return isa(circuit)
+
+
+@pytest.fixture
+def client(device: VirtualQpu) -> Iterator[Callable[[str], Any]]:
+    """The genuine client, warm: a window is short here."""
+    process = ResourceProcess(tier.find_resource("kingston", current_settings().qpu, "embedded"))
+    process.call("status", deadline_s=30)
+    try:
+        yield lambda call: process.call(call, deadline_s=30)
+    finally:
+        process.close()
+
+
+def test_in_a_window_the_service_says_paused_and_why_and_a_task_waits_it_out(
+    device: VirtualQpu, client: Callable[[str], Any], bell: QuantumCircuit
+) -> None:
+    assert device.calibrate()["calibrating"]
+    status = client("status")
+    assert status["status"].lower().endswith("paused"), status
+    assert status["status_reason"] == "calibrating"
+    records: list[dict[str, Any]] = []
+    with context.using(announce=records.append):
+        assert sum(Sampler().run([bell], shots=100).result()[0].data.meas.get_counts().values()) == 100
+    after = device.calibration()
+    assert after["cycle"] >= 1
+    assert records[-1]["snapshots"] == [after["snapshot"]]
+
+
+def test_after_a_window_the_target_has_the_new_snapshot(device: VirtualQpu, client: Callable[[str], Any]) -> None:
+    before = device.calibration()
+    device.calibrate()
+    wait_until(lambda: device.calibration()["cycle"] > before["cycle"], what="the end of the window")
+    told = json.loads(client("target"))
+    snapshot = parse_ibm_properties(told["properties"], told["configuration"], device="kingston", source="")
+    assert snapshot.id == device.calibration()["snapshot"] != before["snapshot"]
+    assert snapshot.synthetic
+    assert snapshot.id != catalog.read_snapshot("kingston").id
+
+
+def test_a_calibration_in_the_middle_of_a_task_is_in_its_record(device: VirtualQpu, bell: QuantumCircuit) -> None:
+    records: list[dict[str, Any]] = []
+    with context.using(announce=records.append):
+        # 8 PUBs of 0.7 s each on this clock
+        job = Sampler().run([(bell, None, 100_000)] * 8)
+        wait_until(lambda: records and records[-1]["state"] == "running", within_s=60, what="the task on the device")
+        before = device.calibration()["snapshot"]
+        device.calibrate()
+        result = job.result()
+    assert [pub.data.meas.num_shots for pub in result] == [100_000] * 8
+    assert records[-1]["snapshots"] == [before, device.calibration()["snapshot"]]
+
+
+def test_a_period_that_is_no_time_is_refused_with_what_would_be(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    words = ["--directory", str(tmp_path), "--cycle", "often"]
+    done = subprocess.run([sys.executable, "-m", "qhub_ext.virtualqpu", *words], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "'often' is not a time" in done.stderr
