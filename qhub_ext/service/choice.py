@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from qhub_ext.capture.command import CHOICES, Request, request_from_json
-from qhub_ext.errors import InvalidOptionError
+from qhub_ext.errors import InvalidOptionError, QhubError
 from qhub_ext.job import context
 from qhub_ext.service.draft import resource_title
 from qhub_ext.settings import Settings, current_settings
@@ -55,7 +59,12 @@ class Choice:
         self.told = told
         context.enter(
             context.ExecutionContext(
-                tier="local", device=device, shots=told.get("shots", settings.shots), seed=told.get("seed")
+                tier="local",
+                device=device,
+                shots=told.get("shots", settings.shots),
+                seed=told.get("seed"),
+                site=told.get("site", settings.site),
+                profile=told.get("profile", settings.profile),
             )
         )
         for listener in self.listeners:
@@ -72,5 +81,20 @@ def _word(name: str) -> str:
 
 @lru_cache(maxsize=1)
 def current_choice() -> Choice:
-    """The one of this kernel."""
-    return Choice()
+    """The one of this kernel. It begins with what the notebook's own file says.
+
+    After a restart with "run all cells", those stand in the kernel's queue before any word of the front end.
+    """
+    choice = Choice()
+    with contextlib.suppress(QhubError):  # the front end sends the same, and hears why it is refused
+        choice.take_json(saved_choice(os.environ.get("JPY_SESSION_NAME", "")))
+    return choice
+
+
+def saved_choice(path: str) -> dict[str, Any]:
+    """From the metadata of a notebook file: {"qhub": {"tier": "emulation", "device": "fez"}}; empty where it says nothing."""
+    try:
+        said = json.loads(Path(path).read_bytes())["metadata"]["qhub"] if path.endswith(".ipynb") else {}
+        return {name: value for name, value in said.items() if name in CHOICES}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}

@@ -83,10 +83,10 @@ class Told:
 class Notebook:
     """A real kernel, spoken to as a front end does."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, **environment: str) -> None:
         self._sockets = tempfile.TemporaryDirectory(prefix="nb", dir="/tmp")  # a socket's path has 108 bytes at most
         self._manager = KernelManager(kernel_name="python3", transport="ipc", ip=f"{self._sockets.name}/k")
-        self._manager.start_kernel(env=place.environment, cwd=str(place.path))
+        self._manager.start_kernel(env=place.environment | environment, cwd=str(place.path))
         self._client: BlockingKernelClient = self._manager.client()
         self._client.start_channels()
         self._client.wait_for_ready(timeout=60)

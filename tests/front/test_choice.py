@@ -120,6 +120,29 @@ def test_a_front_end_without_a_picker_closes_the_comm_and_another_may_open_its_o
     assert late.hear()["chosen"]["tier"] == "emulation"
 
 
+@pytest.mark.parametrize(
+    ("content", "chosen"),
+    [
+        ('{"metadata": {"qhub": {"tier": "emulation", "device": "fez", "job": "of a copy"}}}', ("emulation", "fez")),
+        ('{"metadata": {"qhub": {"tier": "moon"}}}', ("local", "kingston")),
+        ('{"metadata": {"qhub": 3}}', ("local", "kingston")),
+        ("torn", ("local", "kingston")),
+    ],
+)
+def test_a_restarted_kernel_begins_with_what_the_notebook_s_file_says(
+    place: Place, content: str, chosen: tuple[str, str]
+) -> None:
+    """`run all cells` puts them into the kernel's queue before any word of the picker."""
+    path = place.path / "kept.ipynb"
+    path.write_text(content)
+    notebook = Notebook(place, JPY_SESSION_NAME=str(path))
+    try:
+        notebook.send("%load_ext qhub_ext")
+        assert "Cells go to tier {}, device {}".format(*chosen) in notebook.run("%qpu").plain
+    finally:
+        notebook.close()
+
+
 def test_plain_ipython_has_no_comm_and_loads_none(place: Place) -> None:
     import subprocess
     import sys
