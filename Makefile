@@ -51,6 +51,7 @@ types: setup  ## mypy on the package
 
 test: setup lint types front  ## all tests
 	$(BIN)/python -m pytest
+	@$(MAKE) --no-print-directory browser
 
 slurm-up: setup  ## a real Slurm on this machine to try things on (root; installs Debian's packages); prints what to export
 	$(BIN)/python -m tests.slurm up

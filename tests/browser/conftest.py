@@ -1,0 +1,67 @@
+"""Debian's Chromium before a throw-away JupyterLab with a real embedded site and real kernels."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.desk import Desk
+from tests.browser.lab import Lab, running
+
+expect.set_options(timeout=20_000)
+
+
+@pytest.fixture(scope="session")
+def base_url() -> None:
+    """The plugin's own is a method, which pytest warns of; each lab has its own address anyway."""
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    if not path:
+        pytest.fail("There is no chromium on PATH: `make browser` installs it, or apt-get install chromium.")
+    # Playwright already passes --no-sandbox (needed as root) and switches background networking off;
+    # /dev/shm may be tiny in a container
+    return {
+        **browser_type_launch_args,
+        "executable_path": path,
+        "args": ["--disable-dev-shm-usage", "--disable-quic"],
+    }
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
+    return {**browser_context_args, "viewport": {"width": 1280, "height": 800}}
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """One for all tests that leave it alive."""
+    with running(Lab(tmp_path_factory.mktemp("lab with space"))) as lab:
+        yield lab
+
+
+@pytest.fixture
+def new_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Lab]]:
+    """A server of the test's own: to be killed, forbidden things, started elsewhere."""
+    with ExitStack() as stack:
+
+        def start(**options: Any) -> Lab:
+            return stack.enter_context(running(Lab(tmp_path_factory.mktemp("lab"), **options)))
+
+        yield start
+
+
+@pytest.fixture
+def desk(page: Page, lab: Lab) -> Iterator[Desk]:
+    """JupyterLab in a page; fails the test on traffic to other hosts, console errors and page errors."""
+    desk = Desk(page, lab)
+    yield desk
+    desk.verdict()

@@ -1,0 +1,114 @@
+"""A page with JupyterLab in it, and what a person does there."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import ConsoleMessage, Locator, Page, WebSocket, expect
+
+from tests.browser.lab import Lab
+
+THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+
+
+class Desk:
+    """Notes every request that leaves this machine and every error of the page; `verdict` fails on them."""
+
+    def __init__(self, page: Page, lab: Lab) -> None:
+        self.page, self.lab = page, lab
+        self.outside: list[str] = []
+        self.errors: list[str] = []
+        self.expected: list[re.Pattern[str]] = []
+        page.on("request", lambda request: self._leaves(request.url))
+        page.on("websocket", self._socket)
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.errors.append(f"page error: {error.stack or error}"))
+
+    def _leaves(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme in {"http", "https", "ws", "wss"} and parts.netloc != f"127.0.0.1:{self.lab.port}":
+            self.outside.append(url)
+
+    def _socket(self, socket: WebSocket) -> None:
+        self._leaves(socket.url)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.errors.append(f"console: {message.text} ({message.location['url']})")
+
+    def expect_errors(self, *patterns: str) -> None:
+        """Errors that the test provokes, such as those of a server that is gone."""
+        self.expected += [re.compile(pattern) for pattern in patterns]
+
+    def verdict(self) -> None:
+        assert self.outside == [], "requests left this machine"
+        assert [error for error in self.errors if not any(p.search(error) for p in self.expected)] == []
+
+    # -- getting there
+
+    def open(self, path: str = "", workspace: str = "") -> Page:
+        """JupyterLab in a workspace of its own, settled."""
+        workspace = workspace or secrets.token_hex(4)
+        self.page.goto(f"{self.lab.address}lab/workspaces/{workspace}{path}?token={self.lab.token}&reset")
+        self.settled()
+        return self.page
+
+    def settled(self) -> None:
+        self.page.wait_for_function("window.jupyterapp !== undefined", timeout=60_000)
+        self.page.evaluate("window.jupyterapp.restored")
+        # Last, as the splash is not there yet at first. A theme change while it fades
+        # makes JupyterLab remove it twice, which is a page error.
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)
+
+    def reload(self) -> None:
+        self.page.reload()
+        self.settled()
+
+    def open_notebook(self, name: str) -> None:
+        """Opens the notebook and waits for its kernel."""
+        self.open(f"/tree/{name}")
+        self.notebook_ready()
+
+    def notebook_ready(self) -> None:
+        expect(self.page.locator(".jp-NotebookPanel-notebook")).to_be_visible()
+        # A command that runs before the kernel has answered opens a "Select Kernel" dialog
+        # and its promise never settles; page.evaluate() has no time-out of its own.
+        self.page.evaluate(
+            """async () => {
+              const { context, sessionContext } = window.jupyterapp.shell.currentWidget;
+              await context.ready;
+              await sessionContext.ready;
+              await sessionContext.session.kernel.info;
+            }"""
+        )
+
+    # -- doing things
+
+    def run(self, command: str, **arguments: Any) -> None:
+        self.page.evaluate(
+            "([c, a]) => window.jupyterapp.commands.execute(c, a).then(() => null)", [command, arguments]
+        )
+
+    def start(self, command: str, **arguments: Any) -> None:
+        """As `run`, without waiting for the end of the command (dialogs)."""
+        self.page.evaluate("([c, a]) => { void window.jupyterapp.commands.execute(c, a); }", [command, arguments])
+
+    def run_all(self) -> None:
+        self.run("notebook:run-all-cells")
+
+    def theme(self, name: str) -> None:
+        self.run("apputils:change-theme", theme=THEMES[name])
+        expect(self.page.locator("body")).to_have_attribute("data-jp-theme-name", THEMES[name])
+
+    # -- places
+
+    @property
+    def sidebar(self) -> Locator:
+        return self.page.locator("#qhub-sidebar")
+
+    @property
+    def card(self) -> Locator:
+        return self.page.locator(".qhub-Card")
