@@ -1,3 +1,4 @@
+import { cardPlugin, poolPlugin } from './plugins/card';
 import { jobsPlugin } from './plugins/jobs';
 
-export default [jobsPlugin];
+export default [jobsPlugin, poolPlugin, cardPlugin];

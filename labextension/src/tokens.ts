@@ -1,11 +1,18 @@
 import { Token } from '@lumino/coreutils';
 
 import type { JobsModel } from './model/jobs';
+import type { JobPool } from './model/pool';
 
 /** The model of this page's jobs: one for sidebar, cards, status bar and notifications. */
 export const IJobsModel = new Token<JobsModel>(
   'qhub-ext:IJobsModel',
   'The jobs of this user, kept in step with the server.'
+);
+
+/** One model per job, shared by all its views. */
+export const IJobPool = new Token<JobPool>(
+  'qhub-ext:IJobPool',
+  'The models of single jobs: one each, whatever the number of its views.'
 );
 
 export const CommandIDs = {
