@@ -38,6 +38,10 @@ class EmbeddedSettings(_Section):
     idle_exit_s: float = Field(
         default=600.0, gt=0, description="The daemon leaves after so many seconds with nothing to do."
     )
+    template: bool = Field(
+        default=True,
+        description="Keep a process ready, some 30 MiB, that runners are forked from; without it each job starts a Python.",
+    )
     warm_kernels: int = Field(
         default=1, ge=0, description="Job kernels kept ready with qiskit imported; each takes some 300 MiB."
     )

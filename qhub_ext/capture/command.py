@@ -76,7 +76,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("after", "jobs", "Start when these jobs have completed.", HOW, "", "JOB", "", "ids of jobs, with commas"),
     Option("wait", "flag", "Wait for the end and bring the names back; an interrupt detaches and does not cancel.", HOW, "w"),
     Option("dry-run", "flag", "Show the script, what would go along and how large it is; submit nothing.", HOW, "n"),
-    Option("cold", "flag", "Start a fresh kernel even where one is kept ready.", HOW),
+    Option("cold", "flag", "Start a kernel that has imported nothing yet, even where one is kept ready.", HOW),
     Option("name", "name", "What the job is called in lists.", HOW, "", "TEXT", "", f"up to {LONGEST_NAME} characters"),
     Option("as", "variable", "Variable of the notebook that will hold the Job.", DATA, "", "NAME"),
     Option("in", "names", "Names that go along, beside those that the cell is seen to read.", DATA, "i", "NAMES", "", "names, with commas"),

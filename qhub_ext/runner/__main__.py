@@ -29,11 +29,11 @@ Executes one job folder. --warm boots a kernel with the environment of the job i
 _WARM = {"--like", "--imports"}
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str], began: float = _BEGAN) -> int:
     """The usage is parsed by hand: argparse would be a tenth of what happens before the kernel starts."""
     try:
         if len(arguments) == 1 and not arguments[0].startswith("-"):
-            return _run_cold(JobFolder(Path(arguments[0]).absolute()))
+            return _run_cold(JobFolder(Path(arguments[0]).absolute()), began)
         words = dict(zip(arguments[1::2], arguments[2::2], strict=False))
         if arguments[:1] == ["--warm"] and len(arguments) % 2 == 1 and "--like" in words and set(words) <= _WARM:
             imports = [name for name in words.get("--imports", "").split(",") if name]
@@ -51,13 +51,13 @@ def _boot(folder: JobFolder) -> JobKernel:
     return JobKernel(runtime.get("environment") or {})
 
 
-def _run_cold(folder: JobFolder) -> int:
+def _run_cold(folder: JobFolder, began: float) -> int:
     kernel = _boot(folder)  # first of all: it boots on the other core while this process reads on
     from qhub_ext.runner.allocation import attempt_number
     from qhub_ext.runner.attempt import run_attempt
     from qhub_ext.runner.supervisor import Signals
 
-    return run_attempt(folder, attempt_number(os.environ), kernel, Signals(), _BEGAN)
+    return run_attempt(folder, attempt_number(os.environ), kernel, Signals(), began)
 
 
 def _run_warm(like: JobFolder, imports: list[str]) -> int:

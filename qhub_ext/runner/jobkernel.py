@@ -13,33 +13,30 @@ kernel. What the supervisor must know beside Jupyter's own messages goes through
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import ctypes
+import faulthandler
 import gc
+import io
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections import defaultdict, deque
+from pathlib import Path
+from typing import Any
 
-gc.disable()  # a third of the collector's work at boot is looking at modules that stay for good; on again before the cell
-
-import atexit  # noqa: E402
-import contextlib  # noqa: E402
-import ctypes  # noqa: E402
-import faulthandler  # noqa: E402
-import io  # noqa: E402
-import json  # noqa: E402
-import os  # noqa: E402
-import resource  # noqa: E402
-import signal  # noqa: E402
-import sys  # noqa: E402
-import threading  # noqa: E402
-import time  # noqa: E402
-import warnings  # noqa: E402
-from collections import defaultdict, deque  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
-
-from qhub_ext.errors import Cause, JobFolderError, QhubError  # noqa: E402
-from qhub_ext.job.notebook import first_cell  # noqa: E402
-from qhub_ext.jobfolder.atomic import read_json  # noqa: E402
-from qhub_ext.jobfolder.layout import JobFolder  # noqa: E402
-from qhub_ext.jobfolder.outcome import read_spec  # noqa: E402
-from qhub_ext.runner.allocation import memory_headroom_mb  # noqa: E402
+from qhub_ext.errors import Cause, JobFolderError, QhubError
+from qhub_ext.job.notebook import first_cell
+from qhub_ext.jobfolder.atomic import read_json
+from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.jobfolder.outcome import read_spec
+from qhub_ext.runner.allocation import memory_headroom_mb
 
 _MIB = 1024 * 1024
 _PDEATHSIG = 1

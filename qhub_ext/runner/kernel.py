@@ -6,6 +6,7 @@ This module is imported before the kernel starts, so it imports little.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import select
@@ -150,9 +151,10 @@ def _become_kernel(connection: str, fds: tuple[int, ...], supervisor: int, captu
         if any(name.startswith(_AT_START) for name in changed):
             for fd in fds:
                 os.set_inheritable(fd, True)
-            code = "import sys; from qhub_ext.runner.jobkernel import main; main(sys.argv[1:])"
+            code = "import gc, sys; gc.disable(); from qhub_ext.runner.jobkernel import main; main(sys.argv[1:])"
             # -P: a numpy.py in the user's directory must not decide whether the kernel boots
             os.execv(sys.executable, [sys.executable, "-P", "-c", code, *words])  # noqa: S606
+        gc.disable()  # a third of its work at boot is looking at modules that stay for good; on again before the cell
         from qhub_ext.runner.jobkernel import main
 
         main(words)

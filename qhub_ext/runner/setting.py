@@ -185,5 +185,8 @@ def go_to_directory(spec: JobSpec) -> list[str]:
         os.chdir(target)
     except OSError as error:
         os.chdir(Path.home() if Path.home().is_dir() else "/")
-        return [f"The directory {target} cannot be entered here ({error.strerror}); the cell ran in {os.getcwd()}."]
-    return []
+        notes = [f"The directory {target} cannot be entered here ({error.strerror}); the cell ran in {os.getcwd()}."]
+    else:
+        notes = []
+    os.environ["PWD"] = os.getcwd()  # as a shell would say it, and what the site's shell said is the job folder
+    return notes

@@ -69,8 +69,8 @@ class Bench:
         job.wait(60)
         attempt = job.folder.latest_attempt()
         assert attempt is not None
-        warm = json.loads(attempt.launch.read_text())["warm"]
-        assert warm is not cold, f"the job should have started {'cold' if cold else 'warm'}"
+        how = json.loads(attempt.launch.read_text())["how"]
+        assert how == ("forked" if cold else "warm"), f"the job started {how}"
         return taken
 
     def until_warm(self) -> None:
@@ -88,7 +88,7 @@ class Bench:
         for job_id in self.service.shelf.ids():
             attempt = self.service.shelf.folder(job_id).latest_attempt()
             with contextlib.suppress(AttributeError, FileNotFoundError):
-                found += bool(json.loads(attempt.launch.read_text())["warm"])  # type: ignore[union-attr]
+                found += json.loads(attempt.launch.read_text())["how"] == "warm"  # type: ignore[union-attr]
         return found
 
     def warm_up(self) -> None:

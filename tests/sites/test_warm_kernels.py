@@ -62,7 +62,7 @@ def send(shop: Workshop, python: str, **spec: Any) -> JobFolder:
 
 
 def was_warm(job: JobFolder) -> bool:
-    return bool(json.loads(job.latest_attempt().launch.read_text())["warm"])  # type: ignore[union-attr]
+    return json.loads(job.latest_attempt().launch.read_text())["how"] == "warm"  # type: ignore[union-attr]
 
 
 def warm_pids(shop: Workshop) -> list[int]:

@@ -54,7 +54,7 @@ class Workshop:
 
     def cell(self, cell: str, **spec: Any) -> JobFolder:
         """A folder for the real runner."""
-        folder = self.job("", directory=str(self.settings.shelf), environment_digest="e", **spec)
+        folder = self.job("", **{"directory": str(self.settings.shelf), "environment_digest": "e", **spec})
         folder.inputs.mkdir(mode=0o700)
         folder.cell.write_text(cell)
         write_json(folder.runtime, {"python": platform.python_version(), "packages": {}, "environment": {}})

@@ -10,5 +10,8 @@ Runs on one host, for one user; kernel, Jupyter server and command share the que
     table       the jobs that wait or run, as a journal that survives kill -9
     policy      who is next, why one waits, when it may start: pure functions of the table
     verdict     what to say of an attempt whose runner left without an outcome: pure
-    dependencies, processes, warm, script     what their names say
+    template    a process that runners are forked from, with their imports done; leaves with the daemon
+    warm        kernels kept ready with the user's imports done
+    kept        a process that the daemon keeps ready, as both are
+    dependencies, processes, script     what their names say
 """

@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from qhub_ext.errors import SiteError
+from qhub_ext.sites.embedded import processes
 from qhub_ext.sites.embedded.policy import in_line
 from qhub_ext.sites.scheduler import Finding
 
@@ -33,8 +34,21 @@ def examine(site: EmbeddedSite) -> list[Finding]:
     level = "ok" if free_mb >= LOW_DISK_MB else "warning"
     findings.append(Finding(level, f"{free_mb} MiB are free on its disk.", "" if level == "ok" else "Free some space."))
     findings.append(_daemon(site))
+    findings += _kept(site)
     findings.append(Finding("ok", f"Jobs may use {site.cpus} CPUs together.", facts={"cpus": str(site.cpus)}))
     return findings
+
+
+def _kept(site: EmbeddedSite) -> list[Finding]:
+    """What the site's idle processes take."""
+    sizes = {what: round(sum(processes.memory_mb(one.pid) for one in those)) for what, those in site.kept().items()}
+    if not sizes:
+        return []
+    words = {"template": "a template that runners are forked from", "kernel": "kernels with their imports done"}
+    what = " and ".join(f"{words.get(what, what)} ({size} MiB)" for what, size in sizes.items())
+    advice = "They leave with the daemon. Settings: embedded.template, embedded.warm_kernels."
+    facts = {f"{what}_mb": str(size) for what, size in sizes.items()}
+    return [Finding("ok", f"Kept ready for the next jobs: {what}.", advice, facts)]
 
 
 def _daemon(site: EmbeddedSite) -> Finding:

@@ -1,6 +1,6 @@
 """The one process that decides: who starts, who is stopped, who has ended. It leaves when it has been idle for a while.
 
-    python -I -S daemon.py --directory SPOOL --cpus N --idle-exit S [--warm N --warm-imports A,B]
+    python -I -S daemon.py --directory SPOOL --cpus N --idle-exit S [--no-template] [--warm N --warm-imports A,B]
 
 Whatever kills it, nothing is lost and nothing runs twice: the table says what was decided, `launch.json` (created
 exclusively) what began, `outcome.json` (linked exclusively) how it ended. A restart reads them and carries on.
@@ -40,11 +40,13 @@ from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
 from qhub_ext.jobfolder.outcome import Outcome, seal
 from qhub_ext.sites.embedded import launcher, policy, processes
 from qhub_ext.sites.embedded.dependencies import Dependencies
+from qhub_ext.sites.embedded.kept import Kept
 from qhub_ext.sites.embedded.processes import Process, process_of
 from qhub_ext.sites.embedded.spool import Spool, letters, stale_drafts
 from qhub_ext.sites.embedded.table import HELD, QUEUED, STARTED, TableJob, TableWriter
+from qhub_ext.sites.embedded.template import Template
 from qhub_ext.sites.embedded.verdict import Evidence, conclude
-from qhub_ext.sites.embedded.warm import LAUNCH, WarmKernel, WarmPool
+from qhub_ext.sites.embedded.warm import LAUNCH, WarmPool
 from qhub_ext.sites.scheduler import SITE_JOURNAL
 
 SWEEP_S = 1.0
@@ -115,7 +117,15 @@ class Daemon:
     """All of it in one thread: `run` sleeps until the kernel has something to say."""
 
     def __init__(
-        self, spool: Spool, *, cpus: int, idle_exit_s: float, command: list[str], warm: int = 0, imports: str = ""
+        self,
+        spool: Spool,
+        *,
+        cpus: int,
+        idle_exit_s: float,
+        command: list[str],
+        template: bool = False,
+        warm: int = 0,
+        imports: str = "",
     ) -> None:
         self.spool = spool
         self.cpus = cpus
@@ -132,7 +142,9 @@ class Daemon:
         self.warm = WarmPool(
             self.selector, count=warm, imports=imports, arguments=[str(spool.directory), *command], say=say
         )
-        self.tend_warm_at: float | None = None
+        self.template = Template(self.selector, wanted=template, arguments=[str(spool.directory), *command], say=say)
+        self.tend_at: list[float | None] = []
+        self.told_kept: tuple[tuple[str, Process], ...] = ()
         self.next_order = 1 + max((job.order for job in self.table.jobs.values()), default=0)
         self.idle_since = time.monotonic()
         self.swept_at = 0.0
@@ -162,7 +174,12 @@ class Daemon:
             self.swept_at = now
             self.sweep()
         self.start_jobs()
-        self.tend_warm_at = self.warm.tend(idle=not self.line and self.free_cpus() > 0)
+        idle = not self.line and self.free_cpus() > 0
+        self.tend_at = [
+            self.template.tend(waiting=bool(self.line), idle=idle),
+            self.warm.tend(idle=idle and not self.template.starting),
+        ]
+        self.tell_kept()
         if self.table.jobs or self.unsealed:
             self.idle_since = time.monotonic()
         elif time.monotonic() - self.idle_since >= self.idle_exit_s and self.leave():
@@ -177,8 +194,7 @@ class Daemon:
         until += [run.kill_at for run in self.runs.values() if run.kill_at is not None]
         until += [retry.at for retry in self.retries.values() if retry.at]
         until += [run.confirm_by for run in self.runs.values() if run.confirm_by is not None]
-        if self.tend_warm_at is not None:
-            until.append(self.tend_warm_at)
+        until += [moment for moment in self.tend_at if moment is not None]
         if not self.table.jobs:
             until.append(self.idle_since + self.idle_exit_s)
         if self.runs and not processes.HAS_PIDFD:
@@ -187,8 +203,8 @@ class Daemon:
             if key.data == "bell":
                 with contextlib.suppress(BlockingIOError):
                     os.read(self.bell, 4096)
-            elif isinstance(key.data, WarmKernel):
-                self.warm.heard(key.data, key.fd)
+            elif isinstance(key.data, Kept):
+                key.data.heard(key.data, key.fd)
             elif key.data in self.runs:
                 self.process_ended(self.runs[key.data])
 
@@ -196,7 +212,7 @@ class Daemon:
         """The slow way to notice what the quick ways missed."""
         self.journals.flush()
         self.warm.sweep()
-        self.warm.reap()
+        self.template.sweep()
         for job, outcome in list(self.unsealed.values()):
             self.seal_and_drop(job, outcome)
         for run in list(self.runs.values()):
@@ -222,6 +238,15 @@ class Daemon:
         self.selector.unregister(self.bell)
         os.close(self.bell)
         self.bell = -1
+
+    def tell_kept(self) -> None:
+        """Whoever asks what the site's idle processes take finds them in daemon.json."""
+        kept = [("template", self.template.kept)] if self.template.kept else []
+        kept += [("kernel", kernel) for kernel in self.warm.kernels]
+        told = tuple((what, one.process) for what, one in kept if one is not None and one.ready)
+        if told != self.told_kept:
+            self.told_kept = told
+            identify(self.spool, self.cpus, told)
 
     # ------------------------------------------------------------------ taking up what was there
 
@@ -428,6 +453,7 @@ class Daemon:
         self.runs[job.id] = run
         self.tell(job, "state", state=State.STARTING.value)
         self.warm.remember(job)
+        self.template.remember(job)
         self.launch(run)
         return True
 
@@ -436,10 +462,14 @@ class Daemon:
     def launch(self, run: Run) -> None:
         job = run.job
         folder = JobFolder(Path(job.path))
-        # a second try is cold, whatever was the matter with the first
-        kernel = self.warm.take(job) if job.id not in self.retries else None
-        if kernel is not None and self.launch_warm(run, kernel):
-            return
+        if job.id not in self.retries:  # a second try is cold, whatever was the matter with the first
+            kernel = self.warm.take(job)
+            if kernel is not None and self.launch_warm(run, kernel):
+                return
+            forked = self.template.fork(job, str(folder.attempt(job.attempt).path))
+            if forked is not None:
+                self.watch(run, forked, child=False)
+                return
         command = [
             *(sys.executable, "-I", "-S", str(LAUNCH)),
             *("run", str(folder.attempt(job.attempt).path), str(folder.script), str(self.spool.directory)),
@@ -455,7 +485,7 @@ class Daemon:
         started = processes.start_time(pid)
         self.watch(run, Process(pid, started if started is not None else -1), child=True)
 
-    def launch_warm(self, run: Run, kernel: WarmKernel) -> bool:
+    def launch_warm(self, run: Run, kernel: Kept) -> bool:
         """Hands the job to a kernel that is ready; False when that has just ended."""
         folder = JobFolder(Path(run.job.path))
         attempt = folder.attempt(run.job.attempt)
@@ -466,8 +496,7 @@ class Daemon:
             say(f"{run.job.id}: its warm kernel is gone ({error}); it starts cold")
             return False
         finally:
-            os.close(kernel.orders)
-            os.close(kernel.words)
+            kernel.close()
         self.watch(run, kernel.process, child=True)
         run.confirm_by = time.monotonic() + CONFIRM_WITHIN_S
         return True
@@ -787,6 +816,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--directory", type=Path, required=True)
     parser.add_argument("--cpus", type=int, required=True)
     parser.add_argument("--idle-exit", type=float, default=600.0, metavar="S")
+    parser.add_argument("--no-template", action="store_true")
     parser.add_argument("--warm", type=int, default=0, metavar="N")
     parser.add_argument("--warm-imports", default="", metavar="A,B")
     options = parser.parse_args(arguments)
@@ -807,6 +837,7 @@ def main(arguments: list[str] | None = None) -> int:
         cpus=options.cpus,
         idle_exit_s=options.idle_exit,
         command=command,
+        template=not options.no_template,
         warm=options.warm,
         imports=options.warm_imports,
     )
@@ -821,13 +852,14 @@ def main(arguments: list[str] | None = None) -> int:
     say(f"daemon {os.getpid()} of {spool.directory}: {options.cpus} CPUs, {len(daemon.table.jobs)} jobs")
     daemon.run()
     daemon.warm.close()
+    daemon.template.dismiss()
     daemon.table.close()
     spool.identity.unlink(missing_ok=True)
     say(f"daemon {os.getpid()} leaves")
     return 0
 
 
-def identify(spool: Spool, cpus: int) -> None:
+def identify(spool: Spool, cpus: int, kept: Iterable[tuple[str, Process]] = ()) -> None:
     record = {
         "pid": os.getpid(),
         "start_time": processes.start_time(os.getpid()),
@@ -835,6 +867,7 @@ def identify(spool: Spool, cpus: int) -> None:
         "version": __version__,
         "cpus": cpus,
         "at": time.time(),
+        "kept": [{"what": what, "pid": process.pid, "start_time": process.start_time} for what, process in kept],
     }
     try:
         write_json(spool.identity, record)

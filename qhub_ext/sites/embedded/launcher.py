@@ -17,6 +17,10 @@ import os
 import sys
 import time
 
+TYPE_CHECKING = False  # as `typing` has it, without importing that
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 try:
     # The functions that `signal` wraps into enums: those would take a third of the time in which a launcher starts.
     import _signal as signal  # type: ignore[import-not-found]
@@ -26,39 +30,47 @@ except ImportError:
 # what the daemon reads from the exit status; 0 otherwise
 NOT_FIRST, NO_FOLDER, NO_SPACE, BAD_WORD = 70, 66, 74, 65
 
-_WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
+WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 _LINUX = os.path.exists("/proc/self/stat")
 
 
 def main(arguments: list[str]) -> int:
     # blocked, then waited for: a signal that comes early is kept, and there is no handler to race with
-    signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
-    try:
-        if arguments[0] == "run":
-            attempt, script, spool, *daemon = arguments[1:]
-            return run(attempt, script, spool, daemon)
-        import warm_launcher  # type: ignore[import-not-found]  # beside this file; only this way needs json and select
+    signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
+    return guarded(lambda: _act(arguments))
 
-        spool, command, *daemon = arguments[1:]
-        return int(warm_launcher.warm(spool, command, daemon))
+
+def guarded(act: Callable[[], int]) -> int:
+    try:
+        return act()
     except FileNotFoundError as error:
         return _give_up(error, NO_FOLDER)
     except OSError as error:
         return _give_up(error, NO_SPACE)
 
 
-def run(attempt: str, script: str, spool: str, daemon: list[str]) -> int:
-    folder = os.path.dirname(os.path.dirname(attempt))
+def _act(arguments: list[str]) -> int:
+    if arguments[0] == "run":
+        attempt, script, spool, *daemon = arguments[1:]
+        return run(attempt, lambda lock: become(["/bin/bash", script], lock), spool, daemon)
+    import warm_launcher  # type: ignore[import-not-found]  # beside this file; only this way needs json and select
+
+    spool, command, *daemon = arguments[1:]
+    return int(warm_launcher.warm(spool, command, daemon))
+
+
+def run(attempt: str, begin: Callable[[int], None], spool: str, daemon: list[str], *, how: str = "cold") -> int:
+    """`begin` is what the forked child does once the attempt is ours; it gets the descriptor of the lock."""
     lock = open_attempt(attempt)
     gate, opener = os.pipe()
     usual = set_oom_score("500")  # when memory runs out the kernel should take the job, not who looks after it
     child = os.fork()
     if child == 0:
-        _become_script(script, folder, attempt, lock, gate, opener)
+        _step_in(attempt, gate, opener, begin, lock)
     set_oom_score(usual)
     os.close(gate)
     oom_kills = count_oom_kills()
-    if not claim(attempt, child, oom_kills, warm=False) or os.path.exists(f"{attempt}/outcome.json"):
+    if not claim(attempt, child, oom_kills, how) or os.path.exists(f"{attempt}/outcome.json"):
         os.close(opener)  # the child reads the end of the pipe, and leaves
         os.waitpid(child, 0)
         return NOT_FIRST
@@ -83,13 +95,13 @@ def open_attempt(attempt: str) -> int:
     return lock
 
 
-def claim(attempt: str, child: int, oom_kills: int, *, warm: bool) -> bool:
-    """Creates launch.json, whole and only once; False when somebody was first."""
+def claim(attempt: str, child: int, oom_kills: int, how: str) -> bool:
+    """Creates launch.json, whole and only once; False when somebody was first. `how` it started: cold, forked or warm."""
     ticks = start_time(os.getpid()), start_time(child)
     text = (
         f'{{"pid":{os.getpid()},"start_time":{ticks[0]},"session":{os.getsid(0)},"boot_id":"{boot_id()}",'
         f'"script":{{"pid":{child},"start_time":{ticks[1]}}},"at":{time.time():.6f},"oom_kills":{oom_kills},'
-        f'"warm":{"true" if warm else "false"}}}\n'
+        f'"how":"{how}"}}\n'
     )
     draft, path = f"{attempt}/.launch.json.{os.getpid()}", f"{attempt}/launch.json"
     write(draft, text)
@@ -105,7 +117,7 @@ def claim(attempt: str, child: int, oom_kills: int, *, warm: bool) -> bool:
 def wait_for(child: int) -> int:
     """The wait status of the script; a TERM meanwhile goes to the script's process, and to no other."""
     while True:
-        number = signal.sigwait(_WATCHED)
+        number = signal.sigwait(WATCHED)
         if number == signal.SIGCHLD:
             pid, status = os.waitpid(child, os.WNOHANG)
             if pid:
@@ -170,7 +182,7 @@ def become(command: list[str], lock: int = -1) -> None:
     os.execv(command[0], command)  # noqa: S606 - a list of arguments, no shell
 
 
-def _become_script(script: str, folder: str, attempt: str, lock: int, gate: int, opener: int) -> None:
+def _step_in(attempt: str, gate: int, opener: int, begin: Callable[[int], None], lock: int) -> None:
     try:
         os.close(opener)
         if not os.read(gate, 1):
@@ -180,9 +192,9 @@ def _become_script(script: str, folder: str, attempt: str, lock: int, gate: int,
         os.dup2(console, 1)
         os.dup2(console, 2)
         os.close(console)
-        os.chdir(folder)
+        os.chdir(os.path.dirname(os.path.dirname(attempt)))
         os.environ["QHUB_ATTEMPT"] = os.path.basename(attempt)
-        become(["/bin/bash", script], lock)
+        begin(lock)
     except BaseException as error:  # noqa: BLE001 - in a forked child nothing may travel up
         os.write(2, f"qhub_ext launcher: {error}\n".encode())
     finally:

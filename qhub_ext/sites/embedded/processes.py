@@ -98,6 +98,18 @@ def session_members(session: int) -> list[int]:
     return found
 
 
+def memory_mb(session: int) -> float:
+    """Of all processes of a session, in MiB; what they share with others counts by its part. 0 where the kernel does not tell."""
+    total = 0
+    for pid in session_members(session):
+        try:
+            with open(f"/proc/{pid}/smaps_rollup") as file:
+                total += next((int(line.split()[1]) for line in file if line.startswith("Pss:")), 0)
+        except OSError:
+            continue  # it has ended, or this is not Linux
+    return total / 1024
+
+
 def kill_session(session: int, *, spare: int = 0, rounds: int = 20) -> bool:
     """KILL to every process of a session but `spare`, again until none is left: children may be born meanwhile."""
     for _ in range(rounds):

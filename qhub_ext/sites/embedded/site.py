@@ -175,6 +175,15 @@ class EmbeddedSite:
         process = process_of(record)
         return process if process is not None and process.lives() else None
 
+    def kept(self) -> dict[str, list[Process]]:
+        """Idle processes of the living daemon that wait for jobs: template and kernels."""
+        found: dict[str, list[Process]] = {}
+        for record in (self._identity() or {}).get("kept", ()):
+            process = process_of(record)
+            if process is not None and process.lives():
+                found.setdefault(str(record.get("what")), []).append(process)
+        return found
+
     def start_daemon(self) -> None:
         """Starts one, detached, and returns at once; a second one would leave by itself."""
         self._started_at = time.monotonic()
@@ -198,6 +207,7 @@ class EmbeddedSite:
             *("--directory", str(self.spool.directory)),
             *("--cpus", str(self._configured_cpus())),
             *("--idle-exit", str(embedded.idle_exit_s)),
+            *(() if embedded.template else ("--no-template",)),
             *("--warm", str(embedded.warm_kernels)),
             *("--warm-imports", ",".join(embedded.warm_imports)),
         ]
@@ -356,7 +366,7 @@ class EmbeddedSite:
 
 def table_job(folder: JobFolder, spec: JobSpec) -> TableJob:
     script = folder.script.read_text(errors="surrogateescape")
-    warm = not spec.cold and bool(spec.python) and script == render_script(folder, spec.python)
+    plain = bool(spec.python) and script == render_script(folder, spec.python)
     return TableJob(
         id=spec.id,
         path=str(folder.path.absolute()),
@@ -371,7 +381,10 @@ def table_job(folder: JobFolder, spec: JobSpec) -> TableJob:
         unmet=spec.after,
         submitted_at=time.time(),
         python=spec.python,
-        warm_key=f"{spec.python}|{spec.environment_digest}|{spec.cpus}|{spec.memory_mb}" if warm else "",
+        plain=plain,
+        warm_key=f"{spec.python}|{spec.environment_digest}|{spec.cpus}|{spec.memory_mb}"
+        if plain and not spec.cold
+        else "",
     )
 
 

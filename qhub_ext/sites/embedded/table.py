@@ -42,6 +42,8 @@ class TableJob:
     warm_key: str = ""
     """What a warm kernel must have been started for; empty for a job that wants a cold start."""
     python: str = ""
+    plain: bool = False
+    """Its script is the one that this site writes, so that a runner may begin without it."""
     order: int = 0
     state: str = QUEUED
     attempt: int = 1

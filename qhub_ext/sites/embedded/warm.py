@@ -6,7 +6,6 @@ nothing waits and a CPU has been free for a moment, and go when memory runs shor
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import selectors
@@ -16,8 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from qhub_ext.sites.embedded import processes
-from qhub_ext.sites.embedded.processes import Process
+from qhub_ext.sites.embedded.kept import Departed, Kept, keep, memory_available_mb
 from qhub_ext.sites.embedded.table import TableJob
 
 LAUNCH = Path(__file__).resolve().parent / "launch.py"
@@ -26,18 +24,6 @@ START_ABOVE_MB, KEEP_ABOVE_MB = 1024, 512
 GIVE_UP_AFTER = 3
 """A runner that has ended so often without getting ready will not do so in this environment."""
 AGAIN_AFTER_S = 10.0
-
-
-@dataclass(eq=False)
-class WarmKernel:
-    key: str
-    process: Process
-    orders: int
-    """Where to write the job to; closing it sends the kernel away."""
-    words: int
-    """Where `ready` comes from."""
-    pidfd: int = -1
-    ready: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,8 +43,8 @@ class WarmPool:
         arguments: list[str],
         say: Callable[[str], None],
     ) -> None:
-        self.kernels: list[WarmKernel] = []
-        self._departed: list[Process] = []
+        self.kernels: list[Kept] = []
+        self._departed = Departed()
         self._selector = selector
         self._count = count
         self._imports = imports
@@ -74,11 +60,11 @@ class WarmPool:
         if self._count and job.warm_key:
             self._wish = Wish(job.warm_key, job.path, job.python)
 
-    def take(self, job: TableJob) -> WarmKernel | None:
+    def take(self, job: TableJob) -> Kept | None:
         """A kernel that is ready for this job; it is the caller's from now on."""
         for kernel in self.kernels:
             if job.warm_key and kernel.key == job.warm_key and kernel.ready:
-                self._unregister(kernel)
+                kernel.unregister()
                 self.kernels.remove(kernel)
                 return kernel
         return None
@@ -114,8 +100,9 @@ class WarmPool:
                 self.dismiss(kernel)
         for kernel in [kernel for kernel in self.kernels if not kernel.process.lives()]:
             self.ended(kernel)
+        self._departed.reap()
 
-    def heard(self, kernel: WarmKernel, end: int) -> None:
+    def heard(self, kernel: Kept, end: int) -> None:
         """Something on one of its descriptors."""
         if kernel not in self.kernels:
             return
@@ -126,41 +113,28 @@ class WarmPool:
         else:
             self.ended(kernel)
 
-    def ended(self, kernel: WarmKernel) -> None:
+    def ended(self, kernel: Kept) -> None:
         if not kernel.ready:
             self._failures[kernel.key] = self._failures.get(kernel.key, 0) + 1
             self._not_before = time.monotonic() + AGAIN_AFTER_S
             self._say(f"a warm kernel ended before it was ready ({self._failures[kernel.key]} in a row)")
         self.dismiss(kernel)
 
-    def dismiss(self, kernel: WarmKernel) -> None:
-        self._unregister(kernel)
+    def dismiss(self, kernel: Kept) -> None:
+        kernel.unregister()
         self.kernels.remove(kernel)
-        for end in (kernel.orders, kernel.words):
-            os.close(end)
-        self._departed.append(kernel.process)
-        self.reap()
+        kernel.close()
+        self._departed.add(kernel.process)
 
     def close(self) -> None:
         for kernel in list(self.kernels):
             self.dismiss(kernel)
-
-    def reap(self) -> None:
-        """Launchers that were sent away, so that no zombie stays."""
-        for process in list(self._departed):
-            with contextlib.suppress(ChildProcessError):
-                pid, _ = os.waitpid(process.pid, os.WNOHANG)
-                if not pid:
-                    continue
-            self._departed.remove(process)
 
     def _start(self, wish: Wish) -> None:
         runner = [
             *(wish.python, "-m", "qhub_ext.runner", "--warm"),
             *("--like", wish.path, "--imports", self._imports),
         ]
-        orders_end, orders = os.pipe()
-        words, words_end = os.pipe()
         command = [
             sys.executable,
             "-I",
@@ -171,45 +145,4 @@ class WarmPool:
             json.dumps(runner),
             *self._arguments[1:],
         ]
-        try:
-            pid = os.posix_spawn(
-                command[0],
-                command,
-                os.environ,
-                file_actions=[(os.POSIX_SPAWN_DUP2, orders_end, 0), (os.POSIX_SPAWN_DUP2, words_end, 1)],
-                setsid=True,
-            )
-        except OSError:
-            os.close(orders)
-            os.close(words)
-            raise
-        finally:
-            os.close(orders_end)
-            os.close(words_end)
-        kernel = WarmKernel(wish.key, Process(pid, processes.start_time(pid) or -1), orders, words)
-        os.set_blocking(words, False)
-        os.set_blocking(orders, False)
-        self._selector.register(words, selectors.EVENT_READ, kernel)
-        if processes.HAS_PIDFD:
-            kernel.pidfd = os.pidfd_open(pid)
-            self._selector.register(kernel.pidfd, selectors.EVENT_READ, kernel)
-        self.kernels.append(kernel)
-
-    def _unregister(self, kernel: WarmKernel) -> None:
-        self._selector.unregister(kernel.words)
-        if kernel.pidfd >= 0:
-            self._selector.unregister(kernel.pidfd)
-            os.close(kernel.pidfd)
-            kernel.pidfd = -1
-
-
-def memory_available_mb() -> int:
-    """A large number where the system does not say."""
-    try:
-        with open("/proc/meminfo") as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) // 1024
-    except OSError:
-        pass  # not Linux
-    return 1 << 30
+        self.kernels.append(keep(wish.key, command, self._selector, self.heard))

@@ -110,7 +110,7 @@ def warm(spool: str, command: str, daemon: list[str]) -> int:
     attempt = order["attempt"]
     try:
         launcher.open_attempt(attempt)
-        mine = launcher.claim(attempt, runner.pid, launcher.count_oom_kills(), warm=True)
+        mine = launcher.claim(attempt, runner.pid, launcher.count_oom_kills(), "warm")
         if not mine or os.path.exists(f"{attempt}/outcome.json"):
             runner.dismiss()
             return launcher.NOT_FIRST
