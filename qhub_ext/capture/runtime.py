@@ -33,8 +33,8 @@ _SECRET = re.compile(
 _URL_WITH_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 
 _packages: dict[str, tuple[int, dict[str, str]]] = {}  # folder -> (time of its last change, packages)
-_together: tuple[list[tuple[int, dict[str, str]]], dict[str, str]] = ([], {})
-"""What the path had last time, and all of it in one."""
+_together: tuple[list[tuple[int, dict[str, str]]], dict[str, str], str] = ([], {}, "")
+"""What the folders of the path had last time, all of it in one, and its digest."""
 
 
 def record_runtime(settings: Settings, directory: Path | None = None) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def record_runtime(settings: Settings, directory: Path | None = None) -> dict[st
     `environment_digest` is the same for two jobs that one kept-ready kernel could serve.
     """
     environment = allowed_environment(settings.capture.environment, os.environ)
-    packages = installed_packages()
+    packages, packages_digest = _installed()
     return {
         "schema": SCHEMA,
         "python": platform.python_version(),
@@ -53,9 +53,9 @@ def record_runtime(settings: Settings, directory: Path | None = None) -> dict[st
         "platform": sysconfig.get_platform(),
         "host": socket.gethostname(),
         "path": [entry for entry in sys.path if entry],
-        "packages": packages,
+        "packages": dict(packages),
         "environment": environment,
-        "environment_digest": _digest([sys.executable, sys.prefix, environment, packages]),
+        "environment_digest": _digest([sys.executable, sys.prefix, environment, packages_digest]),
         "revision": git_revision(Path.cwd() if directory is None else directory),
     }
 
@@ -82,6 +82,11 @@ def installed_packages(path: Iterable[str] | None = None) -> dict[str, str]:
 
     Earlier entries of the path win, as they do for `import`. A folder is read again only when it has changed.
     """
+    return dict(_installed(path)[0])
+
+
+def _installed(path: Iterable[str] | None = None) -> tuple[dict[str, str], str]:
+    """With their digest; both are kept until a folder of the path changes."""
     global _together
     parts: list[tuple[int, dict[str, str]]] = []
     for entry in sys.path if path is None else path:
@@ -94,12 +99,13 @@ def installed_packages(path: Iterable[str] | None = None) -> dict[str, str]:
         if known is None or known[0] != stamp:
             known = _packages[folder] = (stamp, _scan(folder))
         parts.append(known)
-    if [id(part) for part in parts] != [id(part) for part in _together[0]]:
+    if list(map(id, parts)) != list(map(id, _together[0])):
         found: dict[str, str] = {}
         for _, names in parts:
             found = names | found
-        _together = (parts, dict(sorted(found.items())))
-    return dict(_together[1])
+        found = dict(sorted(found.items()))
+        _together = (parts, found, _digest(found))
+    return _together[1:]
 
 
 _METADATA = re.compile(r"(?P<name>[^-]+)-(?P<version>[^-]+?)(-py[\d.]+)?\.(dist|egg)-info")

@@ -16,11 +16,14 @@ def write_beside(path: Path, data: bytes, *, durable: bool = False, exclusive: b
     try:
         fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            with os.fdopen(fd, "wb") as file:
-                file.write(data)
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(fd, view) :]
                 if durable:
-                    file.flush()
-                    os.fsync(file.fileno())
+                    os.fsync(fd)
+            finally:
+                os.close(fd)
             if exclusive:
                 os.link(draft, path)  # unlike rename, it fails when somebody was first
                 os.unlink(draft)

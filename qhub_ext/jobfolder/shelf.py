@@ -79,7 +79,7 @@ class Shelf:
         draft = JobFolder(self.path / f".new-{spec.id}")
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for folder in (draft.path, draft.inputs, draft.journals, draft.attempts):
+            for folder in (draft.path, draft.inputs, draft.journals):
                 folder.mkdir(mode=0o700)
             write_json(draft.spec, spec.to_json())
             write_beside(draft.cell, cell.encode("utf-8", "surrogatepass"))
@@ -91,7 +91,7 @@ class Shelf:
                 draft.elements.mkdir(mode=0o700)
             for index, element in enumerate(elements):
                 folder_ = draft.element(index)
-                for made in (folder_.path, folder_.journals, folder_.attempts):
+                for made in (folder_.path, folder_.journals):
                     made.mkdir(mode=0o700)
                 write_json(folder_.spec, element.to_json())
             os.rename(draft.path, final.path)

@@ -94,8 +94,8 @@ class JobService:
             draft.spec, draft.cell, draft.frozen.write, draft.runtime, draft.elements, draft.notebook
         )
         folders = [folder.element(n) for n in range(len(draft.elements))] or [folder]
-        for one in folders:
-            write_beside(one.script, site.render_script(one).encode())
+        for one, spec in zip(folders, draft.elements or (draft.spec,), strict=True):
+            write_beside(one.script, site.render_script(one, spec).encode())
         with JournalWriter(folder.journal(self._writer)) as journal:
             journal.append("state", state=State.CREATED.value, attempt=1, at=draft.spec.created_at)
             journal.append("state", state=State.SUBMITTED.value, attempt=1)

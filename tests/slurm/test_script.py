@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
+from qhub_ext.capture.command import Request
 from qhub_ext.errors import InvalidOptionError, UnknownNameError
 from qhub_ext.job.spec import Element, JobSpec
 from qhub_ext.jobfolder.layout import JobFolder
-from qhub_ext.settings import SlurmDeviceSettings, SlurmSettings, SlurmTierSettings
+from qhub_ext.service import JobService
+from qhub_ext.settings import Settings, SlurmDeviceSettings, SlurmSettings, SlurmTierSettings
 from qhub_ext.sites.slurm.options import SITE_OPTIONS, arguments, ask, job_name, ranges
 from qhub_ext.sites.slurm.script import render_dispatcher, render_script
 
@@ -115,3 +117,13 @@ def test_a_heterogeneous_job_has_further_components_behind_a_colon() -> None:
     words = arguments(made, ask(made, SITE))
     assert words[words.index(":") :] == [":", "--partition=qpu", "--licenses=qpu_cloud:1"]
     assert shlex.join(words)
+
+
+def test_a_dry_run_shows_the_script_with_what_would_be_asked_of_slurm(tmp_path: Path) -> None:
+    service = JobService(Settings(shelf=tmp_path / "shelf", cache=tmp_path / "cache", site="slurm", slurm=SITE))
+    draft = service.draft(Request(tier="qpu", device="kyiv", time_s=900, name="Bell pair"), "pass", {})
+    text = service.script(draft)
+    assert f"--job-name=Bell-pair.{draft.spec.id}" in text
+    for word in ("--partition=quantum", "--licenses=qpu_cloud:1", "--gres=qpu:fake_kyiv:1", "--time=15"):
+        assert word in text
+    assert not (tmp_path / "shelf").exists()

@@ -106,12 +106,8 @@ class SlurmSite:
     def find(self, job_ids: Sequence[str]) -> dict[str, str]:
         return {job_id: place.key for job_id, place in self._locate(job_ids).items()}
 
-    def render_script(self, folder: JobFolder) -> str:
-        try:
-            spec = read_spec(folder)
-        except JobFolderError:  # for --dry-run, before there is a folder
-            spec = JobSpec(id=folder.id, name="", tier=self._settings.tier, device="", created_at=0.0, owner="")
-        return render_script(folder, spec, self._slurm)
+    def render_script(self, folder: JobFolder, spec: JobSpec | None = None) -> str:
+        return render_script(folder, spec or read_spec(folder), self._slurm)
 
     # ------------------------------------------------------------------ knowing
 
@@ -394,6 +390,7 @@ class SlurmSite:
         for job_id, place in ended.items():
             folder = self._folder(job_id)
             with contextlib.suppress(OSError):
+                os.listdir(folder.path)
                 os.listdir(folder.attempts)  # a network file system may not have shown us yet what a node wrote
             try:
                 record = read_record(folder)
