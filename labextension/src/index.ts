@@ -1,4 +1,5 @@
 import { cardPlugin, poolPlugin } from './plugins/card';
 import { jobsPlugin } from './plugins/jobs';
+import { sidebarPlugin } from './plugins/sidebar';
 
-export default [jobsPlugin, poolPlugin, cardPlugin];
+export default [jobsPlugin, poolPlugin, cardPlugin, sidebarPlugin];

@@ -2,8 +2,10 @@ import { Token } from '@lumino/coreutils';
 
 import type { JobsModel } from './model/jobs';
 import type { JobPool } from './model/pool';
+import type { Listing } from './model/listing';
 
 /** The model of this page's jobs: one for sidebar, cards, status bar and notifications. */
+export type IJobsModel = JobsModel;
 export const IJobsModel = new Token<JobsModel>(
   'qhub-ext:IJobsModel',
   'The jobs of this user, kept in step with the server.'
@@ -13,6 +15,13 @@ export const IJobsModel = new Token<JobsModel>(
 export const IJobPool = new Token<JobPool>(
   'qhub-ext:IJobPool',
   'The models of single jobs: one each, whatever the number of its views.'
+);
+
+/** What the sidebar lists and what is selected there. */
+export type IListing = Listing;
+export const IListing = new Token<Listing>(
+  'qhub-ext:IListing',
+  'The jobs that the sidebar lists, and its selection.'
 );
 
 export const CommandIDs = {

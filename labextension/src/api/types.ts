@@ -52,6 +52,8 @@ export interface Resource {
   queue: number | null;
   trouble: string;
   source: string;
+  /** Seconds since 1970, UTC; absent where nobody told. */
+  next_calibration_at?: number | null;
 }
 
 export interface Device {

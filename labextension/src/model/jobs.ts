@@ -17,6 +17,7 @@ import {
 } from '../api/types';
 import { DevicesModel } from './devices';
 
+/** The most jobs that the server lists, or acts on, at once. */
 const PAGE = 1000;
 const FALLBACK_S = 10;
 
@@ -132,9 +133,7 @@ export class JobsModel implements IDisposable {
     this._changed.emit();
     try {
       const refusals =
-        verb === 'rerun'
-          ? await this._rerun(ids)
-          : (await this.client.act(verb, ids)).refusals;
+        verb === 'rerun' ? await this._rerun(ids) : await this._ask(verb, ids);
       await this._catchUp();
       return refusals;
     } finally {
@@ -294,6 +293,15 @@ export class JobsModel implements IDisposable {
     }
     this._loaded = true;
     return moves;
+  }
+
+  private async _ask(verb: Verb, ids: readonly string[]): Promise<Refusal[]> {
+    const refusals: Refusal[] = [];
+    for (let begin = 0; begin < ids.length; begin += PAGE) {
+      const some = ids.slice(begin, begin + PAGE);
+      refusals.push(...(await this.client.act(verb, some)).refusals);
+    }
+    return refusals;
   }
 
   private async _rerun(ids: readonly string[]): Promise<Refusal[]> {

@@ -6,18 +6,21 @@ export function isRunning(state: State): boolean {
   return !isFinal(state) && !isWaiting(state);
 }
 
-/** Whether a verb makes sense for a job in this state; the server has the last word. */
-export function allows(verb: Verb, state: State): boolean {
-  switch (verb) {
-    case 'cancel':
-      return !isFinal(state);
-    case 'hold':
-      return state === 'queued' || state === 'submitted';
-    case 'release':
-      return state === 'held';
-    case 'requeue':
-      return state !== 'queued' && state !== 'held';
-    case 'rerun':
-      return true;
+/** What may be asked for now, as `verbs_for` in `qhub_ext/job/state.py` has it. */
+export function verbsFor(state: State): readonly Verb[] {
+  if (isFinal(state)) {
+    return ['rerun', 'requeue'];
   }
+  switch (state) {
+    case 'held':
+      return ['release', 'cancel'];
+    case 'queued':
+      return ['cancel', 'hold'];
+    default:
+      return ['cancel', 'requeue'];
+  }
+}
+
+export function allows(verb: Verb, state: State): boolean {
+  return verbsFor(state).includes(verb);
 }

@@ -1,0 +1,53 @@
+import {
+  ILayoutRestorer,
+  JupyterFrontEnd,
+  JupyterFrontEndPlugin
+} from '@jupyterlab/application';
+import { ICommandPalette } from '@jupyterlab/apputils';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+
+import { jobsIcon } from '../icon';
+import { Listing } from '../model/listing';
+import { CommandIDs, IJobsModel, IListing } from '../tokens';
+import { JobsPanel } from '../views/sidebar/panel';
+
+/** The left sidebar. */
+export const sidebarPlugin: JupyterFrontEndPlugin<IListing> = {
+  id: 'qhub-ext:sidebar',
+  description: 'Shows tiers, devices and the jobs of this user.',
+  autoStart: true,
+  provides: IListing,
+  requires: [IJobsModel],
+  optional: [ITranslator, ICommandPalette, ILayoutRestorer],
+  activate: (
+    app: JupyterFrontEnd,
+    model: IJobsModel,
+    translator: ITranslator | null,
+    palette: ICommandPalette | null,
+    restorer: ILayoutRestorer | null
+  ) => {
+    const trans = (translator ?? nullTranslator).load('qhub_ext');
+    const { commands } = app;
+    const listing = new Listing(model);
+    const panel = new JobsPanel(listing, trans, (command, ids) => {
+      if (commands.hasCommand(command)) {
+        void commands.execute(command, ids ? { ids: [...ids] } : {});
+      }
+    });
+    panel.disposed.connect(() => listing.dispose());
+    app.shell.add(panel, 'left', { rank: 350 });
+    restorer?.add(panel, panel.id);
+    commands.addCommand(CommandIDs.showJobs, {
+      label: trans.__('Show Quantum Jobs'),
+      caption: trans.__('Show tiers, devices and your jobs'),
+      icon: jobsIcon,
+      execute: () => app.shell.activateById(panel.id),
+      describedBy: { args: { type: 'object', properties: {} } }
+    });
+    palette?.addItem({
+      command: CommandIDs.showJobs,
+      category: trans.__('Quantum Jobs')
+    });
+    return listing;
+  }
+};

@@ -1,0 +1,361 @@
+import { nullTranslator } from '@jupyterlab/translation';
+import {
+  act,
+  cleanup,
+  fireEvent,
+  render,
+  screen,
+  waitFor,
+  within
+} from '@testing-library/react';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+
+import { violations } from '../../../__tests__/axe';
+import { PretendServer, summary } from '../../../__tests__/server';
+import { ApiError } from '../../../api/request';
+import type { Device } from '../../../api/types';
+import { JobsModel } from '../../../model/jobs';
+import { Listing } from '../../../model/listing';
+import { Sidebar } from '../sidebar';
+
+const trans = nullTranslator.load('qhub_ext');
+const NOW = Date.now() / 1000;
+
+let server: PretendServer;
+let model: JobsModel;
+let listing: Listing;
+let ran: [string, readonly string[] | undefined][];
+
+beforeEach(() => {
+  server = new PretendServer();
+  ran = [];
+});
+
+afterEach(() => {
+  cleanup();
+  listing.dispose();
+  model.dispose();
+});
+
+function device(name: string, over: Partial<Device> = {}): Device {
+  return {
+    name,
+    qubits: 156,
+    family: 'heron',
+    snapshot_at: '2026-11-01T00:00:00Z',
+    snapshot_id: 'x',
+    snapshot_age_s: 7230,
+    synthetic: false,
+    max_shots: 100_000,
+    medians: {},
+    dead_edges: [],
+    resource: null,
+    ...over
+  };
+}
+
+async function show(connection = 'live'): Promise<HTMLElement> {
+  model = server.model();
+  listing = new Listing(model);
+  const { container } = render(
+    <Sidebar
+      listing={listing}
+      trans={trans}
+      run={(command, ids) => ran.push([command, ids])}
+    />
+  );
+  await waitFor(() => expect(model.connection).toBe(connection));
+  return container;
+}
+
+function rows(): HTMLElement[] {
+  return screen.getAllByRole('row');
+}
+
+function selected(): string[] {
+  return listing.selection.map(job => job.id);
+}
+
+function fill(count: number): void {
+  for (let n = 0; n < count; n++) {
+    server.put(summary(`j${String(n).padStart(6, '0')}`, 'completed'), false);
+  }
+}
+
+describe('the sidebar', () => {
+  it('says of each job what it is, where it stands and why', async () => {
+    server.put(
+      summary('01-aaaaaa', 'queued', {
+        name: 'bell',
+        reason: '3 jobs wait before it',
+        submitted_at: NOW - 190
+      }),
+      false
+    );
+    server.put(
+      summary('02-bbbbbb', 'running', {
+        running_at: NOW - 38,
+        phase: 'device',
+        tier: 'qpu'
+      }),
+      false
+    );
+    server.put(
+      summary('03-cccccc', 'failed', {
+        message: 'NameError: name x',
+        running_at: NOW - 60,
+        ended_at: NOW - 50
+      }),
+      false
+    );
+    const page = await show();
+    const [failed, running, queued] = rows().map(row => row.textContent);
+    expect(queued).toMatch(/bell.*aaaaaa.*queued 3 min 1\d s.*3 jobs wait/);
+    expect(running).toMatch(/running 3\d s.*on the device.*qpu/);
+    expect(failed).toMatch(/failed after 10 s.*NameError: name x/);
+    expect(await violations(page)).toEqual([]);
+  });
+
+  it('lets ages grow without asking the server', async () => {
+    vi.useFakeTimers({ toFake: ['Date', 'setInterval', 'clearInterval'] });
+    try {
+      server.put(summary('a', 'running', { running_at: Date.now() / 1000 }));
+      await show();
+      expect(rows()[0].textContent).toContain('running 0 s');
+      server.requests.length = 0;
+      act(() => void vi.advanceTimersByTime(5000));
+      expect(rows()[0].textContent).toContain('running 5 s');
+      expect(server.requests).toEqual([]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('shows what a hint brought', async () => {
+    server.put(summary('a', 'queued'), false);
+    await show();
+    act(() => server.put(summary('a', 'starting')));
+    await waitFor(() => expect(rows()[0].textContent).toContain('starting'));
+  });
+
+  it('makes rows of ten thousand jobs only where they are in sight', async () => {
+    fill(10_000);
+    await show();
+    await waitFor(() => expect(model.jobs).toHaveLength(10_000));
+    const grid = screen.getByRole('grid');
+    expect(grid.getAttribute('aria-rowcount')).toBe('10000');
+    expect(rows().length).toBeLessThan(40);
+    fireEvent.scroll(grid, { target: { scrollTop: 66 * 5000 } });
+    expect(
+      rows().some(row => row.getAttribute('aria-rowindex') === '5001')
+    ).toBe(true);
+    expect(rows().length).toBeLessThan(40);
+  });
+
+  it('filters by text, tier and group of states', async () => {
+    server.put(summary('a', 'failed', { name: 'qaoa deep' }), false);
+    server.put(summary('b', 'completed', { name: 'qaoa', tier: 'qpu' }), false);
+    server.put(summary('c', 'completed', { name: 'bell' }), false);
+    await show();
+    fireEvent.change(screen.getByLabelText('Search in jobs'), {
+      target: { value: 'QAOA' }
+    });
+    expect(rows()).toHaveLength(2);
+    fireEvent.click(screen.getByRole('button', { name: 'failed: 1' }));
+    expect(rows().map(row => row.dataset.job)).toEqual(['a']);
+    fireEvent.change(screen.getByLabelText('Tier'), {
+      target: { value: 'qpu' }
+    });
+    expect(screen.queryByRole('grid')).toBeNull();
+    expect(screen.getByText('None of your 3 jobs matches.')).toBeTruthy();
+    fireEvent.click(screen.getByRole('button', { name: 'Show all' }));
+    expect(rows()).toHaveLength(3);
+  });
+});
+
+describe('the keyboard in the list', () => {
+  beforeEach(async () => {
+    fill(30);
+    server.put(summary('z', 'queued'), false);
+    await show();
+    rows()[0].focus();
+  });
+
+  const press = (key: string, over = {}) =>
+    fireEvent.keyDown(document.activeElement!, { key, ...over });
+  const focused = () => (document.activeElement as HTMLElement).dataset.job;
+
+  it('moves one tab stop along the rows', () => {
+    press('ArrowDown');
+    expect(focused()).toBe('j000029');
+    press('End');
+    expect(focused()).toBe('j000000');
+    press('Home');
+    expect(focused()).toBe('z');
+    const stops = rows().filter(row => row.tabIndex === 0);
+    expect(stops.map(row => row.dataset.job)).toEqual(['z']);
+  });
+
+  it('extends the selection with shift, and empties it with escape', () => {
+    press('Home');
+    press('ArrowDown', { shiftKey: true });
+    press('ArrowDown', { shiftKey: true });
+    expect(selected()).toEqual(['z', 'j000029', 'j000028']);
+    expect(screen.getByText('3 jobs selected')).toBeTruthy();
+    press('Escape');
+    expect(selected()).toEqual([]);
+    press('a', { ctrlKey: true });
+    expect(selected()).toHaveLength(31);
+  });
+
+  it('opens with enter and cancels with delete, by way of the commands', () => {
+    press('Enter');
+    press('Delete');
+    expect(ran).toEqual([
+      ['qhub-ext:open-job', ['z']],
+      ['qhub-ext:cancel', ['z']]
+    ]);
+  });
+
+  it('stays where it stood when its row goes away', async () => {
+    press('ArrowDown');
+    act(() => server.remove('j000029'));
+    await waitFor(() => expect(model.jobs).toHaveLength(30));
+    expect(listing.active).toBe('j000028');
+  });
+});
+
+describe('the mouse in the list', () => {
+  beforeEach(async () => {
+    fill(3);
+    server.put(summary('z', 'queued'), false);
+    await show();
+  });
+
+  it('selects one, several, or a range', () => {
+    fireEvent.mouseDown(rows()[0]);
+    expect(selected()).toEqual(['z']);
+    fireEvent.mouseDown(rows()[2], { ctrlKey: true });
+    expect(selected()).toEqual(['z', 'j000001']);
+    fireEvent.mouseDown(rows()[3], { shiftKey: true });
+    expect(selected()).toEqual(['j000001', 'j000000']);
+  });
+
+  it('keeps the selection under a context menu, and moves it elsewhere', () => {
+    fireEvent.mouseDown(rows()[0]);
+    fireEvent.mouseDown(rows()[1], { ctrlKey: true });
+    fireEvent.contextMenu(rows()[1]);
+    expect(selected()).toEqual(['z', 'j000002']);
+    fireEvent.contextMenu(rows()[3]);
+    expect(selected()).toEqual(['j000000']);
+  });
+
+  it('has a button for each verb that makes sense', () => {
+    const of = (n: number) =>
+      within(rows()[n])
+        .getAllByRole('button')
+        .map(button => button.title);
+    expect(of(0)).toEqual(['Hold', 'Cancel']);
+    expect(of(1)).toEqual(['Requeue', 'Run again']);
+    fireEvent.click(within(rows()[0]).getByTitle('Hold'));
+    expect(ran).toEqual([['qhub-ext:hold', ['z']]]);
+  });
+
+  it('acts on those of a selection for which the verb makes sense', () => {
+    fireEvent.mouseDown(rows()[0]);
+    fireEvent.mouseDown(rows()[3], { shiftKey: true });
+    const bar = screen.getByRole('toolbar', { name: 'Selected jobs' });
+    fireEvent.click(within(bar).getByTitle('Cancel: 1'));
+    expect(ran).toEqual([['qhub-ext:cancel', ['z']]]);
+  });
+});
+
+describe('instead of jobs', () => {
+  it('teaches where there are none', async () => {
+    const page = await show();
+    await waitFor(() => expect(screen.getByText('No jobs yet')).toBeTruthy());
+    expect(page.textContent).toContain('%%qpu --tier emulation');
+    expect(screen.getByTitle('Copy the second cell')).toBeTruthy();
+    expect(await violations(page)).toEqual([]);
+  });
+
+  it('says which command switches the missing server extension on', async () => {
+    server.failure = new ApiError('Not Found', 404);
+    const page = await show('missing');
+    expect(page.textContent).toContain(
+      'jupyter server extension enable qhub_ext'
+    );
+    expect(await violations(page)).toEqual([]);
+    server.failure = null;
+    fireEvent.click(screen.getByRole('button', { name: 'Try again' }));
+    await waitFor(() => expect(screen.getByText('No jobs yet')).toBeTruthy());
+  });
+
+  it('says why it may not look', async () => {
+    server.failure = new ApiError('Sign in first.', 403);
+    const page = await show('refused');
+    expect(page.textContent).toContain('Sign in first.');
+  });
+});
+
+describe('what is not as fresh or as free as it could be', () => {
+  it('keeps the jobs in sight and says since when nobody answers', async () => {
+    server.put(summary('a', 'running'), false);
+    const page = await show();
+    server.failure = new ApiError('Failed to fetch', 0);
+    await act(() => model.refresh().catch(() => undefined));
+    expect(rows()).toHaveLength(1);
+    expect(page.textContent).toMatch(/has not answered for \d s/);
+    expect(page.textContent).toContain('Failed to fetch');
+  });
+
+  it('says how old the word of an unreachable site is', async () => {
+    server.staleSince = NOW - 250;
+    const page = await show();
+    expect(page.textContent).toMatch(/cannot be reached.* 4 min 1\d s old/);
+  });
+
+  it('offers no actions to a reader, and says why', async () => {
+    server.writable = false;
+    server.put(summary('a', 'running'), false);
+    const page = await show();
+    expect(within(rows()[0]).queryAllByRole('button')).toEqual([]);
+    expect(page.textContent).toContain('read access only');
+  });
+});
+
+describe('tiers and devices', () => {
+  it('say whether a tier is open, or why not', async () => {
+    const page = await show();
+    const [, emulation, qpu] = within(page).getAllByRole('listitem');
+    expect(emulation.textContent).toMatch(/emulation.*open.*default/);
+    expect(qpu.textContent).toContain('No resource stands for a device.');
+  });
+
+  it('put the devices within reach first, and the others behind a button', async () => {
+    server.devicesList = [
+      device('fez', {
+        resource: {
+          name: 'ibm_fez',
+          type: 'x',
+          state: 'online',
+          queue: 3,
+          trouble: '',
+          source: 'toml',
+          next_calibration_at: NOW + 3600
+        }
+      }),
+      device('kingston'),
+      device('torino')
+    ];
+    const page = await show();
+    act(() => model.devices.start());
+    await waitFor(() => expect(page.textContent).toContain('3 tasks wait'));
+    expect(page.textContent).toMatch(/calibrated 2 h 00 min ago/);
+    expect(page.textContent).toContain('next calibration');
+    expect(screen.queryByText('torino')).toBeNull();
+    fireEvent.click(screen.getByRole('button', { name: /1 more/ }));
+    expect(screen.getByText('torino')).toBeTruthy();
+    expect(await violations(page)).toEqual([]);
+  });
+});

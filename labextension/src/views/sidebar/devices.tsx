@@ -1,0 +1,141 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { useState } from 'react';
+
+import type { Device } from '../../api/types';
+import type { DevicesModel } from '../../model/devices';
+import { moment, plain, Tone } from '../../words';
+import { Age } from '../age';
+import { useSignal } from '../signal';
+import { Section } from './section';
+
+/** The devices that can be reached or are chosen first; the rest, of which only the snapshot is here, on demand. */
+export function Devices(props: {
+  devices: DevicesModel;
+  chosen: string;
+  trans: TranslationBundle;
+}): JSX.Element | null {
+  const { devices, chosen, trans } = props;
+  useSignal(devices.changed);
+  const [all, setAll] = useState(false);
+  if (devices.devices.length === 0) {
+    return devices.trouble ? (
+      <Section title={trans.__('Devices')}>
+        <p className="qhub-Words">{plain(devices.trouble)}</p>
+      </Section>
+    ) : null;
+  }
+  const near = devices.devices.filter(
+    device => device.resource !== null || device.name === chosen
+  );
+  const shown = all || near.length === 0 ? devices.devices : near;
+  const hidden = devices.devices.length - shown.length;
+  const online = near.filter(isOnline).length;
+  return (
+    <Section
+      title={trans.__('Devices')}
+      aside={
+        online > 0 ? trans.__('%1 online', online) : trans.__('none online')
+      }
+    >
+      <ul
+        className="qhub-Devices"
+        tabIndex={0}
+        aria-label={trans.__('Devices')}
+      >
+        {shown.map(device => (
+          <DeviceItem
+            key={device.name}
+            device={device}
+            loadedAt={devices.loadedAt!}
+            trans={trans}
+          />
+        ))}
+      </ul>
+      {(hidden > 0 || all) && near.length > 0 && (
+        <button className="qhub-LinkButton" onClick={() => setAll(!all)}>
+          {all
+            ? trans.__('Only those within reach')
+            : trans._n(
+                '%1 more, by its snapshot',
+                '%1 more, by their snapshots',
+                hidden
+              )}
+        </button>
+      )}
+    </Section>
+  );
+}
+
+function isOnline({ resource }: Device): boolean {
+  return resource !== null && resource.state === 'online' && !resource.trouble;
+}
+
+function DeviceItem(props: {
+  device: Device;
+  loadedAt: number;
+  trans: TranslationBundle;
+}): JSX.Element {
+  const { device, trans } = props;
+  const { resource } = device;
+  const [tone, word] = standing(device, trans);
+  const trouble = resource?.trouble ?? '';
+  return (
+    <li className={`qhub-Device qhub-tone-${tone}`}>
+      <span
+        className="qhub-Dot"
+        data-on={isOnline(device)}
+        aria-hidden="true"
+      />
+      <div className="qhub-Tier-facts">
+        <div className="qhub-Tier-head">
+          <span className="qhub-Tier-name">{device.name}</span>
+          <span className="qhub-Device-qubits">
+            {trans.__('%1 qubits', device.qubits)}
+          </span>
+          <span className="qhub-Tier-open">{word}</span>
+        </div>
+        <div className="qhub-Tier-words">
+          {resource?.queue !== null && resource?.queue !== undefined && (
+            <span>
+              {trans._n('%1 task waits', '%1 tasks wait', resource.queue)}
+            </span>
+          )}
+          <span title={trans.__('Calibrated %1', device.snapshot_at)}>
+            {device.synthetic
+              ? trans.__('made-up calibration')
+              : trans.__('calibrated')}{' '}
+            <Age since={props.loadedAt - device.snapshot_age_s} />{' '}
+            {trans.__('ago')}
+          </span>
+          {resource?.next_calibration_at && (
+            <span>
+              {trans.__(
+                'next calibration %1',
+                moment(resource.next_calibration_at)
+              )}
+            </span>
+          )}
+        </div>
+        {trouble && (
+          <div className="qhub-Tier-words qhub-mod-trouble">
+            {plain(trouble)}
+          </div>
+        )}
+      </div>
+    </li>
+  );
+}
+
+function standing(device: Device, trans: TranslationBundle): [Tone, string] {
+  const { resource } = device;
+  if (resource === null) {
+    return ['quiet', trans.__('snapshot only')];
+  }
+  if (resource.trouble) {
+    return ['bad', trans.__('in trouble')];
+  }
+  if (resource.state === 'online') {
+    return ['good', trans.__('online')];
+  }
+  return ['waiting', plain(resource.state, 30) || trans.__('not asked yet')];
+}

@@ -1,0 +1,42 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { ReactWidget } from '@jupyterlab/ui-components';
+import type { Message } from '@lumino/messaging';
+
+import { jobsIcon } from '../../icon';
+import type { Listing } from '../../model/listing';
+import type { Run } from './actions';
+import { Sidebar } from './sidebar';
+
+/** The sidebar as a widget of the shell. */
+export class JobsPanel extends ReactWidget {
+  constructor(
+    private readonly listing: Listing,
+    private readonly trans: TranslationBundle,
+    private readonly run: Run
+  ) {
+    super();
+    this.id = 'qhub-ext-jobs';
+    this.addClass('qhub-Panel');
+    this.title.icon = jobsIcon;
+    this.title.caption = trans.__('Quantum jobs');
+    this.node.setAttribute('role', 'region');
+    this.node.setAttribute('aria-label', trans.__('Quantum jobs'));
+  }
+
+  protected render(): JSX.Element {
+    return <Sidebar listing={this.listing} trans={this.trans} run={this.run} />;
+  }
+
+  protected onAfterShow(message: Message): void {
+    super.onAfterShow(message);
+    this.listing.model.devices.start();
+  }
+
+  protected onActivateRequest(message: Message): void {
+    super.onActivateRequest(message);
+    const row = this.node.querySelector<HTMLElement>(
+      '[role=row][tabindex="0"]'
+    );
+    (row ?? this.node.querySelector<HTMLElement>('button'))?.focus();
+  }
+}

@@ -1,0 +1,92 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { refreshIcon } from '@jupyterlab/ui-components';
+
+import type { Listing } from '../../model/listing';
+import { plain } from '../../words';
+import { useSignal } from '../signal';
+import type { Run } from './actions';
+import { Devices } from './devices';
+import { NoJobs, NoMatch } from './empty';
+import { Filters } from './filters';
+import { JobList } from './joblist';
+import { Notices, Obstacle } from './notices';
+import { Selected } from './selected';
+import { Tiers } from './tiers';
+
+/** The whole sidebar: how the site stands, and my jobs. */
+export function Sidebar(props: {
+  listing: Listing;
+  trans: TranslationBundle;
+  run: Run;
+}): JSX.Element {
+  const { listing, trans, run } = props;
+  const { model } = listing;
+  useSignal(model.changed);
+  const obstacle = Obstacle({ model, trans });
+  return (
+    <>
+      <header className="qhub-Head">
+        <h2>{trans.__('Quantum jobs')}</h2>
+        {model.status && (
+          <span className="qhub-Head-site" title={trans.__('Site scheduler')}>
+            {plain(model.status.site.name, 40)}
+          </span>
+        )}
+        <button
+          className="qhub-IconButton"
+          title={trans.__('Ask anew')}
+          aria-label={trans.__('Ask anew')}
+          onClick={() => void model.refresh()}
+        >
+          <refreshIcon.react tag="span" height="16px" width="16px" />
+        </button>
+      </header>
+      {obstacle ?? (
+        <>
+          <Notices model={model} trans={trans} />
+          <div className="qhub-Site">
+            {model.status && <Tiers status={model.status} trans={trans} />}
+            <Devices
+              devices={model.devices}
+              chosen={model.status?.chosen.device ?? ''}
+              trans={trans}
+            />
+          </div>
+          <Jobs listing={listing} trans={trans} run={run} />
+        </>
+      )}
+    </>
+  );
+}
+
+function Jobs(props: {
+  listing: Listing;
+  trans: TranslationBundle;
+  run: Run;
+}): JSX.Element {
+  const { listing, trans } = props;
+  useSignal(listing.changed);
+  const total = listing.model.jobs.length;
+  if (total === 0) {
+    return listing.model.loaded ? <NoJobs trans={trans} /> : <></>;
+  }
+  return (
+    <section className="qhub-Jobs" aria-label={trans.__('My jobs')}>
+      <h3 className="qhub-Jobs-title">
+        <span>{trans.__('My jobs')}</span>
+        <span className="qhub-Section-aside">
+          {listing.filtered
+            ? trans.__('%1 of %2', listing.rows.length, total)
+            : total}
+        </span>
+      </h3>
+      <Filters listing={listing} trans={trans} />
+      <Selected {...props} />
+      {listing.rows.length === 0 ? (
+        <NoMatch listing={listing} trans={trans} />
+      ) : (
+        <JobList {...props} />
+      )}
+    </section>
+  );
+}
