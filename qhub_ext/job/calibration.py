@@ -196,8 +196,8 @@ class Snapshot:
 
     @cached_property
     def one_qubit_errors(self) -> tuple[float | None, ...]:
-        """Per qubit, of the first gate that costs a pulse on this device: sx, else x, else u2, u3."""
-        for name in ("sx", "x", "u2", "u3"):
+        """Per qubit, of the first gate that costs a pulse on this device: sx, else x, else u2, u3, prx, r."""
+        for name in ("sx", "x", "u2", "u3", "prx", "r"):
             if name in self.gates and (not self.basis or name in self.basis):
                 by_qubit = dict(zip(self.gates[name].qubits, self.gates[name].error.values, strict=True))
                 return tuple(by_qubit.get((q,)) for q in range(self.qubits))

@@ -7,9 +7,13 @@ defaults of the settings. Nothing here reads files or environment variables.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from qhub_ext.job.calibration import Snapshot
 
 TIERS = ("local", "emulation", "qpu")
 
@@ -18,7 +22,8 @@ TIERS = ("local", "emulation", "qpu")
 class ExecutionContext:
     """`memory_mb` in MiB, None for what the machine has; `record` is called with one JSON-ready dict per finished task.
 
-    `announce` is called with one for each step of a task on a device, the first of them before it is sent.
+    `announce` is called with one for each step of a task on a device, the first of them before it is sent; `pin` with each
+    snapshot that a task ran under, and what gives the vendor's document of it. `shelf` is where the job folders lie.
     """
 
     tier: str = "local"
@@ -33,6 +38,8 @@ class ExecutionContext:
     options: dict[str, Any] = field(default_factory=dict)
     record: Callable[[dict[str, Any]], None] | None = None
     announce: Callable[[dict[str, Any]], None] | None = None
+    pin: Callable[[Snapshot, Callable[[], Mapping[str, Any]]], None] | None = None
+    shelf: Path | None = None
 
 
 _current: ExecutionContext | None = None

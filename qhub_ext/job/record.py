@@ -9,6 +9,7 @@ Events are plain dicts, each written by one process into a journal of its own (`
 | state | state; reason, word (the site's own), cause, message, advice | client, site, runner |
 | phase | phase (node, broker, device), text | runner |
 | request | verb, by | client |
+| snapshot | moment (submission, start), id, taken_at: the device's calibration then | client, runner |
 | note | text | any |
 
 `fold` accepts them in any order, repeated or late, and always gives the same answer.
@@ -53,6 +54,7 @@ class JobRecord:
     site_id: str | None = None
     notes: tuple[str, ...] = ()
     requests: tuple[dict[str, Any], ...] = ()
+    snapshots: dict[str, str] = field(default_factory=dict)
     done: int | None = None
     as_of: float | None = None
     stale_since: float | None = None
@@ -146,12 +148,15 @@ def fold(
     site_id: str | None = None
     notes: list[str] = []
     requests: list[dict[str, Any]] = []
+    snapshots: dict[str, str] = {}
     for event in sorted(events, key=lambda e: e.get("at", 0.0)):
         kind, at, number = event.get("kind"), event.get("at", 0.0), int(event.get("attempt", 1))
         if kind == "note":
             notes.append(str(event.get("text", "")))
         elif kind == "request":
             requests.append(event)
+        elif kind == "snapshot":
+            snapshots[str(event.get("moment", ""))] = str(event.get("id", ""))
         elif kind == "phase":
             draft = drafts.setdefault(number, _Draft())
             draft.fields["phase"], draft.fields["phase_text"] = (str(event.get(n, "")) for n in ("phase", "text"))
@@ -180,6 +185,7 @@ def fold(
         site_id=site_id,
         notes=tuple(notes),
         requests=tuple(requests),
+        snapshots=snapshots,
     )
 
 

@@ -1,5 +1,6 @@
 """Every file name inside a job folder, once. No other module joins a path inside one.
 
+SHELF/.calibration/         every calibration snapshot that a job met (jobfolder.calibrations)
 SHELF/.generation           changes when a finished job begins anew (jobfolder.generation)
 SHELF/ID/                   mode 0700
     spec.json               what was asked for (qhub.job/1), never changed
@@ -8,6 +9,7 @@ SHELF/ID/                   mode 0700
     inputs/                 the captured names: manifest.json and one file per name
     runtime.json            Python, platform and packages of the place of submission
     script                  what the site scheduler runs
+    calibration/            the calibration snapshots that it ran under
     journal/WRITER.jsonl    events, one writer per file
     sendings/1.json         a client's claim to hand the job to the site, made before it does; a site may use them
     attempts/1/             one per try of the site
@@ -119,6 +121,10 @@ class JobFolder:
     @property
     def runtime(self) -> Path:
         return self.bundle_root / "runtime.json"
+
+    @property
+    def calibration(self) -> Path:
+        return self.bundle_root / "calibration"
 
     @property
     def script(self) -> Path:

@@ -76,7 +76,7 @@ class Job:
         notes = setting.go_to_directory(self.spec)
         if sys.path[:1] != [""]:
             sys.path.insert(0, "")
-        setting.enter_context(self.spec, self.attempt)
+        setting.enter_context(self.spec, self.folder, self.attempt)
         namespace = shell.user_ns
         notes += setting.restore_inputs(self.folder, namespace)
         setting.show_figures()

@@ -7,21 +7,24 @@ import errno
 import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qhub_ext.errors import CaptureError, QhubError
 from qhub_ext.job.context import ExecutionContext, enter
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.jobfolder.atomic import read_json_or_none, write_json
-from qhub_ext.jobfolder.journal import JournalWriter
+from qhub_ext.jobfolder.journal import JournalWriter, append_once
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
 from qhub_ext.jobfolder.outcome import require_own
 from qhub_ext.runner.here_job import HereJob
+
+if TYPE_CHECKING:
+    from qhub_ext.job.calibration import Snapshot
 
 
 @dataclass
@@ -61,7 +64,7 @@ def restore_inputs(folder: JobFolder, namespace: dict[str, Any]) -> list[str]:
     return [difference.sentence for difference in differences]
 
 
-def enter_context(spec: JobSpec, attempt: AttemptFolder) -> None:
+def enter_context(spec: JobSpec, folder: JobFolder, attempt: AttemptFolder) -> None:
     enter(
         ExecutionContext(
             tier=spec.tier,
@@ -75,6 +78,8 @@ def enter_context(spec: JobSpec, attempt: AttemptFolder) -> None:
             profile=spec.profile,
             record=task_recorder(attempt),
             announce=device_announcer(attempt),
+            pin=snapshot_keeper(folder, attempt),
+            shelf=folder.bundle_root.parent,
         )
     )
 
@@ -104,6 +109,29 @@ def device_announcer(attempt: AttemptFolder) -> Callable[[dict[str, Any]], None]
             journal.sync()
 
     return announce
+
+
+def snapshot_keeper(
+    folder: JobFolder, attempt: AttemptFolder
+) -> Callable[[Snapshot, Callable[[], Mapping[str, Any]]], None]:
+    """Puts each snapshot that a task runs under onto the shelf and into the job folder, once; the first is the one at the start."""
+    kept: set[str] = set()
+
+    def keep(snapshot: Snapshot, document: Callable[[], Mapping[str, Any]]) -> None:
+        if snapshot.id in kept:
+            return
+        from qhub_ext.jobfolder.calibrations import CalibrationStore
+
+        # a full disk, or a shelf that may only be read, costs the copy and not the job: its id is in the task's record
+        with contextlib.suppress(OSError):
+            store = CalibrationStore(folder.bundle_root.parent)
+            store.pin(store.put(snapshot, document), folder)
+            if not kept:
+                told = {"moment": "start", "attempt": attempt.number, "id": snapshot.id, "taken_at": snapshot.taken_at}
+                append_once(folder.journal(f"kernel-{attempt.number}"), "snapshot", **told)
+        kept.add(snapshot.id)
+
+    return keep
 
 
 def show_figures() -> None:

@@ -27,6 +27,7 @@ from qhub_ext.service.job import Job
 from qhub_ext.settings import Settings, current_settings
 from qhub_ext.sites.pick import pick_site
 from qhub_ext.sites.scheduler import Expecting, Finding, QueueEntry, Refusal, SiteReport, SiteScheduler, StartEstimate
+from qhub_ext.tiers.calibration import known_snapshot
 
 if TYPE_CHECKING:
     from qhub_ext.capture.command import Request
@@ -99,6 +100,9 @@ class JobService:
         with JournalWriter(folder.journal(self._writer)) as journal:
             journal.append("state", state=State.CREATED.value, attempt=1, at=draft.spec.created_at)
             journal.append("state", state=State.SUBMITTED.value, attempt=1)
+            known = known_snapshot(draft.spec.device, self.shelf.path, self.settings.cache)
+            if known is not None:
+                journal.append("snapshot", moment="submission", id=known[0], taken_at=known[1])
         return folders
 
     def _hand_over(self, site: SiteScheduler, folder: JobFolder, folders: Sequence[JobFolder]) -> None:

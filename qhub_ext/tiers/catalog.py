@@ -21,7 +21,7 @@ from qhub_ext.job.calibration import Snapshot
 from qhub_ext.jobfolder.atomic import read_json, write_json
 from qhub_ext.tiers.snapshots import parse_ibm_properties
 
-SCHEMA = "qhub.catalog/1"
+SCHEMA = "qhub.catalog/2"
 PACKAGE = "qiskit_ibm_runtime"
 
 
@@ -107,6 +107,13 @@ def bounds_of(name: str) -> DeviceBounds:
     own_name = resolve(name)
     configuration = read_configuration(own_name)
     return DeviceBounds(own_name, int(configuration["n_qubits"]), int(configuration["max_shots"]))
+
+
+def snapshot_of(name: str, cache_dir: Path | None = None) -> tuple[str, str]:
+    """(id, moment) of a device's snapshot, from the cache of summaries where that is at hand. Raises UnknownNameError."""
+    own_name = resolve(name)
+    kept = _read_cache(_cache_file(_user_cache() if cache_dir is None else cache_dir)) or [_describe(own_name)]
+    return next((s.snapshot_id, s.snapshot_at) for s in kept if s.name == own_name)
 
 
 def names() -> list[str]:

@@ -66,6 +66,11 @@ class Device:
             return catalog.read_snapshot(self.name)
         return parse_ibm_properties(self.given, self.configuration, device=self.name, source=self.source)
 
+    @property
+    def document(self) -> dict[str, Any]:
+        """What the vendor said, as QRMI gives it."""
+        return {"configuration": self.configuration, "properties": self.properties}
+
     @cached_property
     def target(self) -> Target:
         return _build_target(self.configuration, self.properties)

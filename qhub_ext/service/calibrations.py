@@ -1,0 +1,188 @@
+"""Calibration snapshots as people ask for them: a device's history, a vendor's file in or out, what a job ran under."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qhub_ext.errors import InvalidOptionError, JobFolderError, UnknownNameError, UserError
+from qhub_ext.job.calibration import Snapshot
+from qhub_ext.job.identity import short_id
+from qhub_ext.job.record import JobRecord
+from qhub_ext.jobfolder.atomic import read_json, write_beside
+from qhub_ext.jobfolder.calibrations import DIGITS, CalibrationStore, Entry, read_document, read_pinned, read_snapshot
+from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.tiers import catalog
+from qhub_ext.tiers import snapshots as vendors
+
+
+@dataclass(frozen=True)
+class Imported:
+    """`unread` has a sentence for each thing in the file that could not be read."""
+
+    snapshot: Snapshot
+    unread: tuple[str, ...]
+    path: Path
+
+
+def own_name(device: str) -> str:
+    """A device of the catalog by its own name; any other as it is called."""
+    try:
+        return catalog.resolve(device)
+    except UnknownNameError:
+        return device
+
+
+def snapshot_of(device: str, shelf: Path, which: str = "") -> Snapshot:
+    """A snapshot by the first digits of its id, or the newest that is known. Raises UnknownNameError."""
+    name, store = own_name(device), CalibrationStore(shelf)
+    packaged = catalog.read_snapshot(name) if name in catalog.names() else None
+    if not which:
+        latest = store.latest(name)
+        if latest is not None and (packaged is None or latest.taken_at > packaged.taken_at):
+            return read_snapshot(latest.path)
+        if packaged is not None:
+            return packaged
+        known = [*store.devices(), *catalog.names()]
+        raise UnknownNameError.among("calibration of the device", device, known)
+    digits = which.removeprefix("sha256:")
+    if packaged is not None and packaged.id.removeprefix("sha256:").startswith(digits):
+        return packaged
+    entry = store.find(which, name)
+    if entry is None:
+        known = [e.digest for e in store.history(name)]
+        raise UnknownNameError.among(f"snapshot of {name}", which, known)
+    return read_snapshot(entry.path)
+
+
+def history(device: str, shelf: Path) -> list[Entry]:
+    """The snapshots of a device that were met, the one of the installed package among them; the oldest first."""
+    name = own_name(device)
+    found = CalibrationStore(shelf).history(name)
+    if name in catalog.names():
+        identity, taken_at = catalog.snapshot_of(name)
+        digest = identity.removeprefix("sha256:")[:DIGITS]
+        if digest not in {entry.digest for entry in found}:
+            found.append(Entry(name, taken_at, digest, Path()))
+    if not found:
+        raise UnknownNameError.among("calibration of the device", device, catalog.names())
+    return sorted(found, key=lambda entry: entry.taken_at)
+
+
+def import_document(path: Path, device: str, shelf: Path) -> Imported:
+    """Reads a vendor's JSON, as QRMI gives it, into the store. Raises UserError with what is wrong with the file."""
+    try:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as JSON: {error}.") from error
+    try:
+        reading = vendors.read_document(document, device=own_name(device), source=f"file {path.name}")
+    except InvalidOptionError as error:
+        raise InvalidOptionError(f"{path}: {error.message}", advice=error.advice) from error
+    placed = CalibrationStore(shelf).put(reading.snapshot, lambda: document)
+    return Imported(reading.snapshot, reading.unread, placed)
+
+
+def export_document(device: str, path: Path, shelf: Path, which: str = "") -> Snapshot:
+    """Writes the vendor's JSON of a snapshot, which `import_document` and everything that reads QRMI's targets understand."""
+    snapshot = snapshot_of(device, shelf, which)
+    document: Mapping[str, Any] | None = None
+    if snapshot.device in catalog.names() and snapshot.id == catalog.read_snapshot(snapshot.device).id:
+        name = snapshot.device
+        document = {"configuration": catalog.read_configuration(name), "properties": catalog.read_properties(name)}
+    else:
+        entry = CalibrationStore(shelf).find(snapshot.id, snapshot.device)
+        document = None if entry is None else read_document(entry.path)
+    if document is None:
+        raise UserError(
+            f"Of the snapshot {snapshot.id[:23]} only the numbers are kept, not what {snapshot.device}'s vendor sent.",
+            advice="`--json` prints the snapshot itself.",
+        )
+    try:
+        write_beside(path, json.dumps(document).encode())
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}.") from error
+    return snapshot
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one task of a job ran under, and on which qubits. `snapshots` are ids in order: more than one where the device was
+    calibrated in the middle.
+    """
+
+    task: str
+    snapshots: tuple[str, ...]
+    qubits: tuple[int, ...]
+    device: str
+
+
+@dataclass(frozen=True)
+class JobCalibration:
+    """`at_submission` and `at_start` are ids, "" where they are not known. `missing` are ids whose numbers nobody kept."""
+
+    at_submission: str
+    at_start: str
+    tasks: tuple[Seen, ...]
+    snapshots: Mapping[str, Snapshot]
+    missing: tuple[str, ...]
+
+    @property
+    def changed(self) -> bool:
+        """Whether the device was calibrated between submission and the last task."""
+        ids = [self.at_submission, self.at_start, *(i for task in self.tasks for i in task.snapshots)]
+        return len({identity[: 7 + DIGITS] for identity in ids if identity}) > 1
+
+
+def calibration_of(folder: JobFolder, record: JobRecord) -> JobCalibration:
+    """What a job saw, from its own folder; from the shelf's store where the folder has only the id. Raises UserError for an array."""
+    if record.spec.size is not None:
+        raise UserError(
+            f"Job {short_id(record.id)} is an array: each element has tasks of its own.",
+            advice=f"Ask for one of them: {short_id(record.id)}.0",
+        )
+    tasks = tuple(_seen(task) for task in read_tasks(folder))
+    wanted = [record.snapshots.get("submission", ""), record.snapshots.get("start", "")]
+    wanted += [identity for task in tasks for identity in task.snapshots]
+    found: dict[str, Snapshot] = {}
+    missing = []
+    for identity in dict.fromkeys(identity for identity in wanted if identity):
+        snapshot = _snapshot(folder, record.spec.device, identity)
+        if snapshot is None:
+            missing.append(identity)
+        else:
+            found[snapshot.id] = snapshot
+    return JobCalibration(wanted[0], wanted[1], tasks, found, tuple(missing))
+
+
+def read_tasks(folder: JobFolder) -> list[dict[str, Any]]:
+    """The records of the tasks of a job's latest attempt, in order."""
+    attempt = folder.latest_attempt()
+    if attempt is None or not attempt.tasks.is_dir():
+        return []
+    return [read_json(path) for path in sorted(attempt.tasks.glob("[0-9]*.json"))]
+
+
+def _seen(task: Mapping[str, Any]) -> Seen:
+    on_device = [identity for sent in task.get("device_tasks") or () for identity in sent.get("snapshots") or ()]
+    ids = on_device or [str(task["snapshot"]["id"])]
+    qubits = tuple(int(q) for q in task.get("active_qubits") or ())
+    return Seen(str(task["id"]), tuple(dict.fromkeys(ids)), qubits, str(task["device"]))
+
+
+def _snapshot(folder: JobFolder, device: str, identity: str) -> Snapshot | None:
+    snapshot = read_pinned(folder, identity)
+    if snapshot is not None:
+        return snapshot
+    name = own_name(device)
+    entry = CalibrationStore(folder.bundle_root.parent).find(identity, name)
+    if entry is not None:
+        try:
+            return read_snapshot(entry.path)
+        except JobFolderError:
+            return None
+    packaged = catalog.read_snapshot(name) if name in catalog.names() else None
+    return packaged if packaged is not None and packaged.id.startswith(identity) else None
