@@ -130,6 +130,7 @@ class QpuMagics(Magics):
                 progress.close()
                 print("Waiting was interrupted; the job goes on.", file=sys.stderr)
                 return
+        job.fresh = False  # its outputs come here, now
         job.show()
         fetched = job.fetch(self._notebook)
         if fetched.names:

@@ -87,3 +87,8 @@ def card_html(record: JobRecord) -> str:
 
 def card_bundle(record: JobRecord) -> dict[str, Any]:
     return {"text/plain": card_text(record), "text/html": card_html(record), MIME_TYPE: record.to_json()}
+
+
+def card_metadata(job_id: str) -> dict[str, Any]:
+    """Beside a card under which the outputs belong, once the job has ended: the front end writes them there."""
+    return {"qhub": {"job": job_id, "home": True}}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from qhub_ext.capture.fingerprint import changed, fingerprint
 from qhub_ext.capture.freeze import thaw_one
 from qhub_ext.capture.manifest import Manifest, read_manifest
-from qhub_ext.display.card import card_bundle, card_html, card_text
+from qhub_ext.display.card import card_bundle, card_metadata, card_text
 from qhub_ext.display.outputs import display_outputs
 from qhub_ext.errors import CaptureError, Cause, JobFailedError, UnknownNameError
 from qhub_ext.job.identity import element_id, short_id
@@ -97,6 +97,8 @@ class Job:
     id: str
     service: JobService = field(repr=False)
     before: dict[str, str | None] | None = field(default=None, repr=False)
+    fresh: bool = field(default=False, repr=False, compare=False)
+    """Just submitted: the first card that it shows is the one under which a front end puts the outputs."""
     _marks: dict[str, str | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -266,8 +268,9 @@ class Job:
     def __str__(self) -> str:
         return card_text(self.record)
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:  # noqa: ARG002 - IPython's
-        return card_bundle(self.record)
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:  # noqa: ARG002 - IPython's
+        home, self.fresh = self.fresh, False
+        return card_bundle(self.record), card_metadata(self.id) if home else {}
 
 
 class Jobs(list[Job]):
@@ -282,12 +285,12 @@ class Jobs(list[Job]):
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002 - IPython's; it would print a list otherwise
         printer.text(str(self))
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:  # noqa: ARG002 - IPython's
-        records = [job.record for job in self]
-        return {
-            "text/plain": "\n".join(map(card_text, records)),
-            "text/html": "".join(map(card_html, records)),
-        }
+    def _ipython_display_(self) -> None:
+        """A card each, so that each lives and brings its outputs by itself."""
+        from IPython.display import display
+
+        for job in self:
+            display(job)
 
 
 def failure(record: JobRecord) -> JobFailedError:

@@ -87,7 +87,7 @@ class JobService:
         with site.expect(draft.spec) if isinstance(site, Expecting) else nullcontext():
             folders = self._put_on_shelf(site, draft)
             self._hand_over(site, self.shelf.folder(draft.spec.id), folders)
-        return Job(draft.spec.id, self, draft.before)
+        return Job(draft.spec.id, self, draft.before, fresh=True)
 
     def _put_on_shelf(self, site: SiteScheduler, draft: Draft) -> list[JobFolder]:
         """What the site is to run: the folder, or those of an array's elements."""

@@ -69,11 +69,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 @dataclass
 class Told:
-    """What one cell showed: text of the streams, plain text and MIME bundles of displays, and the error if any."""
+    """What one cell showed: text of the streams, MIME bundles of displays with their metadata, and how it ended."""
 
     text: str
     shown: list[dict[str, Any]]
     status: str
+    metadata: list[dict[str, Any]]
 
     @property
     def plain(self) -> str:
@@ -94,6 +95,7 @@ class Notebook:
     def run(self, cell: str, *, ok: bool | None = True, timeout_s: float = 120) -> Told:
         text: list[str] = []
         shown: list[dict[str, Any]] = []
+        metadata: list[dict[str, Any]] = []
 
         def hear(message: dict[str, Any]) -> None:
             kind, content = message["msg_type"], message["content"]
@@ -103,12 +105,13 @@ class Notebook:
                 text.append("\n".join(content["traceback"]))
             elif kind in ("display_data", "execute_result"):
                 shown.append(content["data"])
+                metadata.append(content["metadata"])
 
         reply = self._client.execute_interactive(
             cell, timeout=timeout_s, output_hook=hear, allow_stdin=False, store_history=True
         )
         status = reply["content"]["status"]
-        told = Told(without_colours("".join(text)), shown, status)
+        told = Told(without_colours("".join(text)), shown, status, metadata)
         if ok is not None:
             assert (status == "ok") is ok, told
         return told

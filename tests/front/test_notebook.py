@@ -50,6 +50,18 @@ def test_the_prompt_comes_back_at_once_with_a_card(notebook: Notebook) -> None:
     assert notebook.ask("quick.logs()") == r"'slept\n'"
 
 
+def test_the_first_card_of_a_job_says_that_its_outputs_belong_under_it(notebook: Notebook) -> None:
+    told = notebook.run("%%qpu --tier local,emulation --as both\nprint('ran')")
+    ids = [card[MIME_TYPE]["id"] for card in told.shown]
+    assert len(set(ids)) == 2
+    assert told.metadata == [{"qhub": {"job": job_id, "home": True}} for job_id in ids]
+    assert notebook.run("both").metadata == [{}, {}]
+    assert notebook.run("both[0]").metadata == [{}]
+    waited = notebook.run("%%qpu --wait\nprint('ran')")  # its outputs are here already
+    assert "ran" in waited.text
+    assert waited.metadata[-1] == {}
+
+
 def test_outputs_come_back_as_a_kernel_would_show_them(notebook: Notebook) -> None:
     told = notebook.run(
         """%%qpu --wait --as rich

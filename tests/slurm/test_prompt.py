@@ -30,6 +30,6 @@ def test_a_submission_is_one_sbatch_and_the_card_behind_it_no_question(
         service = JobService(bench.settings)
         job = service.submit(service.draft(Request(tier="local", time_s=60), "pass", {}))
         assert job.record.state is State.QUEUED
-        assert "queued" in job._repr_mimebundle_()["text/plain"]
+        assert "queued" in job._repr_mimebundle_()[0]["text/plain"]
         assert [summary.id for summary in service.jobs()] == [job.id]
         assert ran == ["sbatch"]
