@@ -51,6 +51,15 @@ export class JobModel implements IDisposable {
     return this._outputs;
   }
 
+  /** Whether the job has ended and `outputs` holds all that it has shown. */
+  get isComplete(): boolean {
+    return (
+      this._job !== null &&
+      isFinal(this._job.state) &&
+      this._outputsOf === this._job
+    );
+  }
+
   /** Why the last request failed; '' while all is well. */
   get trouble(): string {
     return this._trouble;
@@ -155,7 +164,7 @@ export class JobModel implements IDisposable {
 
   private async _fetchOutputs(): Promise<void> {
     const { client } = this._jobs;
-    const known = this._outputs;
+    const [job, known] = [this._job, this._outputs];
     let outputs = await client.outputs(this.id, known?.seq ?? 0);
     if (outputs.unchanged && outputs.attempt !== known?.attempt) {
       outputs = await client.outputs(this.id); // another attempt counts anew
@@ -163,11 +172,11 @@ export class JobModel implements IDisposable {
     if (this._isDisposed) {
       return;
     }
-    if (!outputs.unchanged) {
-      this._outputs = outputs;
-      this._changed.emit();
-    } else if (known !== null && known.final !== outputs.final) {
-      this._outputs = { ...known, final: outputs.final };
+    this._outputsOf = job;
+    this._outputs = outputs.unchanged
+      ? { ...known!, final: outputs.final }
+      : outputs;
+    if (!outputs.unchanged || this.isComplete) {
       this._changed.emit();
     }
   }
@@ -187,6 +196,7 @@ export class JobModel implements IDisposable {
   private _job: Job | null = null;
   private _explanation: Explanation | null = null;
   private _outputs: JobOutputs | null = null;
+  private _outputsOf: Job | null = null;
   private _trouble = '';
   private _seen: Summary | undefined;
   private _watchers = 0;
