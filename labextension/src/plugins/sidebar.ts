@@ -4,9 +4,11 @@ import {
   JupyterFrontEndPlugin
 } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
+import { IStateDB } from '@jupyterlab/statedb';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { jobsIcon } from '../icon';
+import { Folds } from '../model/folds';
 import { Listing } from '../model/listing';
 import { CommandIDs, IJobsModel, IListing } from '../tokens';
 import { JobsPanel } from '../views/sidebar/panel';
@@ -18,18 +20,23 @@ export const sidebarPlugin: JupyterFrontEndPlugin<IListing> = {
   autoStart: true,
   provides: IListing,
   requires: [IJobsModel],
-  optional: [ITranslator, ICommandPalette, ILayoutRestorer],
+  optional: [ITranslator, ICommandPalette, ILayoutRestorer, IStateDB],
   activate: (
     app: JupyterFrontEnd,
     model: IJobsModel,
     translator: ITranslator | null,
     palette: ICommandPalette | null,
-    restorer: ILayoutRestorer | null
+    restorer: ILayoutRestorer | null,
+    state: IStateDB | null
   ) => {
     const trans = (translator ?? nullTranslator).load('qhub_ext');
     const { commands } = app;
     const listing = new Listing(model);
-    const panel = new JobsPanel(listing, trans, (command, ids) => {
+    const folds = new Folds();
+    if (state) {
+      void remember(folds, state);
+    }
+    const panel = new JobsPanel(listing, folds, trans, (command, ids) => {
       if (commands.hasCommand(command)) {
         void commands.execute(command, ids ? { ids: [...ids] } : {});
       }
@@ -51,3 +58,14 @@ export const sidebarPlugin: JupyterFrontEndPlugin<IListing> = {
     return listing;
   }
 };
+
+const FOLDED = 'qhub-ext:folded';
+
+/** Folds as they were left in this workspace, and keeps what becomes of them. */
+async function remember(folds: Folds, state: IStateDB): Promise<void> {
+  const before = await state.fetch(FOLDED).catch(() => undefined);
+  if (Array.isArray(before)) {
+    folds.restore(before.map(String));
+  }
+  folds.changed.connect(() => void state.save(FOLDED, folds.folded));
+}

@@ -3,8 +3,9 @@ import { useState } from 'react';
 
 import type { Device } from '../../api/types';
 import type { DevicesModel } from '../../model/devices';
-import { moment, plain, Tone } from '../../words';
-import { Age } from '../age';
+import type { Folds } from '../../model/folds';
+import { plain, Tone } from '../../words';
+import { Age, Until } from '../age';
 import { useSignal } from '../signal';
 import { Section } from './section';
 
@@ -12,14 +13,15 @@ import { Section } from './section';
 export function Devices(props: {
   devices: DevicesModel;
   chosen: string;
+  folds: Folds;
   trans: TranslationBundle;
 }): JSX.Element | null {
-  const { devices, chosen, trans } = props;
+  const { devices, chosen, folds, trans } = props;
   useSignal(devices.changed);
   const [all, setAll] = useState(false);
   if (devices.devices.length === 0) {
     return devices.trouble ? (
-      <Section title={trans.__('Devices')}>
+      <Section name="devices" folds={folds} title={trans.__('Devices')}>
         <p className="qhub-Words">{plain(devices.trouble)}</p>
       </Section>
     ) : null;
@@ -32,16 +34,14 @@ export function Devices(props: {
   const online = near.filter(isOnline).length;
   return (
     <Section
+      name="devices"
+      folds={folds}
       title={trans.__('Devices')}
       aside={
         online > 0 ? trans.__('%1 online', online) : trans.__('none online')
       }
     >
-      <ul
-        className="qhub-Devices"
-        tabIndex={0}
-        aria-label={trans.__('Devices')}
-      >
+      <ul className="qhub-Devices" aria-label={trans.__('Devices')}>
         {shown.map(device => (
           <DeviceItem
             key={device.name}
@@ -89,35 +89,31 @@ function DeviceItem(props: {
       <div className="qhub-Tier-facts">
         <div className="qhub-Tier-head">
           <span className="qhub-Tier-name">{device.name}</span>
-          <span className="qhub-Device-qubits">
-            {trans.__('%1 qubits', device.qubits)}
-          </span>
           <span className="qhub-Tier-open">{word}</span>
         </div>
         <div className="qhub-Tier-words">
+          <span>{trans.__('%1 qubits', device.qubits)}</span>
           {resource?.queue !== null && resource?.queue !== undefined && (
-            <span>
-              {trans._n('%1 task waits', '%1 tasks wait', resource.queue)}
-            </span>
+            <span>{trans._n('%1 waits', '%1 wait', resource.queue)}</span>
           )}
           <span title={trans.__('Calibrated %1', device.snapshot_at)}>
             {device.synthetic
               ? trans.__('made-up calibration')
               : trans.__('calibrated')}{' '}
-            <Age since={props.loadedAt - device.snapshot_age_s} />{' '}
+            <Age since={props.loadedAt - device.snapshot_age_s} coarse />{' '}
             {trans.__('ago')}
           </span>
           {resource?.next_calibration_at && (
             <span>
-              {trans.__(
-                'next calibration %1',
-                moment(resource.next_calibration_at)
-              )}
+              {trans.__('next in')} <Until at={resource.next_calibration_at} />
             </span>
           )}
         </div>
         {trouble && (
-          <div className="qhub-Tier-words qhub-mod-trouble">
+          <div
+            className="qhub-Tier-words qhub-mod-clamped"
+            title={plain(trouble)}
+          >
             {plain(trouble)}
           </div>
         )}

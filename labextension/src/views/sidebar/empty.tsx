@@ -3,6 +3,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Listing } from '../../model/listing';
 import { Snippet } from './snippet';
 
+/** Short lines: a sidebar is narrow. */
 const FIRST = '%load_ext qhub_ext';
 const SECOND = `%%qpu --tier emulation --shots 1000
 from qiskit import QuantumCircuit
@@ -14,7 +15,8 @@ bell.h(0)
 bell.cx(0, 1)
 bell.measure_all()
 isa = generate_preset_pass_manager(3, backend=backend()).run(bell)
-Sampler().run([isa]).result()[0].data.meas.get_counts()`;
+result = Sampler().run([isa]).result()
+result[0].data.meas.get_counts()`;
 
 /** What is said where there is no job yet: how to get one. */
 export function NoJobs(props: { trans: TranslationBundle }): JSX.Element {
@@ -24,7 +26,8 @@ export function NoJobs(props: { trans: TranslationBundle }): JSX.Element {
       <h3>{trans.__('No jobs yet')}</h3>
       <p>
         {trans.__(
-          'A cell becomes a job when it begins with %%qpu. It runs on the site while the notebook stays free, and its outputs come back under the cell. Two cells to try it:'
+          'A cell becomes a job when it begins with %1. It runs on the site while the notebook stays free, and its outputs come back under the cell. Two cells to try it:',
+          '%%qpu'
         )}
       </p>
       <Snippet text={FIRST} label={trans.__('the first cell')} trans={trans} />

@@ -36,8 +36,9 @@ export function Filters(props: {
           <input
             type="text"
             value={filter.text}
-            placeholder={trans.__('Name, id, device, reason')}
+            placeholder={trans.__('Search')}
             aria-label={trans.__('Search in jobs')}
+            title={trans.__('By name, id, tier, device, state or reason')}
             spellCheck={false}
             onChange={event => listing.narrow({ text: event.target.value })}
             onKeyDown={event => {

@@ -185,9 +185,11 @@ function Progress({ job, trans }: PartProps): JSX.Element | null {
   const done = job.done ?? 0;
   return (
     <span className="qhub-JobRow-progress">
-      <span className="qhub-Bar" aria-hidden="true">
-        <span style={{ width: `${(100 * done) / job.size}%` }} />
-      </span>
+      {!isFinal(job.state) && (
+        <span className="qhub-Bar" aria-hidden="true">
+          <span style={{ width: `${(100 * done) / job.size}%` }} />
+        </span>
+      )}
       {trans.__('%1 of %2', done, job.size)}
     </span>
   );
@@ -202,7 +204,13 @@ function When({ job, trans }: PartProps): JSX.Element | null {
       </span>
     );
   }
-  return job.ended_at === null ? null : (
-    <span className="qhub-JobRow-when">{moment(job.ended_at)}</span>
+  if (job.ended_at === null) {
+    return null;
+  }
+  const ended = moment(job.ended_at);
+  return (
+    <time className="qhub-JobRow-when" title={trans.__('Ended %1', ended)}>
+      {ended.split(' ')[0]}
+    </time>
   );
 }

@@ -3,6 +3,7 @@ import { ReactWidget } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
 
 import { jobsIcon } from '../../icon';
+import type { Folds } from '../../model/folds';
 import type { Listing } from '../../model/listing';
 import type { Run } from './actions';
 import { Sidebar } from './sidebar';
@@ -11,6 +12,7 @@ import { Sidebar } from './sidebar';
 export class JobsPanel extends ReactWidget {
   constructor(
     private readonly listing: Listing,
+    private readonly folds: Folds,
     private readonly trans: TranslationBundle,
     private readonly run: Run
   ) {
@@ -24,7 +26,14 @@ export class JobsPanel extends ReactWidget {
   }
 
   protected render(): JSX.Element {
-    return <Sidebar listing={this.listing} trans={this.trans} run={this.run} />;
+    return (
+      <Sidebar
+        listing={this.listing}
+        folds={this.folds}
+        trans={this.trans}
+        run={this.run}
+      />
+    );
   }
 
   protected onAfterShow(message: Message): void {

@@ -1,14 +1,20 @@
 import { caretDownIcon } from '@jupyterlab/ui-components';
-import { ReactNode, useId, useState } from 'react';
+import { ReactNode, useId } from 'react';
+
+import type { Folds } from '../../model/folds';
+import { useSignal } from '../signal';
 
 /** A part of the sidebar that folds away. `aside` stays in sight. */
 export function Section(props: {
+  name: string;
+  folds: Folds;
   title: string;
   aside?: ReactNode;
-  open?: boolean;
   children: ReactNode;
 }): JSX.Element {
-  const [open, setOpen] = useState(props.open ?? true);
+  const { folds, name } = props;
+  useSignal(folds.changed);
+  const open = folds.isOpen(name);
   const id = useId();
   return (
     <section className="qhub-Section" aria-labelledby={`${id}-title`}>
@@ -16,7 +22,7 @@ export function Section(props: {
         <button
           aria-expanded={open}
           aria-controls={id}
-          onClick={() => setOpen(!open)}
+          onClick={() => folds.toggle(name)}
         >
           <caretDownIcon.react tag="span" width="14px" height="14px" />
           <span>{props.title}</span>

@@ -24,9 +24,7 @@ export function Selected(props: {
       role="toolbar"
       aria-label={trans.__('Selected jobs')}
     >
-      <span role="status">
-        {trans._n('%1 job selected', '%1 jobs selected', selection.length)}
-      </span>
+      <span role="status">{trans.__('%1 selected', selection.length)}</span>
       <span className="qhub-Selected-buttons">
         {listing.model.writable &&
           buttons(trans).map(({ verb, icon, label }) => {

@@ -1,6 +1,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { refreshIcon } from '@jupyterlab/ui-components';
 
+import type { Folds } from '../../model/folds';
 import type { Listing } from '../../model/listing';
 import { plain } from '../../words';
 import { useSignal } from '../signal';
@@ -16,20 +17,34 @@ import { Tiers } from './tiers';
 /** The whole sidebar: how the site stands, and my jobs. */
 export function Sidebar(props: {
   listing: Listing;
+  folds: Folds;
   trans: TranslationBundle;
   run: Run;
 }): JSX.Element {
-  const { listing, trans, run } = props;
+  const { listing, folds, trans, run } = props;
   const { model } = listing;
   useSignal(model.changed);
+  const live = model.connection === 'live';
+  const site = plain(model.status?.site.name ?? '', 40);
   const obstacle = Obstacle({ model, trans });
   return (
     <>
       <header className="qhub-Head">
         <h2>{trans.__('Quantum jobs')}</h2>
         {model.status && (
-          <span className="qhub-Head-site" title={trans.__('Site scheduler')}>
-            {plain(model.status.site.name, 40)}
+          <span
+            className={`qhub-Head-site qhub-tone-${live ? 'good' : 'bad'}`}
+            title={
+              live
+                ? trans.__(
+                    'In step with the server; the site scheduler is %1',
+                    site
+                  )
+                : trans.__('Out of step with the server')
+            }
+          >
+            <span className="qhub-Dot" data-on={live} aria-hidden="true" />
+            {site}
           </span>
         )}
         <button
@@ -45,10 +60,13 @@ export function Sidebar(props: {
         <>
           <Notices model={model} trans={trans} />
           <div className="qhub-Site">
-            {model.status && <Tiers status={model.status} trans={trans} />}
+            {model.status && (
+              <Tiers status={model.status} folds={folds} trans={trans} />
+            )}
             <Devices
               devices={model.devices}
               chosen={model.status?.chosen.device ?? ''}
+              folds={folds}
               trans={trans}
             />
           </div>

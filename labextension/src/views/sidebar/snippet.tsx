@@ -18,7 +18,9 @@ export function Snippet(props: {
   const Icon = copied ? checkIcon : copyIcon;
   const words = copied ? trans.__('Copied') : trans.__('Copy %1', props.label);
   return (
-    <div className="qhub-Snippet">
+    <div
+      className={`qhub-Snippet ${text.includes('\n') ? '' : 'qhub-mod-command'}`}
+    >
       <pre tabIndex={0} role="region" aria-label={props.label}>
         <code>{text}</code>
       </pre>

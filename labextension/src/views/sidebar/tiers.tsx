@@ -1,18 +1,22 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { Status, TierState } from '../../api/types';
+import type { Folds } from '../../model/folds';
 import { plain } from '../../words';
 import { Section } from './section';
 
 /** The tiers: open, or why not. */
 export function Tiers(props: {
   status: Status;
+  folds: Folds;
   trans: TranslationBundle;
 }): JSX.Element {
   const { status, trans } = props;
   const { tier, device } = status.chosen;
   return (
     <Section
+      name="tiers"
+      folds={props.folds}
       title={trans.__('Tiers')}
       aside={[tier, device].filter(Boolean).join(' · ')}
     >
@@ -36,6 +40,7 @@ function Tier(props: {
   trans: TranslationBundle;
 }): JSX.Element {
   const { tier, chosen, trans } = props;
+  const why = plain(tier.why);
   return (
     <li
       className={`qhub-Tier ${tier.open ? 'qhub-tone-good' : 'qhub-tone-quiet'}`}
@@ -44,9 +49,6 @@ function Tier(props: {
       <div className="qhub-Tier-facts">
         <div className="qhub-Tier-head">
           <span className="qhub-Tier-name">{tier.name}</span>
-          <span className="qhub-Tier-open">
-            {tier.open ? trans.__('open') : trans.__('closed')}
-          </span>
           {chosen && (
             <span
               className="qhub-Pill qhub-mod-chosen"
@@ -55,12 +57,18 @@ function Tier(props: {
               {trans.__('default')}
             </span>
           )}
+          <span className="qhub-Tier-noise" title={plain(tier.noise)}>
+            {tier.open && plain(tier.noise)}
+          </span>
+          <span className="qhub-Tier-open">
+            {tier.open ? trans.__('open') : trans.__('closed')}
+          </span>
         </div>
-        <div className="qhub-Tier-words">
-          {tier.open
-            ? trans.__('noise: %1', plain(tier.noise))
-            : plain(tier.why)}
-        </div>
+        {!tier.open && (
+          <div className="qhub-Tier-words qhub-mod-clamped" title={why}>
+            {why}
+          </div>
+        )}
       </div>
     </li>
   );

@@ -14,6 +14,7 @@ import { violations } from '../../../__tests__/axe';
 import { PretendServer, summary } from '../../../__tests__/server';
 import { ApiError } from '../../../api/request';
 import type { Device } from '../../../api/types';
+import { Folds } from '../../../model/folds';
 import { JobsModel } from '../../../model/jobs';
 import { Listing } from '../../../model/listing';
 import { Sidebar } from '../sidebar';
@@ -60,6 +61,7 @@ async function show(connection = 'live'): Promise<HTMLElement> {
   const { container } = render(
     <Sidebar
       listing={listing}
+      folds={new Folds()}
       trans={trans}
       run={(command, ids) => ran.push([command, ids])}
     />
@@ -201,7 +203,7 @@ describe('the keyboard in the list', () => {
     press('ArrowDown', { shiftKey: true });
     press('ArrowDown', { shiftKey: true });
     expect(selected()).toEqual(['z', 'j000029', 'j000028']);
-    expect(screen.getByText('3 jobs selected')).toBeTruthy();
+    expect(screen.getByText('3 selected')).toBeTruthy();
     press('Escape');
     expect(selected()).toEqual([]);
     press('a', { ctrlKey: true });
@@ -325,10 +327,20 @@ describe('what is not as fresh or as free as it could be', () => {
 });
 
 describe('tiers and devices', () => {
+  it('fold away', async () => {
+    await show();
+    const title = screen.getByRole('button', { name: /^Tiers/ });
+    const list = screen.getByText('local').closest('ul')!;
+    expect(list.parentElement!.hidden).toBe(false);
+    fireEvent.click(title);
+    expect(title.getAttribute('aria-expanded')).toBe('false');
+    expect(list.parentElement!.hidden).toBe(true);
+  });
+
   it('say whether a tier is open, or why not', async () => {
     const page = await show();
     const [, emulation, qpu] = within(page).getAllByRole('listitem');
-    expect(emulation.textContent).toMatch(/emulation.*open.*default/);
+    expect(emulation.textContent).toMatch(/emulation.*default.*open/);
     expect(qpu.textContent).toContain('No resource stands for a device.');
   });
 
@@ -350,9 +362,9 @@ describe('tiers and devices', () => {
     ];
     const page = await show();
     act(() => model.devices.start());
-    await waitFor(() => expect(page.textContent).toContain('3 tasks wait'));
-    expect(page.textContent).toMatch(/calibrated 2 h 00 min ago/);
-    expect(page.textContent).toContain('next calibration');
+    await waitFor(() => expect(page.textContent).toContain('3 wait'));
+    expect(page.textContent).toMatch(/calibrated 2 h ago/);
+    expect(page.textContent).toMatch(/next in (1 h 00 min|59 min)/);
     expect(screen.queryByText('torino')).toBeNull();
     fireEvent.click(screen.getByRole('button', { name: /1 more/ }));
     expect(screen.getByText('torino')).toBeTruthy();
