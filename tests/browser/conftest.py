@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,14 +45,20 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def front() -> None:
+    """The front end of these very sources, built and linked into this environment."""
+    subprocess.run([sys.executable, Path(__file__).parents[2] / "labextension" / "front.py", "build"], check=True)
+
+
+@pytest.fixture(scope="session")
+def lab(front: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """One for all tests that leave it alive."""
     with running(Lab(tmp_path_factory.mktemp("lab with space"))) as lab:
         yield lab
 
 
 @pytest.fixture
-def new_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Lab]]:
+def new_lab(front: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Lab]]:
     """A server of the test's own: to be killed, forbidden things, started elsewhere."""
     with ExitStack() as stack:
 

@@ -107,7 +107,7 @@ class Desk:
 
     @property
     def sidebar(self) -> Locator:
-        return self.page.locator("#qhub-sidebar")
+        return self.page.get_by_role("region", name="Quantum jobs")
 
     @property
     def card(self) -> Locator:
