@@ -149,6 +149,56 @@ class QpuSettings(_Section):
         return self.virtual == "always" or self.virtual == site
 
 
+class BrokerRuleSettings(_Section):
+    """Which jobs of the site have which profile; the first rule that fits counts, an empty field fits all."""
+
+    profile: str = Field(description="The profile of jobs that fit.")
+    qos: str = Field(default="", description="QOS of the job.")
+    partition: str = Field(default="", description="Partition of the job.")
+    account: str = Field(default="", description="Account of the job.")
+
+
+class BrokerProfileSettings(_Section):
+    """A policy class of tasks: what it may use, and before whom it goes."""
+
+    rank: int = Field(description="Higher goes first, and between slices; production has 2, test 1, development 0.")
+    task_s: float | None = Field(default=None, gt=0, description="Seconds of QPU that one task may need.")
+    shots: int | None = Field(default=None, ge=1, description="Shots that one PUB may ask for.")
+    user_day_s: float | None = Field(default=None, gt=0, description="Seconds of QPU of one user and day (UTC).")
+    account_day_s: float | None = Field(default=None, gt=0, description="Seconds of QPU of one account and day (UTC).")
+    user_queued: int | None = Field(default=None, ge=1, description="Tasks that one user may have waiting.")
+    slots: int | None = Field(default=None, ge=1, description="Tasks on devices at a time.")
+    age_s: float | None = Field(
+        default=None, gt=0, description="After so many seconds of waiting a task counts as `ages_to`."
+    )
+    ages_to: int | None = Field(default=None, description="The rank that an old task counts as, and never more.")
+    lease_s: float = Field(
+        default=0.0, ge=0, description="Longest time for which a session may have a device to itself."
+    )
+
+
+class BrokerSettings(_Section):
+    """The second-level scheduler of quantum tasks, which a site runs once (`python -m qhub_ext.broker`)."""
+
+    socket: Path | None = Field(
+        default=None,
+        description="Socket of the broker that the tier qpu goes through; default: straight to the device.",
+    )
+    directory: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_state_dir("qhub")) / "broker" / socket.gethostname(),
+        description="Folder of the broker's own ledger and socket, on this host's own disk.",
+    )
+    port: int = Field(
+        default=0, ge=0, le=65535, description="Port on 127.0.0.1 for the genuine client; 0 takes a free one."
+    )
+    slice_s: float = Field(default=60.0, gt=0, description="Seconds of QPU after which another task may have its turn.")
+    overhead_s: float = Field(default=1.0, ge=0, description="Seconds that the device needs once per slice.")
+    profiles: dict[str, BrokerProfileSettings] = Field(
+        default_factory=dict, description="Name -> policy class of tasks."
+    )
+    rules: tuple[BrokerRuleSettings, ...] = Field(default=(), description="Which jobs have which profile.")
+
+
 class LimitSettings(_Section):
     """What one job may use unless it asks for less."""
 
@@ -211,6 +261,7 @@ class CaptureSettings(_Section):
             "QISKIT_*",
             "QHUB_CONFIG",
             "QHUB_QPU_*",
+            "QHUB_BROKER_*",
             "MPLCONFIGDIR",
             "XDG_*",
         ),
@@ -239,6 +290,7 @@ class Settings(_Section):
     embedded: EmbeddedSettings = Field(default_factory=lambda: EmbeddedSettings())
     slurm: SlurmSettings = Field(default_factory=lambda: SlurmSettings())
     qpu: QpuSettings = Field(default_factory=lambda: QpuSettings())
+    broker: BrokerSettings = Field(default_factory=lambda: BrokerSettings())
     limits: LimitSettings = Field(default_factory=lambda: LimitSettings())
     capture: CaptureSettings = Field(default_factory=lambda: CaptureSettings())
     preflight: PreflightSettings = Field(default_factory=lambda: PreflightSettings())

@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from qhub_ext.tiers.backend import Execution, Outcome, Prepared
 from qhub_ext.tiers.devices import Device
 from qhub_ext.tiers.facts import shot_seconds
 from qhub_ext.tiers.fingerprint import fingerprint
+from qhub_ext.tiers.qpu.brokered import brokered_resource
 from qhub_ext.tiers.qpu.failures import NOT_SENT_AGAIN, HelperLostError
 from qhub_ext.tiers.qpu.process import ResourceProcess
 from qhub_ext.tiers.qpu.resources import Resource, resource_for
@@ -41,6 +43,9 @@ _opening = threading.Lock()
 
 def find_resource(device: str, settings: QpuSettings, site: str) -> Resource:
     """The resource that stands for a device, or a virtual QPU. Raises DeviceError, PreflightError where there is none."""
+    broker = current_settings().broker.socket
+    if broker is not None:
+        return _brokered(device, broker)
     resource = resource_for(device, settings)
     if resource is not None:
         return resource
@@ -50,6 +55,18 @@ def find_resource(device: str, settings: QpuSettings, site: str) -> Resource:
         f"No quantum resource of this site stands for {device}.",
         advice="`qhub devices` lists those that there are; the same cell runs on the tiers local and emulation.",
     )
+
+
+_sessions: dict[tuple[str, Path, str | None, str], Resource] = {}
+
+
+def _brokered(device: str, path: Path) -> Resource:
+    """One session per job: asked for once."""
+    context = current()
+    key = (device, path, context.job_id, context.profile)
+    if key not in _sessions:
+        _sessions[key] = brokered_resource(device, path)
+    return _sessions[key]
 
 
 def open_qpu(device: Device, options: Mapping[str, Any], *, memory_mb: int | None, cpus: int | None) -> DeviceBackend:  # noqa: ARG001 - the device needs neither

@@ -1,0 +1,144 @@
+"""Serves the broker until it is ended: a unix socket for the people and jobs of this host, and TCP on loopback for the genuine client.
+
+python -m qhub_ext.broker --directory DIR [--device NAME]... [--slurm]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import secrets
+import signal
+import socket
+import struct
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from qhub_ext.broker.app import build, default_operators
+from qhub_ext.broker.desk import Desk
+from qhub_ext.broker.dispatch import DeviceThread
+from qhub_ext.broker.membership import Membership, OneUser, SlurmJobs
+from qhub_ext.broker.policy import Policy
+from qhub_ext.broker.profiles import DEFAULTS, Profile, Rule
+from qhub_ext.errors import DeviceError
+from qhub_ext.jobfolder.atomic import write_json
+from qhub_ext.settings import BrokerSettings, Settings, current_settings
+from qhub_ext.tiers.qpu.resources import Resource, list_resources
+from qhub_ext.tiers.qpu.virtual import virtual_resource
+
+SWEEP_S = 10.0
+_PEER = struct.Struct("3i")
+
+
+class PeerProtocol(H11Protocol):
+    """On a unix socket the kernel says who is at the other end."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        peer = transport.get_extra_info("socket")
+        if peer is not None and peer.family == socket.AF_UNIX:
+            pid, uid, _ = _PEER.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+            self.client = (f"uid:{uid}", pid)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m qhub_ext.broker", description=__doc__)
+    parser.add_argument(
+        "--directory", type=Path, help="folder of its ledger and socket (default: the setting broker.directory)"
+    )
+    parser.add_argument(
+        "--device", action="append", default=[], help="device to serve (repeatable; default: all named resources)"
+    )
+    parser.add_argument("--slurm", action="store_true", help="sessions are held against the jobs of Slurm")
+    options = parser.parse_args()
+    settings = current_settings()
+    serve(options.directory or settings.broker.directory, tuple(options.device), settings, slurm=options.slurm)
+
+
+def serve(directory: Path, devices: tuple[str, ...], settings: Settings, *, slurm: bool) -> None:
+    directory.mkdir(mode=0o755 if slurm else 0o700, parents=True, exist_ok=True)
+    resources = _resources(devices, settings)
+    policy = _policy(settings.broker)
+    desk = Desk(directory / "ledger", [r.device for r in resources], policy)
+    threads = {r.device: DeviceThread(desk, r, settings.qpu) for r in resources}
+    door = socket.create_server(("127.0.0.1", settings.broker.port))
+    url = f"http://127.0.0.1:{door.getsockname()[1]}"
+    local = _unix_socket(directory / "broker.sock", 0o666 if slurm else 0o600)
+    rules = tuple(Rule(r.profile, r.qos, r.partition, r.account) for r in settings.broker.rules)
+    membership: Membership = SlurmJobs(policy.profiles, rules) if slurm else OneUser(policy.profiles)
+    app = build(desk, threads, url=lambda: url, membership=membership, operators=default_operators())
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app, http=PeerProtocol, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1
+        )
+    )
+    for thread in threads.values():
+        thread.start()
+    threading.Thread(target=_sweep, args=(desk,), name="broker-sweep", daemon=True).start()
+    record = {
+        "url": url,
+        "socket": str(directory / "broker.sock"),
+        "pid": os.getpid(),
+        "instance": secrets.token_hex(8),
+    }
+    write_json(directory / "broker.json", record)
+    print(f"broker for {', '.join(desk.devices)} at {directory / 'broker.sock'} and {url}", flush=True)
+    try:
+        asyncio.run(_serve(server, [door, local]))
+    finally:
+        desk.close()
+        for thread in threads.values():
+            thread.join(5.0)
+        desk.ledger.close()
+
+
+async def _serve(server: uvicorn.Server, sockets: list[socket.socket]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lambda: setattr(server, "should_exit", True))
+    await server.serve(sockets=sockets)
+
+
+def _unix_socket(path: Path, mode: int) -> socket.socket:
+    path.unlink(missing_ok=True)
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    made.bind(str(path))
+    path.chmod(mode)
+    made.listen(128)
+    return made
+
+
+def _resources(devices: tuple[str, ...], settings: Settings) -> list[Resource]:
+    """Those that are named, else a virtual QPU per device that was asked for."""
+    named = [r for r in list_resources(settings.qpu) if not r.trouble]
+    if not devices:
+        if not named:
+            raise DeviceError("The broker has no device: no resource is named.", advice="Name one under qpu.resources in qhub.toml, or ask for a virtual one with --device NAME.")  # fmt: skip
+        return named
+    return [
+        next((r for r in named if name in (r.device, r.name)), None) or virtual_resource(name, settings.qpu)
+        for name in devices
+    ]
+
+
+def _policy(settings: BrokerSettings) -> Policy:
+    known = {p.name: p for p in DEFAULTS}
+    for name, given in settings.profiles.items():
+        known[name] = Profile(name, **given.model_dump())
+    return Policy(profiles=known, slice_s=settings.slice_s, overhead_s=settings.overhead_s)
+
+
+def _sweep(desk: Desk) -> None:
+    while not desk.closed:
+        time.sleep(SWEEP_S)
+        desk.sweep()
+
+
+if __name__ == "__main__":
+    main()

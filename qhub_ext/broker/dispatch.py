@@ -1,0 +1,148 @@
+"""One thread per device: it asks the desk for the next slice, sends it through the helper process of the device, and brings the result back.
+
+One slice is at the device at a time, so that nothing of ours waits in the vendor's own queue behind the policy's back.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import Any
+
+from qhub_ext.broker.desk import Desk
+from qhub_ext.broker.ledger import SliceRow
+from qhub_ext.broker.slices import check_result, cut
+from qhub_ext.errors import Cause, DeviceError, UncertainTaskError
+from qhub_ext.settings import QpuSettings
+from qhub_ext.tiers.qpu.failures import HelperLostError
+from qhub_ext.tiers.qpu.process import ResourceProcess
+from qhub_ext.tiers.qpu.resources import Resource
+from qhub_ext.tiers.qpu.wire import quantum_seconds
+
+PROBE_FIRST_S = 0.5
+PROBE_LAST_S = 30.0
+TARGET_S = 60.0
+
+
+class DeviceThread(threading.Thread):
+    def __init__(self, desk: Desk, resource: Resource, settings: QpuSettings) -> None:
+        super().__init__(name=f"broker-{resource.device}", daemon=True)
+        self._desk = desk
+        self._resource = resource
+        self._settings = settings
+        self.process = ResourceProcess(resource)
+        self._target: tuple[float, dict[str, Any]] = (0.0, {})
+
+    def target(self) -> dict[str, Any]:
+        """Configuration and properties as the device gives them, at most TARGET_S old. Raises DeviceError."""
+        asked_at, known = self._target
+        if not known or time.monotonic() - asked_at > TARGET_S:
+            answer = self.process.call("target", deadline_s=self._settings.deadline_s)
+            known = json.loads(answer) if isinstance(answer, str) else dict(answer or {})
+            self._target = (time.monotonic(), known)
+        return known
+
+    def run(self) -> None:
+        device = self._resource.device
+        for one in self._desk.ledger.open_slices(device):  # of a broker that was killed: the device knows them still
+            self._bring_back(one)
+        probe = PROBE_FIRST_S
+        while not self._desk.closed:
+            if self._desk.trouble(device):
+                if not self._answers():
+                    time.sleep(probe)
+                    probe = min(PROBE_LAST_S, probe * 2)
+                    continue
+                self._desk.up(device)
+                probe = PROBE_FIRST_S
+            found = self._desk.next_slice(device, timeout_s=1.0)
+            if found is not None:
+                task, one = found
+                self._send(one, task.program)
+        self.process.close()
+
+    def _answers(self) -> bool:
+        try:
+            status = self.process.call("status", deadline_s=self._settings.deadline_s)
+        except DeviceError:
+            return False
+        return str(status.get("status", "")).rpartition(".")[2].lower() == "online"
+
+    def _send(self, one: SliceRow, program: str) -> None:
+        content = json.dumps(cut(program, self._desk.ledger.payload(one.task), one.pieces))
+        try:
+            vendor = str(
+                self.process.call(
+                    "task_start",
+                    deadline_s=self._settings.deadline_s,
+                    payload={"kind": "primitive", "program": program, "input": content},
+                )
+            )
+        except UncertainTaskError as error:
+            self._desk.uncertain(one, error)
+            return
+        except HelperLostError as error:
+            if error.call == "task_start":
+                self._desk.uncertain(one, error)
+            else:
+                self._desk.refused(one, error)
+            return
+        except DeviceError as error:
+            self._desk.refused(one, error)
+            return
+        self._desk.sent(one, vendor)
+        self._bring_back(SliceRow(**{**vars(one), "state": "sent", "vendor": vendor}))
+
+    def _bring_back(self, one: SliceRow) -> None:
+        pause, stop_asked = self._settings.poll_s, False
+        while True:
+            if self._desk.closed:
+                return  # the next broker takes it up
+            if not stop_asked and not self._desk.wanted(one):
+                stop_asked = True
+                self._tolerant("task_stop", one.vendor)
+            state = self._tolerant("task_status", one.vendor)
+            if state is None:
+                time.sleep(pause := min(self._settings.poll_max_s, pause * 2))
+                continue
+            if state == "Completed":
+                result = self._tolerant("task_result", one.vendor)
+                if result is None:
+                    continue
+                self._take(one, str(result))
+                return
+            if state not in ("Queued", "Running"):
+                self._ended(one, str(state))
+                return
+            time.sleep(pause)
+            pause = min(self._settings.poll_max_s, pause * 1.3)
+
+    def _take(self, one: SliceRow, text: str) -> None:
+        try:
+            metadata = dict(check_result(one.pieces, text).metadata)
+        except DeviceError as error:
+            error.cause = Cause.INTEGRATION
+            self._desk.failed(one, error)
+            return
+        self._desk.finished(one, text, quantum_seconds(metadata), str(metadata.get("snapshot", "")))
+
+    def _ended(self, one: SliceRow, state: str) -> None:
+        if not self._desk.wanted(one):
+            self._desk.stopped(one)
+            return
+        words = " ".join(str(self._tolerant("task_logs", one.vendor) or "").split())[-300:]
+        cause = Cause.QUEUE_POLICY if state == "Cancelled" else Cause.DEVICE
+        self._desk.failed(one, DeviceError(f"{self._resource.title}: the task {one.vendor} ended as {state}: {words}", cause=cause))  # fmt: skip
+
+    def _tolerant(self, call: str, vendor: str) -> Any:
+        """An answer, or None when there was none now: questions may be asked again."""
+        try:
+            answer = self.process.call(call, vendor, deadline_s=self._settings.deadline_s)
+        except DeviceError as error:
+            if error.transient or isinstance(error, HelperLostError):
+                self._desk.down(self._resource.device, error.message)
+                return None
+            return "Lost" if call == "task_status" else ""  # the device does not know it any more
+        self._desk.up(self._resource.device)
+        return answer

@@ -1,0 +1,80 @@
+"""Whose job it is and what the site gives it: the profile is the site scheduler's word, by QOS, partition and account."""
+
+from __future__ import annotations
+
+import pwd
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from qhub_ext.broker.desk import NotAllowedError
+from qhub_ext.broker.profiles import Profile, Rule, profile_of
+from qhub_ext.errors import SiteUnreachableError, UnknownNameError
+
+ASK_S = 20.0
+
+
+@dataclass(frozen=True)
+class Member:
+    profile: str
+    account: str
+
+
+class Membership(Protocol):
+    def find(self, uid: int, job: str, profile: str, account: str) -> Member:
+        """Raises NotAllowedError for a job that is not this user's, or does not run."""
+
+
+@dataclass(frozen=True)
+class OneUser:
+    """A laptop's broker, for the user who started it: there is nobody to take precedence over, so the word of the user counts."""
+
+    profiles: Mapping[str, Profile]
+
+    def find(self, uid: int, job: str, profile: str, account: str) -> Member:  # noqa: ARG002 - the protocol's
+        wanted = profile or profile_of((), self.profiles)
+        if wanted not in self.profiles:
+            raise UnknownNameError.among("profile", wanted, list(self.profiles))
+        return Member(wanted, account)
+
+
+@dataclass(frozen=True)
+class SlurmJobs:
+    """Asks the cluster about each job once it opens a session."""
+
+    profiles: Mapping[str, Profile]
+    rules: Sequence[Rule]
+
+    def find(self, uid: int, job: str, profile: str, account: str) -> Member:  # noqa: ARG002 - the site's word counts alone
+        if not job.isdigit():
+            raise NotAllowedError(f"{job!r} is no job of Slurm.", advice="Open the session inside a job.")
+        command = [
+            "squeue",
+            "--noheader",
+            "--jobs",
+            job,
+            "--Format",
+            "UserID:40,QOS:80,Partition:80,Account:80,StateCompact:20",
+        ]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=ASK_S, check=False)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise SiteUnreachableError(f"Slurm did not say whose job {job} is: {error}.") from error
+        lines = done.stdout.splitlines()
+        if done.returncode or not lines:
+            raise NotAllowedError(f"Slurm knows no running job {job}.")
+        line = lines[0]
+        owner, qos, partition, found, state = (line[a:b].strip() for a, b in ((0, 40), (40, 120), (120, 200), (200, 280), (280, 300)))  # fmt: skip
+        if owner != str(uid):
+            raise NotAllowedError(f"The job {job} is not one of {_name(uid)}'s.")
+        if state not in ("R", "CG"):
+            raise NotAllowedError(f"The job {job} is not running ({state}).")
+        return Member(profile_of(self.rules, self.profiles, qos=qos, partition=partition, account=found), found)
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

@@ -1,0 +1,167 @@
+"""A task's payload cut into slices, and the results of its slices put together so that nobody can tell.
+
+Payloads are those of Qiskit primitives as they travel to IBM's service: `{"pubs": [[circuit, values, shots], ...], ...}`. A sampler is cut by shots, an
+estimator by PUB. Circuits are not read: how long a shot takes is first guessed, and then measured with the first slice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from qiskit.primitives import BitArray, DataBin, PrimitiveResult, PubResult
+
+from qhub_ext.broker.work import Piece
+from qhub_ext.errors import DeviceError, InvalidOptionError
+from qhub_ext.tiers.backend import DEFAULT_PRECISION, DEFAULT_SHOTS
+from qhub_ext.tiers.qpu.wire import tagged, untagged
+
+GUESS_S = 300e-6
+"""Seconds of QPU for a shot of which nothing is known: the usual pause between two, and a little."""
+
+PROGRAMS = ("sampler", "estimator")
+
+
+def read_work(program: str, params: Mapping[str, Any]) -> tuple[Piece, ...]:
+    """What the payload asks for. Raises InvalidOptionError for what is no payload of a primitive."""
+    if program not in PROGRAMS:
+        raise InvalidOptionError(f"There is no program {program!r}.", advice=f"Known: {', '.join(PROGRAMS)}.")
+    pubs = params.get("pubs")
+    if not isinstance(pubs, list) or not pubs or not all(isinstance(pub, list) and pub for pub in pubs):
+        raise InvalidOptionError("`pubs` must be a list of PUBs, each a list that begins with a circuit.")
+    if program == "sampler":
+        return tuple(
+            Piece(k, _shots(pub, params, k), GUESS_S * _settings(pub[1] if len(pub) > 1 else None))
+            for k, pub in enumerate(pubs)
+        )
+    return tuple(Piece(k, 1, GUESS_S * _estimator_shots(pub, params, k)) for k, pub in enumerate(pubs))
+
+
+def shots_of(program: str, params: Mapping[str, Any]) -> int:
+    """All shots of one PUB at most, against the caps of a profile."""
+    pubs = params["pubs"]
+    if program == "sampler":
+        return max(_shots(pub, params, k) for k, pub in enumerate(pubs))
+    return max(_estimator_shots(pub, params, k) for k, pub in enumerate(pubs))
+
+
+def cut(program: str, params: Mapping[str, Any], pieces: Sequence[Piece]) -> dict[str, Any]:
+    """The payload of one slice: a sampler's PUBs with the slice's shots, an estimator's PUBs as they are."""
+    pubs = params["pubs"]
+    if program == "estimator":
+        return {**params, "pubs": [pubs[piece.pub] for piece in pieces]}
+    return {**params, "pubs": [[*(pubs[p.pub] + [None])[:2], p.units] for p in pieces]}
+
+
+def check_result(pieces: Sequence[Piece], text: str) -> PrimitiveResult[Any]:
+    """The result of one slice. Raises DeviceError when it is not what the slice asked for."""
+    try:
+        result = untagged(json.loads(text))
+    except ValueError as error:
+        raise DeviceError(f"The result of a slice is no JSON: {error}.") from None
+    if not isinstance(result, PrimitiveResult) or len(result) != len(pieces):
+        raise DeviceError(f"The result of a slice of {len(pieces)} PUBs is not one of {len(pieces)} parts.")
+    for piece, part in zip(pieces, result, strict=True):
+        for name in part.data:
+            value = part.data[name]
+            if isinstance(value, BitArray) and value.num_shots != piece.units:
+                raise DeviceError(
+                    f"A slice of {piece.units} shots came back with {value.num_shots} (register {name!r})."
+                )
+    return result
+
+
+def merge(program: str, slices: Sequence[tuple[Sequence[Piece], str]]) -> str:
+    """The results of all slices as one. Raises DeviceError for a result that is not what the slice asked for."""
+    decoded = [(pieces, check_result(pieces, text)) for pieces, text in slices]
+    if len(decoded) == 1:
+        return slices[0][1]
+    parts: dict[int, list[tuple[Piece, PubResult]]] = {}
+    for pieces, result in decoded:
+        for piece, part in zip(pieces, result, strict=True):
+            parts.setdefault(piece.pub, []).append((piece, part))
+    for found in parts.values():
+        found.sort(key=lambda pair: pair[0].first)
+    pubs = [_joined(program, parts[number]) for number in sorted(parts)]
+    metadata = dict(decoded[0][1].metadata)
+    spans = [span for pieces, result in decoded for span in _spans(result, pieces)]
+    if spans:
+        metadata["execution"] = {
+            **(metadata.get("execution") or {}),
+            "execution_spans": {"__type__": "ExecutionSpans", "spans": spans},
+        }
+    metadata["slices"] = len(decoded)
+    return json.dumps(_retagged(tagged(PrimitiveResult(pubs, metadata=metadata))))
+
+
+def _joined(program: str, parts: Sequence[tuple[Piece, PubResult]]) -> PubResult:
+    first = parts[0][1]
+    if len(parts) == 1 or program == "estimator":
+        return first
+    fields: dict[str, Any] = {}
+    for name in first.data:
+        values = [part.data[name] for _, part in parts]
+        if all(isinstance(value, BitArray) for value in values):
+            fields[name] = BitArray.concatenate_shots(values)
+        else:
+            fields[name] = np.concatenate([np.asarray(value) for value in values], axis=len(first.data.shape))
+    shots = sum(piece.units for piece, _ in parts)
+    metadata = {**first.metadata, **({"shots": shots} if "shots" in first.metadata else {})}
+    return type(first)(DataBin(**fields, shape=first.data.shape), metadata=metadata)
+
+
+def _spans(result: PrimitiveResult[Any], pieces: Sequence[Piece]) -> list[dict[str, Any]]:
+    """The spans of a slice, with the numbers that its PUBs have in the whole task."""
+    spans = ((result.metadata.get("execution") or {}).get("execution_spans") or {}).get("spans") or []
+    found = []
+    for span in spans:
+        slices = span.get("data_slices") or {}
+        renamed = {str(pieces[int(k)].pub): v for k, v in slices.items() if int(k) < len(pieces)}
+        found.append({**span, "data_slices": renamed})
+    return found
+
+
+def _retagged(value: Any) -> Any:
+    """`untagged` keeps the spans' tags beside their fields; on the wire the fields are inside."""
+    if isinstance(value, list):
+        return [_retagged(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    inner = {key: _retagged(item) for key, item in value.items()}
+    if "__type__" in inner and "__value__" not in inner:
+        return {"__type__": inner.pop("__type__"), "__value__": inner}
+    return inner
+
+
+def _shots(pub: Sequence[Any], params: Mapping[str, Any], number: int) -> int:
+    options = params.get("options") if isinstance(params.get("options"), dict) else {}
+    given = next(
+        (s for s in (*pub[2:3], params.get("shots"), (options or {}).get("default_shots")) if s is not None),
+        DEFAULT_SHOTS,
+    )
+    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        raise InvalidOptionError(
+            f"PUB {number}: {given!r} shots are not accepted.", advice="Give a whole number above 0."
+        )
+    return given
+
+
+def _estimator_shots(pub: Sequence[Any], params: Mapping[str, Any], number: int) -> int:
+    given = next((p for p in (*pub[3:4], params.get("precision")) if p is not None), DEFAULT_PRECISION)
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < 10:
+        raise InvalidOptionError(
+            f"PUB {number}: a precision of {given!r} is not accepted.", advice="Give a number above 0."
+        )
+    return max(1, round(float(given) ** -2)) * _settings(pub[2] if len(pub) > 2 else None)
+
+
+def _settings(values: Any) -> int:
+    """How many parameter sets: a list of lists has as many as it is long; an encoded array is asked for its shape."""
+    if isinstance(values, dict) and values.get("__type__") == "ndarray":
+        array = np.asarray(untagged(values))
+        return max(1, int(np.prod(array.shape[:-1], dtype=int)))
+    if isinstance(values, list) and values and isinstance(values[0], list):
+        return max(1, int(np.prod(np.shape(values)[:-1], dtype=int)))
+    return 1

@@ -1,0 +1,66 @@
+"""The broker as the resource that stands for a device: a session is opened on its socket, and the genuine client gets the session's key."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from qhub_ext.errors import Cause, DeviceError, PreflightError
+from qhub_ext.job.context import current
+from qhub_ext.tiers.qpu.resources import Resource
+
+ANSWER_S = 30.0
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=ANSWER_S)
+        self._path = str(path)
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def ask_broker(path: Path, method: str, target: str, body: Any = None) -> Any:
+    """The JSON answer of the broker at this socket. Raises DeviceError with its words."""
+    connection = UnixConnection(path)
+    try:
+        headers = {"content-type": "application/json"}
+        connection.request(method, target, None if body is None else json.dumps(body), headers)
+        answer = connection.getresponse()
+        content = answer.read()
+    except OSError as error:
+        raise DeviceError(
+            f"The broker at {path} cannot be reached: {error.strerror or error}.",
+            advice="Is it running? `qhub broker status` asks it.",
+            cause=Cause.INTEGRATION,
+        ) from None
+    finally:
+        connection.close()
+    record = json.loads(content) if content else {}
+    if answer.status >= 400:
+        refused = PreflightError if answer.status in (400, 403, 404, 409) else DeviceError
+        raise refused(f"The broker refused: {record.get('message', answer.reason)}", advice=record.get("advice", ""))
+    return record
+
+
+def brokered_resource(device: str, path: Path) -> Resource:
+    """A resource of the vendor's own type, whose endpoint is the broker and whose credentials are those of this job's session."""
+    context = current()
+    job = os.environ.get("SLURM_JOB_ID") or context.job_id or ""
+    session = ask_broker(path, "POST", "/v1/sessions", {"job": job, "profile": context.profile})
+    url = session["url"]
+    config = {
+        "QRMI_IBM_QCS_ENDPOINT": f"{url}/api/v1",
+        "QRMI_IBM_QCS_IAM_ENDPOINT": url,
+        "QRMI_IBM_QCS_IAM_APIKEY": session["key"],
+        "QRMI_IBM_QCS_SERVICE_CRN": "crn:v1:broker",
+        "QRMI_IBM_QCS_SESSION_ID": session["id"],
+    }
+    return Resource(device, "ibm-quantum-compute-service", f"the broker at {path}", device, config)

@@ -1,0 +1,151 @@
+"""A real broker in a process of its own, before a real virtual QPU, and its desk in this process where a test holds the clock."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from qiskit import QuantumCircuit, qasm3
+
+from qhub_ext.tiers.qpu import backend as tier
+from qhub_ext.tiers.qpu.brokered import UnixConnection, ask_broker
+from qhub_ext.tiers.qpu.wire import untagged
+from tests.qpu.conftest import VirtualQpu, isa, start_server
+from tests.waiting import wait_until
+
+
+@dataclass
+class Broker:
+    """One that can be killed and started again on the same ledger."""
+
+    directory: Path
+    server: VirtualQpu
+    environment: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def socket(self) -> Path:
+        return self.directory / "broker.sock"
+
+    def start(self) -> None:
+        (self.directory / "broker.json").unlink(missing_ok=True)
+        self.directory.mkdir(exist_ok=True)
+        with (self.directory / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "qhub_ext.broker", "--directory", str(self.directory), "--device", "kingston"],
+                env=os.environ | {"QHUB_QPU_VIRTUAL_DIRECTORY": str(self.server.directory), **self.environment},
+                stdout=log,
+                stderr=log,
+            )
+        wait_until(
+            lambda: (self.directory / "broker.json").exists() or self.process.poll() is not None,
+            within_s=60,
+            what="the broker",
+        )
+        assert self.process.poll() is None, (self.directory / "log").read_text()
+        wait_until(self.answers, within_s=30, what="an answer of the broker")
+
+    def answers(self) -> bool:
+        try:
+            return bool(self.ask("GET", "/health"))
+        except Exception:
+            return False
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(20)
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(30)
+
+    def ask(self, method: str, target: str, body: Any = None) -> Any:
+        return ask_broker(self.socket, method, target, body)
+
+    def session(self, profile: str = "development", job: str = "") -> dict[str, Any]:
+        return dict(self.ask("POST", "/v1/sessions", {"profile": profile, "job": job}))
+
+    def submit(self, session: dict[str, Any], circuit: str, shots: int, **more: Any) -> str:
+        params = {"pubs": [[circuit, None, shots]], "version": 2, "support_qiskit": True, "options": {}}
+        body = {"session": session["id"], "device": "kingston", "program": "sampler", "params": params, **more}
+        return str(self.ask("POST", "/v1/tasks", body)["id"])
+
+    def task(self, task_id: str, wait: float = 0.0) -> dict[str, Any]:
+        return dict(self.ask("GET", f"/v1/tasks/{task_id}?wait={wait}"))
+
+    def until_ended(self, task_id: str) -> dict[str, Any]:
+        wait_until(lambda: self.task(task_id, 20.0)["ended_at"] is not None, within_s=120, what=f"the end of {task_id}")
+        return self.task(task_id)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualQpu]:
+    process, server = start_server(tmp_path_factory.mktemp("virtual") / "qpu")
+    try:
+        yield server
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture
+def new_broker(server: VirtualQpu, tmp_path: Path) -> Iterator[Callable[..., Broker]]:
+    made: list[Broker] = []
+
+    def make(**environment: str) -> Broker:
+        broker = Broker(tmp_path / "broker", server, environment)
+        broker.start()
+        made.append(broker)
+        return broker
+
+    try:
+        yield make
+    finally:
+        server.admin("DELETE")
+        for broker in made:
+            broker.stop()
+
+
+@pytest.fixture
+def through_the_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Broker], None]]:
+    """The tier qpu of this process takes its turn at a broker."""
+
+    def go(broker: Broker) -> None:
+        monkeypatch.setenv("QHUB_BROKER_SOCKET", str(broker.socket))
+
+    try:
+        yield go
+    finally:
+        tier._sessions.clear()
+        for process in tier._processes.values():
+            process.close()
+        tier._processes.clear()
+
+
+@pytest.fixture(scope="session")
+def bell_qasm() -> str:
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.measure_all()
+    return str(qasm3.dumps(isa(circuit)))
+
+
+def decoded(broker: Broker, task_id: str) -> Any:
+    connection = UnixConnection(broker.socket)
+    connection.request("GET", f"/v1/tasks/{task_id}/result")
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    assert answer.status == 200, content
+    return untagged(json.loads(content))

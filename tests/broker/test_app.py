@@ -1,0 +1,178 @@
+"""Who may do what over HTTP. The kernel's word about the caller is played by the transport; a real socket is in test_broker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from qhub_ext.broker.app import build
+from qhub_ext.broker.desk import Desk
+from qhub_ext.broker.membership import OneUser
+from qhub_ext.broker.policy import Policy
+from qhub_ext.broker.profiles import DEFAULTS, Profile
+
+ALICE, BOB, OPERATOR = 5001, 5002, 5003
+PARAMS = {"pubs": [["OPENQASM 3.0;", None, 100]], "version": 2}
+KNOWN = {p.name: p for p in DEFAULTS} | {
+    "development": Profile("development", 0, user_queued=3, shots=5000, task_s=2.0)
+}
+
+Ask = Callable[..., httpx.Response]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path / "ledger", ["kingston"], Policy(profiles=KNOWN))
+    yield made
+    made.close()
+    made.ledger.close()
+
+
+@pytest.fixture
+def ask(desk: Desk) -> Ask:
+    """`ask(uid, method, path)`; with uid None over TCP, where only a key says who it is."""
+    app = build(desk, {}, url=lambda: "http://127.0.0.1:1", membership=OneUser(KNOWN), operators=frozenset({OPERATOR}))
+
+    def call(uid: int | None, method: str, path: str, **more: Any) -> httpx.Response:
+        async def go() -> httpx.Response:
+            client = ("127.0.0.1", 9) if uid is None else (f"uid:{uid}", 9)
+            transport = httpx.ASGITransport(app=app, client=client)
+            async with httpx.AsyncClient(transport=transport, base_url="http://broker") as session:
+                return await session.request(method, path, **more)
+
+        return anyio.run(go)
+
+    return call
+
+
+def session(ask: Ask, uid: int, **more: str) -> dict[str, Any]:
+    answer = ask(uid, "POST", "/v1/sessions", json=more)
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+def submit(ask: Ask, uid: int, session_id: str, **more: Any) -> httpx.Response:
+    body = {"session": session_id, "device": "kingston", "program": "sampler", "params": PARAMS, **more}
+    return ask(uid, "POST", "/v1/tasks", json=body)
+
+
+def test_bob_can_neither_see_nor_cancel_nor_join_what_is_alices(ask: Ask) -> None:
+    hers = session(ask, ALICE)
+    task = submit(ask, ALICE, hers["id"]).json()["id"]
+    for method, path in (
+        ("GET", f"/v1/tasks/{task}"),
+        ("GET", f"/v1/tasks/{task}/result"),
+        ("POST", f"/v1/tasks/{task}/cancel"),
+        ("DELETE", f"/v1/sessions/{hers['id']}"),
+        ("GET", f"/api/v1/jobs/{task}"),
+        ("POST", f"/api/v1/jobs/{task}/cancel"),
+    ):
+        assert ask(BOB, method, path).status_code == 404, path
+    assert submit(ask, BOB, hers["id"]).status_code == 404
+    assert submit(ask, BOB, session(ask, BOB)["id"], id=task).status_code == 409
+    (shown,) = (
+        ask(BOB, "GET", "/v1/tasks?everybody=true").json()["tasks"][1:]
+        or ask(BOB, "GET", "/v1/tasks?everybody=true").json()["tasks"]
+    )
+    assert (shown["user"], shown["id"], shown["job"], shown["session"]) == (str(ALICE), "", "", "")
+    assert ask(ALICE, "GET", f"/v1/tasks/{task}").json()["state"] == "queued"
+
+
+def test_a_key_opens_the_vendors_face_for_its_own_session_alone(ask: Ask) -> None:
+    hers, his = session(ask, ALICE), session(ask, BOB)
+    assert ask(None, "GET", "/api/v1/backends").status_code == 401
+    assert ask(None, "POST", "/identity/token", data={"apikey": "guess"}).status_code == 400
+    headers = {}
+    for name, one in (("alice", hers), ("bob", his)):
+        token = ask(None, "POST", "/identity/token", data={"apikey": one["key"]}).json()["access_token"]
+        headers[name] = {"authorization": f"Bearer {token}"}
+    body = {"backend": "kingston", "program_id": "sampler", "params": PARAMS}
+    task = ask(None, "POST", "/api/v1/jobs", json=body, headers=headers["alice"]).json()["id"]
+    assert ask(None, "GET", f"/api/v1/jobs/{task}", headers=headers["alice"]).json()["status"] == "Queued"
+    assert ask(None, "GET", f"/api/v1/jobs/{task}", headers=headers["bob"]).status_code == 404
+    assert ask(None, "GET", "/api/v1/jobs", headers=headers["bob"]).json()["jobs"] == []
+    assert ask(None, "POST", "/v1/sessions", json={}, headers=headers["alice"]).status_code == 403
+    assert ask(ALICE, "DELETE", f"/v1/sessions/{hers['id']}").status_code == 204
+    assert ask(None, "GET", "/api/v1/backends", headers=headers["alice"]).status_code == 401
+    assert ask(ALICE, "GET", f"/v1/tasks/{task}").json()["state"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/v1/devices/kingston/drain", {}),
+        ("POST", "/v1/devices/kingston/resume", None),
+        ("POST", "/v1/windows", {"start": 0, "length_s": 60}),
+        ("DELETE", "/v1/windows/1", None),
+        ("GET", "/v1/audit", None),
+    ],
+)
+def test_only_operators_order_and_every_order_is_in_the_audit(
+    ask: Ask, desk: Desk, method: str, path: str, body: Any
+) -> None:
+    assert ask(ALICE, method, path, json=body).status_code == 403
+    assert desk.ledger.audit() == []
+    assert ask(OPERATOR, method, path, json=body).status_code in (200, 201, 204, 404)
+
+
+def test_limits_of_the_profile_are_refused_with_their_numbers(ask: Ask) -> None:
+    mine = session(ask, ALICE)["id"]
+    told = submit(ask, ALICE, mine, params={"pubs": [["x", None, 6000]]})
+    assert told.status_code == 403
+    assert told.json()["message"] == "A PUB asks for 6,000 shots; the profile development allows 5,000."
+    told = submit(ask, ALICE, mine, params={"pubs": [["x", None, 5000]] * 3})
+    assert told.status_code == 403
+    assert "needs some 4 s of QPU; the profile development allows 2 s" in told.json()["message"]
+    for _ in range(3):
+        assert submit(ask, ALICE, mine).status_code == 201
+    assert "3 tasks waiting, the most" in submit(ask, ALICE, mine).json()["message"]
+    assert submit(ask, BOB, session(ask, BOB)["id"]).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"device": "fez"}, 404),
+        ({"device": "nowhere"}, 404),
+        ({"program": "executor"}, 400),
+        ({"params": {"pubs": 3}}, 400),
+        ({"params": {"pubs": [[1, None, "many"]]}}, 400),
+        ({"id": "../../etc"}, 422),
+        ({"session": "unknown"}, 404),
+        ({"more": 1}, 422),
+    ],
+)
+def test_a_broken_task_is_refused_and_nothing_is_kept(ask: Ask, desk: Desk, body: dict[str, Any], status: int) -> None:
+    mine = session(ask, ALICE)["id"]
+    answer = submit(ask, ALICE, mine, **body) if "session" not in body else submit(ask, ALICE, "unknown")
+    assert answer.status_code == status, answer.text
+    assert desk.ledger.open_tasks() == []
+
+
+def test_an_idle_session_ends_and_one_with_work_does_not(tmp_path: Path) -> None:
+    now = [1000.0]
+    desk = Desk(tmp_path / "ledger", ["kingston"], clock=lambda: now[0])
+    idle = desk.open_session(ALICE, "alice", profile="test", idle_s=60.0)
+    busy = desk.open_session(BOB, "bob", profile="test", idle_s=60.0)
+    task = desk.submit(busy, "kingston", "sampler", PARAMS)
+    now[0] += 61.0
+    desk.sweep()
+    assert desk.ledger.session(id=idle.id).ended_at is not None
+    assert desk.ledger.session(id=busy.id).ended_at is None
+    now[0] += busy.until
+    desk.sweep()
+    assert desk.ledger.session(id=busy.id).ended_at is not None
+    assert desk.ledger.task(task.id).state == "cancelled"
+    desk.ledger.close()
+
+
+def test_metrics_count_tasks_by_device_profile_and_state(ask: Ask) -> None:
+    submit(ask, ALICE, session(ask, ALICE)["id"])
+    text = ask(None, "GET", "/metrics").text
+    assert 'qhub_broker_tasks{device="kingston",profile="development",state="queued"} 1' in text
+    assert 'qhub_broker_device_up{device="kingston"} 1' in text

@@ -1,0 +1,194 @@
+"""The broker as a whole: a real process, a real virtual QPU behind it, the genuine client before it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pytest
+from qiskit import QuantumCircuit
+
+from qhub_ext.errors import PreflightError
+from qhub_ext.job.context import using
+from qhub_ext.primitives import Estimator, Sampler
+from tests.broker.conftest import Broker, decoded
+from tests.qpu.conftest import isa
+from tests.qpu.test_genuine_client import BY_HAND
+from tests.waiting import wait_until
+
+SHORT = {"QHUB_BROKER_SLICE_S": "0.5", "QHUB_BROKER_OVERHEAD_S": "0.0"}
+
+
+def test_a_cell_takes_its_turn_at_the_broker_and_gets_all_its_shots(
+    new_broker: Callable[..., Broker], through_the_broker: Callable[[Broker], None]
+) -> None:
+    broker = new_broker(**SHORT)
+    through_the_broker(broker)
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    measured = circuit.measure_all(inplace=False)
+    with using(tier="qpu", device="kingston", job_id="one", profile="test"):
+        counts = Sampler().run([isa(measured)], shots=5000).result()[0].data.meas.get_counts()
+        laid_out = isa(circuit)
+        from qiskit.quantum_info import SparsePauliOp
+
+        value = float(
+            Estimator().run([(laid_out, SparsePauliOp("ZZ").apply_layout(laid_out.layout))]).result()[0].data.evs
+        )
+    assert sum(counts.values()) == 5000
+    assert counts["00"] + counts["11"] > 3500
+    assert value > 0.6
+    usage = broker.ask("GET", "/v1/usage")["usage"]
+    assert {row["profile"] for row in usage} == {"test"}
+    assert {row["job"] for row in usage} == {"one"}
+    assert sum(row["slices"] for row in usage) > 3
+
+
+def test_production_goes_between_the_slices_of_development_and_nothing_is_lost(
+    new_broker: Callable[..., Broker], bell_qasm: str
+) -> None:
+    broker = new_broker(**SHORT)
+    long = broker.submit(broker.session("development"), bell_qasm, 40_000)
+    wait_until(lambda: broker.task(long)["done"] > 0, within_s=60, what="a slice of the long task")
+    short = broker.submit(broker.session("production"), bell_qasm, 500)
+    assert broker.until_ended(short)["state"] == "completed"
+    told = broker.task(long)
+    assert told["ended_at"] is None
+    assert 0 < told["done"] < 40_000
+    ended = broker.until_ended(long)
+    assert ended["state"] == "completed"
+    assert ended["done"] == ended["of"] == 40_000
+    (part,) = decoded(broker, long)
+    assert part.data.meas.num_shots == 40_000
+    between = [s for s in ended["slices"] if s["sent_at"] > broker.task(short)["submitted_at"]]
+    assert between
+    assert sum(s["units"] for s in ended["slices"] if s["state"] == "done") == 40_000
+
+
+def test_the_genuine_client_submits_through_queue_and_policy_unpatched(new_broker: Callable[..., Broker]) -> None:
+    broker = new_broker()
+    session = broker.session("production", job="by hand")
+    config = {
+        "QRMI_IBM_QCS_ENDPOINT": f"{session['url']}/api/v1",
+        "QRMI_IBM_QCS_IAM_ENDPOINT": session["url"],
+        "QRMI_IBM_QCS_IAM_APIKEY": session["key"],
+        "QRMI_IBM_QCS_SERVICE_CRN": "crn:v1:broker",
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", BY_HAND],
+        input=json.dumps(config),
+        text=True,
+        capture_output=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert sum(found["counts"].values()) == 1000
+    assert found["value"] > 1.2
+    usage = broker.ask("GET", "/v1/usage")["usage"]
+    assert [(row["profile"], row["job"], row["tasks"]) for row in usage] == [("production", "by hand", 2)]
+
+
+def test_a_broker_that_is_killed_goes_on_where_it_was_and_every_shot_counts_once(
+    new_broker: Callable[..., Broker], bell_qasm: str
+) -> None:
+    broker = new_broker(**SHORT)
+    session = broker.session()
+    tasks = {broker.submit(session, bell_qasm, 8000 + k): 8000 + k for k in range(4)}
+    for _ in range(4):
+        before = sum(broker.task(t)["done"] for t in tasks)
+        wait_until(
+            lambda before=before: sum(broker.task(t)["done"] for t in tasks) > before, within_s=60, what="progress"
+        )
+        broker.kill()
+        broker.start()
+    for task, shots in tasks.items():
+        ended = broker.until_ended(task)
+        assert (ended["state"], ended["done"]) == ("completed", shots)
+        (part,) = decoded(broker, task)
+        assert part.data.meas.num_shots == shots
+
+
+def test_a_task_sent_again_with_its_id_is_the_same_task_and_another_payload_is_refused(
+    new_broker: Callable[..., Broker], bell_qasm: str
+) -> None:
+    broker = new_broker()
+    session = broker.session()
+    assert broker.submit(session, bell_qasm, 100, id="mine-1") == "mine-1"
+    assert broker.submit(session, bell_qasm, 100, id="mine-1") == "mine-1"
+    with pytest.raises(PreflightError, match="another task with the id 'mine-1'"):
+        broker.submit(session, bell_qasm, 101, id="mine-1")
+    assert broker.until_ended("mine-1")["state"] == "completed"
+    assert len(broker.server.tasks()) >= 1
+
+
+def test_a_device_that_does_not_answer_keeps_its_tasks_waiting_and_says_since_when(
+    new_broker: Callable[..., Broker], bell_qasm: str
+) -> None:
+    broker = new_broker()
+    broker.server.fault("503")
+    task = broker.submit(broker.session(), bell_qasm, 100)
+    wait_until(lambda: broker.task(task)["reason"] == "device_down", within_s=60, what="the reason")
+    told = broker.task(task)
+    assert told["why"].startswith("kingston has been down for")
+    assert told["state"] in ("queued", "running")
+    broker.server.admin("DELETE")
+    assert broker.until_ended(task)["state"] == "completed"
+
+
+def test_a_drained_device_starts_nothing_until_it_is_resumed(new_broker: Callable[..., Broker], bell_qasm: str) -> None:
+    broker = new_broker()
+    broker.ask("POST", "/v1/devices/kingston/drain", {"note": "the fridge"})
+    task = broker.submit(broker.session(), bell_qasm, 100)
+    assert broker.task(task)["reason"] == "draining"
+    broker.ask("POST", "/v1/devices/kingston/resume")
+    assert broker.until_ended(task)["state"] == "completed"
+    verbs = [row["verb"] for row in broker.ask("GET", "/v1/audit")["audit"]]
+    assert verbs == ["resume", "drain"]
+
+
+def test_nothing_runs_in_a_calibration_window_and_the_reason_has_its_end(
+    new_broker: Callable[..., Broker], bell_qasm: str
+) -> None:
+    broker = new_broker()
+    number = broker.ask("POST", "/v1/windows", {"start": time.time() - 10, "length_s": 3600.0})["id"]
+    task = broker.submit(broker.session(), bell_qasm, 100)
+    told = broker.task(task)
+    assert told["reason"] == "calibration_window"
+    assert "is being calibrated for 35" in told["why"]
+    broker.ask("DELETE", f"/v1/windows/{number}")
+    assert broker.until_ended(task)["state"] == "completed"
+
+
+def test_a_task_that_is_cancelled_on_the_device_is_stopped_there(
+    new_broker: Callable[..., Broker], bell_qasm: str
+) -> None:
+    broker = new_broker()
+    broker.server.fault("paused")
+    task = broker.submit(broker.session(), bell_qasm, 100)
+    wait_until(
+        lambda: broker.task(task)["slices"] and broker.task(task)["slices"][0]["vendor"], within_s=60, what="the slice"
+    )
+    assert broker.ask("POST", f"/v1/tasks/{task}/cancel")["state"] == "cancelled"
+    vendor = broker.task(task)["slices"][0]["vendor"]
+    wait_until(
+        lambda: next(t["status"] for t in broker.server.tasks() if t["id"] == vendor) == "Cancelled",
+        within_s=60,
+        what="its end on the device",
+    )
+
+
+def test_a_payload_that_the_device_refuses_fails_its_task_alone(
+    new_broker: Callable[..., Broker], bell_qasm: str
+) -> None:
+    broker = new_broker()
+    session = broker.session()
+    broken = broker.submit(session, "OPENQASM 3.0; nonsense", 100)
+    ended = broker.until_ended(broken)
+    assert (ended["state"], ended["cause"]) == ("failed", "code")
+    assert "OpenQASM" in ended["message"]
+    assert broker.until_ended(broker.submit(session, bell_qasm, 50))["state"] == "completed"

@@ -1,0 +1,131 @@
+"""What was cut comes back as if it had never been: with the noise of a device, against the same task in one piece."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from qiskit import QuantumCircuit, qasm3
+from qiskit.primitives import BitArray, DataBin, PrimitiveResult, PubResult, SamplerPubResult
+from qiskit_ibm_runtime import RuntimeDecoder
+
+from qhub_ext.broker.slices import cut, merge, read_work, shots_of
+from qhub_ext.broker.work import Piece, take_slice, without
+from qhub_ext.diagnosis.counts import compare
+from qhub_ext.errors import DeviceError, InvalidOptionError
+from qhub_ext.tiers.qpu.wire import tagged, untagged
+from qhub_ext.virtualqpu.machine import Machine
+
+
+def ghz(qubits: int) -> str:
+    circuit = QuantumCircuit(qubits, qubits)
+    circuit.h(0)
+    for k in range(qubits - 1):
+        circuit.cx(k, k + 1)
+    circuit.measure(range(qubits), range(qubits))
+    from tests.qpu.conftest import isa
+
+    return str(qasm3.dumps(isa(circuit)))
+
+
+def execute(machine: Machine, program: str, params: dict) -> str:
+    return machine.execute(machine.read(program, params), lambda: 1.79e9)[0]
+
+
+def in_slices(machine: Machine, program: str, params: dict, budget_s: float) -> tuple[str, int]:
+    rest, done = read_work(program, params), []
+    while rest:
+        taken = take_slice(rest, budget_s) or (rest[0],)
+        done.append((taken, execute(machine, program, cut(program, params, taken))))
+        rest = without(rest, taken)
+    return merge(program, done), len(done)
+
+
+def test_a_sampler_in_slices_is_the_same_in_distribution_and_its_shots_add_up_exactly() -> None:
+    machine = Machine("kingston")
+    params = {"pubs": [[ghz(3), None, 5000], [ghz(2), None, 777]], "version": 2, "support_qiskit": True, "options": {}}
+    text, slices = in_slices(machine, "sampler", params, 0.3)
+    assert slices > 5
+    merged = untagged(json.loads(text))
+    whole = untagged(json.loads(execute(machine, "sampler", params)))
+    assert [part.data.c.num_shots for part in merged] == [5000, 777]
+    assert [part.metadata["shots"] for part in merged] == [5000, 777]
+    for one, other in zip(merged, whole, strict=True):
+        found = compare(one.data.c.get_counts(), other.data.c.get_counts())
+        assert found.total_variation <= 2 * found.noise
+    assert json.loads(text, cls=RuntimeDecoder)[0].data.c.num_shots == 5000, "the vendor's own decoder reads it too"
+
+
+def test_an_estimator_in_slices_gives_each_pub_its_own_value() -> None:
+    machine = Machine("kingston")
+    circuit = QuantumCircuit(1)
+    flipped = QuantumCircuit(1)
+    flipped.x(0)
+    pubs = [[str(qasm3.dumps(c)), {"Z": 1.0}, None, 0.05] for c in (circuit, flipped, circuit)]
+    params = {"pubs": pubs, "version": 2, "support_qiskit": True, "options": {}}
+    text, slices = in_slices(machine, "estimator", params, 0.15)
+    assert slices == 3
+    values = [float(part.data.evs) for part in untagged(json.loads(text))]
+    assert values[0] > 0.8 > -0.8 > values[1]
+    assert values[2] > 0.8
+
+
+def result_of(*shots: int) -> str:
+    bits = [BitArray(np.full((n, 1), k, dtype=np.uint8), 1) for k, n in enumerate(shots)]
+    pubs = [SamplerPubResult(DataBin(c=b, shape=()), metadata={"shots": b.num_shots}) for b in bits]
+    return json.dumps(tagged(PrimitiveResult(pubs, metadata={"version": 2})))
+
+
+def test_slices_that_came_back_in_another_order_are_put_in_their_own() -> None:
+    zeros, ones = (
+        result_of(3),
+        json.dumps(
+            tagged(
+                PrimitiveResult(
+                    [SamplerPubResult(DataBin(c=BitArray(np.ones((2, 1), np.uint8), 1), shape=()), metadata={})]
+                )
+            )
+        ),
+    )
+    merged = untagged(json.loads(merge("sampler", [((Piece(0, 2, 1.0, 3),), ones), ((Piece(0, 3, 1.0),), zeros)])))
+    assert merged[0].data.c.array.ravel().tolist() == [0, 0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text", "said"),
+    [
+        ((Piece(0, 5, 1.0),), result_of(4), "5 shots came back with 4"),
+        ((Piece(0, 4, 1.0), Piece(1, 4, 1.0)), result_of(4), "not one of 2 parts"),
+        ((Piece(0, 4, 1.0),), "{", "no JSON"),
+        ((Piece(0, 4, 1.0),), json.dumps(tagged([PubResult(DataBin(shape=()))])), "not one of 1 parts"),
+    ],
+    ids=["too few shots", "too few parts", "torn", "something else"],
+)
+def test_a_result_that_is_not_what_the_slice_asked_for_is_never_taken(pieces, text: str, said: str) -> None:
+    with pytest.raises(DeviceError, match=said):
+        merge("sampler", [(pieces, text), (pieces, text)])
+
+
+@pytest.mark.parametrize(
+    ("program", "params", "said"),
+    [
+        ("executor", {"pubs": [["x"]]}, "no program 'executor'.*sampler, estimator"),
+        ("sampler", {"pubs": []}, "list of PUBs"),
+        ("sampler", {"pubs": ["x"]}, "list of PUBs"),
+        ("sampler", {"pubs": [["x", None, -1]]}, "-1 shots"),
+        ("sampler", {"pubs": [["x", None, True]]}, "True shots"),
+        ("estimator", {"pubs": [["x", "Z", None, 0]]}, "precision of 0"),
+    ],
+)
+def test_what_is_no_payload_is_refused_in_a_sentence(program: str, params: dict, said: str) -> None:
+    with pytest.raises(InvalidOptionError, match=said):
+        read_work(program, params)
+
+
+def test_parameter_sets_count_in_the_time_and_shots_stay_those_of_one() -> None:
+    params = {"pubs": [["x", [[0.1], [0.2], [0.3]], 100], ["x", tagged(np.zeros((2, 5, 1))), 50]]}
+    few, many = read_work("sampler", params)
+    assert few.units == 100
+    assert many.unit_s == pytest.approx(few.unit_s / 3 * 10)
+    assert shots_of("sampler", params) == 100
