@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -192,3 +193,29 @@ def test_a_payload_that_the_device_refuses_fails_its_task_alone(
     assert (ended["state"], ended["cause"]) == ("failed", "code")
     assert "OpenQASM" in ended["message"]
     assert broker.until_ended(broker.submit(session, bell_qasm, 50))["state"] == "completed"
+
+
+def test_the_command_shows_the_queue_and_carries_out_orders(new_broker: Callable[..., Broker], bell_qasm: str) -> None:
+    broker = new_broker()
+
+    def qhub(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "qhub_ext.cli", "broker", *words],
+            env=os.environ | {"QHUB_BROKER_SOCKET": str(broker.socket)}, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        return done.stdout + done.stderr
+
+    assert "No task waits" in qhub("status")
+    assert "starts nothing new" in qhub("drain", "kingston", "--note", "the fridge")
+    task = broker.submit(broker.session("test"), bell_qasm, 100)
+    shown = qhub("tasks")
+    assert task in shown
+    assert "being drained by its operator" in shown
+    assert "daily" in qhub(
+        "window", "--start", "2100-01-01", "--length", "1h", "--rule", "FREQ=DAILY", "--note", "daily"
+    )
+    assert "'x' is no moment" in qhub("window", "--start", "x", "--length", "1h")
+    assert "0 of 100 were done" in qhub("cancel", task)
+    assert "in use" in qhub("resume", "kingston")
+    assert json.loads(qhub("audit", "--json"))["audit"][0]["verb"] == "resume"
+    assert "There is no task 'nobodys'" in qhub("cancel", "nobodys")
