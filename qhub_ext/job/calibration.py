@@ -38,6 +38,8 @@ QUBIT_FIELDS = (
     "readout_length_s",
 )
 GATE_FIELDS = ("error", "length_s")
+ONE_QUBIT_GATES = ("sx", "x", "u2", "u3", "prx", "r")
+"""Those that cost a pulse; the first that a device has stands for its one-qubit error."""
 
 
 @dataclass(frozen=True)
@@ -196,8 +198,8 @@ class Snapshot:
 
     @cached_property
     def one_qubit_errors(self) -> tuple[float | None, ...]:
-        """Per qubit, of the first gate that costs a pulse on this device: sx, else x, else u2, u3, prx, r."""
-        for name in ("sx", "x", "u2", "u3", "prx", "r"):
+        """Per qubit, of the first gate that costs a pulse on this device."""
+        for name in ONE_QUBIT_GATES:
             if name in self.gates and (not self.basis or name in self.basis):
                 by_qubit = dict(zip(self.gates[name].qubits, self.gates[name].error.values, strict=True))
                 return tuple(by_qubit.get((q,)) for q in range(self.qubits))

@@ -7,15 +7,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from qhub_ext.job.calibration import DEAD, Snapshot
+from qhub_ext.job.calibration import DEAD, ONE_QUBIT_GATES, Snapshot
 
 
-def chart(snapshot: Snapshot, configuration: Mapping[str, Any]) -> dict[str, Any]:
-    """Moments in s since 1970 UTC. `dated_at` is the oldest moment among the values of a row."""
+def chart(snapshot: Snapshot, configuration: Mapping[str, Any], *, dates: bool = False) -> dict[str, Any]:
+    """Moments in s since 1970 UTC. `dated_at` is the oldest moment among the values of a row.
+
+    With `dates` each qubit also has the moment of each of its values, by the value's name.
+    """
     places = coordinates(snapshot, configuration)
     t1, t2, readout = (snapshot.column(name) for name in ("t1_s", "t2_s", "readout_error"))
     dead = set(snapshot.dead_qubits)
-    qubits = [
+    qubits: list[dict[str, Any]] = [
         {
             "index": q,
             "x": places[q][0],
@@ -29,6 +32,16 @@ def chart(snapshot: Snapshot, configuration: Mapping[str, Any]) -> dict[str, Any
         }
         for q in range(snapshot.qubits)
     ]
+    if dates:
+        one_qubit = _one_qubit_dates(snapshot)
+        for q, row in enumerate(qubits):
+            moments = {
+                "t1_s": t1.at[q],
+                "t2_s": t2.at[q],
+                "readout_error": readout.at[q],
+                "one_qubit_error": one_qubit[q],
+            }
+            row["dates"] = {name: _oldest(at) for name, at in moments.items()}
     gates = _best_gates(snapshot)
     edges = [
         {
@@ -79,6 +92,16 @@ def _walk(snapshot: Snapshot) -> list[int]:
                 found[qubit] = None
                 stack += sorted(near[qubit], key=lambda q: -len(near[q]))
     return list(found)
+
+
+def _one_qubit_dates(snapshot: Snapshot) -> list[str | None]:
+    """Of the errors that `snapshot.one_qubit_errors` tells."""
+    for name in ONE_QUBIT_GATES:
+        if name in snapshot.gates and (not snapshot.basis or name in snapshot.basis):
+            table = snapshot.gates[name]
+            at = dict(zip(table.qubits, table.error.at, strict=True))
+            return [at.get((q,)) for q in range(snapshot.qubits)]
+    return [None] * snapshot.qubits
 
 
 def _best_gates(snapshot: Snapshot) -> dict[tuple[int, int], tuple[str, str | None]]:

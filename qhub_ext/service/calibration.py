@@ -1,0 +1,112 @@
+"""Looks at calibrations: of a device by name or of a snapshot in a file, with a circuit on it, or against another."""
+
+from __future__ import annotations
+
+import json
+import struct
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from qhub_ext.display.calibration import Edge, Look, Placement, find_metric
+from qhub_ext.errors import CaptureError, InvalidOptionError, UnknownNameError
+from qhub_ext.job.calibration import Snapshot
+from qhub_ext.tiers import catalog
+from qhub_ext.tiers.chart import chart
+
+_NO_GATES = frozenset({"barrier", "delay"})
+
+
+def look_at(device: str, *, metric: str = "readout", circuit: tuple[str, Any] | None = None, versus: str = "") -> Look:
+    """`device` and `versus` are names of devices or files with a snapshot; `circuit` is a transpiled one with its name."""
+    drawn = _read(device)
+    against = _read(versus) if versus else None
+    if against is not None and len(against["qubits"]) != len(drawn["qubits"]):
+        raise InvalidOptionError(
+            f"{drawn['device']} has {len(drawn['qubits'])} qubits and {against['device']} has {len(against['qubits'])}: "
+            "their calibrations cannot be laid over each other."
+        )
+    placement = None if circuit is None else place(*circuit, drawn)
+    return Look(drawn, time.time(), find_metric(metric), placement, against)
+
+
+def _read(name: str) -> dict[str, Any]:
+    if not name.endswith(".json"):
+        own_name = catalog.resolve(name)
+        return chart(catalog.read_snapshot(own_name), catalog.read_configuration(own_name), dates=True)
+    try:
+        snapshot = Snapshot.from_json(json.loads(Path(name).read_bytes()))
+    except OSError as error:
+        raise InvalidOptionError(f"{name} cannot be read: {error.strerror}.") from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise InvalidOptionError(f"{name} holds no calibration snapshot ({error}).") from error
+    known = snapshot.device in catalog.names()
+    return chart(snapshot, catalog.read_configuration(snapshot.device) if known else {}, dates=True)
+
+
+def read_circuit(name: str, namespace: Mapping[str, Any] | None) -> Any:
+    """A variable of the notebook, or the first circuit of a .qpy file."""
+    if name.endswith(".qpy"):
+        from qiskit import qpy
+        from qiskit.exceptions import QiskitError
+
+        try:
+            with open(name, "rb") as file:
+                return qpy.load(file)[0]
+        except OSError as error:
+            raise CaptureError(f"{name} cannot be read: {error.strerror}.") from error
+        except (QiskitError, LookupError, ValueError, struct.error) as error:
+            raise CaptureError(f"{name} holds no circuit ({error}).") from error
+    if namespace is None:
+        raise InvalidOptionError(f"--circuit {name!r} is not a .qpy file, and a terminal has no variables.")
+    if name not in namespace:
+        raise UnknownNameError.among("variable", name, [n for n in namespace if not n.startswith("_")])
+    return namespace[name]
+
+
+def place(name: str, circuit: Any, drawn: Mapping[str, Any]) -> Placement:
+    """Where a circuit lies on the device. Raises CaptureError for one that was not transpiled for it."""
+    width = len(drawn["qubits"])
+    if type(circuit).__name__ != "QuantumCircuit":
+        raise CaptureError(f"`{name}` is a {type(circuit).__name__}, not a QuantumCircuit.")
+    if circuit.num_qubits != width:
+        raise CaptureError(
+            f"`{name}` has {circuit.num_qubits} qubits and is not laid out on the {width} of {drawn['device']}.",
+            advice="Transpile it first: generate_preset_pass_manager(3, backend=backend()).run(circuit).",
+        )
+    gates: Counter[Edge] = Counter()
+    touched: set[int] = set()
+    _count(circuit, tuple(range(width)), gates, touched)
+    edges = {(e["a"], e["b"]) for e in drawn["edges"]}
+    strange = next((edge for edge in gates if edge not in edges), None)
+    if strange is not None:
+        raise CaptureError(
+            f"`{name}` has a gate on qubits {strange[0]} and {strange[1]}, which {drawn['device']} does not connect.",
+            advice="Transpile it for this device first.",
+        )
+    own = _own_numbers(circuit)
+    return Placement(name, {q: own.get(q, "") for q in sorted(touched)}, dict(gates))
+
+
+def _count(circuit: Any, places: tuple[int, ...], gates: Counter[Edge], touched: set[int]) -> None:
+    for instruction in circuit.data:
+        if instruction.name in _NO_GATES:
+            continue
+        at = tuple(places[circuit.find_bit(q).index] for q in instruction.qubits)
+        if instruction.is_control_flow():
+            for block in instruction.operation.blocks:
+                _count(block, at, gates, touched)
+            continue
+        touched.update(at)
+        if len(at) == 2:
+            gates[min(at), max(at)] += 1
+
+
+def _own_numbers(circuit: Any) -> dict[int, str]:
+    """The device's qubit -> the number that the circuit before transpiling gave to it."""
+    layout = getattr(circuit, "layout", None)
+    if layout is None:
+        return {}
+    return {physical: str(own) for own, physical in enumerate(layout.initial_index_layout(filter_ancillas=True))}
