@@ -12,6 +12,7 @@ import hashlib
 import os
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,6 +65,7 @@ class Shelf:
         self._finished: dict[str, tuple[int, Summary]] = {}
         """What this process has listed already, with the stamp of its folder; true as long as the generation is the same."""
         self._generation = ""
+        self._listing = threading.Lock()
 
     def create(
         self,
@@ -158,7 +160,11 @@ class Shelf:
         return combine(read_record(folder, spec), [read_record(folder.element(n)) for n in range(spec.size)])
 
     def summaries(self, limit: int | None = None) -> list[Summary]:
-        """Newest first. Unreadable folders are listed as lost, with the reason, never left out."""
+        """Newest first. Unreadable folders are listed as lost, with the reason, never left out. Threads take turns."""
+        with self._listing:
+            return self._summaries(limit)
+
+    def _summaries(self, limit: int | None) -> list[Summary]:
         try:
             with os.scandir(self.path) as entries:
                 folders = {e.name: e for e in entries if e.name in self._finished or is_job_id(e.name)}
@@ -204,7 +210,7 @@ class Shelf:
         try:
             return summarise(self.record(job_id))
         except (JobFolderError, OSError) as error:
-            return Summary(job_id, "", "", "", "", "lost", "integration", str(error), 0.0, None, None, None, None, None)
+            return lost_summary(job_id, str(error))
 
     @contextlib.contextmanager
     def _open_index(self) -> Any:
@@ -227,6 +233,11 @@ class Shelf:
         finally:
             if connection is not None:
                 connection.close()
+
+
+def lost_summary(job_id: str, why: str) -> Summary:
+    """Of a folder that cannot be read."""
+    return Summary(job_id, "", "", "", "", "lost", "integration", why, 0.0, None, None, None, None, None)
 
 
 def summarise(record: JobRecord) -> Summary:

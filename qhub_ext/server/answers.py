@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
-from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from qhub_ext import __version__
-from qhub_ext.errors import InvalidOptionError, QhubError, SiteUnreachableError, UnknownNameError
+from qhub_ext.errors import InvalidOptionError, QhubError, SiteError, UnknownNameError
 from qhub_ext.job.context import TIERS
 from qhub_ext.job.identity import short_id
-from qhub_ext.job.state import State, verbs_for
+from qhub_ext.job.state import verbs_for
+from qhub_ext.server.monitor import entry_of
 from qhub_ext.server.replies import ConflictError, who
 
 if TYPE_CHECKING:
     from qhub_ext.job.record import JobRecord
     from qhub_ext.jobfolder.layout import JobFolder
-    from qhub_ext.jobfolder.shelf import Summary
+    from qhub_ext.server.feed import Feed
+    from qhub_ext.server.monitor import Monitor
     from qhub_ext.service import JobService
     from qhub_ext.tiers.catalog import DeviceSummary
 
@@ -32,20 +34,26 @@ TITLES = {
 }
 
 
-def status(service: JobService) -> dict[str, Any]:
+def choice(service: JobService) -> dict[str, Any]:
+    """The site, the tiers and what the settings choose among them."""
     settings = service.settings
-    summaries = service.jobs()
-    counts = Counter(s.state for s in summaries)
-    running = sum(counts[s] for s in (State.STARTING, State.RUNNING, State.FINISHING))
-    waiting = sum(counts[s] for s in State if s.waiting)
     return {
-        "version": __version__,
-        "epoch": "",
-        "seq": 0,
-        "site": {"name": settings.site, "as_of": time.time(), "stale_since": None},
+        "site": settings.site,
         "chosen": {"tier": settings.tier, "device": settings.device},
         "tiers": [_tier(service, name) for name in TIERS],
-        "counts": {"running": running, "waiting": waiting},
+    }
+
+
+def status(monitor: Monitor, found: dict[str, Any]) -> dict[str, Any]:
+    feed = monitor.feed
+    return {
+        "version": __version__,
+        "epoch": feed.epoch,
+        "seq": feed.seq,
+        "site": {"name": found["site"], "as_of": monitor.site_as_of, "stale_since": monitor.stale_since},
+        "chosen": found["chosen"],
+        "tiers": found["tiers"],
+        "counts": {"running": feed.running, "waiting": feed.waiting},
     }
 
 
@@ -105,11 +113,9 @@ def calibration(service: JobService, name: str) -> dict[str, Any]:  # noqa: ARG0
 
 
 def queue(service: JobService) -> dict[str, Any]:
+    """Raises SiteUnreachableError."""
+    entries = service.queue()
     own = set(service.shelf.ids())
-    try:
-        entries = service.queue()
-    except SiteUnreachableError as error:
-        return {"entries": [], "as_of": error.known_at, "stale_since": error.known_at or time.time()}
     rows = [
         dataclasses.asdict(e)
         | {"state": e.state.value, "short_id": short_id(e.job_id), "mine": e.job_id.partition(".")[0] in own}
@@ -121,31 +127,16 @@ def queue(service: JobService) -> dict[str, Any]:
 # -- jobs
 
 
-def jobs(
-    service: JobService, states: list[str], tiers: list[str], text: str, offset: int, limit: int
-) -> dict[str, Any]:
-    everything = service.jobs()
-    found = [s for s in everything if matches(s, states, tiers, text)]
+def changes(feed: Feed, epoch: str, after: int) -> dict[str, Any]:
+    found = feed.since(epoch, after)
     return {
-        "jobs": [summary(s) for s in found[offset : offset + limit]],
-        "total": len(found),
-        "counts": dict(Counter(s.state for s in everything)),
-        "epoch": "",
-        "seq": 0,
+        "epoch": feed.epoch,
+        "seq": feed.seq,
+        "jobs": [] if found is None else [entry.to_json() for entry in found.jobs],
+        "removed": [] if found is None else found.removed,
+        "counts": feed.counts,
+        "complete": found is not None,
     }
-
-
-def matches(s: Summary, states: list[str], tiers: list[str], text: str) -> bool:
-    return (
-        (not states or s.state in states)
-        and (not tiers or s.tier in tiers)
-        and (not text or text.lower() in f"{s.id} {s.name} {s.device} {s.message}".lower())
-    )
-
-
-def summary(s: Summary) -> dict[str, Any]:
-    facts = {name: getattr(s, name) for name in s.__dataclass_fields__}
-    return facts | {"short_id": short_id(s.id), "as_of": None, "stale_since": None, "reason": "", "phase": ""}
 
 
 def known(service: JobService, job_id: str) -> JobFolder:
@@ -159,11 +150,14 @@ def known(service: JobService, job_id: str) -> JobFolder:
     return folder
 
 
-def job(service: JobService, job_id: str) -> dict[str, Any]:
+def job(service: JobService, job_id: str, told: JobRecord | None) -> dict[str, Any]:
+    """`told` is what the monitor has of it; nothing is asked of the site that it knows already."""
     from qhub_ext.display.card import card_lines
 
     folder = known(service, job_id)
-    record = service.record(job_id)
+    record = service.record(job_id) if told is None else told
+    with contextlib.suppress(SiteError):  # the bare word stays
+        record = service.with_sentence(record)
     return record.to_json() | {
         "short_id": short_id(job_id),
         "lines": card_lines(record),
@@ -229,16 +223,16 @@ def act(service: JobService, verb: str, job_id: str) -> dict[str, Any]:
         raise ConflictError(
             f"Job {short_id(job_id)} cannot be put through {verb}: {refusals[0]['why']}", facts={"refusals": refusals}
         )
-    return {"refusals": refusals, "job": summary(_summary_of(service.record(job_id)))}
+    return {"refusals": refusals}
 
 
-def _summary_of(record: JobRecord) -> Summary:
-    from qhub_ext.jobfolder.shelf import summarise
-
-    return summarise(record)
+def line(service: JobService, job_id: str) -> dict[str, Any]:
+    """Of a job that the listing does not have: an element of an array."""
+    known(service, job_id)
+    return entry_of(service.record(job_id)).to_json()
 
 
 def act_on_many(service: JobService, verb: str, ids: tuple[str, ...]) -> dict[str, Any]:
     for job_id in ids:
         known(service, job_id)
-    return {"refusals": [vars(r) for r in service.apply(verb, ids)], "seq": 0}
+    return {"refusals": [vars(r) for r in service.apply(verb, ids)]}

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
 
 from qhub_ext.server.desk import Desk
+from qhub_ext.server.monitor import HINT
 from qhub_ext.server.routes import handlers
 
 
@@ -19,11 +21,18 @@ class QhubExtApp(ExtensionApp):
 
     def initialize_settings(self) -> None:
         assert self.serverapp is not None
-        self.desk = Desk(Path(self.serverapp.root_dir).expanduser())
+        assert self.serverapp.event_logger is not None
+        self.serverapp.event_logger.register_event_schema(Path(__file__).parent / "events" / "hint.yaml")
+        self.desk = Desk(Path(self.serverapp.root_dir).expanduser(), self.emit, self.log)
         self.settings["qhub_desk"] = self.desk
 
     def initialize_handlers(self) -> None:
         self.handlers.extend(handlers())
+
+    def emit(self, hint: dict[str, Any]) -> None:
+        assert self.serverapp is not None
+        assert self.serverapp.event_logger is not None
+        self.serverapp.event_logger.emit(schema_id=HINT, data=hint)
 
     async def stop_extension(self) -> None:
         await self.desk.close()

@@ -15,6 +15,7 @@ from tornado import web
 from qhub_ext.errors import InvalidOptionError, QhubError, UnknownNameError
 from qhub_ext.job.identity import is_job_id
 from qhub_ext.server.desk import Desk
+from qhub_ext.server.monitor import Monitor
 from qhub_ext.server.replies import body_of, status_of, to_bytes
 
 JOBS, DEVICES, SITE = "qhub_ext:jobs", "qhub_ext:devices", "qhub_ext:site"
@@ -42,6 +43,10 @@ class QhubHandler(APIHandler):
     @property
     def desk(self) -> Desk:
         return self.settings["qhub_desk"]
+
+    @property
+    def monitor(self) -> Monitor:
+        return self.desk.monitor
 
     async def may(self, action: str, resource: str = JOBS) -> bool:
         return bool(await ensure_async(self.authorizer.is_authorized(self, self.current_user, action, resource)))

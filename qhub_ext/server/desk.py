@@ -6,12 +6,16 @@ Those who ask the same at the same time share one answer, and for a moment after
 from __future__ import annotations
 
 import asyncio
+import logging
+import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from qhub_ext.server.monitor import Emit, Monitor
 
 if TYPE_CHECKING:
     from qhub_ext.service import JobService
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 THREADS = 4
+CHECKED_S = 1.0
+"""A changed `qhub.toml` is noticed within so many seconds."""
 KEPT = 1000
 """Answers kept at most; the oldest go first."""
 
@@ -26,36 +32,73 @@ KEPT = 1000
 class Desk:
     """`root` is the server's root_dir: the only place from which files are submitted."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, emit: Emit, log: logging.Logger) -> None:
         self.root = root
+        self.monitor = Monitor(self.service, emit, self._changed, log)
         self._pool = ThreadPoolExecutor(THREADS, "qhub")
         self._service: JobService | None = None
-        self._answers: dict[Hashable, tuple[float, asyncio.Future[Any]]] = {}
+        self._queue: dict[str, Any] | None = None
+        self._checked_at = float("-inf")
+        self._choosing = threading.Lock()
+        self._answers: dict[tuple[Hashable, ...], tuple[float, asyncio.Future[Any]]] = {}
 
     async def ask(self, question: Callable[..., T], *arguments: Any) -> T:
         """`question(service, *arguments)`, in a thread."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, partial(self._put, question, *arguments))
 
-    async def share(self, question: Callable[..., T], *arguments: Hashable, max_age_s: float) -> T:
-        """As `ask`; an answer that is under way, or not older than `max_age_s`, is taken instead. Errors are not kept."""
+    async def share(
+        self, question: Callable[..., T], *arguments: Hashable, max_age_s: float, beside: tuple[Any, ...] = ()
+    ) -> T:
+        """As `ask`; an answer that is under way, or not older than `max_age_s`, is taken instead. Errors are not kept.
+
+        What goes along in `beside` does not make it another question.
+        """
         key = (question, *arguments)
         now = time.monotonic()
         begun, answer = self._answers.get(key, (0.0, None))
         if answer is None or (answer.done() and (now - begun > max_age_s or answer.exception() is not None)):
-            answer = asyncio.ensure_future(self.ask(question, *arguments))
+            answer = asyncio.ensure_future(self.ask(question, *arguments, *beside))
             self._answers.pop(key, None)
             self._answers[key] = (now, answer)
             while len(self._answers) > KEPT:
                 del self._answers[next(iter(self._answers))]
         return await asyncio.shield(answer)
 
-    def forget(self, *arguments: Hashable) -> None:
-        """Answers about these (a job's id, say) are no longer true."""
-        for key in [k for k in self._answers if isinstance(k, tuple) and set(arguments) & set(k)]:
+    async def queue(self) -> dict[str, Any]:
+        """The site's queue, or the last that was known of it, with the moment since when it is stale."""
+        from qhub_ext.errors import SiteUnreachableError
+        from qhub_ext.server import answers
+
+        try:
+            self._queue = await self.share(answers.queue, max_age_s=1.0)
+        except SiteUnreachableError as error:
+            if self._queue is None:
+                raise
+            return self._queue | {"stale_since": error.known_at or self._queue["as_of"]}
+        return self._queue
+
+    async def act(self, action: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+        """What it changes is in the feed when this returns."""
+        answer = await self.ask(action, *arguments)
+        await self.monitor.look_again()
+        return answer
+
+    async def line(self, job_id: str) -> dict[str, Any]:
+        """The job's line of the listing."""
+        from qhub_ext.server import answers
+
+        entry = self.monitor.feed.get(job_id)
+        return await self.ask(answers.line, job_id) if entry is None else entry.to_json()
+
+    def _changed(self, job_ids: Sequence[str]) -> None:
+        """Answers about these jobs, and about all jobs together, are no longer true; without ids, none is."""
+        changed = set(job_ids)
+        for key in [k for k in self._answers if not changed or len(k) == 1 or changed & set(k)]:
             del self._answers[key]
 
     async def close(self) -> None:
+        await self.monitor.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _put(self, question: Callable[..., T], *arguments: Any) -> T:
@@ -66,8 +109,11 @@ class Desk:
         from qhub_ext.service import JobService
         from qhub_ext.settings import current_settings
 
-        settings = current_settings()
-        service = self._service
-        if service is None or service.settings != settings:
-            service = self._service = JobService(settings)
-        return service
+        with self._choosing:
+            now = time.monotonic()
+            if self._service is None or now - self._checked_at > CHECKED_S:
+                settings = current_settings()
+                self._checked_at = now
+                if self._service is None or self._service.settings != settings:
+                    self._service = JobService(settings)
+            return self._service

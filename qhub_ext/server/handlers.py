@@ -6,17 +6,20 @@ from qhub_ext.job.context import TIERS
 from qhub_ext.job.state import State
 from qhub_ext.server import answers
 from qhub_ext.server.base import DEVICES, JOBS, SITE, QhubHandler, may
+from qhub_ext.server.feed import page
 
 STATES = tuple(state.value for state in State)
 MOMENT_S = 1.0
-"""Answers this old are still taken: who asks within a second of another asks for the same."""
+"""Answers this old are still taken, unless the monitor saw a change: who asks within a second of another asks for the same."""
+TIERS_S = 10.0
 
 
 class StatusHandler(QhubHandler):
     @may("read", SITE)
     async def get(self) -> None:
-        found = await self.desk.share(answers.status, max_age_s=MOMENT_S)
-        self.reply(found | {"writable": await self.may("execute")})
+        await self.monitor.attend()
+        found = await self.desk.share(answers.choice, max_age_s=TIERS_S)
+        self.reply(answers.status(self.monitor, found) | {"writable": await self.may("execute")})
 
 
 class DevicesHandler(QhubHandler):
@@ -35,7 +38,8 @@ class CalibrationHandler(QhubHandler):
 class QueueHandler(QhubHandler):
     @may("read", SITE)
     async def get(self) -> None:
-        self.reply(await self.desk.share(answers.queue, max_age_s=MOMENT_S))
+        await self.monitor.attend()
+        self.reply(await self.desk.queue())
 
 
 class JobsHandler(QhubHandler):
@@ -43,14 +47,22 @@ class JobsHandler(QhubHandler):
     async def get(self) -> None:
         tiers, states = self.one_of("tier", TIERS), self.one_of("state", STATES)
         offset, limit = self.whole("offset", 0), self.whole("limit", 100, 1, 1000)
-        text = self.get_query_argument("text", "")
-        self.reply(await self.desk.ask(answers.jobs, states, tiers, text, offset, limit))
+        self.reply(page(await self.monitor.attend(), states, tiers, self.get_query_argument("text", ""), offset, limit))
+
+
+class ChangesHandler(QhubHandler):
+    @may("read", JOBS)
+    async def get(self) -> None:
+        epoch, after = self.get_query_argument("epoch", ""), self.whole("after", 0)
+        self.reply(answers.changes(await self.monitor.attend(), epoch, after))
 
 
 class JobHandler(QhubHandler):
     @may("read", JOBS)
     async def get(self, job: str) -> None:
-        self.reply(await self.desk.share(answers.job, self.job(job), max_age_s=MOMENT_S))
+        await self.monitor.attend()
+        told = (self.monitor.record(job),)
+        self.reply(await self.desk.share(answers.job, self.job(job), max_age_s=MOMENT_S, beside=told))
 
 
 class OutputsHandler(QhubHandler):
@@ -71,9 +83,8 @@ class ActionHandler(QhubHandler):
 
     @may("execute", JOBS)
     async def post(self, job: str, verb: str) -> None:
-        answer = await self.desk.ask(answers.act, verb, self.job(job))
-        self.desk.forget(job)
-        self.reply(answer)
+        answer = await self.desk.act(answers.act, verb, self.job(job))
+        self.reply(answer | {"job": await self.desk.line(job)})
 
 
 class ActionsHandler(QhubHandler):
@@ -81,7 +92,5 @@ class ActionsHandler(QhubHandler):
 
     @may("execute", JOBS)
     async def post(self) -> None:
-        verb, ids = answers.read_action(self.body())
-        answer = await self.desk.ask(answers.act_on_many, verb, ids)
-        self.desk.forget(*ids)
-        self.reply(answer)
+        answer = await self.desk.act(answers.act_on_many, *answers.read_action(self.body()))
+        self.reply(answer | {"seq": self.monitor.feed.seq})

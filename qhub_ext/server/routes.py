@@ -11,6 +11,7 @@ ROUTES: tuple[tuple[str, type[QhubHandler]], ...] = (
     ("devices/([^/]+)/calibration", h.CalibrationHandler),
     ("queue", h.QueueHandler),
     ("jobs", h.JobsHandler),
+    ("changes", h.ChangesHandler),
     ("jobs/([^/]+)", h.JobHandler),
     ("jobs/([^/]+)/outputs", h.OutputsHandler),
     ("jobs/([^/]+)/explain", h.ExplainHandler),

@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from qhub_ext.capture.command import Request
 
 INTERRUPTED = "The submission was interrupted before the site had the job; `requeue` sends it again."
+JUST_SENT_S = 30.0
+"""A submission takes so long at most: until then nothing is said about a job that the site does not know."""
 STALE_DRAFT_S = 3600.0
 UNDECIDED_S = 600.0
 
@@ -45,6 +47,16 @@ class Explanation:
     sentence: str
     audience: str
     advice: str
+
+
+@dataclass(frozen=True)
+class SiteWord:
+    """What the sites said about some jobs when they were asked. `stale` has those whose site could not be asked, with the
+    moment of its last answer.
+    """
+
+    reports: dict[str, SiteReport] = field(default_factory=dict)
+    stale: dict[str, float] = field(default_factory=dict)
 
 
 class JobService:
@@ -143,10 +155,12 @@ class JobService:
         record = self.shelf.record(job_id)
         if record.state.final and not undecided(record):
             return record
-        record = self._refresh([record])[0]
-        # a bare word is explained by a question of its own; a site that has the sentence at hand sends it along
+        return self.with_sentence(self._refresh([record])[0])
+
+    def with_sentence(self, record: JobRecord) -> JobRecord:
+        """A bare word of the site is explained by a question of its own; a site that has the sentence at hand sends it along."""
         if record.attempt.reason.isalpha() and record.state in (State.QUEUED, State.HELD) and record.spec.size is None:
-            sentence = self.site(record.spec.site).explain_reason(job_id).sentence
+            sentence = self.site(record.spec.site).explain_reason(record.id).sentence
             latest = replace(record.attempt, reason=sentence or record.attempt.reason)
             record = replace(record, attempts=(*record.attempts[:-1], latest))
         return record
@@ -174,6 +188,11 @@ class JobService:
         return matching[:limit]
 
     def _refresh(self, records: Sequence[JobRecord]) -> list[JobRecord]:
+        word = self.ask_sites(records)
+        return [self.merge(record, word) for record in records]
+
+    def ask_sites(self, records: Sequence[JobRecord]) -> SiteWord:
+        """One question to each site, about all of its jobs."""
         by_site: dict[str, list[JobRecord]] = {}
         for record in records:
             by_site.setdefault(record.spec.site, []).append(record)
@@ -188,9 +207,11 @@ class JobService:
             except SiteError as error:  # shown as age of knowledge, never as a guess
                 known_at = error.known_at if isinstance(error, SiteUnreachableError) else None
                 trouble |= {r.id: known_at or time.time() for r in group}
-        return [self._merge(r, reports.get(r.id), trouble.get(r.id)) for r in records]
+        return SiteWord(reports, trouble)
 
-    def _merge(self, record: JobRecord, report: SiteReport | None, stale: float | None) -> JobRecord:
+    def merge(self, record: JobRecord, word: SiteWord) -> JobRecord:
+        """The folder's record and the site's word about it."""
+        report, stale = word.reports.get(record.id), word.stale.get(record.id)
         if stale is not None:
             return replace(record, stale_since=stale)
         if record.spec.size is not None:
@@ -216,6 +237,8 @@ class JobService:
         # the site does not have it: it has just ended, or it never arrived
         record = self.shelf.record(record.id)
         if not record.state.final and record.state in (State.CREATED, State.SUBMITTED):
+            if time.time() - (record.asked_at or record.spec.created_at) < JUST_SENT_S:
+                return replace(record, as_of=time.time())
             latest = replace(record.attempt, reason=INTERRUPTED)
             return replace(record, attempts=(*record.attempts[:-1], latest), as_of=time.time())
         if not record.state.final:

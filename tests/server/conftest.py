@@ -47,7 +47,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobServic
 def jp_server_config(place: JobService) -> dict[str, Any]:
     return {
         "ServerApp": {
-            "jpserver_extensions": {"qhub_ext": True},
+            "jpserver_extensions": {"qhub_ext": True, "jupyter_server_terminals": False},
             # every verb must ask who is calling
             "allow_unauthenticated_access": False,
         }
@@ -118,14 +118,14 @@ def submit(place: JobService) -> Callable[..., Job]:
 
 
 @pytest.fixture
-def ended(api: Api) -> Callable[[Job], Awaitable[Answer]]:
-    """The job as the server tells it, when it has ended."""
+def ended(api: Api, place: JobService) -> Callable[[Job], Awaitable[Answer]]:
+    """The job as the server tells it, when it has ended and the site has let go of it."""
 
     async def ended(job: Job) -> Answer:
         async def look() -> Answer | None:
             answer = await api.get(f"jobs/{job.id}")
             assert answer.status == 200, answer
-            return answer if answer["ended_at"] else None
+            return answer if answer["ended_at"] and not place.site().poll([job.id]) else None
 
         return await until(look, what=f"the end of {job.id}")
 
