@@ -118,6 +118,32 @@ def test_after_a_request_the_next_look_asks() -> None:
     assert len(squeue.asked) == 2
 
 
+def test_a_request_in_the_middle_of_a_question_makes_the_next_look_ask_again() -> None:
+    squeue = Squeue()
+    poller = squeue.poller()
+
+    def cancelled_meanwhile(bases: Iterable[str]) -> Listing:
+        answer = squeue(bases)
+        if len(squeue.asked) == 1:
+            poller.expire(["1"])
+        return answer
+
+    poller._ask = cancelled_meanwhile
+    poller.look(["1"])
+    squeue.states["1"] = "CANCELLED"
+    assert poller.look(["1"]).rows["1"].state == "CANCELLED"
+
+
+def test_all_who_watch_the_same_jobs_are_given_the_same_rows() -> None:
+    squeue = Squeue()
+    poller = squeue.poller()
+    jobs = [str(n) for n in range(1000)]
+    rows = poller.look(jobs).rows
+    assert all(poller.look(jobs).rows is rows for _ in range(50))
+    squeue.now += 5
+    assert poller.look(jobs).rows is not rows
+
+
 def test_threads_share_the_question_that_one_of_them_asks() -> None:
     squeue = Squeue()
     poller = squeue.poller()

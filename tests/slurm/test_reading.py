@@ -31,6 +31,7 @@ def test_waiting_elements_in_one_line_become_rows() -> None:
     rows = parse_rows(row(task="0-2,7%4", state="PENDING"))
     assert rows is not None
     assert list(rows) == ["7_0", "7_1", "7_2", "7_7"]
+    assert expand("8_[0-4:2,7%4]") == ["8_0", "8_2", "8_4", "8_7"]
     assert expand("8_[3]") == ["8_3"]
     assert expand("12+0") == ["12+0"]
 

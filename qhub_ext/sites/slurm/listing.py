@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from qhub_ext.errors import SiteUnreachableError
 from qhub_ext.job.identity import element_id, is_job_id
@@ -45,7 +45,7 @@ MANY = 500
 """From so many ids on, all jobs of the user are asked for instead: a command line has its limits."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # to be read only; a frozen one takes four times as long to make, and an answer makes thousands
 class Row:
     """One job or array element as squeue has it. Moments in s since 1970 UTC; `key` is `123` or `123_7`."""
 
@@ -116,7 +116,8 @@ def _list(commands: Commands, *which: str | None) -> Listing:
     as_of = time.time()
     filters = [w for w in which if w]
     states = ["--states=all"] if filters else []
-    answer = commands.run("squeue", "--noheader", "--array", *states, *filters, f"--Format={FORMAT}")
+    # without --array: waiting elements are one line
+    answer = commands.run("squeue", "--noheader", *states, *filters, f"--Format={FORMAT}")
     if not answer.ok:
         if "Invalid job id" in answer.errors:
             return Listing({}, as_of)
@@ -142,46 +143,37 @@ def parse_rows(text: str) -> dict[str, Row] | None:
         values = line.split(_FIELD, len(_FIELDS) - 1)
         if len(values) != len(_FIELDS):
             return None
-        row = _row(dict(zip(_FIELDS, values, strict=True)))
-        for key in expand(row.key):
-            rows[key] = row if key == row.key else replace(row, key=key)
+        row = _row(*values)
+        if not row.key.endswith("]"):
+            rows[row.key] = row
+            continue
+        rest = [getattr(row, name) for name in Row.__slots__[1:]]
+        rows |= {key: Row(key, *rest) for key in expand(row.key)}
     return rows
 
 
 def expand(key: str) -> list[str]:
-    """`8_[0-2,7%4]` -> `8_0`, `8_1`, `8_2`, `8_7`; any other as it is."""
-    match = re.fullmatch(r"(\d+)_\[([\d,-]+)(?::\d+)?(?:%\d+)?\]", key)
+    """`8_[0-2,7%4]` -> `8_0`, `8_1`, `8_2`, `8_7`, and `8_[0-4:2]` every second; any other as it is."""
+    match = re.fullmatch(r"(\d+)_\[([\d,:-]+)(?:%\d+)?\]", key)
     if match is None:
         return [key]
     keys = []
     for part in match[2].split(","):
-        first, _, last = part.partition("-")
-        keys += [f"{match[1]}_{n}" for n in range(int(first), int(last or first) + 1)]
+        span, _, step = part.partition(":")
+        first, _, last = span.partition("-")
+        keys += [f"{match[1]}_{n}" for n in range(int(first), int(last or first) + 1, int(step or 1))]
     return keys
 
 
-def _row(at: dict[str, str]) -> Row:
-    task = at["ArrayTaskID"]
-    one = f"{at['ArrayJobID']}_{task}" if task.isdigit() else f"{at['ArrayJobID']}_[{task}]"
+def _row(*values: str) -> Row:
+    array, task, number, state, reason, restarts, start, submitted, limit, nodes, priority, *others = values
+    partition, qos, user, account, cpus, licenses, dependency, comment, name = others
+    element = f"{array}_{task}" if task.isdigit() else f"{array}_[{task}]"
+    key = number if task == "N/A" else element
     return Row(
-        key=at["JobID"] if task == "N/A" else one,
-        state=at["State"],
-        reason=at["Reason"],
-        restarts=_number(at["RestartCnt"]) or 0,
-        start=_moment(at["StartTime"]),
-        submitted=_moment(at["SubmitTime"]),
-        limit_s=parse_duration(at["TimeLimit"]),
-        nodes=_text(at["NodeList"]),
-        priority=_number(at["PriorityLong"]) or 0,
-        partition=at["Partition"],
-        qos=_text(at["QOS"]),
-        user=at["UserName"],
-        account=_text(at["Account"]),
-        cpus=_number(at["NumCPUs"]) or 1,
-        licenses=_text(at["Licenses"]),
-        dependency=_text(at["Dependency"]),
-        comment=_text(at["Comment"]),
-        name=at["Name"],
+        *(key, state, reason, _number(restarts) or 0, _moment(start), _moment(submitted), parse_duration(limit)),
+        *(_text(nodes), _number(priority) or 0, partition, _text(qos), user, _text(account), _number(cpus) or 1),
+        *(_text(licenses), _text(dependency), _text(comment), name),
     )
 
 

@@ -22,6 +22,8 @@ AGE_SHARE = 0.1
 FIRST_LOOK_S = 0.25
 """A job that was never asked about does not wait for the whole interval, only for company."""
 
+MANY_VIEWS = 1000
+
 Ask = Callable[[Iterable[str]], Listing]
 
 
@@ -33,11 +35,21 @@ class _Watched:
     as_of: float = 0.0
     asked_at: float = float("-inf")
     changed_at: float = 0.0
+    expired_at: float = float("-inf")
     wanted_at: float = 0.0
 
     @property
     def over(self) -> bool:
         return self.as_of > 0 and all(read_state(row.state).ended for row in self.rows.values())
+
+
+@dataclass
+class _View:
+    """What is known of some jobs together, and until when that is young enough: the same for all who watch the same ones."""
+
+    listing: Listing
+    due: float
+    wanted_at: float
 
 
 class Poller:
@@ -48,6 +60,8 @@ class Poller:
         self._asking = threading.Lock()
         self._table = threading.Lock()
         self._watched: dict[str, _Watched] = {}
+        self._views: dict[frozenset[str], _View] = {}
+        """Emptied whenever something that they are made of changes."""
         self._last = float("-inf")
         self._failures = 0
         self._retry_at = float("-inf")
@@ -56,19 +70,20 @@ class Poller:
         self._pause = threading.Event()
 
     def look(self, bases: Iterable[str]) -> Listing:
-        """Rows of these jobs, as old as the interval allows. Raises SiteUnreachableError, with the time of the last answer."""
-        wanted = sorted(set(bases))
+        """Rows of these jobs, as old as the interval allows. Raises SiteUnreachableError, with the time of the last answer.
+
+        Nobody may change the rows: others have the same ones.
+        """
+        wanted = frozenset(bases)
         now = self._clock()
-        with self._table:
-            for base in wanted:
-                self._watched.setdefault(base, _Watched(changed_at=now)).wanted_at = now
-            fresh = not self._stale(wanted, now)
-        if fresh:
-            return self._known(wanted)
+        view = self._view(wanted, now)
+        if view.due > now:
+            return view.listing
         with self._asking:
             now = self._clock()
-            if not self._stale(wanted, now):  # somebody asked while this thread waited
-                return self._known(wanted)
+            view = self._view(wanted, now)
+            if view.due > now:  # somebody asked while this thread waited
+                return view.listing
             if now < self._retry_at and self._error is not None:
                 raise self._again(wanted)
             wait = self._last + min(self._floor, FIRST_LOOK_S) - now
@@ -77,30 +92,54 @@ class Poller:
             self._question()
             if self._error is not None:
                 raise self._again(wanted)
-        return self._known(wanted)
+        return self._view(wanted, now).listing
 
     def seed(self, rows: Iterable[Row]) -> None:
         """What is known without asking, because Slurm has just accepted it."""
         now = self._clock()
         with self._table:
+            self._forget_views()
+            fresh: dict[str, dict[str, Row]] = {}
             for row in rows:
-                entry = self._watched.setdefault(row.base, _Watched())
-                entry.rows = {**entry.rows, row.key: row}
+                fresh.setdefault(row.base, {})[row.key] = row
+            for base, some in fresh.items():
+                entry = self._watched.setdefault(base, _Watched())
+                entry.rows = entry.rows | some
                 entry.as_of, entry.asked_at, entry.changed_at, entry.wanted_at = time.time(), now, now, now
 
     def expire(self, bases: Iterable[str]) -> None:
         """After a request that changes them: the next look asks."""
         with self._table:
+            self._forget_views()
             for base in bases:
                 if base in self._watched:
                     self._watched[base].asked_at = float("-inf")
-                    self._watched[base].changed_at = self._clock()
+                    self._watched[base].changed_at = self._watched[base].expired_at = self._clock()
         self._retry_at = float("-inf")
 
     # ------------------------------------------------------------------
 
-    def _stale(self, bases: list[str], now: float) -> list[str]:
-        return [base for base in bases if self._due(self._watched[base]) <= now]
+    def _view(self, wanted: frozenset[str], now: float) -> _View:
+        with self._table:
+            view = self._views.get(wanted)
+            if view is None:
+                if len(self._views) >= MANY_VIEWS:
+                    self._forget_views()
+                entries = [self._watched.setdefault(base, _Watched(changed_at=now)) for base in wanted]
+                rows = entries[0].rows if len(entries) == 1 else {k: r for e in entries for k, r in e.rows.items()}
+                as_of = min((entry.as_of for entry in entries), default=time.time())
+                due = min(map(self._due, entries), default=float("inf"))
+                view = self._views[wanted] = _View(Listing(rows, as_of), due, now)
+            view.wanted_at = now
+            return view
+
+    def _forget_views(self) -> None:
+        """Notes who was last looked at when; holds the table."""
+        for wanted, view in self._views.items():
+            for base in wanted:
+                entry = self._watched[base]
+                entry.wanted_at = max(entry.wanted_at, view.wanted_at)
+        self._views.clear()
 
     def _due(self, entry: _Watched) -> float:
         if entry.as_of and entry.over:
@@ -111,9 +150,9 @@ class Poller:
     def _question(self) -> None:
         now = self._clock()
         with self._table:
+            self._forget_views()
             recent = now - 2 * self._ceiling
-            for base in [b for b, e in self._watched.items() if e.wanted_at < recent]:
-                del self._watched[base]
+            self._watched = {base: entry for base, entry in self._watched.items() if entry.wanted_at >= recent}
             ask = [base for base, entry in self._watched.items() if self._due(entry) < float("inf")]
         self.questions += 1
         try:
@@ -128,25 +167,20 @@ class Poller:
         self._failures, self._error = 0, None
         found: dict[str, dict[str, Row]] = {base: {} for base in ask}
         for key, row in listing.rows.items():
-            if row.base in found:
-                found[row.base][key] = row
+            rows = found.get(row.base)
+            if rows is not None:
+                rows[key] = row
         with self._table:
+            self._forget_views()
             for base, rows in found.items():
                 entry = self._watched[base]
-                if _shape(entry.rows) != _shape(rows):
+                if _changed(entry.rows, rows):
                     entry.changed_at = now
-                entry.rows, entry.as_of, entry.asked_at = rows, listing.as_of, now
+                entry.rows, entry.as_of = rows, listing.as_of
+                if entry.expired_at < now:  # else somebody changed it while this question was under way
+                    entry.asked_at = now
 
-    def _known(self, bases: list[str]) -> Listing:
-        with self._table:
-            rows = {
-                key: row for base in bases if base in self._watched for key, row in self._watched[base].rows.items()
-            }
-            return Listing(
-                rows, min((self._watched[base].as_of for base in bases if base in self._watched), default=time.time())
-            )
-
-    def _again(self, bases: list[str]) -> SiteUnreachableError:
+    def _again(self, bases: frozenset[str]) -> SiteUnreachableError:
         assert self._error is not None
         error = SiteUnreachableError(self._error.message, advice=self._error.advice)
         moments = [entry.as_of for base, entry in self._watched.items() if base in bases and entry.as_of]
@@ -154,9 +188,14 @@ class Poller:
         return error
 
 
-def _shape(rows: dict[str, Row]) -> dict[str, tuple[object, ...]]:
-    """What counts as a change."""
-    return {key: (row.state, row.reason, row.restarts) for key, row in rows.items()}
+def _changed(before: dict[str, Row], now: dict[str, Row]) -> bool:
+    """In what counts as a change."""
+    if before.keys() != now.keys():
+        return True
+    return any(
+        old.state != new.state or old.reason != new.reason or old.restarts != new.restarts
+        for old, new in zip(before.values(), map(now.__getitem__, before), strict=True)
+    )
 
 
 def pending(key: str, user: str) -> Row:
