@@ -27,7 +27,7 @@ SESSION_IDLE_S = 3600.0
 SESSION_S = 7 * 86400.0
 KEPT_S = 7 * 86400.0
 RESENT = 3
-"""A slice whose answer was lost is sent again so often; it is short, and what it cost is in the ledger."""
+"""A slice whose answer was lost, or that the device forgot, is sent again so often in a row; it is short, and what it cost is in the ledger."""
 
 
 class ConflictError(QhubError):
@@ -313,8 +313,9 @@ class Desk:
             self.ledger.set_slice(one, state="uncertain", ended_at=self.clock())
             task = self._release(one)
             self.down(one.device, error.message)  # until it answers to a question again
-            lost = sum(s.state == "uncertain" for s in self.ledger.slices(one.task))
-            if task is not None and lost > RESENT:
+            ends = [s.state for s in self.ledger.slices(one.task)]
+            in_a_row = next((k for k, state in enumerate(reversed(ends)) if state != "uncertain"), len(ends))
+            if task is not None and in_a_row > RESENT:
                 self._fail(one, error)
             self.changed.notify_all()
 

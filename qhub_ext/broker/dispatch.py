@@ -23,6 +23,7 @@ from qhub_ext.tiers.qpu.wire import quantum_seconds
 PROBE_FIRST_S = 0.5
 PROBE_LAST_S = 30.0
 TARGET_S = 60.0
+_LOST = "Lost"
 
 
 class DeviceThread(threading.Thread):
@@ -112,6 +113,9 @@ class DeviceThread(threading.Thread):
                     continue
                 self._take(one, str(result))
                 return
+            if state == _LOST and self._desk.wanted(one):
+                self._desk.uncertain(one, DeviceError(f"{self._resource.title} does not know the task {one.vendor} any more."))  # fmt: skip
+                return
             if state not in ("Queued", "Running"):
                 self._ended(one, str(state))
                 return
@@ -143,6 +147,6 @@ class DeviceThread(threading.Thread):
             if error.transient or isinstance(error, HelperLostError):
                 self._desk.down(self._resource.device, error.message)
                 return None
-            return "Lost" if call == "task_status" else ""  # the device does not know it any more
+            return _LOST if call == "task_status" else ""  # the device does not know it any more
         self._desk.up(self._resource.device)
         return answer
