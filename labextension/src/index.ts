@@ -1,6 +1,10 @@
 import { cardPlugin, poolPlugin } from './plugins/card';
+import { commandsPlugin } from './plugins/commands';
 import { jobsPlugin } from './plugins/jobs';
+import { notificationsPlugin } from './plugins/notifications';
+import { runningPlugin } from './plugins/running';
 import { sidebarPlugin } from './plugins/sidebar';
+import { statusBarPlugin } from './plugins/statusbar';
 import { writerPlugin } from './plugins/writer';
 
 export default [
@@ -8,5 +12,9 @@ export default [
   poolPlugin,
   cardPlugin,
   writerPlugin,
-  sidebarPlugin
+  sidebarPlugin,
+  commandsPlugin,
+  notificationsPlugin,
+  runningPlugin,
+  statusBarPlugin
 ];

@@ -27,6 +27,7 @@ export const IListing = new Token<Listing>(
 export const CommandIDs = {
   showJobs: 'qhub-ext:show-jobs',
   openJob: 'qhub-ext:open-job',
+  openSelected: 'qhub-ext:open-selected',
   cancel: 'qhub-ext:cancel',
   hold: 'qhub-ext:hold',
   release: 'qhub-ext:release',

@@ -38,7 +38,11 @@ export const sidebarPlugin: JupyterFrontEndPlugin<IListing> = {
     }
     const panel = new JobsPanel(listing, folds, trans, (command, ids) => {
       if (commands.hasCommand(command)) {
-        void commands.execute(command, ids ? { ids: [...ids] } : {});
+        const args =
+          command === CommandIDs.openJob
+            ? { id: ids?.[0] }
+            : { ids: [...(ids ?? [])] };
+        void commands.execute(command, args);
       }
     });
     panel.disposed.connect(() => listing.dispose());

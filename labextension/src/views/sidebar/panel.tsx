@@ -36,6 +36,13 @@ export class JobsPanel extends ReactWidget {
     );
   }
 
+  protected onAfterAttach(message: Message): void {
+    super.onAfterAttach(message);
+    if (this.isVisible) {
+      this.listing.model.devices.start();
+    }
+  }
+
   protected onAfterShow(message: Message): void {
     super.onAfterShow(message);
     this.listing.model.devices.start();
