@@ -308,19 +308,19 @@ def devices_verb(surface: Surface, device: str | None) -> Table:
 @click.argument("device", required=False, shell_complete=complete_device)
 @click.option("--metric", default="readout", show_default=True, help="What colours the qubits: readout, 1q, t1 or t2.")
 @click.option("--circuit", help="Draw where this transpiled circuit lies: a variable of the notebook, or a .qpy file.")
-@click.option("--versus", default="", metavar="DEVICE|FILE", help="Show the change since this snapshot instead.")
+@click.option("--versus", default="", metavar="DEVICE|SNAPSHOT", help="Show the change since this one instead.")
 @facts_verb
 def calibration_verb(surface: Surface, device: str | None, metric: str, circuit: str | None, versus: str) -> Any:
-    """A device's calibration as a map: each qubit and edge with its values and their ages.
+    """A device's newest known calibration as a map: each qubit and edge with its values and their ages.
 
-    DEVICE may also be a file with a snapshot (.json).
+    A snapshot is DEVICE@ID (the first digits of its id), or a file with one (.json).
     """
-    from qhub_ext.service.calibration import look_at, read_circuit
+    from qhub_ext.service.calibration_look import look_at, read_circuit
     from qhub_ext.widgets.calibration_map import CalibrationMap
 
     wanted = device or surface.chosen().get("device") or surface.service.settings.device
     drawn = None if circuit is None else (circuit, read_circuit(circuit, surface.namespace))
-    return CalibrationMap(look_at(wanted, metric=metric, circuit=drawn, versus=versus))
+    return CalibrationMap(look_at(wanted, surface.service.settings.shelf, metric=metric, circuit=drawn, versus=versus))
 
 
 @verbs.command("resources")

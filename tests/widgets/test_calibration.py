@@ -19,9 +19,16 @@ from qhub_ext.display.calibration import BINS, EDGES, METRICS, Look, Scale, fact
 from qhub_ext.display.colours import BETTER_TO_WORSE, GOOD_TO_BAD, OFF, colour
 from qhub_ext.errors import QhubError
 from qhub_ext.job.calibration import Column
-from qhub_ext.service.calibration import look_at, place, read_circuit
+from qhub_ext.jobfolder.calibrations import CalibrationStore
+from qhub_ext.service import calibration_look
+from qhub_ext.service.calibration_look import place, read_circuit
 from qhub_ext.tiers import catalog, devices
 from qhub_ext.widgets.calibration_map import MIME_TYPE, CalibrationMap
+
+
+def look_at(device: str, **arguments: Any) -> Look:
+    """On a shelf that has met no other snapshots."""
+    return calibration_look.look_at(device, Path("no such shelf"), **arguments)
 
 
 @pytest.fixture(scope="module")
@@ -170,10 +177,33 @@ def test_a_snapshot_in_a_file_is_read_and_compared(tmp_path: Path) -> None:
     assert "as before" in look.edge_words(look.edges[0])
 
 
+def test_a_snapshot_that_a_job_met_is_found_by_its_digits(tmp_path: Path) -> None:
+    packaged = catalog.read_snapshot("kingston")
+    columns = {**packaged.columns, "t2_s": packaged.column("t1_s")}
+    met = replace(packaged, columns=columns, taken_at="2026-09-01T00:00:00Z", source="a job")
+    CalibrationStore(tmp_path).put(met)
+    assert calibration_look.look_at("kingston", tmp_path).chart["snapshot_id"] == met.id  # the newest that is known
+    digits = packaged.id.removeprefix("sha256:")[:12]
+    for versus in (digits, f"kingston@{digits}", packaged.id):
+        look = calibration_look.look_at("kingston", tmp_path, versus=versus)
+        assert look.versus is not None
+        assert look.versus["snapshot_id"] == packaged.id
+    assert calibration_look.look_at(f"kingston@{digits}", tmp_path).chart["snapshot_id"] == packaged.id
+    with pytest.raises(QhubError, match="There is no snapshot of kingston 'ffffff'"):
+        calibration_look.look_at("kingston", tmp_path, versus="ffffff")
+
+
+def test_a_vendor_s_file_is_read_too(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    document = {"configuration": catalog.read_configuration("manila"), "properties": catalog.read_properties("manila")}
+    path.write_text(json.dumps(document))
+    assert look_at(str(path)).title.startswith("mine · 5 qubits, 4 edges")
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"device": "kingstn"}, "There is no device 'kingstn'. Did you mean 'kingston'"),
+        ({"device": "kingstn"}, "There is no calibration of the device 'kingstn'. Did you mean 'kingston'"),
         ({"device": "kingston", "metric": "t3"}, "There is no metric 't3'. Did you mean 't2' or 't1'"),
         ({"device": "kingston", "versus": "brisbane"}, "kingston has 156 qubits and brisbane has 127"),
         ({"device": "absent.json"}, "absent.json cannot be read: No such file"),

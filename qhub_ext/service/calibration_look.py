@@ -1,8 +1,9 @@
-"""Looks at calibrations: of a device by name or of a snapshot in a file, with a circuit on it, or against another."""
+"""Looks at a calibration: of a device or of a snapshot, with a circuit on it, or against another."""
 
 from __future__ import annotations
 
 import json
+import re
 import struct
 import time
 from collections import Counter
@@ -12,36 +13,61 @@ from typing import Any
 
 from qhub_ext.display.calibration import Edge, Look, Placement, find_metric
 from qhub_ext.errors import CaptureError, InvalidOptionError, UnknownNameError
-from qhub_ext.job.calibration import Snapshot
+from qhub_ext.job.calibration import SCHEMA, Snapshot
+from qhub_ext.jobfolder.calibrations import CalibrationStore
+from qhub_ext.service.calibrations import own_name, snapshot_of
 from qhub_ext.tiers import catalog
+from qhub_ext.tiers import snapshots as vendors
 from qhub_ext.tiers.chart import chart
 
+_DIGITS = re.compile(r"(sha256:)?[0-9a-f]{4,64}")
 _NO_GATES = frozenset({"barrier", "delay"})
 
 
-def look_at(device: str, *, metric: str = "readout", circuit: tuple[str, Any] | None = None, versus: str = "") -> Look:
-    """`device` and `versus` are names of devices or files with a snapshot; `circuit` is a transpiled one with its name."""
-    drawn = _read(device)
-    against = _read(versus) if versus else None
-    if against is not None and len(against["qubits"]) != len(drawn["qubits"]):
-        raise InvalidOptionError(
-            f"{drawn['device']} has {len(drawn['qubits'])} qubits and {against['device']} has {len(against['qubits'])}: "
-            "their calibrations cannot be laid over each other."
-        )
+def look_at(
+    device: str, shelf: Path, *, metric: str = "readout", circuit: tuple[str, Any] | None = None, versus: str = ""
+) -> Look:
+    """`device` is a name (its newest known snapshot), `NAME@DIGITS` of a snapshot's id, or a file with one; `versus` may also be
+    the digits alone. `circuit` is a transpiled one with its name.
+    """
+    snapshot = _find(device, shelf)
+    drawn = _chart(snapshot)
+    against = None
+    if versus:
+        own = versus if _known(versus, shelf) or not _DIGITS.fullmatch(versus) else f"{snapshot.device}@{versus}"
+        against = _chart(_find(own, shelf))
+        if len(against["qubits"]) != len(drawn["qubits"]):
+            raise InvalidOptionError(
+                f"{drawn['device']} has {len(drawn['qubits'])} qubits and {against['device']} has {len(against['qubits'])}: "
+                "their calibrations cannot be laid over each other."
+            )
     placement = None if circuit is None else place(*circuit, drawn)
     return Look(drawn, time.time(), find_metric(metric), placement, against)
 
 
-def _read(name: str) -> dict[str, Any]:
+def _known(name: str, shelf: Path) -> bool:
+    return own_name(name) in {*catalog.names(), *CalibrationStore(shelf).devices()}
+
+
+def _find(name: str, shelf: Path) -> Snapshot:
     if not name.endswith(".json"):
-        own_name = catalog.resolve(name)
-        return chart(catalog.read_snapshot(own_name), catalog.read_configuration(own_name), dates=True)
+        device, _, digits = name.partition("@")
+        return snapshot_of(device, shelf, digits)
     try:
-        snapshot = Snapshot.from_json(json.loads(Path(name).read_bytes()))
+        record = json.loads(Path(name).read_bytes())
     except OSError as error:
         raise InvalidOptionError(f"{name} cannot be read: {error.strerror}.") from error
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise InvalidOptionError(f"{name} holds no calibration snapshot ({error}).") from error
+    except ValueError as error:
+        raise InvalidOptionError(f"{name} is not JSON ({error}).") from error
+    try:
+        if isinstance(record, dict) and record.get("schema") == SCHEMA:
+            return Snapshot.from_json(record)
+        return vendors.read_document(record, device=Path(name).stem, source=f"file {Path(name).name}").snapshot
+    except (LookupError, TypeError, AttributeError) as error:
+        raise InvalidOptionError(f"{name} holds no calibration snapshot ({error!r}).") from error
+
+
+def _chart(snapshot: Snapshot) -> dict[str, Any]:
     known = snapshot.device in catalog.names()
     return chart(snapshot, catalog.read_configuration(snapshot.device) if known else {}, dates=True)
 
