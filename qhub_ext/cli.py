@@ -115,7 +115,9 @@ def _wait(surface: v.Surface, job: Job) -> None:
 
 
 @v.verbs.command("virtual-qpu")
-@click.option("--device", "devices", multiple=True, help="Device to stand for (repeatable); default: any.")
+@click.option(
+    "--device", "devices", multiple=True, help="Device to stand for, or NAME=DEVICE (repeatable); default: any."
+)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1; default: a free one.")
 @click.option(
     "--speed", type=click.FloatRange(0, min_open=True), help="10 makes a second of the device a tenth of one."

@@ -137,6 +137,18 @@ class QpuSettings(_Section):
     virtual_speed: float = Field(
         default=1.0, gt=0, description="The virtual QPU's clock: 10 makes a second on the device a tenth of one."
     )
+    target_age_s: float = Field(
+        default=900.0,
+        ge=0,
+        description="A device is asked for its calibration again when the last answer is older than so many seconds.",
+    )
+    stale_s: float = Field(
+        default=172800.0, gt=0, description="Warn when a device's own calibration is older than so many seconds."
+    )
+    on_calibration_change: Literal["accept", "flag", "restart"] = Field(
+        default="flag",
+        description="A device that is calibrated in the middle of a task: say nothing, warn, or run the task once more.",
+    )
     deadline_s: float = Field(default=60.0, gt=0, description="A call to a device is given up after so many seconds.")
     poll_s: float = Field(
         default=0.05, gt=0, description="Shortest time between two questions about a task, in seconds."

@@ -60,13 +60,19 @@ class CalibrationStore:
             _write(document_of(path), {"schema": DOCUMENT_SCHEMA, "document": document()})
         return path
 
-    def touch(self, path: Path, now: float) -> None:
-        """Notes that the device still had this snapshot at `now`."""
-        os.utime(path, (now, now))
+    def confirm(self, path: Path, resource: str, at: float) -> None:
+        """Notes that at `at` (s since 1970 UTC) the resource said that its device has this snapshot."""
+        write_beside(path.parent / _mark(resource), json.dumps({"snapshot": path.name, "at": at}).encode())
 
-    def confirmed_at(self, path: Path) -> float:
-        """When the device was last known to have it, in s since 1970 UTC."""
-        return path.stat().st_mtime
+    def confirmed(self, device: str, resource: str) -> tuple[Path, float] | None:
+        """The snapshot that a resource named last, and when. None where it was never asked."""
+        folder = self._folder(device)
+        try:
+            record = json.loads((folder / _mark(resource)).read_bytes())
+            path, at = folder / os.path.basename(record["snapshot"]), float(record["at"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return (path, at) if path.exists() else None
 
     def devices(self) -> list[str]:
         return sorted(unquote(entry) for entry in _listed(self.path) if not entry.startswith("."))
@@ -171,6 +177,10 @@ def _entry(device: str, path: Path) -> Entry | None:
         return None
     year, month, day, hour, minute, rest, digest = match.groups()
     return Entry(device, f"{year}-{month}-{day}T{hour}:{minute}:{rest}", digest, path)
+
+
+def _mark(resource: str) -> str:
+    return f".asked-{quote(resource, safe='')}.json"
 
 
 def _listed(folder: Path) -> Iterator[str]:

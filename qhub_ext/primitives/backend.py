@@ -18,8 +18,8 @@ from qhub_ext.primitives.refusal import told_to_the_caller
 from qhub_ext.primitives.task import Task
 from qhub_ext.primitives.task_job import TaskJob
 from qhub_ext.tiers.backend import DEFAULT_SHOTS, Execution, Outcome
-from qhub_ext.tiers.devices import Device, load
-from qhub_ext.tiers.opening import check_tier
+from qhub_ext.tiers.devices import Device
+from qhub_ext.tiers.opening import check_tier, device_on
 from qhub_ext.tiers.preflight import check_isa, check_sampled, check_shots
 from qhub_ext.tiers.seeds import SeedSequence, check_seed
 
@@ -38,7 +38,7 @@ class QhubBackend(BackendV2):
     def __init__(self, tier: str, device: str) -> None:
         check_tier(tier)
         self.tier = tier
-        self.device: Device = load(device)
+        self.device: Device = device_on(tier, device)
         super().__init__(
             name=f"{tier}:{self.device.name}",
             description=f"{self.device.name} ({self.device.qubits} qubits) on the tier {tier}",

@@ -59,6 +59,7 @@ class Task:
         """Opens the context's tier. Raises UnknownNameError or InvalidOptionError for what it does not know."""
         tier, unused = open_tier(context, options)
         findings = [Finding(NOTE, "option-without-effect", sentence) for sentence in unused]
+        findings += tier.findings
         if context.pin is not None:
             context.pin(tier.device.snapshot, lambda: tier.device.document)
         return cls(primitive, context, tier, seed, findings)

@@ -30,16 +30,13 @@ class Imported:
 
 def own_name(device: str) -> str:
     """A device of the catalog by its own name; any other as it is called."""
-    try:
-        return catalog.resolve(device)
-    except UnknownNameError:
-        return device
+    return catalog.packaged(device) or device
 
 
 def snapshot_of(device: str, shelf: Path, which: str = "") -> Snapshot:
     """A snapshot by the first digits of its id, or the newest that is known. Raises UnknownNameError."""
     name, store = own_name(device), CalibrationStore(shelf)
-    packaged = catalog.read_snapshot(name) if name in catalog.names() else None
+    packaged = catalog.read_snapshot(name) if name in catalog.packaged_names() else None
     if not which:
         latest = store.latest(name)
         if latest is not None and (packaged is None or latest.taken_at > packaged.taken_at):
@@ -62,7 +59,7 @@ def history(device: str, shelf: Path) -> list[Entry]:
     """The snapshots of a device that were met, the one of the installed package among them; the oldest first."""
     name = own_name(device)
     found = CalibrationStore(shelf).history(name)
-    if name in catalog.names():
+    if name in catalog.packaged_names():
         identity, taken_at = catalog.snapshot_of(name)
         digest = identity.removeprefix("sha256:")[:DIGITS]
         if digest not in {entry.digest for entry in found}:
@@ -90,7 +87,7 @@ def export_document(device: str, path: Path, shelf: Path, which: str = "") -> Sn
     """Writes the vendor's JSON of a snapshot, which `import_document` and everything that reads QRMI's targets understand."""
     snapshot = snapshot_of(device, shelf, which)
     document: Mapping[str, Any] | None = None
-    if snapshot.device in catalog.names() and snapshot.id == catalog.read_snapshot(snapshot.device).id:
+    if snapshot.device in catalog.packaged_names() and snapshot.id == catalog.read_snapshot(snapshot.device).id:
         name = snapshot.device
         document = {"configuration": catalog.read_configuration(name), "properties": catalog.read_properties(name)}
     else:
@@ -184,5 +181,5 @@ def _snapshot(folder: JobFolder, device: str, identity: str) -> Snapshot | None:
             return read_snapshot(entry.path)
         except JobFolderError:
             return None
-    packaged = catalog.read_snapshot(name) if name in catalog.names() else None
+    packaged = catalog.read_snapshot(name) if name in catalog.packaged_names() else None
     return packaged if packaged is not None and packaged.id.startswith(identity) else None

@@ -16,7 +16,7 @@ from qhub_ext.capture.freeze import Frozen, Row, freeze, preview
 from qhub_ext.capture.names import Names, analyse
 from qhub_ext.capture.notebook import over_choice, parse_notebook
 from qhub_ext.capture.runtime import record_runtime
-from qhub_ext.errors import CaptureError, InvalidOptionError, PreflightError
+from qhub_ext.errors import CaptureError, InvalidOptionError, PreflightError, QhubError
 from qhub_ext.job.identity import element_id, new_job_id
 from qhub_ext.job.notebook import Notebook, percent_text
 from qhub_ext.job.spec import Element, JobSpec
@@ -100,7 +100,7 @@ def draft_job(
         for name, value in known.items()
         if name in frozen.manifest.names
         and type(value).__name__ == "QuantumCircuit"
-        and value.num_qubits > device.qubits
+        and 0 < device.qubits < value.num_qubits
     ]
     left = [f"{sentence} It stays behind." for sentence in frozen.failed.values()]
     return Draft(spec, elements, cell, names, frozen, runtime, before, (*names.warnings, *too_wide, *left))
@@ -279,13 +279,28 @@ def resource_title(tier: str | None, device: str, site: str, settings: Settings)
 
 
 def _check_device(spec: JobSpec) -> DeviceBounds:
-    device = catalog.bounds_of(spec.device)
+    device = _bounds(spec.device)
     if spec.shots is not None and device.max_shots and spec.shots > device.max_shots:
         raise PreflightError(
             f"--shots {spec.shots} is more than {device.name} takes in one run: {device.max_shots}.",
             advice="Ask for fewer, or send several PUBs.",
         )
     return device
+
+
+def _bounds(name: str) -> DeviceBounds:
+    """Of a device of the site's own, its resource is asked where that was never done; where it cannot be asked from here, nothing is
+    known before the job runs.
+    """
+    own_name = catalog.resolve(name)
+    if own_name not in catalog.packaged_names():
+        from qhub_ext.tiers.site_devices import ensure
+
+        try:
+            ensure(own_name)
+        except QhubError:
+            return DeviceBounds(own_name, 0, 0)
+    return catalog.bounds_of(own_name)
 
 
 def _user() -> str:

@@ -112,7 +112,7 @@ class JobService:
         with JournalWriter(folder.journal(self._writer)) as journal:
             journal.append("state", state=State.CREATED.value, attempt=1, at=draft.spec.created_at)
             journal.append("state", state=State.SUBMITTED.value, attempt=1)
-            known = known_snapshot(draft.spec.device, self.shelf.path, self.settings.cache)
+            known = known_snapshot(draft.spec.device, self.settings.cache)
             if known is not None:
                 journal.append("snapshot", moment="submission", id=known[0], taken_at=known[1])
         return folders

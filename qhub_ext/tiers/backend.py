@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
 
 from qhub_ext.tiers.devices import Device
+from qhub_ext.tiers.preflight import Finding
 
 DEFAULT_SHOTS = 4096
 """Per circuit, on every tier: what the device's own service takes when nothing is said."""
@@ -75,7 +76,7 @@ class TierBackend(Protocol):
     """`tier` is the user's word for it, `device` what it stands for, `options` those that it honours, with their values.
 
     `together`: what one call of user code asks for is executed as one batch, because each batch waits in a queue. `sent` has a
-    line for each task that went to a device.
+    line for each task that went to a device. `findings` are about the device itself, such as an old calibration.
     """
 
     @property
@@ -92,6 +93,9 @@ class TierBackend(Protocol):
 
     @property
     def sent(self) -> Sequence[Mapping[str, Any]]: ...
+
+    @property
+    def findings(self) -> Sequence[Finding]: ...
 
     def prepare(self, circuit: QuantumCircuit, shots: int, mark: bytes | None = None) -> Prepared:
         """Makes an ISA circuit ready; `mark` is its fingerprint where the caller has it.

@@ -1,6 +1,6 @@
 """Which devices there are, and how they were doing: listed from the snapshots' JSON, without importing qiskit.
 
-The snapshots come with qiskit-ibm-runtime. Summaries are cached in one file, named by the package's version and path; a cache
+The snapshots come with qiskit-ibm-runtime; those of the site's own devices lie on the shelf (`site_devices`). Summaries are cached in one file, named by the package's version and path; a cache
 that is torn, old or cannot be written is rebuilt or done without, never an error.
 """
 
@@ -16,9 +16,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from qhub_ext.errors import JobFolderError, UnknownNameError
+from qhub_ext.errors import JobFolderError, QhubError, UnknownNameError
 from qhub_ext.job.calibration import Snapshot
 from qhub_ext.jobfolder.atomic import read_json, write_json
+from qhub_ext.tiers import site_devices
 from qhub_ext.tiers.snapshots import parse_ibm_properties
 
 SCHEMA = "qhub.catalog/2"
@@ -65,7 +66,7 @@ class DeviceSummary:
 
 @dataclass(frozen=True)
 class DeviceBounds:
-    """What a submission is checked against; `max_shots` per circuit."""
+    """What a submission is checked against; `max_shots` per circuit; 0 where it is not known."""
 
     name: str
     qubits: int
@@ -82,7 +83,18 @@ class DeviceFiles:
 
 
 def list_devices(cache_dir: Path | None = None) -> list[DeviceSummary]:
-    """Every device, by name. `cache_dir` holds the summaries' cache; None means the user's cache directory."""
+    """Every device, by name; of the site's own those whose target was asked for. `cache_dir` holds the summaries' cache; None means the
+    user's cache directory.
+    """
+    own = [found for name in site_devices.names(_files()) if (found := _describe_own(name)) is not None]
+    return (
+        sorted([*_list_packaged(cache_dir), *own], key=lambda summary: summary.name)
+        if own
+        else _list_packaged(cache_dir)
+    )
+
+
+def _list_packaged(cache_dir: Path | None) -> list[DeviceSummary]:
     cache = _cache_file(_user_cache() if cache_dir is None else cache_dir)
     kept = _read_cache(cache)
     if kept is not None:
@@ -94,7 +106,20 @@ def list_devices(cache_dir: Path | None = None) -> list[DeviceSummary]:
 
 def describe(name: str) -> DeviceSummary:
     """One device, by any of its names; its snapshot is read once per process. Raises UnknownNameError."""
-    return _describe(resolve(name))
+    own_name = resolve(name)
+    return (
+        _describe(own_name)
+        if own_name in _files()
+        else summarise(read_snapshot(own_name), read_configuration(own_name))
+    )
+
+
+def _describe_own(name: str) -> DeviceSummary | None:
+    """None of a device of which nothing is known yet, or whose documents are of another kind."""
+    try:
+        return summarise(site_devices.snapshot(name), site_devices.document(name)["configuration"])
+    except QhubError:
+        return None
 
 
 @functools.lru_cache(maxsize=128)
@@ -106,26 +131,31 @@ def bounds_of(name: str) -> DeviceBounds:
     """Of one device, by any of its names, without reading its snapshot. Raises UnknownNameError."""
     own_name = resolve(name)
     configuration = read_configuration(own_name)
-    return DeviceBounds(own_name, int(configuration["n_qubits"]), int(configuration["max_shots"]))
+    return DeviceBounds(own_name, int(configuration.get("n_qubits", 0)), int(configuration.get("max_shots") or 0))
 
 
 def snapshot_of(name: str, cache_dir: Path | None = None) -> tuple[str, str]:
     """(id, moment) of a device's snapshot, from the cache of summaries where that is at hand. Raises UnknownNameError."""
     own_name = resolve(name)
+    if own_name not in _files():
+        entry = site_devices.newest(own_name)
+        return ("", "") if entry is None else (entry.id, entry.taken_at)
     kept = _read_cache(_cache_file(_user_cache() if cache_dir is None else cache_dir)) or [_describe(own_name)]
     return next((s.snapshot_id, s.snapshot_at) for s in kept if s.name == own_name)
 
 
 def names() -> list[str]:
     """Names of all devices, without opening a snapshot."""
-    return list(_files())
+    return sorted([*_files(), *site_devices.names(_files())])
 
 
-def resolve(name: str) -> str:
-    """The device's own name, from any of `kingston`, `ibm_kingston`, `fake_kingston`, `FakeKingston`, `FakeHanoiV2`.
+def packaged_names() -> Mapping[str, DeviceFiles]:
+    """Those that the installed qiskit-ibm-runtime describes."""
+    return _files()
 
-    Raises UnknownNameError, with the nearest names.
-    """
+
+def packaged(name: str) -> str | None:
+    """The own name of a device of the installed package, from any of its names; None for any other."""
     files = _files()
     for candidate in _spellings(name):
         if candidate in files:
@@ -133,28 +163,53 @@ def resolve(name: str) -> str:
     for known in files:  # ibmqx2 is yorktown, ibmq_16_melbourne is melbourne: only their configurations say so
         if name.lower() in _old_names().get(known, ()):
             return known
-    advice = "" if files else "Install the snapshots: pip install qiskit-ibm-runtime."
-    raise UnknownNameError.among("device", name, list(files), advice=advice)
+    return None
+
+
+def resolve(name: str) -> str:
+    """The device's own name, from any of `kingston`, `ibm_kingston`, `fake_kingston`, `FakeKingston`, `FakeHanoiV2`; one of the site's
+    has only the one that its resource gives it.
+
+    Raises UnknownNameError, with the nearest names.
+    """
+    found = packaged(name)
+    if found is not None:
+        return found
+    own = site_devices.names(_files())
+    if name in own:
+        return name
+    advice = "" if _files() else "Install the snapshots: pip install qiskit-ibm-runtime."
+    raise UnknownNameError.among("device", name, [*_files(), *own], advice=advice)
+
+
+def read_snapshot(name: str) -> Snapshot:
+    """The calibration snapshot of a device, by its own name (see `resolve`). Raises PreflightError where nothing is known of it yet."""
+    return _read_snapshot(name) if name in _files() else site_devices.snapshot(name)
+
+
+def read_configuration(name: str) -> dict[str, Any]:
+    """The vendor's configuration of a device, as it is: `rep_delay` in us, `dt` in ns."""
+    return _read_configuration(name) if name in _files() else dict(site_devices.document(name)["configuration"])
+
+
+def read_properties(name: str) -> dict[str, Any]:
+    """The vendor's properties of a device, as they are."""
+    if name not in _files():
+        return dict(site_devices.document(name)["properties"])
+    properties: dict[str, Any] = json.loads(_files()[name].properties.read_bytes())
+    return properties
 
 
 @functools.lru_cache(maxsize=8)
-def read_snapshot(name: str) -> Snapshot:
-    """The calibration snapshot of a device, by its own name (see `resolve`)."""
+def _read_snapshot(name: str) -> Snapshot:
     properties = json.loads(_files()[name].properties.read_bytes())
     return parse_ibm_properties(properties, read_configuration(name), device=name, source=package_version())
 
 
 @functools.lru_cache(maxsize=8)
-def read_configuration(name: str) -> dict[str, Any]:
-    """The vendor's configuration of a device, as it is: `rep_delay` in us, `dt` in ns."""
+def _read_configuration(name: str) -> dict[str, Any]:
     configuration: dict[str, Any] = json.loads(_files()[name].configuration.read_bytes())
     return configuration
-
-
-def read_properties(name: str) -> dict[str, Any]:
-    """The vendor's properties of a device, as they are."""
-    properties: dict[str, Any] = json.loads(_files()[name].properties.read_bytes())
-    return properties
 
 
 def summarise(snapshot: Snapshot, configuration: Mapping[str, Any]) -> DeviceSummary:
@@ -163,15 +218,15 @@ def summarise(snapshot: Snapshot, configuration: Mapping[str, Any]) -> DeviceSum
     rep_delay_us = configuration.get("default_rep_delay")
     return DeviceSummary(
         name=snapshot.device,
-        backend_name=str(configuration["backend_name"]),
+        backend_name=str(configuration.get("backend_name", snapshot.device)),
         qubits=snapshot.qubits,
         family=str(processor.get("family", "")),
         revision=str(processor.get("revision", "")),
         snapshot_at=snapshot.taken_at,
         snapshot_id=snapshot.id,
         synthetic=snapshot.synthetic,
-        max_shots=int(configuration["max_shots"]),
-        basis_gates=tuple(configuration["basis_gates"]),
+        max_shots=int(configuration.get("max_shots") or 0),
+        basis_gates=snapshot.basis,
         rep_delay_s=None if rep_delay_us is None else rep_delay_us * 1e-6,
         edges=len(snapshot.edges),
         dead_edges=snapshot.dead_edges,

@@ -24,10 +24,12 @@ from qiskit.transpiler import InstructionProperties, Target
 from qiskit.utils.units import apply_prefix
 
 from qhub_ext.job.calibration import Snapshot
-from qhub_ext.tiers import catalog
+from qhub_ext.tiers import catalog, site_devices
 from qhub_ext.tiers.snapshots import parse_ibm_properties
 
 _CONTROL_FLOW = {"if_else": IfElseOp, "while_loop": WhileLoopOp, "for_loop": ForLoopOp, "switch_case": SwitchCaseOp}
+MAX_SHOTS = 10**9
+"""Of a device that names no limit."""
 _NOT_GATES = ("measure", "delay", "reset")
 
 
@@ -49,7 +51,7 @@ class Device:
 
     @property
     def max_shots(self) -> int:
-        return int(self.configuration["max_shots"])
+        return int(self.configuration.get("max_shots") or MAX_SHOTS)
 
     @property
     def rep_delay_s(self) -> float | None:
@@ -89,16 +91,28 @@ def uninstall(name: str) -> None:
 
 
 @functools.cache
-def _load(name: str) -> Device:
+def load_packaged(name: str) -> Device:
+    """One that the installed package describes, by its own name and as it describes it."""
     return Device(name, catalog.read_configuration(name))
 
 
 def load(name: str) -> Device:
-    """A device by any of its names. Raises UnknownNameError."""
+    """A device by any of its names; one of the site's own is asked for its target when that is not known yet.
+
+    Raises UnknownNameError, and DeviceError or PreflightError where the target of a site's device cannot be had.
+    """
     if name in _installed:
         return _installed[name]
     found = catalog.resolve(name)
-    return _installed.get(found) or _load(found)
+    if found in _installed:
+        return _installed[found]
+    if found in catalog.packaged_names():
+        return load_packaged(found)
+    site_devices.ensure(found)
+    if found not in _installed:
+        document, source = site_devices.document(found), site_devices.snapshot(found).source
+        install(Device(found, document["configuration"], document["properties"], source))
+    return _installed[found]
 
 
 def _build_target(configuration: Mapping[str, Any], properties: Mapping[str, Any]) -> Target:

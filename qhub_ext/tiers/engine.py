@@ -35,6 +35,7 @@ from qhub_ext.tiers.noise import (
     used_sites,
     without_readout,
 )
+from qhub_ext.tiers.preflight import Finding
 from qhub_ext.tiers.reduce import reduce, reorder
 from qhub_ext.tiers.seeds import derive_seed
 
@@ -72,6 +73,7 @@ class Engine:
     cpus: int | None = None
     together: bool = False
     sent: tuple[Mapping[str, Any], ...] = ()
+    findings: tuple[Finding, ...] = ()
 
     def prepare(self, circuit: QuantumCircuit, shots: int, mark: bytes | None = None) -> Prepared:
         mark = fingerprint(circuit) if mark is None else mark

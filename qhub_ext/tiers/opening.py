@@ -9,7 +9,7 @@ from typing import Any
 from qhub_ext.errors import UnknownNameError
 from qhub_ext.job.context import TIERS, ExecutionContext
 from qhub_ext.tiers.backend import TierBackend
-from qhub_ext.tiers.devices import load
+from qhub_ext.tiers.devices import Device, load
 from qhub_ext.tiers.options import read_options
 
 # looked up by name, so that the device's client is imported only where a cell runs on a device
@@ -24,6 +24,15 @@ def check_tier(name: str) -> None:
     """Raises UnknownNameError."""
     if name not in _OPENERS:
         raise UnknownNameError.among("tier", name, list(TIERS))
+
+
+def device_on(tier: str, name: str) -> Device:
+    """The device as a tier has it: on qpu as its resource describes it now. Raises UnknownNameError, DeviceError, PreflightError."""
+    device = load(name)
+    if tier != "qpu":
+        return device
+    present: Device = import_module("qhub_ext.tiers.qpu.backend").present_device(device)
+    return present
 
 
 def open_tier(context: ExecutionContext, options: Mapping[str, Any]) -> tuple[TierBackend, list[str]]:

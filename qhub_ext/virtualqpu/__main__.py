@@ -23,7 +23,9 @@ IDLE_S = 900.0
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m qhub_ext.virtualqpu", description=__doc__)
-    parser.add_argument("--device", action="append", default=[], help="device to stand for (repeatable; default: any)")
+    parser.add_argument(
+        "--device", action="append", default=[], help="device to stand for, or NAME=DEVICE (repeatable; default: any)"
+    )
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: a free one)")
     parser.add_argument("--speed", type=float, default=1.0, help="10 makes a second of the device a tenth of one")
     parser.add_argument(

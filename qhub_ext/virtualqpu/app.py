@@ -50,10 +50,13 @@ NEVER = Cycles()
 
 
 class House:
-    """The devices of one server; each is opened when it is first asked for. `devices` empty: any of the catalog."""
+    """The devices of one server; each is opened when it is first asked for. `devices` empty: any of the catalog. `our_qpu=manila` is a
+    manila that is called our_qpu.
+    """
 
     def __init__(self, devices: tuple[str, ...], speed: float, cycles: Cycles = NEVER) -> None:
-        self.devices = tuple(catalog.resolve(name) for name in devices)
+        self._models = dict(_called(words) for words in devices)
+        self.devices = tuple(self._models)
         self.speed = speed
         self.cycles = cycles
         self.faults = Faults()
@@ -66,7 +69,7 @@ class House:
 
     def resolve(self, name: str) -> str:
         """Raises UnknownNameError."""
-        found = catalog.resolve(name)
+        found = name if name in self._models else catalog.resolve(name)
         if self.devices and found not in self.devices:
             raise UnknownNameError.among("device", name, list(self.devices))
         return found
@@ -74,7 +77,9 @@ class House:
     def machine(self, name: str) -> Machine:
         with self._opened:
             if name not in self._machines:
-                self._machines[name] = Machine(name, self.cycles.seed, self.cycles.replay.get(name, ()))
+                self._machines[name] = Machine(
+                    name, self._models.get(name, name), self.cycles.seed, self.cycles.replay.get(name, ())
+                )
             return self._machines[name]
 
     def calendar(self, name: str) -> Calendar:
@@ -108,12 +113,24 @@ class House:
     def busy(self) -> bool:
         return any(line.length for line in self._lines.values())
 
+    def marks(self) -> dict[str, str]:
+        """Per device that has been calibrated here, a word that changes with each calibration."""
+        cycles = {name: calendar.now().cycle for name, calendar in dict(self._calendars).items()}
+        return {name: f"{self.instance} {cycle}" for name, cycle in cycles.items() if cycle}
+
     def known(self) -> list[str]:
         return list(self.devices) or sorted({*self._lines, *self._machines})
 
     def close(self) -> None:
         for line in self._lines.values():
             line.close()
+
+
+def _called(words: str) -> tuple[str, str]:
+    """`kingston` or `NAME=kingston` -> (name, device). Raises UnknownNameError."""
+    name, equals, model = words.partition("=")
+    found = catalog.resolve(model if equals else name)
+    return (name.strip(), found) if equals else (found, found)
 
 
 def build(house: House, key: str) -> FastAPI:
@@ -149,7 +166,13 @@ def build(house: House, key: str) -> FastAPI:
 
     @app.get("/health")
     def health() -> dict[str, Any]:
-        return {"instance": house.instance, "version": __version__, "simulated": True, "devices": house.known()}
+        return {
+            "instance": house.instance,
+            "version": __version__,
+            "simulated": True,
+            "devices": house.known(),
+            "cycles": house.marks(),
+        }
 
     @app.post("/identity/token")
     async def token(request: Request) -> Response:
@@ -188,7 +211,11 @@ def build(house: House, key: str) -> FastAPI:
         found = house.resolve(name)
         if house.faults.strikes("null_target", found):
             return refusal(404, "There is no configuration (a fault that was switched on).")
-        return {**house.present(found).configuration, "description": f"Simulated: a virtual {found} of qhub_ext"}
+        return {
+            **house.present(found).configuration,
+            "description": f"Simulated: a virtual {found} of qhub_ext",
+            "simulated": True,
+        }
 
     @app.get("/api/v1/backends/{name}/properties")
     def properties(name: str) -> Any:
@@ -225,7 +252,7 @@ def build(house: House, key: str) -> FastAPI:
     def jobs(
         pending: str = "", backend: str = "", session_id: str = "", limit: int = 200, offset: int = 0
     ) -> dict[str, Any]:
-        wanted = catalog.resolve(backend) if backend else ""
+        wanted = house.resolve(backend) if backend else ""
         found = [
             task
             for line in house.lines().values()

@@ -18,7 +18,7 @@ from qiskit.primitives.containers import ObservablesArray
 
 from qhub_ext.errors import InvalidOptionError, QhubError
 from qhub_ext.primitives import Estimator, Sampler, backend
-from qhub_ext.tiers import catalog, devices
+from qhub_ext.tiers import devices
 from qhub_ext.tiers.backend import DEFAULT_PRECISION, DEFAULT_SHOTS
 from qhub_ext.tiers.devices import Device, load
 from qhub_ext.tiers.facts import shot_seconds
@@ -64,12 +64,16 @@ class Run:
 
 
 class Machine:
-    """One device over its calibrations. `replay` are the vendor's documents of several real snapshots, to be gone through in turn instead of
+    """One device over its calibrations, called `name` and made as `model` of the catalog. `replay` are the vendor's documents of several real snapshots, to be gone through in turn instead of
     drifting: {"configuration": ..., "properties": ...} each, the oldest first.
     """
 
-    def __init__(self, name: str, seed: int = 0, replay: Sequence[Mapping[str, Any]] = ()) -> None:
-        self.device: Device = load(name)
+    def __init__(self, name: str, model: str, seed: int = 0, replay: Sequence[Mapping[str, Any]] = ()) -> None:
+        self.device: Device = load(model)
+        if name != model:
+            configuration = {**self.device.configuration, "backend_name": name}
+            self.device = Device(name, configuration, self.device.properties, f"virtual QPU, as {model}")
+            devices.install(self.device)
         self.seed = seed
         self._replay = replay
         self._made = threading.Lock()
@@ -91,7 +95,7 @@ class Machine:
             return Device(name, chosen["configuration"], chosen["properties"], "a real snapshot, replayed")
         if cycle == 0:
             return self.device
-        moved = drifted(catalog.read_properties(name), name, self.seed, cycle, since)
+        moved = drifted(self.device.properties, name, self.seed, cycle, since)
         return Device(name, configuration, moved, f"virtual QPU, drifted from {self.device.snapshot.id}")
 
     def read(self, program: str, params: Mapping[str, Any]) -> Program:

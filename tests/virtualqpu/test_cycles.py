@@ -11,9 +11,10 @@ import pytest
 from qiskit import QuantumCircuit
 
 from qhub_ext.job import context
-from qhub_ext.primitives import Sampler
+from qhub_ext.primitives import Sampler, backend
 from qhub_ext.settings import current_settings
 from qhub_ext.tiers import catalog
+from qhub_ext.tiers.preflight import PreflightWarning
 from qhub_ext.tiers.qpu import backend as tier
 from qhub_ext.tiers.qpu.process import ResourceProcess
 from qhub_ext.tiers.snapshots import parse_ibm_properties
@@ -92,15 +93,40 @@ def test_after_a_window_the_target_has_the_new_snapshot(device: VirtualQpu, clie
 
 def test_a_calibration_in_the_middle_of_a_task_is_in_its_record(device: VirtualQpu, bell: QuantumCircuit) -> None:
     records: list[dict[str, Any]] = []
-    with context.using(announce=records.append):
+    pinned: list[str] = []
+    with context.using(announce=records.append, pin=lambda snapshot, _: pinned.append(snapshot.id)):
         # 8 PUBs of 0.7 s each on this clock
         job = Sampler().run([(bell, None, 100_000)] * 8)
         wait_until(lambda: records and records[-1]["state"] == "running", within_s=60, what="the task on the device")
         before = device.calibration()["snapshot"]
         device.calibrate()
-        result = job.result()
+        with pytest.warns(PreflightWarning, match="was calibrated while the task"):
+            result = job.result()
     assert [pub.data.meas.num_shots for pub in result] == [100_000] * 8
     assert records[-1]["snapshots"] == [before, device.calibration()["snapshot"]]
+    assert set(records[-1]["snapshots"]) <= set(pinned)  # the numbers too, not only their names
+
+
+def test_a_task_in_whose_middle_the_device_was_calibrated_runs_once_more_where_the_site_wants_that(
+    device: VirtualQpu, bell: QuantumCircuit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QHUB_QPU_ON_CALIBRATION_CHANGE", "restart")
+    records: list[dict[str, Any]] = []
+    with context.using(announce=records.append):
+        job = Sampler().run([(bell, None, 100_000)] * 4)
+        wait_until(lambda: records and records[-1]["state"] == "running", within_s=60, what="the task on the device")
+        device.calibrate()
+        job.result()
+    by_task = {record["task"]: record for record in records if record["state"] == "completed"}
+    assert [len(record["snapshots"]) for record in by_task.values()] == [2, 1]
+
+
+def test_backend_has_the_target_of_the_calibration_that_is_in_force(device: VirtualQpu, bell: QuantumCircuit) -> None:
+    before = device.calibration()["cycle"]
+    device.calibrate()
+    wait_until(lambda: device.calibration()["cycle"] > before, what="the end of the window")
+    assert backend().device.snapshot.id == device.calibration()["snapshot"]
+    assert backend(tier="local").device.snapshot.id == catalog.read_snapshot("kingston").id
 
 
 def test_a_period_that_is_no_time_is_refused_with_what_would_be(tmp_path: Path) -> None:

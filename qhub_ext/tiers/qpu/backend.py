@@ -6,12 +6,11 @@ never sent again.
 
 from __future__ import annotations
 
-import atexit
 import itertools
 import json
-import threading
 import time
 import uuid
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,16 +28,16 @@ from qhub_ext.tiers.backend import Execution, Outcome, Prepared
 from qhub_ext.tiers.devices import Device
 from qhub_ext.tiers.facts import shot_seconds
 from qhub_ext.tiers.fingerprint import fingerprint
+from qhub_ext.tiers.preflight import Finding, PreflightWarning
 from qhub_ext.tiers.qpu.brokered import brokered_resource
 from qhub_ext.tiers.qpu.failures import NOT_SENT_AGAIN, HelperLostError
+from qhub_ext.tiers.qpu.pool import _processes, process_for  # noqa: F401 - tests look into the pool through the tier
 from qhub_ext.tiers.qpu.process import ResourceProcess
 from qhub_ext.tiers.qpu.resources import Resource, resource_for
-from qhub_ext.tiers.qpu.virtual import virtual_resource
+from qhub_ext.tiers.qpu.target import ask_target, live_device
+from qhub_ext.tiers.qpu.virtual import running_resource, virtual_resource
 from qhub_ext.tiers.qpu.wire import quantum_seconds, to_qasm, untagged
 from qhub_ext.tiers.reduce import active_qubits
-
-_processes: dict[object, ResourceProcess] = {}
-_opening = threading.Lock()
 
 
 def find_resource(device: str, settings: QpuSettings, site: str) -> Resource:
@@ -69,33 +68,34 @@ def _brokered(device: str, path: Path) -> Resource:
     return _sessions[key]
 
 
+def present_device(device: Device) -> Device:
+    """The device as what stands for it describes it now. A virtual QPU is not started for that."""
+    settings, broker = current_settings().qpu, current_settings().broker.socket
+    resource = resource_for(device.name, settings) if broker is None else _brokered(device.name, broker)
+    if resource is None and settings.virtual_at(current().site):
+        resource = running_resource(device.name, settings)
+    return device if resource is None else live_device(device.name, resource, settings).device
+
+
 def open_qpu(device: Device, options: Mapping[str, Any], *, memory_mb: int | None, cpus: int | None) -> DeviceBackend:  # noqa: ARG001 - the device needs neither
     settings = current_settings().qpu
-    return DeviceBackend(device, options, settings, find_resource(device.name, settings, current().site))
-
-
-def process_for(resource: Resource) -> ResourceProcess:
-    with _opening:
-        key = (resource.name, resource.type, frozenset(resource.config.items()))
-        if key not in _processes:
-            _processes[key] = ResourceProcess(resource)
-        return _processes[key]
-
-
-@atexit.register
-def _close_all() -> None:
-    for process in _processes.values():
-        process.close()
+    resource = find_resource(device.name, settings, current().site)
+    live = live_device(device.name, resource, settings)
+    return DeviceBackend(live.device, options, settings, resource, live.findings, live.asked_at)
 
 
 @dataclass(eq=False)
 class DeviceBackend:
-    """`sent` has a line per task that went to the device: its id there, state, times and seconds of QPU."""
+    """`sent` has a line per task that went to the device: its id there, state, times and seconds of QPU. `asked_at` is when the device's
+    calibration was asked for, in s since 1970 UTC.
+    """
 
     device: Device
     options: Mapping[str, Any]
     settings: QpuSettings
     resource: Resource
+    findings: Sequence[Finding] = ()
+    asked_at: float = 0.0
     tier: str = "qpu"
     sent: list[dict[str, Any]] = field(default_factory=list)
 
@@ -124,7 +124,19 @@ class DeviceBackend:
         groups = [[batch[place] for place in some] for some in places.values()]
         if not groups or stopped():
             return
-        result, record = self._run([_pub(group) for group in groups], stopped)
+        pubs = [_pub(group) for group in groups]
+        result, record = self._run(pubs, stopped)
+        if len(record.get("snapshots", ())) > 1 and result is not None:
+            if self.settings.on_calibration_change == "restart":
+                result, record = self._run(
+                    pubs, stopped
+                )  # once: a device that is calibrated all the time must not cost for ever
+            elif self.settings.on_calibration_change == "flag":
+                warnings.warn(
+                    f"{self.device.name} was calibrated while the task {record['task']} ran: its PUBs have different noise.",
+                    PreflightWarning,
+                    stacklevel=2,
+                )
         if result is None:
             return
         if len(result) != len(groups):
@@ -170,10 +182,28 @@ class DeviceBackend:
         if not isinstance(result, PrimitiveResult):
             raise self._odd("it is no result of a primitive")
         record["qpu_s"] = quantum_seconds(result.metadata)
-        if result.metadata.get("snapshots"):
-            record["snapshots"] = list(result.metadata["snapshots"])
+        self._note_calibration(result.metadata, record)
         self._note(record, state="completed")
         return result, record
+
+    def _note_calibration(self, metadata: Mapping[str, Any], record: dict[str, Any]) -> None:
+        """Under which snapshots the task ran, as its result says, or as the device says before and after; new ones are kept."""
+        ids = [str(identity) for identity in metadata.get("snapshots") or ()]
+        known = self.device.snapshot.id
+        told = bool(ids)
+        record["snapshots"], record["snapshots_by"] = ids or [known], "result" if told else "device"
+        elsewhere = [identity for identity in ids if identity != known]
+        if not elsewhere and (told or time.time() - self.asked_at < self.settings.target_age_s):
+            return
+        try:
+            asked = ask_target(self.resource, self.settings)
+        except DeviceError:  # the task has its result; that its calibration cannot be had is in the record
+            return
+        pin = current().pin
+        if pin is not None and (not told or asked.snapshot.id in elsewhere):
+            pin(asked.snapshot, lambda: asked.document)
+        if not told:
+            record["snapshots"] = list(dict.fromkeys([known, asked.snapshot.id]))
 
     def _start(self, process: ResourceProcess, pubs: list[Any], record: dict[str, Any]) -> str:
         content = json.dumps(

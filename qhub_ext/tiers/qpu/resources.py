@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from qhub_ext.errors import DeviceError, SettingsError, UnknownNameError
+from qhub_ext.errors import DeviceError, SettingsError
 from qhub_ext.settings import QpuSettings
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers.qpu.helper import KINDS
@@ -25,7 +25,10 @@ PRIMITIVES = frozenset({"ibm-quantum-compute-service", "ibm-quantum-system"})
 
 @dataclass(frozen=True)
 class Resource:
-    """`config` holds the keys of QRMI, some of them secret: it is never shown. `trouble` says why it cannot be used."""
+    """`config` holds the keys of QRMI, some of them secret: it is never shown. `trouble` says why it cannot be used.
+
+    `mark`, where it is not empty, changes with each calibration of the device.
+    """
 
     name: str
     type: str
@@ -34,6 +37,7 @@ class Resource:
     config: Mapping[str, str] = field(default_factory=dict, repr=False)
     virtual: bool = False
     trouble: str = ""
+    mark: str = ""
 
     @property
     def title(self) -> str:
@@ -129,10 +133,7 @@ def _checked(name: str, kind: str, source: str, device: str, config: Mapping[str
 
 def _device(name: str) -> str:
     """The device that a resource's name means: `ibm_kingston` is kingston; an unknown one stays as it is."""
-    try:
-        return catalog.resolve(name)
-    except UnknownNameError:
-        return name
+    return catalog.packaged(name) or name
 
 
 def _read_secrets(path: Path) -> dict[str, str]:

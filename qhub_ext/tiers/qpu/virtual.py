@@ -53,7 +53,14 @@ def virtual_resource(device: str, settings: QpuSettings) -> Resource:
         "QRMI_IBM_QCS_IAM_APIKEY": server["key"],
         "QRMI_IBM_QCS_SERVICE_CRN": "crn:v1:virtual",
     }
-    return Resource(device, "ibm-quantum-compute-service", f"a virtual QPU at {url}", device, config, virtual=True)
+    source = f"a virtual QPU at {url}"
+    mark = server["cycles"].get(device, "")
+    return Resource(device, "ibm-quantum-compute-service", source, device, config, virtual=True, mark=mark)
+
+
+def running_resource(device: str, settings: QpuSettings) -> Resource | None:
+    """The virtual QPU of a device, where its server is up."""
+    return virtual_resource(device, settings) if not missing_packages() and _running(settings) is not None else None
 
 
 def _running(settings: QpuSettings) -> dict[str, Any] | None:
@@ -64,7 +71,7 @@ def _running(settings: QpuSettings) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError):
         return None
     same = health.get("instance") == server.get("instance") and health.get("version") == __version__
-    return server if same else None
+    return {**server, "cycles": health.get("cycles", {})} if same else None
 
 
 def _start(settings: QpuSettings) -> dict[str, Any]:

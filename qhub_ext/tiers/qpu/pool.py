@@ -1,0 +1,27 @@
+"""The helper processes of this process: one per resource, begun when it is first asked, ended with us."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+
+from qhub_ext.tiers.qpu.process import ResourceProcess
+from qhub_ext.tiers.qpu.resources import Resource
+
+_processes: dict[object, ResourceProcess] = {}
+_opening = threading.Lock()
+
+
+def process_for(resource: Resource) -> ResourceProcess:
+    with _opening:
+        key = (resource.name, resource.type, frozenset(resource.config.items()))
+        if key not in _processes:
+            _processes[key] = ResourceProcess(resource)
+        return _processes[key]
+
+
+@atexit.register
+def close_all() -> None:
+    """Lets each end what it started and nobody waited for; the next call begins anew."""
+    for process in _processes.values():
+        process.close()

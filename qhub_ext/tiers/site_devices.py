@@ -1,0 +1,79 @@
+"""Devices of the site that no package describes: those that its quantum resources stand for, and those whose snapshots were met.
+
+What is known of them is on the shelf, as their own service gave it. Reading that is cheap; only `ensure` asks the resource itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from qhub_ext.errors import DeviceError, PreflightError, QhubError
+from qhub_ext.job.calibration import Snapshot
+from qhub_ext.job.context import current
+from qhub_ext.jobfolder.calibrations import CalibrationStore, Entry, document_of, read_document, read_snapshot
+from qhub_ext.settings import current_settings
+
+
+def shelf() -> Path:
+    """Of the job that this process runs, else of the settings."""
+    return current().shelf or current_settings().shelf
+
+
+def names(packaged: Mapping[str, Any]) -> list[str]:
+    """Without those that the installed package describes."""
+    from qhub_ext.tiers.qpu.resources import list_resources
+
+    try:
+        standing = [resource.device for resource in list_resources(current_settings().qpu)]
+    except QhubError:  # whoever asks for the resources is told; a list of names need not fail for it
+        standing = []
+    met = CalibrationStore(shelf()).devices()
+    return sorted({name for name in (*standing, *met) if name and name not in packaged})
+
+
+def newest(name: str) -> Entry | None:
+    """The newest snapshot whose document is there too: a Target needs it."""
+    entries = reversed(CalibrationStore(shelf()).history(name))
+    return next((entry for entry in entries if document_of(entry.path).exists()), None)
+
+
+def document(name: str) -> Mapping[str, Any]:
+    """What the service said when it was last asked. Raises PreflightError when it never was, or is not of a kind with a Target."""
+    entry = newest(name)
+    found = None if entry is None else read_document(entry.path)
+    if found is None:
+        raise PreflightError(
+            f"Nothing is known of the device {name!r} yet: its target was never asked for.",
+            advice=f"`qhub calibration {name} --refresh` asks the resource that stands for it.",
+        )
+    if not isinstance(found.get("configuration"), Mapping) or not isinstance(found.get("properties"), Mapping):
+        raise PreflightError(
+            f"What is known of the device {name!r} has no configuration and properties: circuits cannot be made ready for it.",
+            advice=f"`qhub calibration {name}` shows what there is.",
+        )
+    return found
+
+
+def snapshot(name: str) -> Snapshot:
+    """Raises PreflightError where none is known."""
+    entry = newest(name)
+    if entry is None:
+        document(name)
+        raise AssertionError
+    return read_snapshot(entry.path)
+
+
+def ensure(name: str) -> None:
+    """Asks the resource that stands for a device, where nothing is known of it yet. Raises DeviceError, PreflightError."""
+    if newest(name) is not None:
+        return
+    from qhub_ext.tiers.qpu.resources import resource_for
+
+    settings = current_settings().qpu
+    resource = resource_for(name, settings)
+    if resource is None:
+        raise DeviceError(f"No quantum resource of this site stands for {name}.")
+    import_module("qhub_ext.tiers.qpu.target").ask_target(resource, settings)  # by name: it needs what needs this
