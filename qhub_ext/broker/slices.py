@@ -93,6 +93,9 @@ def merge(program: str, slices: Sequence[tuple[Sequence[Piece], str]]) -> str:
             "execution_spans": {"__type__": "ExecutionSpans", "spans": spans},
         }
     metadata["slices"] = len(decoded)
+    snapshots = dict.fromkeys(one for _, result in decoded for one in result.metadata.get("snapshots") or ())
+    if snapshots:  # each calibration that a slice of it ran under
+        metadata["snapshots"] = list(snapshots)
     return json.dumps(_retagged(tagged(PrimitiveResult(pubs, metadata=metadata))))
 
 

@@ -78,7 +78,7 @@ class House:
         with self._opened:
             if name not in self._machines:
                 self._machines[name] = Machine(
-                    name, self._models.get(name, name), self.cycles.seed, self.cycles.replay.get(name, ())
+                    name, self._models.get(name, name), seed=self.cycles.seed, replay=self.cycles.replay.get(name, ())
                 )
             return self._machines[name]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import threading
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -68,9 +68,9 @@ class Machine:
     drifting: {"configuration": ..., "properties": ...} each, the oldest first.
     """
 
-    def __init__(self, name: str, model: str, seed: int = 0, replay: Sequence[Mapping[str, Any]] = ()) -> None:
-        self.device: Device = load(model)
-        if name != model:
+    def __init__(self, name: str, model: str = "", *, seed: int = 0, replay: Sequence[Mapping[str, Any]] = ()) -> None:
+        self.device: Device = load(model or name)
+        if model and name != model:
             configuration = {**self.device.configuration, "backend_name": name}
             self.device = Device(name, configuration, self.device.properties, f"virtual QPU, as {model}")
             devices.install(self.device)
@@ -120,6 +120,19 @@ class Machine:
             return list(Estimator(backend=place, options={"readout": "asymmetric"}).run(
                 [(pub.circuit, pub.observables, pub.values, pub.precision) for pub in pubs]
             ).result())  # fmt: skip
+
+    def execute(self, program: Program, clock: Callable[[], float]) -> tuple[str, float]:
+        """The encoded result of a whole program under the calibration that was asked for last, and the seconds that it takes there.
+
+        `clock` in s since 1970 UTC gives the start.
+        """
+        cycle, device = self._latest
+        begin, runs = datetime.fromtimestamp(clock(), UTC), []
+        for pub, result in zip(program.pubs, self.results(program.name, program.pubs, device), strict=True):
+            end = begin + timedelta(seconds=self.seconds(pub, device))
+            runs.append(Run(result, device, max(cycle, 0), begin, end))
+            begin = end
+        return self.encode(program, runs), TASK_S + sum((run.stop - run.start).total_seconds() for run in runs)
 
     def encode(self, program: Program, runs: Sequence[Run]) -> str:
         """The result of a task as the service sends it; it says under which calibration each PUB ran."""

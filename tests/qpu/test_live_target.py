@@ -14,7 +14,7 @@ from qiskit.transpiler import generate_preset_pass_manager
 from qhub_ext.capture.command import Request
 from qhub_ext.errors import DeviceError, UnknownNameError
 from qhub_ext.job import context
-from qhub_ext.jobfolder.calibrations import CalibrationStore
+from qhub_ext.jobfolder.calibrations import CalibrationStore, document_of, read_document, read_snapshot
 from qhub_ext.primitives import Sampler, backend
 from qhub_ext.service import JobService
 from qhub_ext.settings import load_settings
@@ -126,9 +126,18 @@ def test_an_old_answer_stands_in_with_a_warning_where_there_is_no_new_one(
     assert sum(job.result()[0].data.meas.get_counts().values()) == 100
 
 
-def test_an_old_calibration_is_warned_of(site: VirtualQpu, monkeypatch: pytest.MonkeyPatch) -> None:
-    isa = generate_preset_pass_manager(2, backend=backend(), seed_transpiler=1).run(bell())
-    target._live.clear()
+def test_an_old_calibration_is_warned_of_unless_the_device_is_simulated(
+    site: VirtualQpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("QHUB_QPU_STALE_S", "86400")
+    isa = generate_preset_pass_manager(2, backend=backend(), seed_transpiler=1).run(bell())
+    Sampler().run([isa], shots=100).result()
+    store = CalibrationStore(tmp_path / "jobs")
+    (entry,) = store.history("our_qpu")
+    document = json.loads(json.dumps(read_document(entry.path)))
+    del document["configuration"]["simulated"]  # as a real service would answer
+    document_of(entry.path).unlink()
+    store.put(read_snapshot(entry.path), lambda: document)
+    target._live.clear()
     with pytest.warns(PreflightWarning, match=r"The calibration of our_qpu is \d+ days old"):
         Sampler().run([isa], shots=100).result()
