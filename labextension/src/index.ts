@@ -3,6 +3,7 @@ import { commandsPlugin } from './plugins/commands';
 import { jobsPlugin } from './plugins/jobs';
 import { notificationsPlugin } from './plugins/notifications';
 import { runningPlugin } from './plugins/running';
+import { jobViewPlugin } from './plugins/jobview';
 import { sidebarPlugin } from './plugins/sidebar';
 import { statusBarPlugin } from './plugins/statusbar';
 import { writerPlugin } from './plugins/writer';
@@ -16,5 +17,6 @@ export default [
   commandsPlugin,
   notificationsPlugin,
   runningPlugin,
-  statusBarPlugin
+  statusBarPlugin,
+  jobViewPlugin
 ];

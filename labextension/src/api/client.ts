@@ -87,13 +87,17 @@ export class Client {
     return (await this.get<{ findings: Finding[] }>('doctor')).findings;
   }
 
-  /** The log as it grows, piece by piece, until the job has ended or `signal` aborts. */
-  async *log(id: string, signal: AbortSignal): AsyncGenerator<string> {
+  /** The log as it grows, piece by piece, until the job has ended or `signal` aborts; without `follow` only up to now. */
+  async *log(
+    id: string,
+    signal: AbortSignal,
+    follow = true
+  ): AsyncGenerator<string> {
     const response = await request(
       this.settings,
       `${jobPath(id)}/logs`,
       { signal },
-      { follow: 1 }
+      { follow: follow ? 1 : 0 }
     );
     const reader = response.body!.getReader();
     const decoder = new TextDecoder();

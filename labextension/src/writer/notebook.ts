@@ -3,7 +3,6 @@ import type { DocumentRegistry } from '@jupyterlab/docregistry';
 import type { IOutput } from '@jupyterlab/nbformat';
 import type { INotebookModel } from '@jupyterlab/notebook';
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { JSONExt } from '@lumino/coreutils';
 import { IDisposable } from '@lumino/disposable';
 import { Signal } from '@lumino/signaling';
 
@@ -12,6 +11,7 @@ import type { JobModel } from '../model/job';
 import type { JobPool } from '../model/pool';
 import { isFinal, shortId, size } from '../words';
 import { cardOf, heldOf, planOutputs } from './plan';
+import { putOutputs } from './put';
 
 const PAUSE_MS = 100;
 
@@ -168,7 +168,7 @@ export class NotebookWriter implements IDisposable {
       if (cell.executionState === 'running') {
         all = false;
       } else {
-        putOutputs(cell, before, planOutputs(before, job, written));
+        putOutputs(cell.outputs, planOutputs(before, job, written));
       }
     }
     return all;
@@ -216,23 +216,4 @@ export class NotebookWriter implements IDisposable {
   private readonly _done = new Map<string, Summary | undefined>();
   private _timer = 0;
   private _isDisposed = false;
-}
-
-/** In place where it can be, so that what is on screen stays there. */
-function putOutputs(
-  cell: ICodeCellModel,
-  before: readonly IOutput[],
-  after: readonly IOutput[]
-): void {
-  if (after.length < before.length) {
-    cell.outputs.fromJSON([...after]);
-    return;
-  }
-  after.forEach((output, index) => {
-    if (index >= before.length) {
-      cell.outputs.add(output);
-    } else if (!JSONExt.deepEqual(before[index], output)) {
-      cell.outputs.set(index, output);
-    }
-  });
 }

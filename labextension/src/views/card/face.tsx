@@ -2,20 +2,12 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import { useEffect } from 'react';
 
-import type { Explanation, Job, JobRecord, Verb } from '../../api/types';
+import type { JobRecord } from '../../api/types';
 import type { JobModel, Standing } from '../../model/job';
-import { CommandIDs } from '../../tokens';
-import {
-  duration,
-  isFinal,
-  isWaiting,
-  moment,
-  plain,
-  shortId,
-  stateTone,
-  stateWord
-} from '../../words';
+import { moment, plain, shortId, stateTone, stateWord } from '../../words';
+import { Actions } from '../actions';
 import { Age } from '../age';
+import { Facts, Move, Phase, When } from '../facts';
 import { useSignal } from '../signal';
 import { StateSign } from '../state';
 import { savedAt } from './saved';
@@ -74,80 +66,6 @@ export function CardFace(props: Props): JSX.Element {
       )}
       {live && <Actions job={model.job!} commands={commands} trans={trans} />}
     </article>
-  );
-}
-
-/** For how long it has been so; it ticks only while the server stands behind it. */
-function When(props: { record: JobRecord; live: boolean }): JSX.Element | null {
-  const { record, live } = props;
-  if (isFinal(record.state)) {
-    return record.running_s === null ? null : (
-      <span className="qhub-Card-when">{duration(record.running_s)}</span>
-    );
-  }
-  const since = isWaiting(record.state)
-    ? record.submitted_at
-    : (record.running_at ?? record.started_at);
-  return live && since !== null ? (
-    <span className="qhub-Card-when">
-      <Age since={since} />
-    </span>
-  ) : null;
-}
-
-function Phase(props: {
-  record: JobRecord;
-  trans: TranslationBundle;
-}): JSX.Element | null {
-  const { record, trans } = props;
-  if (record.state !== 'running') {
-    return null;
-  }
-  const word = new Map([
-    ['node', trans.__('on the node')],
-    ['broker', trans.__('waiting at the broker')],
-    ['device', trans.__('on the device')]
-  ]).get(record.phase);
-  return word ? <span className="qhub-Card-phase">{word}</span> : null;
-}
-
-/** Where it runs and what is known of its times, in one line. */
-function Facts(props: {
-  record: JobRecord;
-  trans: TranslationBundle;
-}): JSX.Element {
-  const { record, trans } = props;
-  const facts = [record.tier, record.device, record.resource].map(fact =>
-    plain(fact, 80)
-  );
-  if (record.shots !== null) {
-    facts.push(trans.__('%1 shots', record.shots));
-  }
-  if (record.element !== null) {
-    facts.push(trans.__('element %1', record.element));
-  }
-  if (record.attempts.length > 1) {
-    facts.push(trans.__('attempt %1', record.attempts.length));
-  }
-  if (record.waiting_s !== null && record.waiting_s >= 1) {
-    facts.push(trans.__('waited %1', duration(record.waiting_s)));
-  }
-  if (record.running_at !== null && record.ended_at === null) {
-    if (record.time_s > 0) {
-      facts.push(trans.__('%1 at most', duration(record.time_s)));
-    }
-  }
-  if (record.ended_at !== null) {
-    facts.push(trans.__('ended %1', moment(record.ended_at)));
-  }
-  return (
-    <ul className="qhub-Card-facts">
-      {facts
-        .filter(fact => fact !== '')
-        .map((fact, index) => (
-          <li key={index}>{fact}</li>
-        ))}
-    </ul>
   );
 }
 
@@ -232,20 +150,6 @@ function Why(props: {
   );
 }
 
-function Move(props: {
-  why: Explanation;
-  trans: TranslationBundle;
-}): JSX.Element | null {
-  const { why, trans } = props;
-  const word = new Map([
-    ['you', trans.__('your move')],
-    ['site', trans.__('the site’s move')],
-    ['device', trans.__('the device’s move')],
-    ['us', trans.__('a fault of qhub_ext')]
-  ]).get(why.audience);
-  return word ? <span className="qhub-Card-move">{word}</span> : null;
-}
-
 function Log(props: {
   model: JobModel;
   trans: TranslationBundle;
@@ -260,52 +164,5 @@ function Log(props: {
     <pre className="qhub-Card-log" aria-label={trans.__('Last lines')}>
       {lines}
     </pre>
-  );
-}
-
-function Actions(props: {
-  job: Job;
-  commands: CommandRegistry;
-  trans: TranslationBundle;
-}): JSX.Element {
-  const { job, commands, trans } = props;
-  const words: Record<Verb, string> = {
-    cancel: trans.__('Cancel'),
-    hold: trans.__('Hold'),
-    release: trans.__('Release'),
-    requeue: trans.__('Requeue'),
-    rerun: trans.__('Run again')
-  };
-  const open = commands.hasCommand(CommandIDs.openJob);
-  const verbs = job.actions.filter(
-    verb =>
-      commands.hasCommand(CommandIDs[verb]) &&
-      commands.isEnabled(CommandIDs[verb], { ids: [job.id] })
-  );
-  return (
-    <footer className="qhub-Card-actions">
-      {open && (
-        <button
-          type="button"
-          onClick={() =>
-            void commands.execute(CommandIDs.openJob, { id: job.id })
-          }
-        >
-          {trans.__('Open')}
-        </button>
-      )}
-      {verbs.map(verb => (
-        <button
-          key={verb}
-          type="button"
-          data-verb={verb}
-          onClick={() =>
-            void commands.execute(CommandIDs[verb], { ids: [job.id] })
-          }
-        >
-          {words[verb]}
-        </button>
-      ))}
-    </footer>
   );
 }

@@ -1,0 +1,293 @@
+import {
+  RenderMimeRegistry,
+  standardRendererFactories
+} from '@jupyterlab/rendermime';
+import { nullTranslator } from '@jupyterlab/translation';
+import { CommandRegistry } from '@lumino/commands';
+import { Signal } from '@lumino/signaling';
+import { Widget } from '@lumino/widgets';
+import { fireEvent, waitFor, within } from '@testing-library/dom';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+
+import { violations } from '../../../__tests__/axe';
+import { attempt, job } from '../../../__tests__/records';
+import { ApiError } from '../../../api/request';
+import type { Job, JobDetail, JobOutputs } from '../../../api/types';
+import type { Connection, JobsModel } from '../../../model/jobs';
+import { JobPool } from '../../../model/pool';
+import { CommandIDs } from '../../../tokens';
+import { JobView } from '../view';
+
+const HOSTILE = '<img src=x onerror="window.hacked=1">';
+
+class Jobs {
+  connection: Connection = 'live';
+  changed = new Signal<this, void>(this);
+  answer: Job = job({ state: 'completed', actions: ['rerun'] });
+  written: JobOutputs = {
+    attempt: 1,
+    seq: 1,
+    final: true,
+    outputs: [{ output_type: 'stream', name: 'stdout', text: 'ran' }]
+  };
+  printed = ['\x1b[31mred\x1b[0m\n', `${HOSTILE}\n`];
+  detail: JobDetail = {
+    captured: [
+      { name: 'bell', type: 'QuantumCircuit', summary: '2 qubits', bytes: 4100 }
+    ],
+    returned: [],
+    absent: { generator: 'cannot be pickled' },
+    runtime: {
+      python: '3.11.7',
+      platform: 'Linux',
+      packages: { qiskit: '2.6.1', numpy: '2.3.0' }
+    },
+    tasks: [],
+    calibration: {
+      device: 'kingston',
+      snapshot_id: 'sha256:abc',
+      snapshot_at: '2026-04-01T12:00:00Z',
+      synthetic: true
+    },
+    attempts: []
+  };
+  client = {
+    job: vi.fn(() => Promise.resolve(this.answer)),
+    explain: vi.fn(() =>
+      Promise.resolve({
+        cause: 'code',
+        sentence: `It raised ${HOSTILE}.`,
+        audience: 'you',
+        advice: 'Mend line 3.'
+      })
+    ),
+    outputs: vi.fn(() => Promise.resolve(this.written)),
+    detail: vi.fn(() => Promise.resolve(this.detail)),
+    script: vi.fn(() =>
+      Promise.resolve({
+        script: '#!/bin/sh\nexec python',
+        cell: `print("${HOSTILE}")`,
+        language: 'python'
+      })
+    ),
+    trace: vi.fn(() =>
+      Promise.resolve({
+        begin: 100,
+        end: 110,
+        note: '2 s are unaccounted for.',
+        spans: [
+          {
+            name: 'site queue',
+            kind: 'queue',
+            begin: 100,
+            end: 104,
+            attempt: 1
+          },
+          {
+            name: HOSTILE,
+            kind: 'x" onload=',
+            begin: 104,
+            end: 108,
+            attempt: 1
+          }
+        ]
+      })
+    ),
+    log: vi.fn((_: string, signal: AbortSignal) => this._print()),
+    archiveUrl: (id: string) => `/qhub_ext/jobs/${id}/archive`
+  };
+  find = () => undefined;
+
+  private async *_print(): AsyncGenerator<string> {
+    yield* this.printed;
+  }
+}
+
+let jobs: Jobs;
+let pool: JobPool;
+let view: JobView | null = null;
+let commands: CommandRegistry;
+
+beforeEach(() => {
+  jobs = new Jobs();
+  pool = new JobPool(jobs as unknown as JobsModel);
+  commands = new CommandRegistry();
+});
+
+afterEach(() => {
+  view?.dispose();
+  view = null;
+});
+
+function show(): HTMLElement {
+  view = new JobView(jobs.answer.id, {
+    pool,
+    commands,
+    rendermime: new RenderMimeRegistry({
+      initialFactories: standardRendererFactories
+    }),
+    trans: nullTranslator.load('qhub_ext'),
+    highlight: null
+  });
+  Widget.attach(view, document.body);
+  return view.node;
+}
+
+async function choose(node: HTMLElement, tab: string): Promise<HTMLElement> {
+  fireEvent.click(await within(node).findByRole('tab', { name: tab }));
+  return within(node).findByRole('tabpanel', { name: tab });
+}
+
+describe('the view of a job', () => {
+  it('shows its name, state and outputs, and takes its name as title', async () => {
+    const node = show();
+    await within(node).findByRole('heading', { name: 'GHZ parity' });
+    expect(within(node).getByText('completed')).toBeTruthy();
+    const panel = within(node).getByRole('tabpanel', { name: 'Outputs' });
+    await within(panel).findByText('ran');
+    expect(view!.title.label).toBe('GHZ parity');
+    expect(
+      within(node).getByText('Download the folder').getAttribute('href')
+    ).toBe(`/qhub_ext/jobs/${jobs.answer.id}/archive`);
+    expect(await violations(node)).toEqual([]);
+  });
+
+  it('goes through its tabs by the arrow keys', async () => {
+    const node = show();
+    const first = await within(node).findByRole('tab', { name: 'Outputs' });
+    first.focus();
+    fireEvent.keyDown(first, { key: 'ArrowRight' });
+    await waitFor(() =>
+      expect(document.activeElement!.textContent).toBe('Log')
+    );
+    fireEvent.keyDown(document.activeElement!, { key: 'End' });
+    await waitFor(() =>
+      expect(document.activeElement!.textContent).toBe('Attempts')
+    );
+    fireEvent.keyDown(document.activeElement!, { key: 'ArrowRight' });
+    await waitFor(() =>
+      expect(document.activeElement!.textContent).toBe('Outputs')
+    );
+    expect(within(node).getAllByRole('tab', { selected: true })).toHaveLength(
+      1
+    );
+  });
+
+  it.each([
+    ['Log', /red/],
+    ['Timeline', /site queue.*4 s.*unaccounted/],
+    ['Why', /It raised <img.*code.*your move.*Mend line 3/],
+    ['Code', /print.*#!\/bin\/sh/s],
+    [
+      'Names',
+      /bell.*QuantumCircuit.*4\.1 kB.*Nothing has come back.*generator.*cannot be pickled/
+    ],
+    ['Calibration', /kingston.*2026-04-01.*sha256:abc.*synthetic/],
+    ['Runtime', /3\.11\.7.*2 packages.*numpy.*qiskit/],
+    ['Attempts', /completed/]
+  ])(
+    'tells in %s what it should, and hostile text stays text',
+    async (tab, told) => {
+      const node = show();
+      await choose(node, tab);
+      await waitFor(() =>
+        expect(within(node).getByRole('tabpanel').textContent).toMatch(told)
+      );
+      expect(node.querySelector('img')).toBeNull();
+      expect(await violations(node)).toEqual([]);
+    }
+  );
+
+  it('draws the colours of a log as classes, and stops reading when nobody looks', async () => {
+    const node = show();
+    const panel = await choose(node, 'Log');
+    const red = await within(panel).findByText('red');
+    expect(red.className).toBe('ansi-red-fg');
+    const signal = jobs.client.log.mock.calls[0][1];
+    expect(signal.aborted).toBe(false);
+    await choose(node, 'Outputs');
+    await waitFor(() => expect(signal.aborted).toBe(true));
+  });
+
+  it('finds packages', async () => {
+    const node = show();
+    await choose(node, 'Runtime');
+    const search = await within(node).findByRole('searchbox');
+    fireEvent.change(search, { target: { value: 'QIS' } });
+    await waitFor(() => expect(within(node).queryByText('numpy')).toBeNull());
+    expect(within(node).getByText('qiskit')).toBeTruthy();
+  });
+
+  it('shows HTML of outputs cleaned, until somebody trusts it', async () => {
+    jobs.written.outputs = [
+      {
+        output_type: 'display_data',
+        data: { 'text/html': `<b>table</b>${HOSTILE}`, 'text/plain': 'plain' },
+        metadata: {}
+      }
+    ];
+    const node = show();
+    await within(node).findByText('table');
+    expect(node.querySelector('[onerror]')).toBeNull();
+    fireEvent.click(within(node).getByText('Trust these outputs'));
+    await waitFor(() => expect(node.querySelector('[onerror]')).not.toBeNull());
+  });
+
+  it('tells the attempts with their causes, the latest first', async () => {
+    jobs.answer = job({
+      state: 'failed',
+      attempts: [
+        { ...attempt(1, 'lost'), cause: 'resources', message: 'node died' },
+        { ...attempt(2, 'failed'), cause: 'code', message: 'raised' }
+      ]
+    });
+    const node = show();
+    const panel = await choose(node, 'Attempts');
+    const rows = [...panel.querySelectorAll('.qhub-Attempts > li')];
+    expect(rows.map(row => row.textContent)).toEqual([
+      expect.stringMatching(/failed.*cause: code.*raised/),
+      expect.stringMatching(/lost.*cause: resources.*node died/)
+    ]);
+  });
+
+  it('leads from an array to its elements', async () => {
+    jobs.answer = job({ state: 'completed', size: 3, done: 3 });
+    const opened: unknown[] = [];
+    commands.addCommand(CommandIDs.openJob, {
+      execute: args => opened.push(args),
+      describedBy: { args: {} }
+    });
+    const node = show();
+    await choose(node, 'Elements');
+    fireEvent.click(
+      await within(node).findByRole('button', { name: 'Open element 2' })
+    );
+    expect(opened).toEqual([{ id: `${jobs.answer.id}.2` }]);
+    expect(await violations(node)).toEqual([]);
+  });
+
+  it('says so where there is no such job', async () => {
+    jobs.client.job.mockRejectedValue(new ApiError('no', 404, '', 'user'));
+    const node = show();
+    await within(node).findByText(/no such job among yours/);
+    expect(within(node).queryByRole('tab')).toBeNull();
+  });
+
+  it('keeps the facts on screen while the server is away', async () => {
+    const node = show();
+    await within(node).findByText('completed');
+    jobs.connection = 'offline';
+    jobs.changed.emit();
+    await within(node).findByRole('alert');
+    expect(within(node).getByText('completed')).toBeTruthy();
+  });
+
+  it('gives its model back when it is closed', async () => {
+    show();
+    const model = pool.take(jobs.answer.id);
+    pool.release(model);
+    expect(model.isDisposed).toBe(false);
+    view!.dispose();
+    expect(model.isDisposed).toBe(true);
+  });
+});

@@ -1,0 +1,88 @@
+import type { IOutput } from '@jupyterlab/nbformat';
+import { OutputAreaModel, SimplifiedOutputArea } from '@jupyterlab/outputarea';
+import { Widget } from '@lumino/widgets';
+import { useEffect, useRef, useState } from 'react';
+
+import { isWaiting } from '../../words';
+import { putOutputs } from '../../writer/put';
+import { useSignal } from '../signal';
+import type { JobContext } from './context';
+
+/** What a job has shown, drawn as a notebook draws it. */
+export function Outputs(props: { context: JobContext }): JSX.Element {
+  const { model, trans } = props.context;
+  const [trusted, setTrusted] = useState(false);
+  useSignal(model.changed);
+  useEffect(() => {
+    const watch = model.watchOutputs();
+    return () => watch.dispose();
+  }, [model]);
+  const outputs = model.outputs?.outputs ?? [];
+  if (outputs.length === 0) {
+    const { job } = model;
+    return (
+      <p className="qhub-Job-empty">
+        {job === null || model.outputs === null
+          ? trans.__('Loading…')
+          : isWaiting(job.state)
+            ? trans.__('It has not started yet, so it has shown nothing.')
+            : trans.__('It has shown nothing.')}
+      </p>
+    );
+  }
+  return (
+    <>
+      {!trusted && outputs.some(isActive) && (
+        <p className="qhub-Job-hint">
+          {trans.__(
+            'HTML and scripts are shown as in a notebook that is not trusted.'
+          )}{' '}
+          <button
+            type="button"
+            className="qhub-Link"
+            onClick={() => setTrusted(true)}
+          >
+            {trans.__('Trust these outputs')}
+          </button>
+        </p>
+      )}
+      <Area outputs={outputs} trusted={trusted} context={props.context} />
+    </>
+  );
+}
+
+function Area(props: {
+  outputs: IOutput[];
+  trusted: boolean;
+  context: JobContext;
+}): JSX.Element {
+  const { outputs, trusted, context } = props;
+  const host = useRef<HTMLDivElement>(null);
+  const area = useRef<SimplifiedOutputArea | null>(null);
+  useEffect(() => {
+    const model = new OutputAreaModel({ trusted });
+    const widget = new SimplifiedOutputArea({
+      model,
+      rendermime: context.rendermime
+    });
+    area.current = widget;
+    Widget.attach(widget, host.current!);
+    return () => {
+      area.current = null;
+      widget.dispose();
+      model.dispose();
+    };
+  }, [trusted, context]);
+  useEffect(() => {
+    putOutputs(area.current!.model, outputs);
+  }, [outputs, trusted, context]);
+  return <div className="qhub-Job-outputs" ref={host} />;
+}
+
+/** Whether it looks or acts otherwise where it is trusted. */
+function isActive(output: IOutput): boolean {
+  const data = (output.data ?? {}) as Record<string, unknown>;
+  return ['text/html', 'application/javascript', 'image/svg+xml'].some(
+    mimeType => mimeType in data
+  );
+}
