@@ -248,6 +248,12 @@ def wake_loop_on_signals() -> None:
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
 
 
+def leave_when_told(fd: int) -> None:
+    from tornado.ioloop import IOLoop
+
+    IOLoop.current().add_handler(fd, lambda *_: leave(), IOLoop.READ)
+
+
 def _drain(fd: int, _events: int) -> None:
     os.read(fd, 4096)
 
@@ -320,22 +326,26 @@ def boot(connection: Path, status: StatusPipe) -> Any:
     return app
 
 
+_exit = os._exit
 _app: Any = None
 _job: Job | None = None
 
 
 def finish() -> None:
-    """The supervisor's last request to this kernel."""
+    """The supervisor's last request to this kernel; when it has the reply it says that the kernel may leave."""
     from IPython.core.getipython import get_ipython
 
-    shell: Any = get_ipython()
+    from qhub_ext.runner.jobstream import JobStream
+
     if _job is not None:
-        _job.harvest(shell)
-    shell.kernel.io_loop.call_later(0.01, leave)  # after the reply
+        _job.harvest(get_ipython())
+    JobStream.silent = True
 
 
 def leave() -> None:
     """What the end of a Python process does for user code, without the part that waits for sockets (seconds, at times)."""
+    from qhub_ext.runner.jobstream import JobStream
+
     threading._shutdown()  # type: ignore[attr-defined]
     for ours in (_app.close, _app.iopub_thread.stop):
         atexit.unregister(ours)
@@ -344,6 +354,8 @@ def leave() -> None:
         if isinstance(item, io.IOBase) and not item.closed and item.writable():
             with contextlib.suppress(Exception):  # a file of the user's that cannot be flushed now never could
                 item.flush()
+    if JobStream.silent:  # all that was ever written has arrived: the supervisor had a reply that came after it
+        _exit(0)
     os._exit(0)
 
 
@@ -369,11 +381,11 @@ def main(arguments: list[str]) -> None:
     offer_to_oom_killer()
     faulthandler.enable(crash_fd)
     app = _app = boot(connection, status)
-    with os.fdopen(order_fd, "rb") as orders:
+    orders = os.fdopen(order_fd, "rb")
+    order = json.loads(orders.readline() or b"null")
+    while order and "imports" in order:
+        status.tell("imported", failed=import_ahead(order["imports"]))
         order = json.loads(orders.readline() or b"null")
-        while order and "imports" in order:
-            status.tell("imported", failed=import_ahead(order["imports"]))
-            order = json.loads(orders.readline() or b"null")
     if not order:
         return
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -401,6 +413,7 @@ def main(arguments: list[str]) -> None:
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     wake_loop_on_signals()
+    leave_when_told(orders.fileno())
     gc.freeze()
     gc.enable()
     app.start()

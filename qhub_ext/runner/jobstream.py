@@ -38,6 +38,8 @@ BUDGET = Budget()
 class JobStream(OutStream):
     patient = False
     """Whether a cell runs; ipykernel's own flushes around it need no wait."""
+    silent = False
+    """Set at the end; False again when something is written after all."""
     held: list[tuple[JobStream, str]] | None = None
     """Where a list, it takes what is written, to be written when the cell begins."""
 
@@ -69,6 +71,7 @@ class JobStream(OutStream):
             self._waited += 0.01
 
     def write(self, string: str) -> int | None:  # type: ignore[override]
+        JobStream.silent = False
         if JobStream.held is not None and isinstance(string, str):
             JobStream.held.append((self, string))
             return len(string)
@@ -132,6 +135,7 @@ def hold_displays_to_budget(publisher: Any) -> None:
 
     def send_within_budget(frames: list[Any], *args: Any, **options: Any) -> Any:
         topic = bytes(frames[0])
+        JobStream.silent &= topic.endswith(b"status")
         if topic.startswith((b"stream.", b"comm")) or not topic.endswith((b"display_data", b"execute_result")):
             return send(frames, *args, **options)
         size = sum(len(frame) for frame in frames)

@@ -334,6 +334,7 @@ class Supervisor:
     def _leave(self, now: float) -> None:
         """The kernel ends by itself now, so that open files are flushed and exit handlers run."""
         self._phase, self._done_at = "leaving", now
+        self._kernel.order({"leave": True})
 
     def _watch_memory(self) -> None:
         limit = (self._spec.memory_mb or 0) + memory_headroom_mb()

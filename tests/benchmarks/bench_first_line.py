@@ -1,6 +1,7 @@
 """From just before the submission to the clock that the user's first line reads, when it has imported what it needs.
 
-The floor is `python -c` with the same imports, from just before the process is started.
+The floor is `python -c` with the same imports, from just before the process is started. A cold start forks the runner from the
+site's template; the very first job of a site finds neither that nor a daemon.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from qhub_ext.sites.embedded.processes import memory_mb
 from tests.benchmarks.bench_prompt import place_of_its_own
 from tests.benchmarks.line import Line, take_turns
 from tests.waiting import wait_until
@@ -72,6 +75,28 @@ class Bench:
         how = json.loads(attempt.launch.read_text())["how"]
         assert how == ("forked" if cold else "warm"), f"the job started {how}"
         return taken
+
+    def first_of_a_site(self, imports: str) -> float:
+        """Its daemon begins with it."""
+        from qhub_ext.capture.command import Request
+        from qhub_ext.service import JobService
+
+        self.until_warm()
+        answer = self._next()
+        os.environ["QHUB_EMBEDDED_DIRECTORY"] = str(self.folder / f"site-{self.answers}")
+        service = JobService()
+        began = time.time()
+        job = service.submit(service.draft(Request(shots=1024), cell(imports, answer), {}))
+        taken = self._until_answer(answer, began)
+        job.wait(60)
+        daemon = service.site().daemon()  # type: ignore[attr-defined]
+        daemon.send(signal.SIGTERM)
+        wait_until(lambda: not daemon.lives(), what="the end of that daemon")
+        return taken
+
+    def template_mib(self) -> float:
+        (template,) = self.service.site().kept()["template"]  # type: ignore[attr-defined]
+        return memory_mb(template.pid)
 
     def until_warm(self) -> None:
         """No kernel is booting, and one is ready, beside whatever is measured."""
@@ -131,11 +156,17 @@ def lines(quick: bool) -> list[Line]:
 
         cold, floor, submitit, warm = turns(IMPORTS, 11)
         bare_cold, bare_floor, bare_submitit, bare_warm = turns(NOTHING, 5)
+        memory = bench.template_mib()
+        first, first_floor = take_turns(
+            lambda: bench.first_of_a_site(IMPORTS), lambda: bench.floor(IMPORTS), rounds=1 if quick else 5
+        )
     same = "numpy, qiskit, qiskit_aer and qhub_ext.primitives imported"
     python = "`python -c` with the same imports"
     return [
         Line("cold start", cold, python, floor, ratio_at_most=1.2, note=same),
         Line("cold start", cold, "submitit", submitit, ratio_at_most=1.2, note=same),
+        Line("memory of the template that cold starts fork from", memory, unit="MiB"),
+        Line("the very first job of a site", first, python, first_floor, note=f"{same}; the daemon begins, nothing is kept ready"),
         Line("from a kernel kept ready", warm, python, floor, ratio_at_most=0.2, note=same),
         Line("from a kernel kept ready", warm, "submitit", submitit, note=same),
         Line("cold start of a cell that imports nothing", bare_cold, "`python -c pass`", bare_floor, note="a kernel boots"),

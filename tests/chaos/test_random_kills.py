@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -18,10 +19,10 @@ from qhub_ext.job.state import State
 from qhub_ext.jobfolder.atomic import read_json_or_none
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.outcome import read_record
-from qhub_ext.sites.embedded.processes import process_of, session_members
+from qhub_ext.sites.embedded.processes import process_of
 from qhub_ext.sites.embedded.site import EmbeddedSite
 from qhub_ext.sites.embedded.table import STARTED
-from tests.sites.workshop import Workshop, daemon_pids, embedded_workshop
+from tests.sites.workshop import Workshop, daemon_pids, embedded_workshop, launch_record
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.chaos
@@ -44,15 +45,17 @@ class Reaper:
     dice: random.Random
     kills: Counter[str] = field(default_factory=Counter)
     hit: set[tuple[str, int]] = field(default_factory=set)
-    kernel: bytes = b"sleep"
-    """A word of the kernel's command line."""
     kernel_is_the_job: bool = False
+    """Else it is a child that the job can do without."""
+    victims: tuple[str, ...] = ("daemon", "launcher", "runner", "kernel", "client")
 
     def strike(self, client: subprocess.Popen[bytes] | None) -> None:
-        victim = self.dice.choice(["daemon", "launcher", "runner", "kernel", "client"])
+        victim = self.dice.choice(self.victims)
         if victim == "daemon":
             pids = [pid for pid in daemon_pids(self.site.spool.directory) if _is_daemon(pid)]
             done = bool(pids) and _kill(pids[0])
+        elif victim == "template":
+            done = any(process.send(signal.SIGKILL) for process in self.site.kept().get("template", ()))
         elif victim == "client":
             done = client is not None and client.poll() is None
             if done and client is not None:
@@ -72,7 +75,7 @@ class Reaper:
         if launch is None or launcher is None or script is None:
             return False
         if victim == "kernel":
-            kernels = [pid for pid in session_members(launcher.pid) if self.kernel in _command(pid)]
+            kernels = _children(script.pid)
             if kernels and self.kernel_is_the_job:
                 self.hit.add((job.id, job.attempt))
             return bool(kernels) and launcher.lives() and _kill(kernels[0])
@@ -154,6 +157,12 @@ def _is_daemon(pid: int) -> bool:
     return any(word.endswith(b"daemon.py") for word in _command(pid)[3:4])
 
 
+def _children(pid: int) -> list[int]:
+    with contextlib.suppress(OSError):
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
 def _command(pid: int) -> list[bytes]:
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
@@ -178,26 +187,28 @@ def test_real_cells_in_real_kernels_survive_kills_of_everything_else(
     dice = random.Random(seed)
     with embedded_workshop(tmp_path, warm_kernels=1, warm_imports=("json",)) as shop:
         ledger = tmp_path / "ledger"
-        jobs = [
-            shop.cell(f"import time\ntime.sleep(0.2)\nopen({str(ledger)!r}, 'a').write('{n}\\n')") for n in range(12)
-        ]
+        cell = f"import os, time\ntime.sleep(0.2)\nopen({str(ledger)!r}, 'a').write('%d ' + os.environ['QHUB_ATTEMPT'] + '\\n')"
+        jobs = [shop.cell(cell % n) for n in range(40)]
         shop.site.submit(jobs)
-        reaper = Reaper(shop, dice, kernel=b"qhub_ext.runner.jobkernel", kernel_is_the_job=True)
+        victims = ("daemon", "launcher", "runner", "kernel", "template", "template")
+        reaper = Reaper(shop, dice, kernel_is_the_job=True, victims=victims)
         deadline = time.monotonic() + 150
         while not all(_over(job) for job in jobs):
             assert time.monotonic() < deadline, f"seed {seed}: {[job.path for job in jobs if not _over(job)]}"
             shop.site.poll([jobs[0].id])  # somebody looks, as a notebook's card does
             reaper.strike(None)
-            time.sleep(dice.uniform(0.1, 0.5))
+            time.sleep(dice.uniform(0.0, 0.3))
         wait_until(lambda: not shop.site.poll([job.id for job in jobs]), within_s=60, what="an empty queue")
-        runs = Counter(int(line) for line in (ledger.read_text() if ledger.exists() else "").split())
+        print(f"QHUB_CHAOS_SEED={seed}", dict(reaper.kills))
+        runs = Counter(tuple(line.split()) for line in (ledger.read_text() if ledger.exists() else "").splitlines())
+        assert set(runs.values()) <= {1}, f"seed {seed}: run more than once: {runs}"
         for n, job in enumerate(jobs):
-            attempts = read_record(job).attempts
-            where = f"seed {seed}: {job.path}: {[(one.state.value, one.message) for one in attempts]}"
-            assert runs[n] <= len(attempts), where
-            assert attempts[-1].state is not State.COMPLETED or runs[n] >= 1, where
-            for one in attempts:
+            for one in read_record(job).attempts:
+                where = f"seed {seed}: {job.path}, attempt {one.number}: {one.state.value} {one.message}"
+                assert one.state is not State.COMPLETED or runs[(str(n), str(one.number))] == 1, where
                 assert one.state is State.COMPLETED or (job.id, one.number) in reaper.hit, where
+        starts = Counter(launch_record(job.attempt(1))["how"] for job in jobs)
+        assert starts["forked"], f"seed {seed}: {starts}"
         failed = [job for job in jobs if shop.state(job) is not State.COMPLETED]
         assert shop.site.requeue([job.id for job in failed]) == []
         shop.until_final(*failed, within_s=90)

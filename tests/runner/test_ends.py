@@ -142,9 +142,10 @@ def test_background_children_do_not_outlive_the_job(workshop: Workshop) -> None:
 
 
 def test_exit_handlers_run_and_open_files_are_flushed(workshop: Workshop) -> None:
-    cell = "import atexit\natexit.register(print, 'at the very end')\nhandle = open('left-open', 'w')\nhandle.write('data')\n0\n"
+    cell = "import atexit\natexit.register(print, 'at the very end')\natexit.register(display, 'and a picture')\nhandle = open('left-open', 'w')\nhandle.write('data')\n0\n"
     run = workshop.run(cell)
     assert "at the very end" in run.text
+    assert "and a picture" in run.text
     assert (workshop.root / "left-open").read_text() == "data"
 
 

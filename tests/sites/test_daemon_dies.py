@@ -204,3 +204,26 @@ def test_a_launcher_that_was_killed_before_its_script_began_costs_an_attempt_and
     (record,) = shop.until_final(job)  # type: ignore[arg-type]
     assert record.state is State.COMPLETED
     assert [attempt.state for attempt in record.attempts] == [State.CANCELLED, State.COMPLETED]
+
+
+def test_a_requeue_that_is_read_again_by_the_next_daemon_is_obeyed_once(shop: Workshop) -> None:
+    job = shop.submit("[ $QHUB_ATTEMPT = 1 ] || while [ ! -e go ]; do sleep 0.05; done; seal completed")
+    shop.until_final(job)
+    spool = site_of(shop).spool
+    kill_daemon(shop)
+    site_of(shop).start_daemon = lambda: None  # type: ignore[method-assign]  # the letter stays for a moment
+    site_of(shop)._settle = lambda letter: None  # type: ignore[method-assign]
+    assert shop.site.requeue([job.id]) == []
+    (letter,) = spool.requests.glob("*.json")
+    text = letter.read_text()
+    assert shop.reported(job) is State.QUEUED  # it is on its way, and whoever waits for the job waits
+    del site_of(shop).start_daemon
+    wait_until(lambda: shop.reported(job) is State.RUNNING, what="the second attempt")
+    wait_until(lambda: not letter.exists(), what="the letter's end")
+    for then in (lambda: None, lambda: (job.path / "go").touch(), lambda: shop.until_final(job)):
+        then()
+        letter.write_text(text)  # as a daemon left it that died when it had obeyed
+        spool.ring()
+        wait_until(lambda: not letter.exists(), what="the letter's end")
+    shop.until_final(job)
+    assert job.attempt_numbers() == [1, 2]

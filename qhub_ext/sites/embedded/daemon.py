@@ -268,6 +268,8 @@ class Daemon:
         elapsed_s = max(0.0, time.time() - (job.started_at or time.time()))
         run = Run(job, time_up_at=time.monotonic() + job.time_s - elapsed_s)
         self.runs[job.id] = run
+        self.warm.remember(job)
+        self.template.remember(job)
         if job.stop_why:
             run.kill_at = time.monotonic() + max(0.0, (job.stop_at or 0) + job.grace_s - time.time())
         launch = self.launch_of(job)  # read once: it may appear at any moment
@@ -363,9 +365,9 @@ class Daemon:
         ]
         for job_id in letter["ids"]:
             job = self.table.jobs.get(job_id)
-            if job is not None:
+            if job is not None and letter.get("attempts", {}).get(job_id, job.attempt) == job.attempt:
                 act(job)
-            elif letter["verb"] == "requeue" and job_id in letter.get("jobs", {}):
+            elif job is None and letter["verb"] == "requeue" and job_id in letter.get("jobs", {}):
                 self.requeue_ended(TableJob.from_json(letter["jobs"][job_id]))
 
     def cancel(self, job: TableJob) -> None:
@@ -391,8 +393,8 @@ class Daemon:
     def requeue_ended(self, job: TableJob) -> None:
         folder = JobFolder(Path(job.path))
         numbers = folder.attempt_numbers()
-        if not ended(folder):
-            return  # another requeue was quicker
+        if not ended(folder) or max(numbers, default=0) != job.attempt:
+            return  # another requeue was quicker, or an earlier daemon died when it had obeyed
         self.dependencies.forget(job.id)
         self.place(job, max(numbers, default=0) + 1)
         self.queue_up([job])

@@ -49,7 +49,7 @@ START_AGAIN_S = 2.0
 """A daemon needs a moment before its bell can be rung; so long a mere look does not start another."""
 EXPLAINED = 8
 """Who asks about so few jobs reads sentences; a listing of thousands shows words."""
-SETTLE_S = 1.0
+SETTLE_S = 5.0
 """A verb waits so long for the daemon to have acted, so that the next look shows it."""
 
 # What a daemon, and so every job of the site, takes over from the process that happened to start it. What a job needs of
@@ -258,14 +258,14 @@ class EmbeddedSite:
         return jobs
 
     def _incoming(self) -> dict[str, TableJob]:
-        """Submissions that the daemon has not read yet."""
+        """Submissions, and requeues of what has ended, that the daemon has not read yet."""
         found: dict[str, TableJob] = {}
-        for path in letters(self.spool.incoming):
+        for path in (*letters(self.spool.requests), *letters(self.spool.incoming)):
             try:
-                letter = read_json(path)
-                jobs = [TableJob.from_json(record) for record in letter["jobs"]]
+                records = read_json(path)["jobs"]  # of a request: by id, and only where it makes a job again
+                jobs = [TableJob.from_json(one) for one in (records.values() if isinstance(records, dict) else records)]
             except (FileNotFoundError, JobFolderError, TypeError, KeyError, AttributeError):
-                continue  # just taken, or not a submission: the daemon puts that aside
+                continue  # just taken, or not a letter: the daemon puts that aside
             for job in jobs:
                 job.order = (1 << 62) + len(found)
                 found.setdefault(job.id, job)
@@ -312,22 +312,24 @@ class EmbeddedSite:
 
     def _ask(self, verb: str, job_ids: Sequence[str]) -> list[Refusal]:
         known = self._known()
-        refusals, accepted, records = [], [], {}
+        refusals, accepted, records, attempts = [], [], {}, {}
         for job_id in self._expand(verb, job_ids, known):
             job = known.get(job_id)
             if verb == "requeue" and job is None:
                 record = self._ended_job(job_id)
                 why = "" if record else self._absence(job_id)
                 if record:
-                    records[job_id] = record.to_json()
+                    records[job_id], attempts[job_id] = record.to_json(), record.attempt
             else:
                 why = _refuse(verb, job) if job is not None else self._absence(job_id)
+                if job is not None and verb == "requeue":
+                    attempts[job_id] = job.attempt
             if why:
                 refusals.append(Refusal(job_id, why))
             else:
                 accepted.append(job_id)
         if accepted:
-            letter = {"schema": REQUEST_SCHEMA, "verb": verb, "ids": accepted, "jobs": records, "by": os.getpid()}
+            letter = {"schema": REQUEST_SCHEMA, "verb": verb, "ids": accepted, "jobs": records, "attempts": attempts}
             try:
                 path = self.spool.put(self.spool.requests, letter)
                 self._wake()
@@ -355,7 +357,9 @@ class EmbeddedSite:
             state = read_record(folder, spec).state
         except (FileNotFoundError, JobFolderError):
             return None
-        return table_job(folder, spec) if state.final and folder.script.is_file() else None
+        if not state.final or not folder.script.is_file():
+            return None
+        return replace(table_job(folder, spec), attempt=max(folder.attempt_numbers(), default=0))
 
     def _settle(self, letter: Path) -> None:
         """Until the daemon has read it; it will in any case, also when this returns first."""
