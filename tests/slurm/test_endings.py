@@ -101,7 +101,7 @@ def test_a_folder_that_the_node_does_not_see_is_named_as_the_cause(bench: SlurmW
     job = bench.submit("seal completed", site_options={"begin": "now+3"})
     away = job.path.with_name("away")
     job.path.rename(away)
-    base = bench.site._places[job.id].key  # type: ignore[attr-defined]
+    base = bench.site._places.known(job.id).key  # type: ignore[attr-defined]
     wait_until(
         lambda: bench.site._poller.look([base]).rows[base].state == "FAILED",  # type: ignore[attr-defined]
         within_s=40,
@@ -148,7 +148,7 @@ def test_slurmctld_down_while_a_job_runs_and_restarted_loses_nothing(bench: Slur
     job = bench.submit("sleep 3; seal completed")
     bench.until_running(job)
     cluster.stop("slurmctld")
-    bench.site._poller.expire([bench.site._places[job.id].base])  # type: ignore[attr-defined]
+    bench.site._poller.expire([bench.site._places.known(job.id).base])  # type: ignore[attr-defined]
     with pytest.raises(SiteError):
         bench.site.poll([job.id])
     assert bench.state(job) is not State.LOST

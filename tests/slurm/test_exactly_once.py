@@ -216,7 +216,7 @@ def test_a_squeue_that_hangs_or_lies_is_no_answer_and_the_last_knowledge_keeps_i
     known = site.poll([job.id])[job.id].as_of
     assert site._slurm.commands is not None
     (site._slurm.commands / "squeue.broken").touch()
-    site._poller.expire([site._places[job.id].base])
+    site._poller.expire([site._places.known(job.id).base])
     began = time.monotonic()
     with pytest.raises(SiteUnreachableError) as caught:
         site.poll([job.id])

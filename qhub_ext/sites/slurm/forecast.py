@@ -9,7 +9,7 @@ from qhub_ext.errors import SiteError
 from qhub_ext.job.identity import short_id
 from qhub_ext.sites.scheduler import Reason, StartEstimate
 from qhub_ext.sites.slurm.commands import Commands
-from qhub_ext.sites.slurm.listing import Row, list_everything, own_id, parse_duration
+from qhub_ext.sites.slurm.listing import Row, list_everything, own_id, parse_duration, precedence
 from qhub_ext.sites.slurm.reasons import explain
 from qhub_ext.sites.slurm.states import read_state
 
@@ -90,11 +90,7 @@ def _detail(commands: Commands, row: Row, word: str, unmet: str) -> str:
 def _ahead(commands: Commands, row: Row) -> str:
     rows = list_everything(commands).rows.values()
     waiting = [r for r in rows if r.partition == row.partition and read_state(r.state, r.reason).state.waiting]
-    ahead = [
-        r
-        for r in waiting
-        if (-r.priority, r.submitted or 0.0, _order(r)) < (-row.priority, row.submitted or 0.0, _order(row))
-    ]
+    ahead = [r for r in waiting if precedence(r) < precedence(row)]
     mine = sum(r.user == row.user for r in ahead)
     if not ahead:
         return ""
@@ -225,17 +221,8 @@ def _bound(commands: Commands, row: Row, now: float) -> float | None:
             end = max(end, other.start + other.limit_s)
     for other in rows:
         state = read_state(other.state, other.reason).state
-        before = (-other.priority, other.submitted or 0.0, _order(other)) < (
-            -row.priority,
-            row.submitted or 0.0,
-            _order(row),
-        )
-        if state.value == "queued" and before:
+        if state.value == "queued" and precedence(other) < precedence(row):
             if other.limit_s is None:
                 return None
             end += other.limit_s
     return end
-
-
-def _order(row: Row) -> tuple[int, ...]:
-    return tuple(int(part) for part in row.key.split("_") if part.isdigit())

@@ -10,6 +10,7 @@ import contextlib
 import os
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,8 +53,10 @@ def root_of(folder: JobFolder) -> JobFolder:
 def place_of(folder: JobFolder) -> Place | None:
     """The latest place that a client wrote down."""
     found: tuple[float, Place] | None = None
-    for event in read_all(folder.journals):
-        if event.get("kind") == "state" and event.get("site_id") and "first_attempt" in event:
+    events = read_all(folder.journals)
+    withdrawn = {event.get("site_id") for event in events if event.get("kind") == "withdrawn"}
+    for event in events:
+        if event.get("kind") == "state" and event.get("site_id") not in (None, *withdrawn) and "first_attempt" in event:
             moment = float(event.get("at", 0.0))
             if found is None or moment >= found[0]:
                 found = (moment, Place(str(event["site_id"]), int(event["first_attempt"])))
@@ -116,6 +119,17 @@ def make_claim(root: JobFolder, elements: list[int], first_attempt: int) -> Clai
 def drop_claim(root: JobFolder, claim: Claim) -> None:
     """When Slurm has said no: nothing was queued, and the next may try at once."""
     root.sending(claim.number).unlink(missing_ok=True)
+
+
+def forget(root: JobFolder, first_attempt: int, folders: Sequence[JobFolder]) -> None:
+    """Of jobs that were taken back before they began: as if they had never been sent."""
+    for folder in folders:
+        place = place_of(folder)
+        if place is not None:
+            say(folder, "withdrawn", site_id=place.key)
+    for claim in claims(folders[0]) if folders else ():
+        if claim.first_attempt == first_attempt:
+            drop_claim(root, claim)
 
 
 def last_words(folder: JobFolder, attempt: int) -> str:

@@ -131,6 +131,16 @@ def _list(commands: Commands, *which: str | None) -> Listing:
     return Listing(rows, as_of)
 
 
+def precedence(row: Row) -> tuple[object, ...]:
+    """The order in which Slurm considers those that wait."""
+    return (-row.priority, row.submitted or 0.0, order(row))
+
+
+def order(row: Row) -> tuple[int, ...]:
+    """Of Slurm's numbers, elements by theirs."""
+    return tuple(int(part) for part in row.key.split("_") if part.isdigit())
+
+
 def parse_rows(text: str) -> dict[str, Row] | None:
     """None for an answer that is not ours, or that was cut short."""
     if text.strip() and not text.rstrip("\n").endswith(_LINE):

@@ -1,0 +1,103 @@
+"""Jobs that have left the queue: each needs a last word, and Slurm's books have it when the runner left none."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Mapping
+
+from qhub_ext.errors import JobFolderError
+from qhub_ext.job.record import JobRecord
+from qhub_ext.job.state import State
+from qhub_ext.jobfolder.journal import read_all
+from qhub_ext.jobfolder.outcome import read_record
+from qhub_ext.sites.scheduler import SiteReport
+from qhub_ext.sites.slurm import accounting
+from qhub_ext.sites.slurm.accounting import Ending
+from qhub_ext.sites.slurm.chronicle import Chronicle
+from qhub_ext.sites.slurm.commands import Commands
+from qhub_ext.sites.slurm.ledger import Place
+from qhub_ext.sites.slurm.listing import Listing, Row
+from qhub_ext.sites.slurm.places import Places
+from qhub_ext.sites.slurm.poller import Poller
+from qhub_ext.sites.slurm.states import read_state
+
+LOST_AFTER_S = 10.0
+
+
+class Endings:
+    def __init__(self, commands: Commands, places: Places, poller: Poller, chronicle: Chronicle) -> None:
+        self._commands = commands
+        self._places = places
+        self._poller = poller
+        self._chronicle = chronicle
+        self._missing: dict[str, float] = {}
+
+    def conclude(self, ended: Mapping[str, Place], seen: Listing) -> dict[str, SiteReport]:
+        """Says the last word on those whose runner left none. Reports of those that stay undecided."""
+        open_ones = {}
+        for job_id, place in ended.items():
+            record = self._open(job_id, place, seen.rows.get(place.key))
+            if record is not None:
+                open_ones[job_id] = (place, record)
+        if not open_ones:
+            return {}
+        since = min(record.spec.created_at for _, record in open_ones.values())
+        endings, trouble = accounting.endings_of(self._commands, [p.key for p, _ in open_ones.values()], since)
+        reports: dict[str, SiteReport] = {}
+        # those that others wait for come first, so that a dependency can be named with its end
+        for job_id, (place, record) in sorted(open_ones.items(), key=lambda item: len(item[1][1].spec.after)):
+            row = seen.rows.get(place.key)
+            history = endings.get(place.key, [])
+            ending = history[-1] if history else None
+            if ending is None and row is not None:
+                ending = Ending(place.key, row.state, 0, 0, row.reason, row.nodes)
+            if ending is None and (trouble or self._may_turn_up(job_id)):
+                reports[job_id] = _forgotten(place, record, seen.as_of, trouble)
+                continue
+            if ending is not None and not read_state(ending.state).ended:
+                self._poller.expire([place.base])  # back in the queue between two questions
+                continue
+            number = place.first_attempt + (row.restarts if row else max(0, len(history) - 1))
+            number = max(number, record.attempt.number if row is None else number)
+            self._chronicle.seal(self._places.folder(job_id), ending, number)
+        return reports
+
+    def _open(self, job_id: str, place: Place, row: Row | None) -> JobRecord | None:
+        """The record of one that has no end yet which could stand."""
+        folder = self._places.folder(job_id)
+        with contextlib.suppress(OSError):
+            os.listdir(folder.path)
+            os.listdir(folder.attempts)  # a network file system may not have shown us yet what a node wrote
+        try:
+            record = read_record(folder)
+        except (JobFolderError, OSError):
+            return None  # gone, or another user's
+        number = place.first_attempt + row.restarts if row else record.attempt.number
+        latest = {a.number: a for a in record.attempts}.get(number)
+        vague = latest is not None and latest.state is State.CANCELLED and latest.cause == "unknown"
+        if latest is None or not latest.state.final or latest.state is State.LOST or vague:
+            told = vague and self._chronicle.has_told(job_id, number, State.CANCELLED)
+            return None if told else record
+        if latest.started_at is None and not self._chronicle.has_told(job_id, number, State.COMPLETED):
+            self._chronicle.tell_start(folder, number, row)
+        return None
+
+    def _may_turn_up(self, job_id: str) -> bool:
+        """The books lag behind the queue: a job is not lost before both have been silent about it for a while."""
+        return time.time() - self._missing.setdefault(job_id, time.time()) < LOST_AFTER_S and not any(
+            event.get("kind") == "stop" for event in read_all(self._places.folder(job_id).journals)
+        )
+
+
+def _forgotten(place: Place, record: JobRecord, as_of: float, trouble: str) -> SiteReport:
+    why = f", and its accounting does not answer: {trouble}" if trouble else "; its accounting is awaited."
+    return SiteReport(
+        record.id,
+        place.key,
+        record.state if not record.state.final else State.SUBMITTED,
+        as_of,
+        attempt=record.attempt.number,
+        message=f"Slurm has forgotten this job{why}",
+    )

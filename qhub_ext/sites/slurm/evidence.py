@@ -1,0 +1,46 @@
+"""What the job folder adds to Slurm's books about one attempt."""
+
+from __future__ import annotations
+
+from qhub_ext.errors import JobFolderError
+from qhub_ext.job.identity import split_element
+from qhub_ext.job.state import State
+from qhub_ext.jobfolder.journal import read_all
+from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.jobfolder.outcome import read_record, read_spec
+from qhub_ext.sites.slurm import ledger
+from qhub_ext.sites.slurm.places import Places
+from qhub_ext.sites.slurm.verdict import Evidence
+
+
+def gather(places: Places, folder: JobFolder, number: int, *, again: bool = False) -> Evidence:
+    """`again`: there is a later attempt."""
+    stops = [e for e in read_all(folder.journals) if e.get("kind") == "stop" and e.get("attempt", number) == number]
+    launched = folder.attempt(number).launch.exists()
+    return Evidence(
+        element=split_element(folder.id)[1] is not None,
+        launched=launched,
+        last_words=ledger.last_words(folder, number),
+        stop_why=str(stops[-1].get("why", "")) if stops else "",
+        unmet="" if launched else unmet(places, folder, final=True),
+        time_s=read_spec(folder).time_s,
+        again=again,
+    )
+
+
+def unmet(places: Places, folder: JobFolder, *, final: bool = False) -> str:
+    """A sentence about the first job that it waits for and that has not completed; `final`: that has ended otherwise."""
+    try:
+        after = read_spec(folder).after
+    except (JobFolderError, OSError):
+        return ""
+    for member in (member for job_id in after for member in places.expand(job_id)):
+        try:
+            state = read_record(places.folder(member)).state
+        except (JobFolderError, OSError):
+            continue
+        if state.final and state is not State.COMPLETED:
+            return f"{member}, which it waits for, ended as {state.value.replace('_', ' ')}"
+        if not state.final and not final:
+            return f"{member}, which it waits for, is {state.value}"
+    return ""
