@@ -20,6 +20,7 @@ from typing import Any
 import click
 
 from qhub_ext.display.card import card_text
+from qhub_ext.display.site_queue import queue_table
 from qhub_ext.display.tables import Page, Table, Text
 from qhub_ext.display.words import duration, moment, plain, state_words
 from qhub_ext.errors import CaptureError, InvalidOptionError, UnknownNameError
@@ -262,25 +263,7 @@ def estimate_verb(surface: Surface, job: str) -> Text:
 @facts_verb
 def queue_verb(surface: Surface) -> Table:
     """The site's queue: what runs, what waits and why."""
-    entries = surface.service.queue()
-    rows = [
-        (
-            "▶" if e.position is None else str(e.position),
-            short_id(e.job_id),
-            e.name,
-            e.owner,
-            state_words(e.state),
-            e.tier,
-            duration(e.time_s),
-            e.reason,
-        )
-        for e in entries
-    ]
-    facts = [vars(e) | {"state": e.state.value} for e in entries]
-    return Table(
-        ("place", "job", "name", "owner", "state", "tier", "limit", "reason"),
-        rows, facts=facts, empty="The queue is empty.", widths={"name": 32, "reason": 60},
-    )  # fmt: skip
+    return queue_table(surface.service.queue())
 
 
 @verbs.command("devices")
@@ -316,7 +299,7 @@ def calibration_verb(surface: Surface, device: str | None, metric: str, circuit:
     A snapshot is DEVICE@ID (the first digits of its id), or a file with one (.json).
     """
     from qhub_ext.service.calibration_look import look_at, read_circuit
-    from qhub_ext.widgets.calibration_map import CalibrationMap
+    from qhub_ext.widgets.calibration import CalibrationMap
 
     wanted = device or surface.chosen().get("device") or surface.service.settings.device
     drawn = None if circuit is None else (circuit, read_circuit(circuit, surface.namespace))

@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from qhub_ext import __version__
-from qhub_ext.errors import InvalidOptionError, QhubError, SiteError, UnknownNameError
-from qhub_ext.job.context import TIERS
+from qhub_ext.errors import InvalidOptionError, SiteError, UnknownNameError
 from qhub_ext.job.identity import short_id
 from qhub_ext.job.state import verbs_for
 from qhub_ext.server.monitor import entry_of
@@ -27,20 +26,16 @@ if TYPE_CHECKING:
 ACTIONS = ("cancel", "hold", "release", "requeue")
 MOST_IDS = 1000
 
-TITLES = {
-    "local": ("Local", "none: ideal, checked as the device would check it"),
-    "emulation": ("Emulation", "the device's calibration snapshot"),
-    "qpu": ("QPU", "the device's own"),
-}
-
 
 def choice(service: JobService) -> dict[str, Any]:
     """The site, the tiers and what the settings choose among them."""
+    from qhub_ext.service.offers import offered_tiers
+
     settings = service.settings
     return {
         "site": settings.site,
         "chosen": {"tier": settings.tier, "device": settings.device},
-        "tiers": [_tier(service, name) for name in TIERS],
+        "tiers": [dataclasses.asdict(offer) | {"open": not offer.why} for offer in offered_tiers(settings)],
     }
 
 
@@ -55,19 +50,6 @@ def status(monitor: Monitor, found: dict[str, Any]) -> dict[str, Any]:
         "tiers": found["tiers"],
         "counts": {"running": feed.running, "waiting": feed.waiting},
     }
-
-
-def _tier(service: JobService, name: str) -> dict[str, Any]:
-    from qhub_ext.service.draft import resource_title
-
-    settings = service.settings
-    title, noise = TITLES[name]
-    why = ""
-    try:
-        resource_title(name, settings.device, settings.site, settings)
-    except QhubError as error:
-        why = str(error)
-    return {"name": name, "title": title, "open": not why, "why": why, "noise": noise}
 
 
 # -- devices

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import subprocess
 import sys
 import tempfile
@@ -130,6 +131,13 @@ class Notebook:
             message = self._client.get_iopub_msg(timeout=timeout_s)
             if message["msg_type"] == kind:
                 return dict(message["content"])
+
+    def next_message(self, timeout_s: float = 1) -> dict[str, Any] | None:
+        """The next of what the kernel tells everybody; None when it is silent for so long."""
+        try:
+            return dict(self._client.get_iopub_msg(timeout=timeout_s))
+        except queue.Empty:
+            return None
 
     def comms(self, target: str) -> list[str]:
         """Ids of the living comms, as a page that was loaded anew asks for them."""

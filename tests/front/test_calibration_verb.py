@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from qhub_ext.widgets.calibration_map import MIME_TYPE
+from qhub_ext.widgets.calibration import MIME_TYPE
 from tests.front.conftest import Notebook, Place
 
 

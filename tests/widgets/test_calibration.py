@@ -23,7 +23,7 @@ from qhub_ext.jobfolder.calibrations import CalibrationStore
 from qhub_ext.service import calibration_look
 from qhub_ext.service.calibration_look import place, read_circuit
 from qhub_ext.tiers import catalog, devices
-from qhub_ext.widgets.calibration_map import MIME_TYPE, CalibrationMap
+from qhub_ext.widgets.calibration import MIME_TYPE, CalibrationMap
 
 
 def look_at(device: str, **arguments: Any) -> Look:
