@@ -292,12 +292,38 @@ def devices_verb(surface: Surface, device: str | None) -> Table:
 @click.option("--metric", default="readout", show_default=True, help="What colours the qubits: readout, 1q, t1 or t2.")
 @click.option("--circuit", help="Draw where this transpiled circuit lies: a variable of the notebook, or a .qpy file.")
 @click.option("--versus", default="", metavar="DEVICE|SNAPSHOT", help="Show the change since this one instead.")
+@click.option("--job", metavar="JOB", help="What this job ran under, with the places that its tasks used.")
+@click.option(
+    "--drift",
+    is_flag=False,
+    flag_value="before",
+    metavar="[SNAPSHOT]",
+    help="List what moved since this one; by itself: since the one before.",
+)
+@click.option(
+    "-n", "--most", type=click.IntRange(1), default=12, show_default=True, help="Values to show with --drift."
+)
+@click.option("--history", is_flag=True, help="List the calibrations of the device that are known.")
+@click.option("--refresh", is_flag=True, help="Ask the resource that stands for the device now.")
+@click.option("--export", type=click.Path(dir_okay=False, path_type=Path), help="Write the vendor's own JSON here.")
+@click.option(
+    "--import", "file", type=click.Path(dir_okay=False, path_type=Path), help="Read a vendor's JSON, as QRMI gives it."
+)
 @facts_verb
-def calibration_verb(surface: Surface, device: str | None, metric: str, circuit: str | None, versus: str) -> Any:
+def calibration_verb(
+    surface: Surface, device: str | None, metric: str, circuit: str | None, versus: str, **asked: Any
+) -> Any:
     """A device's newest known calibration as a map: each qubit and edge with its values and their ages.
 
     A snapshot is DEVICE@ID (the first digits of its id), or a file with one (.json).
     """
+    from qhub_ext.calibration_verbs import calibration_view
+
+    other = calibration_view(
+        surface, device or surface.chosen().get("device") or surface.service.settings.device, metric=metric, **asked
+    )
+    if other is not None:
+        return other
     from qhub_ext.service.calibration_look import look_at, read_circuit
     from qhub_ext.widgets.calibration import CalibrationMap
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from qhub_ext.display import calibration_text
 from qhub_ext.display.calibration_svg import svg_map
-from qhub_ext.display.tables import Table
+from qhub_ext.display.tables import Table, frame_of
 from qhub_ext.display.words import duration, moment
 from qhub_ext.errors import UnknownNameError
 
@@ -116,6 +116,16 @@ class Look:
     def scale(self, metric: Metric) -> Scale:
         values = self.edge_values() if metric is EDGES else self.qubit_values(metric)
         return Scale.of(values, metric, against=self.versus is not None)
+
+    @property
+    def frame(self) -> Any:
+        """The qubits as a pandas DataFrame."""
+        return frame_of(self.qubits)
+
+    @property
+    def edges_frame(self) -> Any:
+        """The edges as a pandas DataFrame."""
+        return frame_of(self.edges)
 
     # words
 

@@ -6,7 +6,8 @@ import html
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from importlib import import_module
+from typing import Any, Protocol
 
 from qhub_ext.display.words import plain
 
@@ -33,12 +34,28 @@ class Text:
         return self.text
 
 
+class Part(Protocol):
+    """What a page is made of."""
+
+    def to_text(self, width: int | None = None) -> str: ...
+
+    def to_html(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Page:
-    """Texts and tables, one under the other."""
+    """Texts and tables, one under the other. `rows` is what `frame` has, where it is not the first table's own."""
 
-    parts: Sequence[Text | Table]
+    parts: Sequence[Part]
     facts: Any = None
+    rows: Any = None
+
+    @property
+    def frame(self) -> Any:
+        """As a pandas DataFrame."""
+        if self.rows is not None:
+            return frame_of(self.rows)
+        return next(part for part in self.parts if isinstance(part, Table)).frame
 
     def to_text(self, width: int | None = None) -> str:
         return "\n\n".join(part.to_text(width) for part in self.parts)
@@ -64,6 +81,12 @@ class Table:
     empty: str = ""
     footer: str = ""
     widths: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def frame(self) -> Any:
+        """The facts as a pandas DataFrame, a row for each; the cells where there are no facts of that shape."""
+        told = self.facts if isinstance(self.facts, list) and self.facts and isinstance(self.facts[0], dict) else None
+        return frame_of(told or [dict(zip(self.columns, row, strict=True)) for row in self.rows])
 
     def to_text(self, width: int | None = None) -> str:
         """`width` is the terminal's, in columns: the widest columns give way first."""
@@ -107,6 +130,11 @@ class Table:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002 - IPython's
         return {"text/plain": self.to_text(), "text/html": self.to_html()}
+
+
+def frame_of(rows: Sequence[Any]) -> Any:
+    """A pandas DataFrame; pandas is imported for who asks for one."""
+    return import_module("pandas").DataFrame(list(rows))
 
 
 NARROWEST = 8

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 import uuid
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -49,6 +50,7 @@ class Task:
     methods: dict[str, dict[str, Any]] = field(default_factory=dict)
     seeds: list[int | None] = field(default_factory=list)
     active: set[int] = field(default_factory=set)
+    edges: Counter[tuple[int, int]] = field(default_factory=Counter)
     qpu_s: float | None = 0.0
     executions: int = 0
     settings: Settings = field(default_factory=current_settings)
@@ -106,6 +108,7 @@ class Task:
         """See `TierBackend.prepare`; what it touches and notes goes into the record."""
         prepared = self.tier.prepare(circuit, shots, mark)
         self.active.update(prepared.active)
+        self.edges.update(edges_of(circuit))
         if prepared.note:
             self.findings.append(Finding(NOTE, "not-reduced", prepared.note))
         return prepared
@@ -182,6 +185,7 @@ class Task:
             "shots": sum(kept["shots"] for kept in self.methods.values()),
             "methods": list(self.methods.values()),
             "active_qubits": sorted(self.active),
+            "edges": [[*edge, count] for edge, count in sorted(self.edges.items())],
             "findings": [finding.to_json() for finding in self.findings],
             "durations_s": {name: round(seconds, 6) for name, seconds in self.durations.items()},
             "started_at": _utc(self.started_at),
@@ -197,6 +201,24 @@ class Task:
         keep: Callable[[dict[str, Any]], None] | None = self.context.record
         if keep is not None:
             keep(self.record(error))
+
+
+def edges_of(circuit: QuantumCircuit) -> Counter[tuple[int, int]]:
+    """How many two-qubit gates an ISA circuit has on each edge, those within control flow once."""
+    found: Counter[tuple[int, int]] = Counter()
+    _count_edges(circuit, range(circuit.num_qubits), found)
+    return found
+
+
+def _count_edges(circuit: QuantumCircuit, places: Sequence[int], found: Counter[tuple[int, int]]) -> None:
+    index = dict(zip(circuit.qubits, places, strict=True))
+    for instruction in circuit.data:
+        if instruction.is_control_flow():
+            for block in instruction.operation.blocks:
+                _count_edges(block, [index[q] for q in instruction.qubits], found)
+        elif len(instruction.qubits) == 2 and instruction.name != "barrier":
+            a, b = (index[q] for q in instruction.qubits)
+            found[min(a, b), max(a, b)] += 1
 
 
 _foreseen: dict[str, float] = {}

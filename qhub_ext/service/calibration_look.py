@@ -14,8 +14,7 @@ from typing import Any
 from qhub_ext.display.calibration import Edge, Look, Placement, find_metric
 from qhub_ext.errors import CaptureError, InvalidOptionError, UnknownNameError
 from qhub_ext.job.calibration import SCHEMA, Snapshot
-from qhub_ext.jobfolder.calibrations import CalibrationStore
-from qhub_ext.service.calibrations import own_name, snapshot_of
+from qhub_ext.service.calibrations import JobCalibration, is_known, snapshot_of
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers import snapshots as vendors
 from qhub_ext.tiers.chart import chart
@@ -30,12 +29,12 @@ def look_at(
     """`device` is a name (its newest known snapshot), `NAME@DIGITS` of a snapshot's id, or a file with one; `versus` may also be
     the digits alone. `circuit` is a transpiled one with its name.
     """
-    snapshot = _find(device, shelf)
+    snapshot = find_snapshot(device, shelf)
     drawn = _chart(snapshot)
     against = None
     if versus:
-        own = versus if _known(versus, shelf) or not _DIGITS.fullmatch(versus) else f"{snapshot.device}@{versus}"
-        against = _chart(_find(own, shelf))
+        own = versus if is_known(versus, shelf) or not _DIGITS.fullmatch(versus) else f"{snapshot.device}@{versus}"
+        against = _chart(find_snapshot(own, shelf))
         if len(against["qubits"]) != len(drawn["qubits"]):
             raise InvalidOptionError(
                 f"{drawn['device']} has {len(drawn['qubits'])} qubits and {against['device']} has {len(against['qubits'])}: "
@@ -45,11 +44,21 @@ def look_at(
     return Look(drawn, time.time(), find_metric(metric), placement, against)
 
 
-def _known(name: str, shelf: Path) -> bool:
-    return own_name(name) in {*catalog.names(), *CalibrationStore(shelf).devices()}
+def job_look(job: str, seen: JobCalibration, metric: str) -> Look | None:
+    """The snapshot of a job's last task with the places that its tasks used; None where no task ran or its numbers are not kept."""
+    ids = [identity for task in seen.tasks for identity in task.snapshots]
+    snapshot = next((seen.snapshots[i] for i in reversed(ids) if i in seen.snapshots), None)
+    if snapshot is None:
+        return None
+    qubits = {qubit: "" for task in seen.tasks for qubit in task.qubits}
+    gates: Counter[Edge] = Counter()
+    for task in seen.tasks:
+        gates.update(task.edges)
+    return Look(_chart(snapshot), time.time(), find_metric(metric), Placement(f"job {job}", qubits, dict(gates)))
 
 
-def _find(name: str, shelf: Path) -> Snapshot:
+def find_snapshot(name: str, shelf: Path) -> Snapshot:
+    """By `NAME`, `NAME@DIGITS` or a file."""
     if not name.endswith(".json"):
         device, _, digits = name.partition("@")
         return snapshot_of(device, shelf, digits)

@@ -15,6 +15,7 @@ from qhub_ext.job.record import JobRecord
 from qhub_ext.jobfolder.atomic import read_json, write_beside
 from qhub_ext.jobfolder.calibrations import DIGITS, CalibrationStore, Entry, read_document, read_pinned, read_snapshot
 from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.settings import Settings
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers import snapshots as vendors
 
@@ -31,6 +32,33 @@ class Imported:
 def own_name(device: str) -> str:
     """A device of the catalog by its own name; any other as it is called."""
     return catalog.packaged(device) or device
+
+
+def is_known(device: str, shelf: Path) -> bool:
+    """Whether a name is one of a device whose calibration is known."""
+    return own_name(device) in {*catalog.packaged_names(), *CalibrationStore(shelf).devices()}
+
+
+def refresh(device: str, settings: Settings) -> Imported:
+    """Asks the resource that stands for a device for its calibration now. Raises DeviceError, PreflightError."""
+    from qhub_ext.tiers.qpu.backend import find_resource
+    from qhub_ext.tiers.qpu.target import ask_target
+
+    name = own_name(device)
+    asked = ask_target(find_resource(name, settings.qpu, settings.site), settings.qpu)
+    path = CalibrationStore(settings.shelf).put(asked.snapshot, lambda: asked.document)
+    return Imported(asked.snapshot, asked.unread, path)
+
+
+def before(snapshot: Snapshot, shelf: Path) -> Snapshot:
+    """The calibration of the same device before this one. Raises UnknownNameError where none is known."""
+    older = [entry for entry in history(snapshot.device, shelf) if entry.taken_at < snapshot.taken_at]
+    if not older:
+        raise UnknownNameError(
+            f"Of {snapshot.device} no calibration before that of {snapshot.taken_at:.16} is known.",
+            advice="`--drift SNAPSHOT` compares with any other; `--history` lists them, `--import FILE` adds one.",
+        )
+    return snapshot_of(snapshot.device, shelf, older[-1].digest)
 
 
 def snapshot_of(device: str, shelf: Path, which: str = "") -> Snapshot:
@@ -107,13 +135,16 @@ def export_document(device: str, path: Path, shelf: Path, which: str = "") -> Sn
 
 @dataclass(frozen=True)
 class Seen:
-    """What one task of a job ran under, and on which qubits. `snapshots` are ids in order: more than one where the device was
-    calibrated in the middle.
+    """What one task of a job ran under, and where. `snapshots` are ids in order: more than one where the device was calibrated in the
+    middle. `edges` counts the two-qubit gates on each; `success` is what was expected of a shot, None where nothing was said.
     """
 
     task: str
+    primitive: str
     snapshots: tuple[str, ...]
     qubits: tuple[int, ...]
+    edges: Mapping[tuple[int, int], int]
+    success: float | None
     device: str
 
 
@@ -166,8 +197,16 @@ def read_tasks(folder: JobFolder) -> list[dict[str, Any]]:
 def _seen(task: Mapping[str, Any]) -> Seen:
     on_device = [identity for sent in task.get("device_tasks") or () for identity in sent.get("snapshots") or ()]
     ids = on_device or [str(task["snapshot"]["id"])]
-    qubits = tuple(int(q) for q in task.get("active_qubits") or ())
-    return Seen(str(task["id"]), tuple(dict.fromkeys(ids)), qubits, str(task["device"]))
+    expected = [f["numbers"]["success"] for f in task.get("findings") or () if "success" in (f.get("numbers") or {})]
+    return Seen(
+        task=str(task["id"]),
+        primitive=str(task["primitive"]),
+        snapshots=tuple(dict.fromkeys(ids)),
+        qubits=tuple(int(q) for q in task.get("active_qubits") or ()),
+        edges={(a, b): count for a, b, count in task.get("edges") or ()},
+        success=min(expected, default=None),
+        device=str(task["device"]),
+    )
 
 
 def _snapshot(folder: JobFolder, device: str, identity: str) -> Snapshot | None:
