@@ -29,6 +29,8 @@ LOOK_S = 0.04
 SHARE = 0.05
 """Of one thread's time goes to looking, at most: many active jobs or a slow file system make the looks rarer."""
 LOOK_UNATTENDED_S = 1.0
+LOOK_LAST_S = 5.0
+"""One slow look, such as one at a file system that hung, does not put the next off for longer."""
 ASK_LEAST_S = 0.1
 ASK_FIRST_S = 0.25
 ASK_LAST_S = 5.0
@@ -157,7 +159,7 @@ class Monitor:
 
     def _look_pause(self) -> float:
         least = LOOK_S if self._attended() else LOOK_UNATTENDED_S
-        return max(least, self._look_took_s / SHARE)
+        return min(max(least, self._look_took_s / SHARE), LOOK_LAST_S)
 
     def _attended(self) -> bool:
         return time.monotonic() - self._attended_at < ATTENDED_S
@@ -174,11 +176,13 @@ class Monitor:
         began = time.monotonic()
         lookout, seen = await loop.run_in_executor(self._shelf_thread, self._look_from)
         self._looked_at = time.monotonic()
-        self._look_took_s = self._looked_at - began
         if lookout is not self._lookout:
             self._begin(lookout, seen)
-        elif seen:
-            self._take(seen)
+        else:
+            # the first look imports modules and lists every job: how long it took says nothing about the next
+            self._look_took_s = self._looked_at - began
+            if seen:
+                self._take(seen)
         self._tell_printed()
 
     def _look_from(self) -> tuple[Lookout, Seen]:
