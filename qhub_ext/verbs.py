@@ -444,6 +444,16 @@ _acting(
 )
 
 
+@verbs.command("rerun")
+@one_job
+@click.option("-t", "--tier", type=click.Choice(TIERS), help="Another tier than before.")
+@click.option("-d", "--device", shell_complete=complete_device, help="Another device than before.")
+@facts_verb
+def rerun_verb(surface: Surface, job: str, tier: str | None, device: str | None) -> Job:
+    """Submits a job once more, as a new one: the same cell, inputs, options and seed."""
+    return surface.service.rerun(surface.service.shelf.find(job), tier=tier, device=device)
+
+
 @verbs.command("wait")
 @some_jobs
 @click.option(

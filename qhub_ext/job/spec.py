@@ -23,7 +23,7 @@ class JobSpec:
     """`time_s` wall time in s, `memory_mb` in MiB (None: what the site gives), `created_at` in s since 1970 UTC.
 
     `outputs` are names of variables to bring back; None means all that the cell binds. `after` are ids of jobs of the same
-    site that must complete first. `resource` says what stands for the device on the tier qpu. A script has the path of its `file` and its `arguments`. An array has `size` elements, each with a folder and a spec of its own (`element`).
+    site that must complete first. `resource` says what stands for the device on the tier qpu. A script has the path of its `file` and its `arguments`. An array has `size` elements, each with a folder and a spec of its own (`element`). `rerun_of` is the job whose bundle runs again.
     """
 
     id: str
@@ -57,6 +57,7 @@ class JobSpec:
     size: int | None = None
     element: Element | None = None
     requested: dict[str, Any] = field(default_factory=dict)
+    rerun_of: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **dataclasses.asdict(self)}

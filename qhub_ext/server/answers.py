@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from qhub_ext import __version__
-from qhub_ext.errors import InvalidOptionError, SiteError, UnknownNameError
+from qhub_ext.errors import InvalidOptionError
 from qhub_ext.job.identity import short_id
-from qhub_ext.job.state import verbs_for
-from qhub_ext.server.monitor import entry_of
-from qhub_ext.server.replies import ConflictError, who
+from qhub_ext.server.one_job import known
+from qhub_ext.server.replies import ConflictError
 
 if TYPE_CHECKING:
-    from qhub_ext.job.record import JobRecord
-    from qhub_ext.jobfolder.layout import JobFolder
     from qhub_ext.server.feed import Feed
     from qhub_ext.server.monitor import Monitor
     from qhub_ext.service import JobService
@@ -60,10 +56,12 @@ def devices(service: JobService, tier: str) -> dict[str, Any]:
     from qhub_ext.tiers import catalog
 
     settings = service.settings
+    met = _newer_snapshots(service)
     standing = {state.device: state for state in reversed(list_states(settings.qpu, ask=False))}
     virtual = settings.qpu.virtual_at(settings.site)
     rows = []
-    for device in catalog.list_devices(settings.cache):
+    for packaged in catalog.list_devices(settings.cache):
+        device = met.get(packaged.name, packaged)
         state = standing.get(device.name)
         if tier == "qpu" and state is None and not virtual:
             continue
@@ -72,6 +70,19 @@ def devices(service: JobService, tier: str) -> dict[str, Any]:
             resource = {n: getattr(state, n) for n in ("name", "type", "state", "queue", "trouble", "source")}
         rows.append(device.to_json() | {"snapshot_age_s": _age(device), "resource": resource})
     return {"devices": rows}
+
+
+def _newer_snapshots(service: JobService) -> dict[str, DeviceSummary]:
+    """Of devices that a job has met since the installed package was made."""
+    from qhub_ext.jobfolder.calibrations import CalibrationStore
+    from qhub_ext.service.calibrations import snapshot_of
+    from qhub_ext.tiers import catalog
+
+    found = {}
+    for name in set(CalibrationStore(service.shelf.path).devices()) & set(catalog.names()):
+        snapshot = snapshot_of(name, service.shelf.path)
+        found[name] = catalog.summarise(snapshot, catalog.read_configuration(name))
+    return found
 
 
 def _age(device: DeviceSummary) -> float:
@@ -83,12 +94,15 @@ def seconds(moment: str) -> float:
     return datetime.fromisoformat(moment).timestamp()
 
 
-def calibration(service: JobService, name: str) -> dict[str, Any]:  # noqa: ARG001 - every question gets the service
+def calibration(service: JobService, name: str) -> dict[str, Any]:
+    """The newest snapshot that is known of the device: of the installed package, or one that a job has met since."""
+    from qhub_ext.service.calibrations import snapshot_of
     from qhub_ext.tiers import catalog
     from qhub_ext.tiers.chart import chart
 
-    own_name = catalog.resolve(name)
-    return chart(catalog.read_snapshot(own_name), catalog.read_configuration(own_name))
+    snapshot = snapshot_of(name, service.shelf.path)
+    configuration = catalog.read_configuration(snapshot.device) if snapshot.device in catalog.names() else {}
+    return chart(snapshot, configuration)
 
 
 # -- the queue
@@ -121,62 +135,8 @@ def changes(feed: Feed, epoch: str, after: int) -> dict[str, Any]:
     }
 
 
-def known(service: JobService, job_id: str) -> JobFolder:
-    """The folder of a job that exists. Raises UnknownNameError."""
-    folder = service.shelf.folder(job_id)
-    if not folder.spec.exists():
-        raise UnknownNameError(
-            f"There is no job {short_id(job_id)} among yours.",
-            advice="Its folder may have been removed, or it belongs to somebody else.",
-        )
-    return folder
-
-
-def job(service: JobService, job_id: str, told: JobRecord | None) -> dict[str, Any]:
-    """`told` is what the monitor has of it; nothing is asked of the site that it knows already."""
-    from qhub_ext.display.card import card_lines
-
-    folder = known(service, job_id)
-    record = service.record(job_id) if told is None else told
-    with contextlib.suppress(SiteError):  # the bare word stays
-        record = service.with_sentence(record)
-    return record.to_json() | {
-        "short_id": short_id(job_id),
-        "lines": card_lines(record),
-        "folder": str(folder.path),
-        "requested": record.spec.requested,
-        "actions": verbs_for(record.state),
-    }
-
-
-def outputs(service: JobService, job_id: str, number: int, after: int) -> dict[str, Any]:
-    from qhub_ext.jobfolder.outputs import fold_outputs, read_messages
-
-    folder = known(service, job_id)
-    spec = service.spec(job_id)
-    folders = [folder] if spec.size is None else [folder.element(n) for n in range(spec.size)]
-    found: list[dict[str, Any]] = []
-    seq, final, shown = 0, True, number or 1
-    for one in folders:
-        attempt = one.attempt(number) if number else one.latest_attempt()
-        if attempt is None or not attempt.path.is_dir():
-            if number and spec.size is None:
-                raise UnknownNameError(f"Job {short_id(job_id)} has no attempt {number}.")
-            final = False
-            continue
-        shown = attempt.number
-        final = final and attempt.outcome.exists()  # asked first: whatever came before the end is read below
-        messages = list(read_messages(attempt))
-        seq += max((int(m.get("seq", 0)) for m in messages), default=0)
-        found += fold_outputs(messages)
-    answer: dict[str, Any] = {"attempt": shown, "seq": seq, "final": final}
-    return answer | ({"unchanged": True} if after and seq <= after else {"outputs": found})
-
-
-def explain(service: JobService, job_id: str) -> dict[str, Any]:
-    known(service, job_id)
-    why = service.explain(job_id)
-    return {"cause": why.cause, "sentence": why.sentence, "audience": who(why.audience), "advice": why.advice}
+def doctor(service: JobService) -> dict[str, Any]:
+    return {"findings": [dataclasses.asdict(finding) for finding in service.doctor()]}
 
 
 # -- actions
@@ -206,12 +166,6 @@ def act(service: JobService, verb: str, job_id: str) -> dict[str, Any]:
             f"Job {short_id(job_id)} cannot be put through {verb}: {refusals[0]['why']}", facts={"refusals": refusals}
         )
     return {"refusals": refusals}
-
-
-def line(service: JobService, job_id: str) -> dict[str, Any]:
-    """Of a job that the listing does not have: an element of an array."""
-    known(service, job_id)
-    return entry_of(service.record(job_id)).to_json()
 
 
 def act_on_many(service: JobService, verb: str, ids: tuple[str, ...]) -> dict[str, Any]:

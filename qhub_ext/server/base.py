@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from jupyter_core.utils import ensure_async
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
+from tornado.iostream import StreamClosedError
 
 from qhub_ext.errors import InvalidOptionError, QhubError, UnknownNameError
 from qhub_ext.job.identity import is_job_id
@@ -51,10 +53,39 @@ class QhubHandler(APIHandler):
     async def may(self, action: str, resource: str = JOBS) -> bool:
         return bool(await ensure_async(self.authorizer.is_authorized(self, self.current_user, action, resource)))
 
+    def update_api_activity(self) -> None:
+        """A page that only looks does not keep the server from being culled as idle."""
+        if self.request.method != "GET":
+            super().update_api_activity()
+
     def reply(self, body: Any, status: int = 200) -> None:
         self.set_status(status)
         self.set_header("Content-Type", "application/json")
         self.finish(to_bytes(body))
+
+    def created(self, body: dict[str, Any], *, is_new: bool = True) -> None:
+        """The answer to a submission; 200 for one that was there already."""
+        self.set_header("Location", f"{self.base_url}qhub_ext/jobs/{body['id']}")
+        self.reply(body, 201 if is_new else 200)
+
+    async def stream(self, content_type: str, pieces: AsyncIterator[bytes]) -> None:
+        """Piece by piece, no faster than the client reads; ends when it goes away."""
+        async with contextlib.aclosing(pieces) as open_pieces:  # type: ignore[type-var]
+            with contextlib.suppress(StreamClosedError):
+                async for piece in open_pieces:
+                    if not self._headers_written:
+                        self.set_header("Content-Type", content_type)
+                        self.set_header("X-Accel-Buffering", "no")
+                    if self.request.connection is None or self._gone:
+                        return
+                    self.write(piece)
+                    await self.flush()
+                self.finish()
+
+    _gone = False
+
+    def on_connection_close(self) -> None:
+        self._gone = True
 
     # -- what was asked
 

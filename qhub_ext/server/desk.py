@@ -6,18 +6,22 @@ Those who ask the same at the same time share one answer, and for a moment after
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakValueDictionary
 
+from qhub_ext.job.state import FINAL
 from qhub_ext.server.monitor import Emit, Monitor
 
 if TYPE_CHECKING:
+    from qhub_ext.server.submission import Submission
     from qhub_ext.service import JobService
 
 T = TypeVar("T")
@@ -37,6 +41,7 @@ class Desk:
         self.monitor = Monitor(self.service, emit, self._changed, log)
         self._pool = ThreadPoolExecutor(THREADS, "qhub")
         self._service: JobService | None = None
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._queue: dict[str, Any] | None = None
         self._checked_at = float("-inf")
         self._choosing = threading.Lock()
@@ -84,12 +89,65 @@ class Desk:
         await self.monitor.look_again()
         return answer
 
+    async def submit(self, wanted: Submission, key: str) -> tuple[dict[str, Any], bool]:
+        """One at a time for each key: the second of two that come together finds the job of the first."""
+        from qhub_ext.server import submission
+
+        async with self._lock_of(key):
+            answer = await self.ask(submission.submit, self.root, wanted, key)
+        await self.monitor.look_again()
+        return answer
+
+    def _lock_of(self, key: str) -> asyncio.Lock:
+        """Kept as long as somebody holds it."""
+        lock = self._locks.get(key) if key else None
+        if lock is None:
+            lock = asyncio.Lock()
+            if key:
+                self._locks[key] = lock
+        return lock
+
+    async def follow(self, job_id: str, attempt: int) -> AsyncIterator[bytes]:
+        """The log as it comes, until the job has ended."""
+        from qhub_ext.server import one_job
+        from qhub_ext.server.follow import LogFollower
+
+        folder = await self.ask(one_job.known, job_id)
+        if attempt:
+            await self.ask(lambda _: one_job.the_attempt(folder, attempt))
+        follower = LogFollower(folder, attempt)
+        yield b""
+        while True:
+            await self.monitor.attend()
+            entry = self.monitor.feed.get(job_id)
+            line = await self.share(one_job.line, job_id, max_age_s=1.0) if entry is None else entry.to_json()
+            final = line["state"] in FINAL  # asked first: what was printed before the end is still read below
+            text = await self.ask(lambda _: follower.read())
+            if text:
+                yield text.encode("utf-8", "replace")
+            if final:
+                return
+            await asyncio.sleep(follower.pause_s)
+
+    async def iterate(self, pieces: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
+        """Each piece is made in a thread."""
+        try:
+            while True:
+                piece = await self.ask(lambda _: next(pieces, None))
+                if piece is None:
+                    return
+                if piece:
+                    yield piece
+        finally:
+            with contextlib.suppress(ValueError):  # it is being asked for one more in its thread
+                pieces.close()
+
     async def line(self, job_id: str) -> dict[str, Any]:
         """The job's line of the listing."""
-        from qhub_ext.server import answers
+        from qhub_ext.server import one_job
 
         entry = self.monitor.feed.get(job_id)
-        return await self.ask(answers.line, job_id) if entry is None else entry.to_json()
+        return await self.ask(one_job.line, job_id) if entry is None else entry.to_json()
 
     def _changed(self, job_ids: Sequence[str]) -> None:
         """Answers about these jobs, and about all jobs together, are no longer true; without ids, none is."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from qhub_ext.job.context import TIERS
+from qhub_ext.job.identity import short_id
 from qhub_ext.job.state import State
-from qhub_ext.server import answers
+from qhub_ext.server import answers, one_job, submission
+from qhub_ext.server.archive import zip_pieces
 from qhub_ext.server.base import DEVICES, JOBS, SITE, QhubHandler, may
 from qhub_ext.server.feed import page
 
@@ -12,6 +14,7 @@ STATES = tuple(state.value for state in State)
 MOMENT_S = 1.0
 """Answers this old are still taken, unless the monitor saw a change: who asks within a second of another asks for the same."""
 TIERS_S = 10.0
+TEXT = "text/plain; charset=utf-8"
 
 
 class StatusHandler(QhubHandler):
@@ -49,6 +52,12 @@ class JobsHandler(QhubHandler):
         offset, limit = self.whole("offset", 0), self.whole("limit", 100, 1, 1000)
         self.reply(page(await self.monitor.attend(), states, tiers, self.get_query_argument("text", ""), offset, limit))
 
+    @may("write", JOBS)
+    async def post(self) -> None:
+        wanted, key = submission.read_submission(self.body()), self.request.headers.get("Idempotency-Key", "")
+        answer, is_new = await self.desk.submit(wanted, key)
+        self.created(answer, is_new=is_new)
+
 
 class ChangesHandler(QhubHandler):
     @may("read", JOBS)
@@ -62,20 +71,70 @@ class JobHandler(QhubHandler):
     async def get(self, job: str) -> None:
         await self.monitor.attend()
         told = (self.monitor.record(job),)
-        self.reply(await self.desk.share(answers.job, self.job(job), max_age_s=MOMENT_S, beside=told))
+        self.reply(await self.desk.share(one_job.job, self.job(job), max_age_s=MOMENT_S, beside=told))
+
+
+class EventsHandler(QhubHandler):
+    @may("read", JOBS)
+    async def get(self, job: str) -> None:
+        self.reply(await self.desk.ask(one_job.events, self.job(job), self.whole("after", 0)))
 
 
 class OutputsHandler(QhubHandler):
     @may("read", JOBS)
     async def get(self, job: str) -> None:
         attempt, after = self.whole("attempt", 0), self.whole("after", 0)
-        self.reply(await self.desk.ask(answers.outputs, self.job(job), attempt, after))
+        self.reply(await self.desk.ask(one_job.outputs, self.job(job), attempt, after))
+
+
+class LogsHandler(QhubHandler):
+    @may("read", JOBS)
+    async def get(self, job: str) -> None:
+        attempt = self.whole("attempt", 0)
+        if self.flag("follow"):
+            await self.stream(TEXT, self.desk.follow(self.job(job), attempt))
+            return
+        text = await self.desk.ask(one_job.logs, self.job(job), attempt)
+        self.finish(text.encode("utf-8", "replace"), set_content_type=TEXT)
+
+
+class ScriptHandler(QhubHandler):
+    @may("read", JOBS)
+    async def get(self, job: str) -> None:
+        self.reply(await self.desk.ask(one_job.script, self.job(job)))
+
+
+class DetailHandler(QhubHandler):
+    @may("read", JOBS)
+    async def get(self, job: str) -> None:
+        self.reply(await self.desk.ask(one_job.detail, self.job(job)))
+
+
+class TraceHandler(QhubHandler):
+    @may("read", JOBS)
+    async def get(self, job: str) -> None:
+        self.reply(await self.desk.ask(one_job.trace, self.job(job)))
 
 
 class ExplainHandler(QhubHandler):
     @may("read", JOBS)
     async def get(self, job: str) -> None:
-        self.reply(await self.desk.share(answers.explain, self.job(job), max_age_s=MOMENT_S))
+        self.reply(await self.desk.share(one_job.explain, self.job(job), max_age_s=MOMENT_S))
+
+
+class ArchiveHandler(QhubHandler):
+    @may("read", JOBS)
+    async def get(self, job: str) -> None:
+        folder = await self.desk.ask(one_job.known, self.job(job))
+        self.set_header("Content-Disposition", f'attachment; filename="qhub-{short_id(job)}.zip"')
+        await self.stream("application/zip", self.desk.iterate(zip_pieces(folder.path, f"qhub-{short_id(job)}")))
+
+
+class RerunHandler(QhubHandler):
+    @may("write", JOBS)
+    async def post(self, job: str) -> None:
+        answer = await self.desk.act(submission.rerun, self.job(job), self.body())
+        self.created(answer)
 
 
 class ActionHandler(QhubHandler):
@@ -94,3 +153,9 @@ class ActionsHandler(QhubHandler):
     async def post(self) -> None:
         answer = await self.desk.act(answers.act_on_many, *answers.read_action(self.body()))
         self.reply(answer | {"seq": self.monitor.feed.seq})
+
+
+class DoctorHandler(QhubHandler):
+    @may("read", SITE)
+    async def get(self) -> None:
+        self.reply(await self.desk.share(answers.doctor, max_age_s=MOMENT_S))

@@ -71,6 +71,8 @@ class Monitor:
         self.feed = Feed("")
         self.records: dict[str, JobRecord] = {}
         """Of the jobs that may still change, as their folders have them."""
+        self._told: dict[str, JobRecord] = {}
+        """The same jobs with the site's word: what the feed shows of them."""
         self._word: SiteWord | None = None
         self._versions: dict[str, int] = {}
         self._printed: set[str] = set()
@@ -103,8 +105,7 @@ class Monitor:
 
     def record(self, job_id: str) -> JobRecord | None:
         """Of a job that may still change, as folder and site have it together."""
-        record = self.records.get(job_id)
-        return None if record is None else self._with_last_word(record)
+        return self._told.get(job_id)
 
     async def look(self) -> None:
         """One look, begun after this call or just before it."""
@@ -197,7 +198,7 @@ class Monitor:
         """The first look, or the first with other settings: a numbering of its own."""
         first = self._lookout is None
         self._lookout, self._word = lookout, None
-        self.records = dict(seen.records)
+        self.records, self._told = dict(seen.records), dict(seen.records)
         self._versions.clear()
         self.feed = Feed(
             secrets.token_hex(6), [*map(Entry, seen.settled.values()), *map(entry_of, seen.records.values())]
@@ -211,11 +212,14 @@ class Monitor:
     def _take(self, seen: Seen) -> None:
         for job_id in (*seen.settled, *seen.removed):
             self.records.pop(job_id, None)
+            self._told.pop(job_id, None)
         for job_id in (*seen.records, *seen.settled, *seen.removed):
             self._versions[job_id] = self._versions.get(job_id, 0) + 1
         self.records |= seen.records
         entries = [Entry(s) for s in seen.settled.values()]
-        entries += [entry_of(self._with_last_word(record)) for record in seen.records.values()]
+        told = {job_id: self._with_last_word(record) for job_id, record in seen.records.items()}
+        self._told |= told
+        entries += map(entry_of, told.values())
         self._tell(self.feed.update(entries, seen.removed))
         if seen.records or seen.settled or seen.removed:
             self._ask_soon()
@@ -273,6 +277,7 @@ class Monitor:
         if not word.stale and not word.reports:
             self.site_as_of = time.time()
         current = [r for r in merged if self._versions.get(r.id, 0) == versions.get(r.id, 0) and r.id in self.records]
+        self._told |= {record.id: record for record in current}
         self._tell(self.feed.update(map(entry_of, current)))
 
     # -- telling

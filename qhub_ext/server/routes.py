@@ -13,10 +13,18 @@ ROUTES: tuple[tuple[str, type[QhubHandler]], ...] = (
     ("jobs", h.JobsHandler),
     ("changes", h.ChangesHandler),
     ("jobs/([^/]+)", h.JobHandler),
+    ("jobs/([^/]+)/events", h.EventsHandler),
     ("jobs/([^/]+)/outputs", h.OutputsHandler),
+    ("jobs/([^/]+)/logs", h.LogsHandler),
+    ("jobs/([^/]+)/script", h.ScriptHandler),
+    ("jobs/([^/]+)/detail", h.DetailHandler),
+    ("jobs/([^/]+)/trace", h.TraceHandler),
     ("jobs/([^/]+)/explain", h.ExplainHandler),
+    ("jobs/([^/]+)/archive", h.ArchiveHandler),
+    ("jobs/([^/]+)/rerun", h.RerunHandler),
     ("jobs/([^/]+)/(cancel|hold|release|requeue)", h.ActionHandler),
     ("actions", h.ActionsHandler),
+    ("doctor", h.DoctorHandler),
     (".*", UnknownPage),
 )
 

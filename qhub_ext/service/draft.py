@@ -89,7 +89,7 @@ def draft_job(
     frozen.require({*wanted} - {*names.optional} | {*request.inputs})
     runtime = record_runtime(settings)
     spec = _spec(request, cell, settings, runtime, kind, file, arguments)
-    device = _check_device(spec)
+    device = check_device(spec)
     spec = replace(spec, resource=resource_title(spec.tier, spec.device, spec.site, settings))
     elements = _elements(spec, points)
     if elements:
@@ -126,7 +126,7 @@ def _draft_notebook(request: Request, text: str, settings: Settings, file: str, 
     runtime = record_runtime(settings)
     request = replace(request, name=request.name or PurePath(file).name or "notebook")
     spec = _spec(request, cell, settings, runtime, "notebook", file, ())
-    _check_device(spec)
+    check_device(spec)
     directory = str(Path(file).absolute().parent) if file else spec.directory
     spec = replace(spec, directory=directory, resource=resource_title(spec.tier, spec.device, spec.site, settings))
     frozen = freeze((), {}, limit_mb=settings.limits.capture_mb, main=None, without=())
@@ -278,7 +278,8 @@ def resource_title(tier: str | None, device: str, site: str, settings: Settings)
     )
 
 
-def _check_device(spec: JobSpec) -> DeviceBounds:
+def check_device(spec: JobSpec) -> DeviceBounds:
+    """Raises UnknownNameError for a device, PreflightError for more shots than it takes."""
     device = _bounds(spec.device)
     if spec.shots is not None and device.max_shots and spec.shots > device.max_shots:
         raise PreflightError(

@@ -22,6 +22,7 @@ from qhub_ext.jobfolder.journal import JournalWriter
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.outcome import read_spec
 from qhub_ext.jobfolder.shelf import Shelf, Summary, remove_drafts, summarise
+from qhub_ext.service.again import draft_again
 from qhub_ext.service.draft import Draft, draft_job
 from qhub_ext.service.job import Job
 from qhub_ext.settings import Settings, current_settings
@@ -100,6 +101,12 @@ class JobService:
             folders = self._put_on_shelf(site, draft)
             self._hand_over(site, self.shelf.folder(draft.spec.id), folders)
         return Job(draft.spec.id, self, draft.before, fresh=True)
+
+    def rerun(self, job_id: str, *, tier: str | None = None, device: str | None = None) -> Job:
+        """A new job of the same bundle, options and seed; `tier` and `device` may be others."""
+        job = self.submit(draft_again(self.shelf.folder(job_id), self.settings, tier=tier, device=device))
+        job.before = None  # nobody looked at the notebook's names
+        return job
 
     def _put_on_shelf(self, site: SiteScheduler, draft: Draft) -> list[JobFolder]:
         """What the site is to run: the folder, or those of an array's elements."""

@@ -70,19 +70,21 @@ class Api:
     def __init__(self, fetch: Callable[..., Awaitable[Any]]) -> None:
         self._fetch = fetch
 
-    async def get(self, path: str, headers: dict[str, str] | None = None, **query: Any) -> Answer:
-        return await self.send("GET", path, headers=headers, params=query)
+    async def get(self, page: str, /, headers: dict[str, str] | None = None, **query: Any) -> Answer:
+        return await self.send("GET", page, headers=headers, params=query)
 
-    async def post(self, path: str, headers: dict[str, str] | None = None, **body: Any) -> Answer:
-        return await self.send("POST", path, headers=headers, body=json.dumps(body))
+    async def post(self, page: str, /, headers: dict[str, str] | None = None, **body: Any) -> Answer:
+        return await self.send("POST", page, headers=headers, body=json.dumps(body))
 
-    async def send(self, method: str, path: str, **options: Any) -> Answer:
+    async def send(self, method: str, path: str, *, raw: bool = False, **options: Any) -> Answer:
         try:
             response = await self._fetch("qhub_ext", path, method=method, **options)
         except HTTPClientError as error:
             if error.response is None:
                 raise
             response = error.response
+        if raw:
+            return Answer(response.code, response.body, response.headers)
         text = response.body.decode() if response.body else ""
         is_json = "json" in response.headers.get("Content-Type", "")
         return Answer(response.code, json.loads(text) if is_json and text else text, response.headers)

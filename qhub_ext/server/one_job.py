@@ -1,0 +1,207 @@
+"""The answers about one job. Blocking; called in a thread with the service of the moment."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from qhub_ext.errors import JobFolderError, SiteError, UnknownNameError, UserError
+from qhub_ext.job.identity import short_id
+from qhub_ext.job.state import verbs_for
+from qhub_ext.server.monitor import entry_of
+from qhub_ext.server.replies import who
+
+if TYPE_CHECKING:
+    from qhub_ext.capture.manifest import Manifest
+    from qhub_ext.job.record import JobRecord
+    from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
+    from qhub_ext.service import JobService
+
+
+def known(service: JobService, job_id: str) -> JobFolder:
+    """The folder of a job that exists. Raises UnknownNameError."""
+    folder = service.shelf.folder(job_id)
+    if not folder.spec.exists():
+        raise UnknownNameError(
+            f"There is no job {short_id(job_id)} among yours.",
+            advice="Its folder may have been removed, or it belongs to somebody else.",
+        )
+    return folder
+
+
+def the_attempt(folder: JobFolder, number: int) -> AttemptFolder | None:
+    """Of this number, or the latest for 0. None when there is none yet; UnknownNameError for a number that never was."""
+    if not number:
+        return folder.latest_attempt()
+    if number not in folder.attempt_numbers():
+        raise UnknownNameError(f"Job {short_id(folder.id)} has no attempt {number}.")
+    return folder.attempt(number)
+
+
+def job(service: JobService, job_id: str, told: JobRecord | None) -> dict[str, Any]:
+    """`told` is what the monitor has of it; nothing is asked of the site that it knows already."""
+    from qhub_ext.display.card import card_lines
+
+    folder = known(service, job_id)
+    record = service.record(job_id) if told is None else told
+    with contextlib.suppress(SiteError):  # the bare word stays
+        record = service.with_sentence(record)
+    return record.to_json() | {
+        "short_id": short_id(job_id),
+        "as_of": record.as_of,
+        "lines": card_lines(record),
+        "folder": str(folder.path),
+        "requested": record.spec.requested,
+        "rerun_of": record.spec.rerun_of,
+        "actions": verbs_for(record.state),
+    }
+
+
+def line(service: JobService, job_id: str) -> dict[str, Any]:
+    """Of a job that the listing does not have: an element of an array."""
+    known(service, job_id)
+    return entry_of(service.record(job_id)).to_json()
+
+
+def events(service: JobService, job_id: str, after: int) -> dict[str, Any]:
+    """All of them in the order of their time, or none where there are no more than `after`: writers are not in step."""
+    from qhub_ext.jobfolder.journal import read_all
+
+    found = sorted(read_all(known(service, job_id).journals), key=lambda event: event.get("at", 0.0))
+    return {"events": found if len(found) > after else [], "seq": len(found)}
+
+
+def outputs(service: JobService, job_id: str, number: int, after: int) -> dict[str, Any]:
+    from qhub_ext.jobfolder.outputs import fold_outputs, read_messages
+
+    folder = known(service, job_id)
+    size = service.spec(job_id).size
+    folders = [folder] if size is None else [folder.element(n) for n in range(size)]
+    found: list[dict[str, Any]] = []
+    seq, final, shown = 0, True, number or 1
+    for one in folders:
+        attempt = the_attempt(one, number if size is None else 0)
+        if attempt is None:
+            final = False
+            continue
+        shown = attempt.number
+        final = final and attempt.outcome.exists()  # asked first: whatever came before the end is read below
+        messages = list(read_messages(attempt))
+        seq += max((int(m.get("seq", 0)) for m in messages), default=0)
+        found += fold_outputs(messages)
+    answer: dict[str, Any] = {"attempt": shown, "seq": seq, "final": final}
+    return answer | ({"unchanged": True} if after and seq <= after else {"outputs": found})
+
+
+def logs(service: JobService, job_id: str, number: int) -> str:
+    from qhub_ext.jobfolder.outputs import read_text
+
+    folder = known(service, job_id)
+    if service.spec(job_id).size is not None:
+        return service.job(job_id).logs()
+    attempt = the_attempt(folder, number)
+    return "" if attempt is None else read_text(attempt)
+
+
+def script(service: JobService, job_id: str) -> dict[str, Any]:
+    folder = known(service, job_id)
+    texts = {"script": folder.script, "cell": folder.cell}
+    found = {name: path.read_text("utf-8", "replace") if path.exists() else "" for name, path in texts.items()}
+    return found | {"language": "python"}
+
+
+def explain(service: JobService, job_id: str) -> dict[str, Any]:
+    known(service, job_id)
+    why = service.explain(job_id)
+    return {"cause": why.cause, "sentence": why.sentence, "audience": who(why.audience), "advice": why.advice}
+
+
+def detail(service: JobService, job_id: str) -> dict[str, Any]:
+    from qhub_ext.jobfolder.atomic import read_json_or_none
+    from qhub_ext.service.calibrations import read_tasks
+
+    folder = known(service, job_id)
+    record = service.shelf.record(job_id)
+    attempt = folder.latest_attempt()
+    runtime = read_json_or_none(folder.runtime) or {}
+    back = None if attempt is None else _manifest(attempt.variables)
+    return {
+        "captured": _rows(_manifest(folder.inputs)),
+        "returned": _rows(back),
+        "absent": {} if back is None else back.failed,
+        "runtime": {name: runtime[name] for name in ("python", "platform", "packages") if name in runtime},
+        "tasks": read_tasks(folder) if record.spec.size is None else [],
+        "calibration": _calibration(folder, record),
+        "attempts": record.to_json()["attempts"],
+    }
+
+
+def _manifest(directory: Any) -> Manifest | None:
+    from qhub_ext.capture.manifest import read_manifest
+
+    try:
+        return read_manifest(directory) if directory.is_dir() else None
+    except JobFolderError:  # half written, or of a newer version
+        return None
+
+
+def _rows(manifest: Manifest | None) -> list[dict[str, Any]]:
+    entries = {} if manifest is None else manifest.names
+    return [
+        {"name": name, "type": e.type, "summary": e.summary, "bytes": e.bytes}
+        for name, e in entries.items()
+        if not e.implied
+    ]
+
+
+def _calibration(folder: JobFolder, record: JobRecord) -> dict[str, Any] | None:
+    """The snapshot that it started under, or was submitted with; None where its numbers are not to be had."""
+    from qhub_ext.service.calibrations import calibration_of
+
+    try:
+        seen = calibration_of(folder, record)
+    except (UserError, JobFolderError, LookupError):  # an array; a damaged file
+        return None
+    snapshot = seen.snapshots.get(seen.at_start) or seen.snapshots.get(seen.at_submission)
+    if snapshot is None:
+        return None
+    return {
+        "device": snapshot.device,
+        "snapshot_id": snapshot.id,
+        "snapshot_at": snapshot.taken_at,
+        "synthetic": snapshot.synthetic,
+        "changed": seen.changed,
+    }
+
+
+def trace(service: JobService, job_id: str) -> dict[str, Any]:
+    from qhub_ext.diagnosis.spans import Facts, element_spans, spans_of
+    from qhub_ext.jobfolder.atomic import read_json_or_none
+    from qhub_ext.jobfolder.outcome import read_record
+    from qhub_ext.service.calibrations import read_tasks
+
+    folder = known(service, job_id)
+    record = service.shelf.record(job_id)
+    if record.spec.size is not None:
+        spans = element_spans(read_record(folder.element(n)) for n in range(record.spec.size))
+        return _trace(spans, "One line per element that has started; each element has a trace of its own.")
+    latest = record.attempt.number
+    facts = {}
+    for number in folder.attempt_numbers():
+        outcome = read_json_or_none(folder.attempt(number).outcome) or {}
+        facts[number] = Facts(read_tasks(folder) if number == latest else (), outcome.get("timings_s"))
+    note = "" if record.state.final else "It is not at its end: the last span goes on."
+    return _trace(spans_of(record, facts), note)
+
+
+def _trace(spans: Iterable[Any], note: str) -> dict[str, Any]:
+    rows = [asdict(span) for span in spans]
+    ends = [row["end"] for row in rows]
+    return {
+        "begin": min((row["begin"] for row in rows), default=None),
+        "end": max(ends) if rows and all(end is not None for end in ends) else None,
+        "spans": rows,
+        "note": note if rows else "Nothing is recorded yet.",
+    }

@@ -1,0 +1,155 @@
+"""Everything that can be asked about one job, of real ones."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import zipfile
+
+import pytest
+
+from qhub_ext.capture.sweep import Sweep
+from qhub_ext.job.identity import short_id
+from qhub_ext.jobfolder.journal import append_once
+from tests.server.conftest import until
+
+SAMPLED = """
+from qiskit import QuantumCircuit
+from qhub_ext import Sampler, backend
+bell = QuantumCircuit(2)
+bell.sx(0)
+bell.measure_all()
+counts = Sampler().run([bell]).result()[0].data.meas.get_counts()
+unfit = (x for x in [])
+"""
+
+
+async def test_detail_and_trace_of_a_sampler_job_tell_what_went_in_what_came_out_and_where_the_time_went(
+    api, submit, ended
+):
+    job = submit(SAMPLED + "print(greeting)", {"greeting": "hello"}, tier="emulation", device="manila", shots=50)
+    told = await ended(job)
+    assert told["state"] == "completed", told
+    detail = await api.get(f"jobs/{job.id}/detail")
+    assert [(c["name"], c["type"]) for c in detail["captured"]] == [("greeting", "str")]
+    assert "counts" in [r["name"] for r in detail["returned"]]
+    assert "generator" in detail["absent"]["unfit"]
+    assert detail["runtime"]["packages"]["qiskit"]
+    assert [t["primitive"] for t in detail["tasks"]] == ["sampler"]
+    assert detail["calibration"]["device"] == "manila"
+    assert detail["calibration"]["snapshot_id"].startswith("sha256:")
+    trace = await api.get(f"jobs/{job.id}/trace")
+    kinds = [s["kind"] for s in trace["spans"]]
+    assert [k for k in kinds if k != "return"] == ["submit", "queue", "start", "classical", "quantum", "classical"]
+    for one, next_one in zip(trace["spans"], trace["spans"][1:], strict=False):
+        assert one["end"] <= next_one["begin"] + 0.01, trace
+    assert (trace["begin"], trace["end"]) == (told["created_at"], told["ended_at"])
+
+
+async def test_script_and_events_are_told_as_they_lie_in_the_folder(api, submit, ended):
+    job = submit("# çà\nprint(1)")
+    await ended(job)
+    found = await api.get(f"jobs/{job.id}/script")
+    assert found["cell"] == "# çà\nprint(1)"
+    assert "qhub_ext" in found["script"]
+    events = await api.get(f"jobs/{job.id}/events")
+    states = [e["state"] for e in events["events"] if e["kind"] == "state"]
+    assert states[:2] == ["created", "submitted"]
+    assert [e["at"] for e in events["events"]] == sorted(e["at"] for e in events["events"])
+    again = await api.get(f"jobs/{job.id}/events", after=events["seq"])
+    assert (again["events"], again["seq"]) == ([], events["seq"])
+    append_once(job.folder.journal("late"), "note", text="late", at=1.0)
+    assert len((await api.get(f"jobs/{job.id}/events", after=events["seq"]))["events"]) == events["seq"] + 1
+
+
+async def test_an_array_tells_its_elements(api, submit, ended):
+    job = submit("print(theta)", sweeps=(Sweep("theta", (1, 2, 3)),))
+    told = await ended(job)
+    assert (told["size"], told["done"]) == (3, 3)
+    element = await api.get(f"jobs/{job.id}.2")
+    assert (element["short_id"], element["element"]) == (f"{short_id(job.id)}.2", 2)
+    outputs = await api.get(f"jobs/{job.id}/outputs")
+    assert "".join(o["text"] for o in outputs["outputs"]) == "1\n2\n3\n"
+    trace = await api.get(f"jobs/{job.id}/trace")
+    assert sorted(s["name"] for s in trace["spans"]) == [f"{short_id(job.id)}.{n}" for n in range(3)]
+    assert (await api.get(f"jobs/{job.id}/detail"))["tasks"] == []
+    assert (await api.get(f"jobs/{job.id}.3")).status == 404
+
+
+async def test_a_running_job_has_a_trace_that_goes_on(api, submit):
+    job = submit("import time; time.sleep(100)")
+
+    async def begun():
+        found = await api.get(f"jobs/{job.id}/trace")
+        return found if found["spans"] and found["spans"][-1]["kind"] in ("start", "classical") else None
+
+    trace = await until(begun, what="a span that goes on")
+    assert trace["end"] is None
+    assert trace["spans"][-1]["end"] is None
+    assert trace["note"]
+
+
+async def test_a_log_is_followed_to_the_end_of_the_job(api, submit, jp_fetch):
+    job = submit("import time\nfor n in range(5):\n    print('line', n, flush=True)\n    time.sleep(.1)")
+    pieces = []
+    answer = await jp_fetch(
+        "qhub_ext",
+        f"jobs/{job.id}/logs",
+        params={"follow": 1},
+        streaming_callback=lambda p: pieces.append(p.decode()),
+        request_timeout=60,
+    )
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert "".join(pieces) == "".join(f"line {n}\n" for n in range(5))
+    assert len(pieces) > 1
+    assert (await api.get(f"jobs/{job.id}"))["state"] == "completed"
+
+
+async def test_following_ends_when_the_client_goes_away(api, submit, jp_fetch):
+    job = submit("import time\nwhile True:\n    print('x', flush=True)\n    time.sleep(.05)")
+    with pytest.raises(Exception, match="imeout"):
+        await jp_fetch("qhub_ext", f"jobs/{job.id}/logs", params={"follow": 1}, request_timeout=1)
+
+    async def nobody_follows():
+        return not [
+            t for t in asyncio.all_tasks() if "LogsHandler" in repr(t.get_coro()) or ".follow" in repr(t.get_coro())
+        ]
+
+    await until(nobody_follows, what="the end of the stream")
+    assert (await api.get(f"jobs/{job.id}"))["state"] == "running"
+
+
+async def test_a_second_attempt_is_followed_under_a_line_of_its_own(api, submit, ended, jp_fetch):
+    job = submit("print('once')")
+    await ended(job)
+    job.requeue()
+    await ended(job)
+    assert (await api.get(f"jobs/{job.id}/logs", attempt=1)).body == "once\n"
+    assert (await api.get(f"jobs/{job.id}/logs", attempt=3)).status == 404
+    assert (await api.get(f"jobs/{job.id}/logs", follow=1)).body == "once\n"
+
+
+async def test_the_archive_holds_the_folder_and_follows_no_link(api, submit, ended, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("not yours")
+    job = submit("print('x' * 1000000)")
+    await ended(job)
+    (job.folder.path / "link").symlink_to(secret)
+    (job.folder.path / "linked").symlink_to(tmp_path)
+    os.mkfifo(job.folder.path / "pipe")
+    answer = await api.send("GET", f"jobs/{job.id}/archive", raw=True)
+    assert answer.headers["Content-Type"] == "application/zip"
+    assert short_id(job.id) in answer.headers["Content-Disposition"]
+    with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
+        assert archive.testzip() is None
+        names = {n.partition("/")[2] for n in archive.namelist()}
+        assert {"cell.py", "spec.json", "attempts/1/outcome.json", "attempts/1/outputs.jsonl"} <= names
+        assert not any("link" in n or "pipe" in n for n in names)
+        assert len(archive.read(f"qhub-{short_id(job.id)}/attempts/1/outputs.jsonl")) > 1000000
+
+
+async def test_the_doctor_is_asked(api):
+    findings = (await api.get("doctor"))["findings"]
+    assert {"level", "what", "advice", "facts"} == set(findings[0])
+    assert "ok" in [f["level"] for f in findings]
