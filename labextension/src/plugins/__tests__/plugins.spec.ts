@@ -1,5 +1,5 @@
 import type { JupyterFrontEnd } from '@jupyterlab/application';
-import { Notification } from '@jupyterlab/apputils';
+import { Dialog, Notification } from '@jupyterlab/apputils';
 import { RunningSessionManagers } from '@jupyterlab/running';
 import { StatusBar } from '@jupyterlab/statusbar';
 import { CommandRegistry } from '@lumino/commands';
@@ -41,15 +41,18 @@ beforeEach(async () => {
 });
 
 afterEach(() => {
+  Dialog.flush(); // or the next one waits behind it
   panels.forEach(panel => panel.dispose());
   model.dispose();
   document.body.replaceChildren();
 });
 
 async function dialog(): Promise<HTMLElement> {
-  await vi.waitFor(() =>
-    expect(document.querySelector('.jp-Dialog button')).toBeTruthy()
-  );
+  await vi.waitFor(() => {
+    expect(document.querySelector('.jp-Dialog button')).toBeTruthy();
+    // its body is drawn after its buttons
+    expect(document.querySelector('.jp-Dialog-body')?.textContent).toBeTruthy();
+  });
   return document.querySelector<HTMLElement>('.jp-Dialog')!;
 }
 
