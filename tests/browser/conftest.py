@@ -69,8 +69,20 @@ def new_lab(front: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
 
 
 @pytest.fixture
-def desk(page: Page, lab: Lab) -> Iterator[Desk]:
+def desk_at(page: Page) -> Iterator[Callable[[Lab], Desk]]:
+    """A page on a server of the test's own; see `desk`."""
+    desks: list[Desk] = []
+
+    def sit(lab: Lab) -> Desk:
+        desks.append(Desk(page, lab))
+        return desks[-1]
+
+    yield sit
+    for desk in desks:
+        desk.verdict()
+
+
+@pytest.fixture
+def desk(desk_at: Callable[[Lab], Desk], lab: Lab) -> Desk:
     """JupyterLab in a page; fails the test on traffic to other hosts, console errors and page errors."""
-    desk = Desk(page, lab)
-    yield desk
-    desk.verdict()
+    return desk_at(lab)

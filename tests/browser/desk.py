@@ -11,6 +11,7 @@ from playwright.sync_api import ConsoleMessage, Locator, Page, WebSocket, expect
 
 from tests.browser.lab import Lab
 
+CARD = "application/vnd.qhub.job.v1+json"
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
 
@@ -44,8 +45,9 @@ class Desk:
         self.expected += [re.compile(pattern) for pattern in patterns]
 
     def verdict(self) -> None:
-        assert self.outside == [], "requests left this machine"
-        assert [error for error in self.errors if not any(p.search(error) for p in self.expected)] == []
+        unexpected = [error for error in self.errors if not any(p.search(error) for p in self.expected)]
+        assert not self.outside, "requests left this machine:\n" + "\n".join(self.outside)
+        assert not unexpected, "errors in the page:\n" + "\n".join(unexpected)
 
     # -- getting there
 
@@ -99,11 +101,27 @@ class Desk:
     def run_all(self) -> None:
         self.run("notebook:run-all-cells")
 
+    def close_dialogs(self) -> None:
+        """JupyterLab's own, such as the one about a lost connection."""
+        dialogs = self.page.locator(".jp-Dialog")
+        while dialogs.count():
+            dialogs.last.get_by_role("button").last.click()
+
     def theme(self, name: str) -> None:
         self.run("apputils:change-theme", theme=THEMES[name])
         expect(self.page.locator("body")).to_have_attribute("data-jp-theme-name", THEMES[name])
 
     # -- places
+
+    def show_jobs(self) -> Locator:
+        """The sidebar, brought to the front."""
+        self.run("qhub-ext:show-jobs")
+        expect(self.sidebar).to_be_visible()
+        return self.sidebar
+
+    def row(self, name: str) -> Locator:
+        """The row of the job of that name in the sidebar."""
+        return self.sidebar.get_by_role("row").filter(has_text=name)
 
     @property
     def sidebar(self) -> Locator:

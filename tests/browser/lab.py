@@ -31,6 +31,9 @@ OVERRIDES = {
     "@jupyterlab/extensionmanager-extension:plugin": {"enabled": False},
 }
 
+APPS = {"jupyterlab": "LabApp", "notebook": "JupyterNotebookApp"}
+"""Module -> its class, under which it is configured."""
+
 
 @dataclass
 class Lab:
@@ -95,10 +98,10 @@ class Lab:
             f"--ServerApp.base_url={self.base_url}",
             f"--ServerApp.root_dir={self.work}",
             f"--IdentityProvider.token={self.token}",
-            f"--LabApp.app_settings_dir={home / 'lab-settings'}",
-            f"--LabApp.user_settings_dir={home / 'user-settings'}",
-            f"--LabApp.workspaces_dir={home / 'workspaces'}",
-            "--LabApp.expose_app_in_browser=True",
+            f"--{APPS[self.app]}.app_settings_dir={home / 'lab-settings'}",
+            f"--{APPS[self.app]}.user_settings_dir={home / 'user-settings'}",
+            f"--{APPS[self.app]}.workspaces_dir={home / 'workspaces'}",
+            f"--{APPS[self.app]}.expose_app_in_browser=True",
             "--LabApp.news_url=None",
             "--LabApp.extension_manager=readonly",
             *self.options,

@@ -2,10 +2,40 @@
 
 from __future__ import annotations
 
-from tests.browser.desk import Desk
+import json
+
+import nbformat
+from playwright.sync_api import expect
+
+from tests.browser.desk import CARD, Desk
+from tests.waiting import wait_until
+
+LOAD = "%load_ext qhub_ext"
+HELLO = """
+%%qpu --tier local --name "first light"
+print("hello from", "the job")
+answer = 6 * 7
+answer
+"""
 
 
-def test_the_page_opens_without_errors_and_knows_the_extension(desk: Desk) -> None:
-    page = desk.open()
-    assert page.evaluate("window.jupyterapp.hasPlugin('qhub-ext:jobs')")
-    assert page.evaluate("window.jupyterapp.isPluginActivated('qhub-ext:jobs')")
+def test_a_cell_becomes_a_job_and_its_card_lives_until_it_is_done_and_after_a_reload(desk: Desk) -> None:
+    desk.expect_errors("Exception opening new comm")  # until the page has a picker of tiers, which the kernel greets
+    saved = desk.lab.notebook("first.ipynb", LOAD, HELLO)
+    desk.open_notebook("first.ipynb")
+    desk.run_all()
+    expect(desk.card).to_have_count(1)
+    expect(desk.card).to_have_attribute("data-state", "completed", timeout=60_000)
+    expect(desk.card).to_contain_text("first light")
+    expect(desk.card).to_have_attribute("data-standing", "live")
+
+    desk.run("docmanager:save")
+    outputs = wait_until(lambda: nbformat.read(saved, 4).cells[1].outputs, what="the saved notebook")
+    [card] = [output for output in outputs if CARD in output.get("data", {})]
+    assert json.dumps(card.data[CARD]).count("first light") >= 1
+    assert "first light" in card.data["text/plain"]
+
+    desk.reload()
+    desk.notebook_ready()
+    expect(desk.card).to_have_attribute("data-standing", "live")
+    expect(desk.card).to_have_attribute("data-state", "completed")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.hub import Hub, running
 from tests.waiting import wait_until
@@ -66,3 +66,9 @@ def test_two_users_each_have_their_own_jobs_and_cannot_reach_the_others(browser:
         assert (answer.status, "alices job" in answer.text()) == (403, False), path
     for folder in (hub.service(user).shelf.path for user in ("alice", "bob")):
         assert folder.stat().st_mode & 0o077 == 0
+
+    for page, own, other in ((alice, "alices job", "bobs job"), (bob, "bobs job", "alices job")):
+        page.evaluate("void window.jupyterapp.commands.execute('qhub-ext:show-jobs')")
+        jobs = page.get_by_role("region", name="Quantum jobs").get_by_role("grid", name="Jobs")
+        expect(jobs.get_by_text(own)).to_be_visible()
+        expect(jobs.get_by_text(other)).to_have_count(0)

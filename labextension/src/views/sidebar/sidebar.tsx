@@ -29,7 +29,7 @@ export function Sidebar(props: {
   const obstacle = Obstacle({ model, trans });
   return (
     <>
-      <header className="qhub-Head">
+      <div className="qhub-Head">
         <h2>{trans.__('Quantum jobs')}</h2>
         {model.status && (
           <span
@@ -55,7 +55,7 @@ export function Sidebar(props: {
         >
           <refreshIcon.react tag="span" height="16px" width="16px" />
         </button>
-      </header>
+      </div>
       {obstacle ?? (
         <>
           <Notices model={model} trans={trans} />
