@@ -52,6 +52,7 @@ export const jobViewPlugin: JupyterFrontEndPlugin<void> = {
     const add = (id: string): MainAreaWidget<JobView> => {
       const widget = new MainAreaWidget({ content: new JobView(id, options) });
       widget.id = `qhub-job-tab-${id}`;
+      widget.toolbar.hide();
       void tracker.add(widget);
       return widget;
     };

@@ -65,7 +65,7 @@ export function Facts(props: {
   }
   if (record.running_at !== null && record.ended_at === null) {
     if (record.time_s > 0) {
-      facts.push(trans.__('%1 at most', duration(record.time_s)));
+      facts.push(trans.__('%1 at most', limit(record.time_s)));
     }
   }
   if (record.ended_at !== null) {
@@ -95,4 +95,9 @@ export function Move(props: {
     ['us', trans.__('a fault of qhub_ext')]
   ]).get(why.audience);
   return word ? <span className="qhub-Move">{word}</span> : null;
+}
+
+/** A limit is a round number: `10 min`, where an age says `10 min 00 s`. */
+function limit(seconds: number): string {
+  return duration(seconds).replace(/ 00 (s|min)$/, '');
 }

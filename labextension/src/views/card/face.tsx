@@ -28,7 +28,6 @@ export function CardFace(props: Props): JSX.Element {
   useSignal(model.changed);
   const record: JobRecord = model.job ?? saved;
   const live = model.standing === 'live' && model.job !== null;
-  const state = stateWord(record.state, trans);
   return (
     <article
       className={`qhub-Card qhub-tone-${stateTone(record.state)}`}
@@ -41,18 +40,20 @@ export function CardFace(props: Props): JSX.Element {
       )}
     >
       <header className="qhub-Card-head">
-        <span className="qhub-Card-state" role="status">
-          <StateSign state={record.state} />
-          <span>{state}</span>
-          {live && <Phase record={record} trans={trans} />}
-        </span>
-        <When record={record} live={live} />
+        <StateSign state={record.state} />
         <span className="qhub-Card-name" title={plain(record.name, 500)}>
           {plain(record.name, 120)}
         </span>
-        <code className="qhub-Card-id">{shortId(record.id)}</code>
+        <code className="qhub-Id">{shortId(record.id)}</code>
       </header>
-      <Facts record={record} trans={trans} />
+      <div className="qhub-Card-line">
+        <span className="qhub-Now" role="status">
+          {stateWord(record.state, trans)}
+          {live && <Phase record={record} trans={trans} />}
+        </span>
+        <When record={record} live={live} />
+        <Facts record={record} trans={trans} />
+      </div>
       {record.size !== null && <Elements record={record} trans={trans} />}
       {!live && <Notice standing={model.standing} {...{ record, trans }} />}
       {live && <Why record={record} model={model} trans={trans} />}

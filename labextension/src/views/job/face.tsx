@@ -70,9 +70,9 @@ function Head(props: { context: JobContext }): JSX.Element {
         </code>
       </div>
       <div className="qhub-Job-line">
-        <span className="qhub-Card-state" role="status">
+        <span className="qhub-Now" role="status">
           <StateSign state={job.state} />
-          <span>{stateWord(job.state, trans)}</span>
+          {stateWord(job.state, trans)}
           <Phase record={job} trans={trans} />
         </span>
         <When record={job} live={live} />

@@ -1,7 +1,7 @@
 import type { IOutput } from '@jupyterlab/nbformat';
 import { OutputAreaModel, SimplifiedOutputArea } from '@jupyterlab/outputarea';
 import { Widget } from '@lumino/widgets';
-import { useEffect, useRef, useState } from 'react';
+import { useEffect, useLayoutEffect, useRef, useState } from 'react';
 
 import { isWaiting } from '../../words';
 import { putOutputs } from '../../writer/put';
@@ -59,7 +59,8 @@ function Area(props: {
   const { outputs, trusted, context } = props;
   const host = useRef<HTMLDivElement>(null);
   const area = useRef<SimplifiedOutputArea | null>(null);
-  useEffect(() => {
+  // in the layout phase: a widget wants to leave the page before its host does
+  useLayoutEffect(() => {
     const model = new OutputAreaModel({ trusted });
     const widget = new SimplifiedOutputArea({
       model,

@@ -209,6 +209,14 @@ describe('the view of a job', () => {
     await waitFor(() => expect(signal.aborted).toBe(true));
   });
 
+  it('comes back to its outputs from another tab', async () => {
+    const node = show();
+    await within(node).findByText('ran');
+    await choose(node, 'Attempts');
+    expect(within(node).queryByText('ran')).toBeNull();
+    await within(await choose(node, 'Outputs')).findByText('ran');
+  });
+
   it('finds packages', async () => {
     const node = show();
     await choose(node, 'Runtime');
