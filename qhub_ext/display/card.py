@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import time
+from datetime import datetime
 from typing import Any
 
 from qhub_ext.display.words import duration, moment, plain, state_words
@@ -70,7 +71,7 @@ def card_text(record: JobRecord) -> str:
     return "\n".join([head, *(f"  {label:<{width}}  {plain(text)}" for label, text in lines)])
 
 
-def card_html(record: JobRecord) -> str:
+def card_html(record: JobRecord, footer: str = "") -> str:
     colour = _COLOURS.get(record.state, "#b8860b")
     rows = "".join(
         f'<tr><th scope="row" style="text-align:left;font-weight:normal;opacity:.7;padding:1px 12px 1px 0;'
@@ -81,12 +82,22 @@ def card_html(record: JobRecord) -> str:
     return (
         f'<div class="qhub-job-card" style="border-left:4px solid {colour};padding:4px 12px;margin:4px 0">'
         f"<div><b>{html.escape(plain(record.spec.name, 80))}</b> <code>{html.escape(short_id(record.id))}</code></div>"
-        f'<table style="border-collapse:collapse;margin:2px 0">{rows}</table></div>'
+        f'<table style="border-collapse:collapse;margin:2px 0">{rows}</table>{footer}</div>'
     )
 
 
 def card_bundle(record: JobRecord) -> dict[str, Any]:
-    return {"text/plain": card_text(record), "text/html": card_html(record), MIME_TYPE: record.to_json()}
+    return {"text/plain": card_text(record), "text/html": card_html(record, _age(record)), MIME_TYPE: record.to_json()}
+
+
+def _age(record: JobRecord) -> str:
+    """A card that nothing keeps alive, as in an exported notebook, must not say for ever that its job is queued."""
+    if record.state.final:
+        return ""
+    now = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+    return (
+        f'<div style="opacity:.7">As of {now}. <code>%qpu job {short_id(record.id)}</code> tells how it went on.</div>'
+    )
 
 
 def card_metadata(job_id: str) -> dict[str, Any]:
