@@ -131,8 +131,8 @@ def endings_of(commands: Commands, keys: Sequence[str], since: float) -> tuple[d
         found = list_endings(commands, keys, since)
     except (SiteUnreachableError, SiteError) as error:
         trouble = error.message
-    # sacct hears of an end a little after slurmctld does
-    late = [key for key in keys if not found.get(key) or found[key][-1].state in ("PENDING", "RUNNING")]
+    # sacct hears of an end a little after slurmctld does, and never of one that came while a requeued job waited
+    late = [key for key in keys if not found.get(key) or found[key][-1].state in ("PENDING", "RUNNING", "REQUEUED")]
     for base in {key.partition("_")[0] for key in late}:
         remembered = recall(commands, base)
         for key in late:

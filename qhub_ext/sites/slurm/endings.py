@@ -50,7 +50,10 @@ class Endings:
         for job_id, (place, record) in sorted(open_ones.items(), key=lambda item: len(item[1][1].spec.after)):
             row = seen.rows.get(place.key)
             history = endings.get(place.key, [])
-            ending = history[-1] if history else None
+            if history and history[-1].state == "REQUEUED":
+                ending, restarts = None, len(history)  # of the attempt after that one the books say nothing
+            else:
+                ending, restarts = (history[-1], len(history) - 1) if history else (None, 0)
             if ending is None and row is not None:
                 ending = Ending(place.key, row.state, 0, 0, row.reason, row.nodes)
             if ending is None and (trouble or self._may_turn_up(job_id)):
@@ -59,7 +62,7 @@ class Endings:
             if ending is not None and not read_state(ending.state).ended:
                 self._poller.expire([place.base])  # back in the queue between two questions
                 continue
-            number = place.first_attempt + (row.restarts if row else max(0, len(history) - 1))
+            number = place.first_attempt + (row.restarts if row else restarts)
             number = max(number, record.attempt.number if row is None else number)
             self._chronicle.seal(self._places.folder(job_id), ending, number)
         return reports
