@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+import re
+
 from qhub_ext.server import handlers as h
 from qhub_ext.server.base import QhubHandler, UnknownPage
+from qhub_ext.server.openapi import OpenApiHandler
 
 ROUTES: tuple[tuple[str, type[QhubHandler]], ...] = (
     ("status", h.StatusHandler),
     ("devices", h.DevicesHandler),
-    ("devices/([^/]+)/calibration", h.CalibrationHandler),
+    ("devices/{device}/calibration", h.CalibrationHandler),
     ("queue", h.QueueHandler),
     ("jobs", h.JobsHandler),
     ("changes", h.ChangesHandler),
-    ("jobs/([^/]+)", h.JobHandler),
-    ("jobs/([^/]+)/events", h.EventsHandler),
-    ("jobs/([^/]+)/outputs", h.OutputsHandler),
-    ("jobs/([^/]+)/logs", h.LogsHandler),
-    ("jobs/([^/]+)/script", h.ScriptHandler),
-    ("jobs/([^/]+)/detail", h.DetailHandler),
-    ("jobs/([^/]+)/trace", h.TraceHandler),
-    ("jobs/([^/]+)/explain", h.ExplainHandler),
-    ("jobs/([^/]+)/archive", h.ArchiveHandler),
-    ("jobs/([^/]+)/rerun", h.RerunHandler),
-    ("jobs/([^/]+)/(cancel|hold|release|requeue)", h.ActionHandler),
+    ("jobs/{job}", h.JobHandler),
+    ("jobs/{job}/events", h.EventsHandler),
+    ("jobs/{job}/outputs", h.OutputsHandler),
+    ("jobs/{job}/logs", h.LogsHandler),
+    ("jobs/{job}/script", h.ScriptHandler),
+    ("jobs/{job}/detail", h.DetailHandler),
+    ("jobs/{job}/trace", h.TraceHandler),
+    ("jobs/{job}/explain", h.ExplainHandler),
+    ("jobs/{job}/archive", h.ArchiveHandler),
+    ("jobs/{job}/rerun", h.RerunHandler),
+    ("jobs/{job}/{verb}", h.ActionHandler),
     ("actions", h.ActionsHandler),
     ("doctor", h.DoctorHandler),
-    (".*", UnknownPage),
+    ("openapi.json", OpenApiHandler),
 )
+
+_PARAMETERS = {"job": "([^/]+)", "device": "([^/]+)", "verb": "(cancel|hold|release|requeue)"}
 
 
 def handlers() -> list[tuple[str, type[QhubHandler]]]:
-    return [(f"/qhub_ext/{pattern}", handler) for pattern, handler in ROUTES]
+    """As tornado takes them; whatever else is asked for is not there."""
+    return [
+        *((f"/qhub_ext/{pattern(template)}", handler) for template, handler in ROUTES),
+        ("/qhub_ext/.*", UnknownPage),
+    ]
+
+
+def pattern(template: str) -> str:
+    return re.sub(r"\{(\w+)\}", lambda found: _PARAMETERS[found[1]], template.replace(".", r"\."))
