@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qhub_ext.errors import InvalidOptionError, UnknownNameError
+from qhub_ext.tiers import device_options
 from qhub_ext.tiers.method import AUTOMATIC, METHODS
 
 READOUTS = ("symmetric", "asymmetric")
@@ -43,34 +44,26 @@ OPTIONS = {
     )
 }
 
-DEVICE_OPTIONS = (
-    "dynamical_decoupling",
-    "environment",
-    "execution",
-    "experimental",
-    "max_execution_time",
-    "resilience",
-    "resilience_level",
-    "simulator",
-    "twirling",
-)
-"""Options of the device's own service that no simulated tier honours: a line in the record, because the cell is the same."""
-
 
 def read_options(tier: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The values in force on a tier, and a sentence for each option that has no effect there.
 
-    Raises UnknownNameError for an option that does not exist, InvalidOptionError for a value that is not accepted.
+    Raises UnknownNameError for an option that does not exist, InvalidOptionError for a value that is not accepted, and for an option
+    that would be lost on the way to a device.
     """
     values = {option.name: option.default for option in OPTIONS.values() if tier in option.tiers}
     unused = []
     for name, value in given.items():
-        if name in DEVICE_OPTIONS:
-            unused.append(f"The option {name!r} has no effect on the tier {tier}.")
+        if name in device_options.names():
+            checked = device_options.check_option(name, value)
+            if tier == "qpu":
+                values[name] = checked
+            else:
+                unused.append(f"The option {name!r} has no effect on the tier {tier}.")
             continue
         option = OPTIONS.get(name)
         if option is None:
-            raise UnknownNameError.among("option", name, [*OPTIONS, *DEVICE_OPTIONS])
+            raise UnknownNameError.among("option", name, [*OPTIONS, *device_options.names()])
         if value not in option.accepted:
             accepted = ", ".join(str(a) for a in option.accepted)
             raise InvalidOptionError(f"The option {name!r} does not take {value!r}.", advice=f"Accepted: {accepted}.")

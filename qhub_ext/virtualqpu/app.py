@@ -9,12 +9,15 @@
 from __future__ import annotations
 
 import hmac
+import json
 import secrets
 import threading
 import time
 import uuid
+import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import anyio
@@ -22,7 +25,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from qhub_ext import __version__
-from qhub_ext.errors import QhubError, UnknownNameError
+from qhub_ext.errors import InvalidOptionError, QhubError, UnknownNameError
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers.devices import Device
 from qhub_ext.virtualqpu.calendar import Calendar
@@ -250,7 +253,13 @@ def build(house: House, key: str) -> FastAPI:
 
     @app.get("/api/v1/jobs")
     def jobs(
-        pending: str = "", backend: str = "", session_id: str = "", limit: int = 200, offset: int = 0
+        pending: str = "",
+        backend: str = "",
+        session_id: str = "",
+        created_after: str = "",
+        created_before: str = "",
+        limit: int = 200,
+        offset: int = 0,
     ) -> dict[str, Any]:
         wanted = house.resolve(backend) if backend else ""
         found = [
@@ -260,6 +269,8 @@ def build(house: House, key: str) -> FastAPI:
             if (not wanted or task.backend == wanted)
             and (not session_id or task.session == session_id)
             and (pending.lower() != "true" or not task.ended)
+            and (not created_after or task.created_at >= _seconds(created_after))
+            and (not created_before or task.created_at <= _seconds(created_before))
         ]
         found.sort(key=lambda task: -task.created_at)
         page = found[offset : offset + limit]
@@ -274,14 +285,16 @@ def build(house: House, key: str) -> FastAPI:
             return refusal(409, f"The session {session} has ended and takes no more jobs.")
         machine = await anyio.to_thread.run_sync(house.machine, name)
         program = await anyio.to_thread.run_sync(machine.read, str(body.get("program_id")), body.get("params") or {})
-        task = VirtualTask(name, program, session)
+        sent = zlib.compress(json.dumps(body.get("params") or {}).encode(), 1)
+        task = VirtualTask(name, program, session, sent)
         house.line(name).accept(task)
         return {"id": task.id, "backend": name}
 
     @app.get("/api/v1/jobs/{task_id}")
-    def job(task_id: str) -> Any:
+    def job(task_id: str, exclude_params: str = "true") -> Any:
         found = house.task(task_id)
-        return described(found[1]) if found else refusal(404, f"There is no job {task_id!r}.")
+        wanted = exclude_params.lower() == "false"
+        return described(found[1], params=wanted) if found else refusal(404, f"There is no job {task_id!r}.")
 
     @app.get("/api/v1/jobs/{task_id}/results")
     def results(task_id: str) -> Response:
@@ -337,6 +350,14 @@ def build(house: House, key: str) -> FastAPI:
         return _calibration(house, found)
 
     return app
+
+
+def _seconds(moment: str) -> float:
+    """ISO 8601 -> s since 1970 UTC. Raises InvalidOptionError."""
+    try:
+        return datetime.fromisoformat(moment).timestamp()
+    except ValueError:
+        raise InvalidOptionError(f"{moment!r} is no moment.") from None
 
 
 def refusal(code: int, message: str) -> Response:

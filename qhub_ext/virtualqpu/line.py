@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 import uuid
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,11 +24,14 @@ KEPT = 10_000
 
 @dataclass(eq=False)
 class VirtualTask:
-    """`state` in the service's words. Moments in s since 1970 UTC, `qpu_s` in the device's own time."""
+    """`state` in the service's words. Moments in s since 1970 UTC, `qpu_s` in the device's own time. `params` is what was sent, as JSON,
+    compressed.
+    """
 
     backend: str
     program: Program
     session: str = ""
+    params: bytes = b""
     id: str = field(default_factory=lambda: f"v{uuid.uuid4().hex[:19]}")
     state: str = "Queued"
     created_at: float = field(default_factory=time.time)
@@ -171,8 +176,8 @@ class Line:
         task.state = state
 
 
-def described(task: VirtualTask) -> dict[str, Any]:
-    """As GET /jobs/{id} says it."""
+def described(task: VirtualTask, *, params: bool = False) -> dict[str, Any]:
+    """As GET /jobs/{id} says it, with what was sent where that is asked for."""
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(task.created_at)) + f".{int(task.created_at % 1 * 1e6):06d}Z"
     state: dict[str, Any] = {"status": task.state}
     if task.reason:
@@ -188,4 +193,5 @@ def described(task: VirtualTask) -> dict[str, Any]:
         "usage": {"quantum_seconds": task.qpu_s, "seconds": task.qpu_s},
         "simulated": True,
         **({"session_id": task.session} if task.session else {}),
+        **({"params": json.loads(zlib.decompress(task.params))} if params and task.params else {}),
     }

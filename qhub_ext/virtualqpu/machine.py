@@ -40,6 +40,7 @@ class Pub:
     shots: int
     precision: float = DEFAULT_PRECISION
     observables: Any = None
+    rep_delay_s: float | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -162,6 +163,8 @@ class Machine:
         """QPU time: per shot the circuit's duration and the pause."""
         each = shot_seconds(pub.circuit, device)
         each = each if each is not None else (device.rep_delay_s or 250e-6)
+        if pub.rep_delay_s is not None:
+            each += pub.rep_delay_s - (device.rep_delay_s or 0.0)
         groups = 1 if pub.observables is None else max(1, _groups(pub.observables))
         return float(each * pub.shots * groups * int(np.prod(pub.shape, dtype=int)))
 
@@ -177,7 +180,13 @@ class Machine:
         rest = [*given[1:], None, None, None]
         if program == "sampler":
             values, shots = rest[0], rest[1] or params.get("shots") or DEFAULT_SHOTS
-            return Pub(circuit, _values(values, circuit, which), _whole(shots, which, self.device.max_shots))
+            pause = ((params.get("options") or {}).get("execution") or {}).get("rep_delay")
+            return Pub(
+                circuit,
+                _values(values, circuit, which),
+                _whole(shots, which, self.device.max_shots),
+                rep_delay_s=None if pause is None else float(pause),
+            )
         observables = _observables(rest[0], self.device.qubits, which)
         precision = float(rest[2] or params.get("precision") or DEFAULT_PRECISION)
         if not 0 < precision < 10:

@@ -63,11 +63,20 @@ class VirtualQpu:
         }
 
     def tasks(self) -> list[dict[str, Any]]:
-        """As the service lists them; asked with a token of its own."""
+        """As the service lists them."""
+        return list(self._service("/jobs?limit=10000")["jobs"])
+
+    def params(self, task: str) -> dict[str, Any]:
+        """What the client sent for a task."""
+        return dict(self._service(f"/jobs/{task}?exclude_params=false")["params"])
+
+    def _service(self, path: str) -> Any:
+        """Asked with a token of its own."""
         with httpx.Client(trust_env=False) as client:
             token = client.post(f"{self.url}/identity/token", data={"apikey": self.key}).json()["access_token"]
-            answer = client.get(f"{self.url}/api/v1/jobs?limit=10000", headers={"authorization": f"Bearer {token}"})
-        return list(answer.json()["jobs"])
+            answer = client.get(f"{self.url}/api/v1{path}", headers={"authorization": f"Bearer {token}"})
+        answer.raise_for_status()
+        return answer.json()
 
 
 def start_server(directory: Path, *options: str) -> tuple[subprocess.Popen[bytes], VirtualQpu]:

@@ -133,7 +133,7 @@ def test_an_option_that_nobody_knows_is_an_error_and_one_of_the_device_a_sentenc
         read_options("local", {"metod": "x"})
     with pytest.raises(InvalidOptionError, match=r"'readout' does not take 'none'.*symmetric"):
         read_options("emulation", {"readout": "none"})
-    values, unused = read_options("local", {"resilience_level": 2, "readout": "asymmetric"})
+    values, unused = read_options("local", {"twirling": {"enable_gates": True}, "readout": "asymmetric"})
     assert "readout" not in values
     assert len(unused) == 2
 

@@ -25,10 +25,11 @@ from qhub_ext.errors import Cause, DeviceError, PreflightError, UncertainTaskErr
 from qhub_ext.job.context import current
 from qhub_ext.settings import QpuSettings, current_settings
 from qhub_ext.tiers.backend import Execution, Outcome, Prepared
+from qhub_ext.tiers.device_options import SENT, check_randomizations, check_rep_delay
 from qhub_ext.tiers.devices import Device
 from qhub_ext.tiers.facts import shot_seconds
 from qhub_ext.tiers.fingerprint import fingerprint
-from qhub_ext.tiers.preflight import Finding, PreflightWarning
+from qhub_ext.tiers.preflight import WARN, Finding, PreflightWarning
 from qhub_ext.tiers.qpu.brokered import brokered_resource
 from qhub_ext.tiers.qpu.failures import NOT_SENT_AGAIN, HelperLostError
 from qhub_ext.tiers.qpu.pool import _processes, process_for  # noqa: F401 - tests look into the pool through the tier
@@ -81,7 +82,15 @@ def open_qpu(device: Device, options: Mapping[str, Any], *, memory_mb: int | Non
     settings = current_settings().qpu
     resource = find_resource(device.name, settings, current().site)
     live = live_device(device.name, resource, settings)
-    return DeviceBackend(live.device, options, settings, resource, live.findings, live.asked_at)
+    check_rep_delay(options, live.device.configuration, device.name)
+    findings = [*live.findings, *(_not_simulated(options, device.name) if resource.virtual else ())]
+    return DeviceBackend(live.device, options, settings, resource, findings, live.asked_at)
+
+
+def _not_simulated(options: Mapping[str, Any], device: str) -> list[Finding]:
+    names = ", ".join(name for name in options if name in SENT)
+    sentence = f"The virtual {device} takes {names} as the device would, and simulates nothing of it."
+    return [Finding(WARN, "option-not-simulated", sentence)] if names else []
 
 
 @dataclass(eq=False)
@@ -102,15 +111,22 @@ class DeviceBackend:
     together = True
     """All PUBs of a call are one task: each task waits in the device's queue."""
 
-    def prepare(self, circuit: QuantumCircuit, shots: int, mark: bytes | None = None) -> Prepared:  # noqa: ARG002 - the tier's protocol
+    def prepare(self, circuit: QuantumCircuit, shots: int, mark: bytes | None = None) -> Prepared:
+        check_randomizations(self.options, shots)
         return Prepared(
             circuit=circuit,
             active=active_qubits(circuit),
             fingerprint=fingerprint(circuit) if mark is None else mark,
             parameters=tuple(range(circuit.num_parameters)),
-            qpu_s_per_shot=shot_seconds(circuit, self.device),
+            qpu_s_per_shot=self._shot_seconds(circuit),
             plan=to_qasm(circuit),
         )
+
+    def _shot_seconds(self, circuit: QuantumCircuit) -> float | None:
+        seconds, asked = shot_seconds(circuit, self.device), (self.options.get("execution") or {}).get("rep_delay")
+        if seconds is None or asked is None:
+            return seconds
+        return seconds - (self.device.rep_delay_s or 0.0) + float(asked)
 
     def execute(
         self,
