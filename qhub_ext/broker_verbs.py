@@ -13,6 +13,7 @@ import click
 from qhub_ext import verbs as v
 from qhub_ext.capture.quantity import parse_time
 from qhub_ext.display.tables import Page, Table, Text
+from qhub_ext.display.tasks import tasks_table
 from qhub_ext.display.words import duration, moment
 from qhub_ext.errors import InvalidOptionError
 from qhub_ext.tiers.qpu.brokered import ask_broker
@@ -50,7 +51,7 @@ def status(surface: v.Surface) -> Page:
         ],
         widths={"trouble": 80},
     )
-    return Page([devices, _tasks_table(tasks)], facts | tasks)
+    return Page([devices, tasks_table(tasks)], facts | tasks)
 
 
 @broker.command("tasks")
@@ -60,33 +61,7 @@ def status(surface: v.Surface) -> Page:
 def tasks(surface: v.Surface, everybody: bool, limit: int) -> Table:
     """Tasks that wait or run, with the reason."""
     query = f"?everybody={str(everybody).lower()}&limit={limit}"
-    return _tasks_table(ask_broker(_socket(surface), "GET", f"/v1/tasks{query}"))
-
-
-def _tasks_table(found: dict[str, Any]) -> Table:
-    now = time.time()
-    rows = [
-        (
-            "▶" if t["state"] == "running" and not t["why"] else str(t["place"]),
-            t["id"] or "–",
-            t["user"],
-            t["profile"],
-            t["device"],
-            f"{t['done']}/{t['of']}",
-            duration(now - t["submitted_at"]),
-            t["why"],
-        )
-        for t in found["tasks"]
-    ]
-    more = found["total"] - len(rows)
-    return Table(
-        ("place", "task", "user", "profile", "device", "done", "since", "why"),
-        rows,
-        facts=found,
-        empty="No task waits at the broker.",
-        footer=f"and {more} more" if more > 0 else "",
-        widths={"why": 70},
-    )
+    return tasks_table(ask_broker(_socket(surface), "GET", f"/v1/tasks{query}"))
 
 
 @broker.command("cancel")

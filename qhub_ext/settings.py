@@ -150,6 +150,11 @@ class QpuSettings(_Section):
         description="A device that is calibrated in the middle of a task: say nothing, warn, or run the task once more.",
     )
     deadline_s: float = Field(default=60.0, gt=0, description="A call to a device is given up after so many seconds.")
+    patience_s: float = Field(
+        default=60.0,
+        ge=0,
+        description="A service that does not answer to questions about a task is asked again for so many seconds.",
+    )
     poll_s: float = Field(
         default=0.05, gt=0, description="Shortest time between two questions about a task, in seconds."
     )

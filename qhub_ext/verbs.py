@@ -22,6 +22,7 @@ import click
 from qhub_ext.display.card import card_text
 from qhub_ext.display.site_queue import queue_table
 from qhub_ext.display.tables import Page, Table, Text
+from qhub_ext.display.tasks import tasks_table
 from qhub_ext.display.words import duration, moment, plain, state_words
 from qhub_ext.errors import CaptureError, InvalidOptionError, UnknownNameError
 from qhub_ext.job.context import TIERS
@@ -33,6 +34,7 @@ from qhub_ext.jobfolder.shelf import Summary
 from qhub_ext.service import Job, Jobs, JobService
 from qhub_ext.sites.scheduler import Refusal
 from qhub_ext.tiers import catalog
+from qhub_ext.tiers.qpu.brokered import ask_broker
 
 LISTED = 20
 
@@ -261,9 +263,14 @@ def estimate_verb(surface: Surface, job: str) -> Text:
 
 @verbs.command("queue")
 @facts_verb
-def queue_verb(surface: Surface) -> Table:
-    """The site's queue: what runs, what waits and why."""
-    return queue_table(surface.service.queue())
+def queue_verb(surface: Surface) -> Table | Page:
+    """The site's queue: what runs, what waits and why; where there is a broker, also the tasks that wait there."""
+    jobs = queue_table(surface.service.queue())
+    socket = surface.service.settings.broker.socket
+    if socket is None:
+        return jobs
+    found = ask_broker(socket, "GET", "/v1/tasks?everybody=true")
+    return Page([jobs, tasks_table(found, "Tasks at the broker")], {"jobs": jobs.facts, **found})
 
 
 @verbs.command("devices")

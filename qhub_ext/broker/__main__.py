@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import secrets
 import signal
@@ -16,6 +17,7 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -67,7 +69,7 @@ def serve(directory: Path, devices: tuple[str, ...], settings: Settings, *, slur
     policy = _policy(settings.broker)
     desk = Desk(directory / "ledger", [r.device for r in resources], policy)
     threads = {r.device: DeviceThread(desk, r, settings.qpu) for r in resources}
-    door = socket.create_server(("127.0.0.1", settings.broker.port))
+    door = _door(directory, settings.broker.port)
     url = f"http://127.0.0.1:{door.getsockname()[1]}"
     local = _unix_socket(directory / "broker.sock", 0o666 if slurm else 0o600)
     rules = tuple(Rule(r.profile, r.qos, r.partition, r.account) for r in settings.broker.rules)
@@ -96,6 +98,20 @@ def serve(directory: Path, devices: tuple[str, ...], settings: Settings, *, slur
         for thread in threads.values():
             thread.join(5.0)
         desk.ledger.close()
+
+
+def _door(directory: Path, port: int) -> socket.socket:
+    """On the port of the broker before, where nobody else took it: clients that wait for their tasks find it again."""
+    try:
+        before = int(urlsplit(json.loads((directory / "broker.json").read_text())["url"]).port or 0)
+    except (OSError, ValueError, KeyError, TypeError):
+        before = 0
+    try:
+        return socket.create_server(("127.0.0.1", port or before))
+    except OSError:
+        if port:
+            raise
+        return socket.create_server(("127.0.0.1", 0))
 
 
 async def _serve(server: uvicorn.Server, sockets: list[socket.socket]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import secrets
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -24,6 +23,7 @@ from qhub_ext.broker.desk import ConflictError, Desk, NotAllowedError, TaskState
 from qhub_ext.broker.dispatch import DeviceThread
 from qhub_ext.broker.ledger import Session, TaskRow
 from qhub_ext.broker.membership import Membership
+from qhub_ext.broker.tokens import TokenSeal
 from qhub_ext.broker.windows import Window
 from qhub_ext.errors import DeviceError, QhubError, UnknownNameError, UserError
 from qhub_ext.tiers import catalog
@@ -94,12 +94,12 @@ def build(
     operators: frozenset[int],
 ) -> FastAPI:
     app = FastAPI(title="qhub_ext broker", summary="A second-level scheduler of quantum tasks.", version=__version__)
-    tokens: dict[str, tuple[str, float]] = {}
+    seal = TokenSeal(desk.ledger.secret())
 
     def session_of_token(request: Request) -> Session | None:
-        bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
-        key, until = tokens.get(bearer, ("", 0.0))
-        return desk.session_of(key) if until > time.time() else None
+        session_id = seal.open(request.headers.get("authorization", "").removeprefix("Bearer "), time.time())
+        session = desk.ledger.session(id=session_id) if session_id else None
+        return None if session is None or session.ended_at is not None else session
 
     def caller(request: Request) -> Caller:
         found = getattr(request.state, "caller", None)
@@ -273,11 +273,10 @@ def build(
     async def token(request: Request) -> Response:
         form = dict(part.partition("=")[::2] for part in (await request.body()).decode(errors="replace").split("&"))
         try:
-            desk.session_of(form.get("apikey", ""))
+            session = desk.session_of(form.get("apikey", ""))
         except NotAllowedError as error:
             return refusal(400, error.message)
-        made = secrets.token_urlsafe(32)
-        tokens[made] = (form["apikey"], time.time() + TOKEN_S)
+        made = seal.make(session.id, time.time() + TOKEN_S)
         expires = {"expires_in": TOKEN_S, "expiration": int(time.time()) + TOKEN_S}
         return JSONResponse({"access_token": made, "token_type": "Bearer", **expires})
 

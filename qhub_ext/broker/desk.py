@@ -127,6 +127,7 @@ class Desk:
                     self.close_session(
                         session.id, "Its session was idle for too long." if idle else "Its session's time was over."
                     )
+        self.ledger.forget_ended(now - KEPT_S)
 
     # ------------------------------------------------------------------ tasks
 

@@ -152,6 +152,16 @@ class Ledger:
         with self._lock:
             self._db.close()
 
+    def secret(self) -> bytes:
+        """Of this broker, made once; mode 0600."""
+        path = self.directory / "secret"
+        try:
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(os.urandom(32))
+        except FileExistsError:
+            pass
+        return path.read_bytes()
+
     # -- sessions
 
     def add_session(self, session: Session) -> None:
@@ -224,9 +234,13 @@ class Ledger:
         except FileNotFoundError:
             return None
 
-    def forget(self, task_id: str) -> None:
-        """Payload and results; the row stays for the accounts."""
-        shutil.rmtree(self.folder(task_id), ignore_errors=True)
+    def forget_ended(self, before: float) -> int:
+        """Payloads and results of tasks that ended before this moment; their rows stay for the accounts. Returns how many."""
+        rows = self._rows(f"SELECT id FROM tasks WHERE state IN {ENDED} AND ended_at < ?", before)
+        old = [row["id"] for row in rows if self.folder(row["id"]).exists()]
+        for task_id in old:
+            shutil.rmtree(self.folder(task_id), ignore_errors=True)
+        return len(old)
 
     # -- slices
 

@@ -36,8 +36,8 @@ class Broker:
         return self.directory / "broker.sock"
 
     def start(self) -> None:
-        (self.directory / "broker.json").unlink(missing_ok=True)
         self.directory.mkdir(exist_ok=True)
+        before = self.instance()
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "qhub_ext.broker", "--directory", str(self.directory), "--device", "kingston"],
@@ -46,12 +46,18 @@ class Broker:
                 stderr=log,
             )
         wait_until(
-            lambda: (self.directory / "broker.json").exists() or self.process.poll() is not None,
+            lambda: self.instance() != before or self.process.poll() is not None,
             within_s=60,
             what="the broker",
         )
         assert self.process.poll() is None, (self.directory / "log").read_text()
         wait_until(self.answers, within_s=30, what="an answer of the broker")
+
+    def instance(self) -> str:
+        try:
+            return str(json.loads((self.directory / "broker.json").read_text())["instance"])
+        except (OSError, ValueError):
+            return ""
 
     def answers(self) -> bool:
         try:

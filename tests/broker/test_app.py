@@ -168,6 +168,11 @@ def test_an_idle_session_ends_and_one_with_work_does_not(tmp_path: Path) -> None
     desk.sweep()
     assert desk.ledger.session(id=busy.id).ended_at is not None
     assert desk.ledger.task(task.id).state == "cancelled"
+    assert desk.ledger.payload(task.id) == PARAMS
+    now[0] += 30 * 86400
+    desk.sweep()
+    assert not desk.ledger.folder(task.id).exists(), "what nobody fetched for a month takes no more room"
+    assert desk.ledger.task(task.id) is not None
     desk.ledger.close()
 
 

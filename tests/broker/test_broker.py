@@ -114,6 +114,23 @@ def test_a_broker_that_is_killed_goes_on_where_it_was_and_every_shot_counts_once
         assert part.data.meas.num_shots == shots
 
 
+def test_a_cell_that_waits_for_its_task_does_not_notice_that_the_broker_was_killed(
+    new_broker: Callable[..., Broker], through_the_broker: Callable[[Broker], None]
+) -> None:
+    broker = new_broker(**SHORT)
+    through_the_broker(broker)
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.measure_all()
+    with using(tier="qpu", device="kingston", job_id="waits"):
+        job = Sampler().run([isa(circuit)], shots=20_000)
+        wait_until(lambda: broker.ask("GET", "/v1/usage")["usage"], within_s=60, what="a slice")
+        broker.kill()
+        broker.start()
+        counts = job.result()[0].data.meas.get_counts()
+    assert sum(counts.values()) == 20_000
+
+
 def test_a_task_sent_again_with_its_id_is_the_same_task_and_another_payload_is_refused(
     new_broker: Callable[..., Broker], bell_qasm: str
 ) -> None:
@@ -198,9 +215,9 @@ def test_a_payload_that_the_device_refuses_fails_its_task_alone(
 def test_the_command_shows_the_queue_and_carries_out_orders(new_broker: Callable[..., Broker], bell_qasm: str) -> None:
     broker = new_broker()
 
-    def qhub(*words: str) -> str:
+    def qhub(*words: str, group: tuple[str, ...] = ("broker",)) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "qhub_ext.cli", "broker", *words],
+            [sys.executable, "-m", "qhub_ext.cli", *group, *words],
             env=os.environ | {"QHUB_BROKER_SOCKET": str(broker.socket)}, capture_output=True, text=True, timeout=60,
         )  # fmt: skip
         return done.stdout + done.stderr
@@ -211,6 +228,7 @@ def test_the_command_shows_the_queue_and_carries_out_orders(new_broker: Callable
     shown = qhub("tasks")
     assert task in shown
     assert "being drained by its operator" in shown
+    assert task in qhub("queue", group=())
     assert "daily" in qhub(
         "window", "--start", "2100-01-01", "--length", "1h", "--rule", "FREQ=DAILY", "--note", "daily"
     )

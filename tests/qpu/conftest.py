@@ -118,6 +118,7 @@ def qpu(server: VirtualQpu, monkeypatch: pytest.MonkeyPatch) -> Iterator[Virtual
     """The tier qpu of this process finds the server by its folder; faults and helpers end with the test."""
     monkeypatch.setenv("QHUB_QPU_VIRTUAL_DIRECTORY", str(server.directory))
     monkeypatch.setenv("QHUB_QPU_DEADLINE_S", "30")
+    monkeypatch.setenv("QHUB_QPU_PATIENCE_S", "1")
     try:
         yield server
     finally:
