@@ -11,10 +11,10 @@ import pwd
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -31,6 +31,11 @@ from qhub_ext.tiers import catalog
 TOKEN_S = 3600
 LONGEST_WAIT_S = 60.0
 LARGEST_BODY = 64 * 2**20
+
+Limit = Annotated[int, Query(ge=0, le=10_000)]
+Offset = Annotated[int, Query(ge=0, le=10**12)]
+Seconds = Annotated[float, Query(ge=0, le=LONGEST_WAIT_S)]
+Days = Annotated[float, Query(gt=0, le=3650)]
 
 _VENDOR_STATES = {
     "queued": "Queued",
@@ -194,7 +199,7 @@ def build(
         return described(desk.state(row.id))
 
     @app.get("/v1/tasks")
-    def tasks(request: Request, everybody: bool = False, limit: int = 200, offset: int = 0) -> dict[str, Any]:
+    def tasks(request: Request, everybody: bool = False, limit: Limit = 200, offset: Offset = 0) -> dict[str, Any]:
         """Those that wait or run, in the order in which they would run now. Others' are shown without what is theirs alone."""
         who = caller(request)
         found = [
@@ -202,14 +207,13 @@ def build(
             for place, (row, wait) in enumerate(desk.queue(), 1)
             if everybody or row.uid == who.uid
         ]  # fmt: skip
-        return {"tasks": found[max(0, offset) : max(0, offset) + min(max(0, limit), 1000)], "total": len(found)}
+        return {"tasks": found[offset : offset + limit], "total": len(found)}
 
     @app.get("/v1/tasks/{task_id}")
-    async def task(task_id: str, request: Request, wait: float = 0.0) -> dict[str, Any]:
+    async def task(task_id: str, request: Request, wait: Seconds = 0.0) -> dict[str, Any]:
         """With `wait`, answers when the task has ended or after so many seconds."""
         own_task(request, task_id)
-        patience = min(max(0.0, wait), LONGEST_WAIT_S)
-        return described(await anyio.to_thread.run_sync(desk.wait_for, task_id, patience, abandon_on_cancel=True))
+        return described(await anyio.to_thread.run_sync(desk.wait_for, task_id, wait, abandon_on_cancel=True))
 
     @app.get("/v1/tasks/{task_id}/result")
     def result(task_id: str, request: Request) -> Response:
@@ -226,9 +230,9 @@ def build(
         return described(desk.state(row.id))
 
     @app.get("/v1/usage")
-    def usage(request: Request, days: float = 1.0) -> dict[str, Any]:
+    def usage(request: Request, days: Days = 1.0) -> dict[str, Any]:
         who = caller(request)
-        rows = desk.ledger.usage(desk.clock() - min(max(0.0, days), 3650.0) * 86400)
+        rows = desk.ledger.usage(desk.clock() - days * 86400)
         return {"usage": [row for row in rows if who.operator or row["user"] == who.user]}
 
     # ------------------------------------------------------------------ for operators
@@ -330,9 +334,9 @@ def build(
         return vendor_session_stop(session_id, request)
 
     @app.get("/api/v1/jobs")
-    def vendor_jobs(request: Request, pending: str = "", limit: int = 200, offset: int = 0) -> dict[str, Any]:
+    def vendor_jobs(request: Request, pending: str = "", limit: Limit = 200, offset: Offset = 0) -> dict[str, Any]:
         who = caller(request)
-        rows = desk.ledger.tasks(uid=who.uid, limit=min(max(0, limit), 1000), offset=max(0, offset), open_only=pending.lower() == "true")  # fmt: skip
+        rows = desk.ledger.tasks(uid=who.uid, limit=limit, offset=offset, open_only=pending.lower() == "true")  # fmt: skip
         return {"jobs": [vendor_described(row) for row in rows], "count": len(rows), "limit": limit, "offset": offset}
 
     @app.post("/api/v1/jobs")
