@@ -102,8 +102,11 @@ class QpuMagics(Magics):
         if request.variable:
             self._notebook[request.variable] = held
         if request.wait:
-            for job in jobs:
-                self._wait(job)
+            try:
+                for job in jobs:
+                    self._wait(job)
+            except KeyboardInterrupt:  # at whatever line it came
+                print("Waiting was interrupted; the job goes on.", file=sys.stderr)
         return held
 
     def _preview(self, drafts: list[Draft], namespace: dict[str, Any]) -> Any:
@@ -124,12 +127,7 @@ class QpuMagics(Magics):
         from qhub_ext.service.job import failure
 
         with Progress(job.id) as progress:
-            try:
-                record = job.wait(progress=progress.show)
-            except KeyboardInterrupt:
-                progress.close()
-                print("Waiting was interrupted; the job goes on.", file=sys.stderr)
-                return
+            record = job.wait(progress=progress.show)
         job.fresh = False  # its outputs come here, now
         job.show()
         fetched = job.fetch(self._notebook)

@@ -66,7 +66,7 @@ WHERE, HOW, DATA, SITE = "Where it runs", "How it runs", "What goes along and co
 
 OPTIONS: tuple[Option, ...] = (
     Option("tier", "tier", "Where to run: local (ideal), emulation (with the device's noise) or qpu (the device); with commas one job each.", WHERE, "t", "TIER", "tier", ", ".join(TIERS)),
-    Option("device", "text", "The device that the tier stands for; `%qpu devices` lists them.", WHERE, "d", "NAME", "device"),
+    Option("device", "text", "The device that the tier stands for; `%qpu devices` lists them. Or what it should be like: \"qubits>=100, 2q<3e-3, least busy\".", WHERE, "d", "NAME", "device"),
     Option("site", "text", "The site scheduler to queue at.", WHERE, "", "NAME", "site"),
     Option("profile", "text", "Policy class, such as development or production.", WHERE, "p", "NAME", "profile"),
     Option("shots", "count", "Shots of a sampler that names none.", HOW, "s", "N", "shots", "a whole number from 1 on"),

@@ -13,9 +13,11 @@ from typing import Any
 from qhub_ext.capture.command import CHOICES, Request, request_from_json
 from qhub_ext.errors import InvalidOptionError, QhubError
 from qhub_ext.job import context
+from qhub_ext.service.device_wish import settle_wish
 from qhub_ext.service.draft import resource_title
 from qhub_ext.settings import Settings, current_settings
 from qhub_ext.tiers import catalog
+from qhub_ext.tiers.wishes import is_wish
 
 Listener = Callable[[dict[str, Any]], None]
 
@@ -52,7 +54,10 @@ class Choice:
 
     def _replace(self, told: dict[str, Any]) -> None:
         settings = self._settings()
-        if told.get("device"):
+        if told.get("device") and is_wish(told["device"]):
+            site = told.get("site", settings.site)
+            told["device"] = settle_wish(told["device"], told.get("tier", settings.tier), site, settings).name
+        elif told.get("device"):
             told["device"] = catalog.resolve(told["device"])
         device = told.get("device", settings.device)
         resource_title(told.get("tier"), device, told.get("site", settings.site), settings)

@@ -23,12 +23,14 @@ from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.outcome import read_spec
 from qhub_ext.jobfolder.shelf import Shelf, Summary, remove_drafts, summarise
 from qhub_ext.service.again import draft_again
+from qhub_ext.service.device_wish import settle_wish
 from qhub_ext.service.draft import Draft, draft_job
 from qhub_ext.service.job import Job
 from qhub_ext.settings import Settings, current_settings
 from qhub_ext.sites.pick import pick_site
 from qhub_ext.sites.scheduler import Expecting, Finding, QueueEntry, Refusal, SiteReport, SiteScheduler, StartEstimate
 from qhub_ext.tiers.calibration import known_snapshot
+from qhub_ext.tiers.wishes import is_wish
 
 if TYPE_CHECKING:
     from qhub_ext.capture.command import Request
@@ -86,7 +88,14 @@ class JobService:
         arguments: Sequence[str] = (),
     ) -> Draft:
         request = replace(request, after=tuple(self.shelf.find(r) for r in request.after))
+        wished = None
+        if request.device and is_wish(request.device):
+            tier, site = request.tier or self.settings.tier, request.site or self.settings.site
+            wished = settle_wish(request.device, tier, site, self.settings)
+            request = replace(request, device=wished.name)
         draft = draft_job(request, cell, namespace, self.settings, kind=kind, file=file, arguments=arguments)
+        if wished is not None:
+            draft = replace(draft, warnings=(f"The device is {wished.why}.", *draft.warnings))
         self.site(draft.spec.site)  # an unknown site is said before anything is written
         return draft
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from qhub_ext.display.card import MIME_TYPE
+from qhub_ext.tiers import catalog
 from tests.front.conftest import Notebook, Place
 from tests.waiting import wait_until
 
@@ -227,6 +228,15 @@ def test_a_dry_run_shows_what_would_be_sent_and_sends_nothing(notebook: Notebook
     ):
         assert words in told
     assert place.service.shelf.ids() == before
+
+
+def test_a_device_may_be_asked_for_by_what_it_should_be_like(notebook: Notebook) -> None:
+    told = notebook.run('%%qpu --tier local --device "qubits<=5, least busy" --as small\n1').plain
+    assert "The device is" in told
+    assert "that fit 'qubits<=5, least busy'" in told
+    device = notebook.ask("small.record.spec.device").strip("'")
+    assert catalog.bounds_of(device).qubits <= 5
+    assert notebook.ask("small.wait().state.value") == "'completed'"
 
 
 def test_what_use_chooses_holds_for_the_notebook_until_a_cell_says_otherwise(
