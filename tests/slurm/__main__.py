@@ -8,7 +8,6 @@ from pathlib import Path
 
 from tests.slurm import packages
 from tests.slurm.cluster import Cluster
-from tests.slurm.configuration import NODES
 from tests.slurm.packages import Unavailable
 
 
@@ -16,10 +15,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.slurm", description="A real Slurm on this machine.")
     parser.add_argument("verb", choices=["up", "down", "status", "env", "run", "guard"])
     parser.add_argument("--root", type=Path, default=Path("/tmp/qhub-slurm"), help="folder of the cluster")
+    parser.add_argument("--no-database", action="store_true", help="without slurmdbd: no accounts and no sacct")
     parser.add_argument("--user", help="with `run`: one of " + ", ".join(packages.USERS))
     parser.add_argument("command", nargs="*", help="with `run`: after --")
     chosen = parser.parse_args()
-    cluster = Cluster(chosen.root)
+    cluster = Cluster(chosen.root, database=not chosen.no_database)
     try:
         if chosen.verb == "up":
             cluster.up()
@@ -33,7 +33,7 @@ def main() -> int:
             print(done.stdout, end="")
             return done.returncode
         elif chosen.verb == "status":
-            for name in ("munged", "mariadbd", "slurmdbd", "slurmctld", *NODES):
+            for name in cluster.configuration.daemons:
                 print(f"{name:12} {cluster.daemons.pid(name) or 'down'}")
         if chosen.verb in ("up", "env"):
             print(f"export SLURM_CONF={cluster.environment['SLURM_CONF']}")

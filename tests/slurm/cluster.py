@@ -40,11 +40,12 @@ MARIADB = [
 
 
 class Cluster:
-    def __init__(self, root: Path, port: int | None = None, min_job_age_s: int = 300) -> None:
+    def __init__(self, root: Path, **wanted: Any) -> None:
+        """One that is up already keeps the configuration that it has."""
         try:
             saved = json.loads((root / "cluster.json").read_text())
         except (OSError, ValueError):
-            saved = {"port": port or free_ports(40), "min_job_age_s": min_job_age_s}
+            saved = {"port": free_ports(40), **wanted}
         self.configuration = Configuration(root, **saved)
         self.daemons = Daemons(root / "run")
         self.environment = self.configuration.environment()
@@ -62,7 +63,7 @@ class Cluster:
         packages.install()
         packages.add_users().close()
         self.configuration.write()
-        for name in ("munged", "mariadbd", "slurmdbd", "slurmctld", *NODES):
+        for name in self.configuration.daemons:
             self.start(name)
             if name == "slurmdbd":
                 self._add_accounts()
@@ -118,7 +119,7 @@ class Cluster:
     def mend(self) -> None:
         """Starts whatever a test took down, and brings every node back."""
         self.configuration.fail_prolog.unlink(missing_ok=True)
-        for name in ("munged", "mariadbd", "slurmdbd", "slurmctld", *NODES):
+        for name in self.configuration.daemons:
             self.thaw(name)
             self.start(name)
         self.resume()

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import socket
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 DATABASE = "slurm_acct_db"
@@ -46,6 +46,13 @@ class Configuration:
     min_job_age_s: int = 300
     enforce: str = "ALL"
     """Whether what the partition can never run is refused (ALL) or waits for ever (NO)."""
+    database: bool = True
+    """Without: no slurmdbd, so no accounts, no QOS, and nothing that sacct could tell."""
+
+    @property
+    def daemons(self) -> tuple[str, ...]:
+        """In the order in which they start."""
+        return ("munged", *(("mariadbd", "slurmdbd") if self.database else ()), "slurmctld", *NODES)
 
     @property
     def etc(self) -> Path:
@@ -125,7 +132,7 @@ class Configuration:
         put(self.root / "hooks" / "prolog", f"#!/bin/sh\n[ ! -e {self.fail_prolog} ]\n", 0o755)
         put(
             self.root / "cluster.json",
-            json.dumps({"port": self.port, "min_job_age_s": self.min_job_age_s, "enforce": self.enforce}),
+            json.dumps({name: value for name, value in asdict(self).items() if name != "root"}),
         )
 
     def _slurm_conf(self) -> str:
@@ -144,6 +151,24 @@ class Configuration:
             f"MaxTime={60 if name != 'qpu' else 30} DefaultTime=5 State=UP"
             for name, some in members.items()
         )
+        accounting = f"""AccountingStorageType=accounting_storage/slurmdbd
+AccountingStorageHost=127.0.0.1
+AccountingStoragePort={ports["slurmdbd"]}
+AccountingStoragePass={self.munge_socket}
+AccountingStorageEnforce=associations,limits,qos
+AccountingStorageTRES=gres/qpu,license/qpu_cloud
+AccountingStoreFlags=job_comment
+PriorityType=priority/multifactor
+PriorityWeightQOS=100000
+PriorityWeightFairshare=10000
+PriorityWeightAge=1000
+PriorityCalcPeriod=1
+PriorityDecayHalfLife=7-0
+PreemptType=preempt/qos
+PreemptMode=REQUEUE
+"""
+        if not self.database:
+            accounting = "AccountingStorageType=accounting_storage/none\nPriorityType=priority/basic\n"
         return f"""ClusterName=qhub
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={ports["slurmctld"]}
@@ -180,22 +205,7 @@ SelectTypeParameters=CR_CPU_Memory
 DefMemPerCPU=200
 GresTypes=qpu
 Licenses=qpu_cloud:2,aer_gpu:1
-AccountingStorageType=accounting_storage/slurmdbd
-AccountingStorageHost=127.0.0.1
-AccountingStoragePort={ports["slurmdbd"]}
-AccountingStoragePass={self.munge_socket}
-AccountingStorageEnforce=associations,limits,qos
-AccountingStorageTRES=gres/qpu,license/qpu_cloud
-AccountingStoreFlags=job_comment
-PriorityType=priority/multifactor
-PriorityWeightQOS=100000
-PriorityWeightFairshare=10000
-PriorityWeightAge=1000
-PriorityCalcPeriod=1
-PriorityDecayHalfLife=7-0
-PreemptType=preempt/qos
-PreemptMode=REQUEUE
-JobCompType=jobcomp/none
+{accounting}JobCompType=jobcomp/none
 JobRequeue=1
 MinJobAge={self.min_job_age_s}
 MaxJobCount=20000

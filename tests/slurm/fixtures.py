@@ -27,17 +27,21 @@ from tests.slurm.packages import Unavailable
 from tests.waiting import wait_until
 
 
-@lru_cache(maxsize=1)
-def running_cluster() -> Cluster | str:
-    """The cluster of this test run, started by whoever asks first; or why there is none.
+def running_cluster(database: bool = True) -> Cluster | str:
+    """The cluster of this test run, with a database or without, started by whoever asks first; or why there is none.
 
-    QHUB_TEST_SLURM names the folder of one that is up already, to save its 15 seconds.
+    QHUB_TEST_SLURM names the folder of one (with a database) that is up already, to save its 15 seconds.
     """
-    if os.environ.get("QHUB_TEST_SLURM"):
+    return _started(database)
+
+
+@lru_cache(maxsize=2)
+def _started(database: bool) -> Cluster | str:
+    if os.environ.get("QHUB_TEST_SLURM") and database:
         packages.add_users().close()
         return Cluster(Path(os.environ["QHUB_TEST_SLURM"]))
     try:
-        cluster = Cluster(make_root())
+        cluster = Cluster(make_root(), database=database)
         guard = subprocess.Popen(
             [sys.executable, "-m", "tests.slurm", "guard", "--root", str(cluster.root)],
             stdin=subprocess.PIPE,  # its end is the end of this process
@@ -62,7 +66,7 @@ def end_cluster() -> None:
     for guard in _guards:
         guard.communicate(timeout=60)
     _guards.clear()
-    running_cluster.cache_clear()
+    _started.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -99,9 +103,9 @@ class SlurmWorkshop(Workshop):
 
 
 @contextmanager
-def slurm_workshop(tmp_path: Path, *, cpus: int = 2, **slurm: Any) -> Iterator[Workshop]:
+def slurm_workshop(tmp_path: Path, *, cpus: int = 2, database: bool = True, **slurm: Any) -> Iterator[Workshop]:
     """`cpus` 1 and 2 choose a partition with one node of so many."""
-    found = running_cluster()
+    found = running_cluster(database)
     if isinstance(found, str):
         pytest.skip(found)
     before = os.environ.get("SLURM_CONF")

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -277,9 +278,7 @@ def _probe(commands: Commands, settings: Settings) -> Iterator[Finding]:
     try:
         yield from _run_probe(commands, settings, folder)
     finally:
-        for name in ("answer",):
-            (folder / name).unlink(missing_ok=True)
-        folder.rmdir()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run_probe(commands: Commands, settings: Settings, folder: Path) -> Iterator[Finding]:
@@ -313,9 +312,10 @@ mv .answer answer
         time.sleep(0.2)
     os.listdir(folder)  # shows new files on network file systems
     if not answer.exists():
-        if state == "PENDING":
+        if state in ("PENDING", "CONFIGURING", "RUNNING"):
             commands.run("scancel", key)
-            yield Finding("warning", f"The probe job still waited after {PROBE_S:.0f} s; the nodes were not looked at.")
+            what = "still waited" if state == "PENDING" else "was not done"
+            yield Finding("warning", f"The probe job {what} after {PROBE_S:.0f} s; the nodes were not looked at.")
         else:
             yield Finding(
                 "failure",

@@ -63,6 +63,16 @@ def place_of(folder: JobFolder) -> Place | None:
     return found[1] if found else None
 
 
+def launched_as(folder: JobFolder, first_attempt: int) -> str | None:
+    """Slurm's number (of an array, that of the whole) under which an attempt of this submission began."""
+    for number in folder.attempt_numbers():
+        if number >= first_attempt:
+            launch = read_json_or_none(folder.attempt(number).launch)
+            if isinstance(launch, dict) and str(launch.get("site_id", "")).isdigit():
+                return str(launch["site_id"])
+    return None
+
+
 def write_place(folder: JobFolder, place: Place) -> None:
     say(
         folder,

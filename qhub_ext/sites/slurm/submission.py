@@ -100,7 +100,17 @@ class Sender:
         )
 
     def find(self, parcels: Sequence[Parcel], since: float) -> dict[str, Place]:
-        """Places of those that Slurm knows, or has known, by name. Raises SiteUnreachableError when it cannot be asked."""
+        """Places of those that have begun, by their folders; of the others that Slurm knows, or has known, by name. Raises
+        SiteUnreachableError when it cannot be asked."""
+        begun = {
+            folder.id: parcel.places(base)[folder.id]
+            for parcel in parcels
+            for folder in parcel.folders
+            if (base := ledger.launched_as(folder, parcel.first_attempt)) is not None
+        }
+        parcels = [parcel for parcel in parcels if any(folder.id not in begun for folder in parcel.folders)]
+        if not parcels:
+            return begun
         by_name = {parcel.name: parcel for parcel in parcels}
         found: dict[str, tuple[float, Place]] = {}
 
@@ -126,7 +136,7 @@ class Sender:
             except SiteUnreachableError:
                 if any(folder.attempt_numbers() for p in parcels for folder in p.folders):
                     raise  # it has run, and only the books can say under which number
-        return {job_id: place for job_id, (_, place) in found.items()}
+        return {job_id: place for job_id, (_, place) in found.items()} | begun
 
     # ------------------------------------------------------------------
 
