@@ -2,6 +2,7 @@ import { cardPlugin, poolPlugin } from './plugins/card';
 import { commandsPlugin } from './plugins/commands';
 import { jobsPlugin } from './plugins/jobs';
 import { notificationsPlugin } from './plugins/notifications';
+import { notebookPlugin } from './plugins/notebook';
 import { runningPlugin } from './plugins/running';
 import { jobViewPlugin } from './plugins/jobview';
 import { sidebarPlugin } from './plugins/sidebar';
@@ -18,5 +19,6 @@ export default [
   notificationsPlugin,
   runningPlugin,
   statusBarPlugin,
-  jobViewPlugin
+  jobViewPlugin,
+  notebookPlugin
 ];
