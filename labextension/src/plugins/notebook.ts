@@ -22,7 +22,7 @@ import { Widget } from '@lumino/widgets';
 
 import { ApiError } from '../api/request';
 import type { Choice, Tier } from '../api/types';
-import { jobsIcon } from '../icon';
+import { jobsIcon, notebookJobIcon } from '../icon';
 import { ChoiceModel } from '../model/choice';
 import type { JobsModel } from '../model/jobs';
 import { asJob, loadExtension, runInCell } from '../model/runcell';
@@ -129,7 +129,7 @@ export const notebookPlugin: JupyterFrontEndPlugin<void> = {
     commands.addCommand(CommandIDs.submitNotebook, {
       label: trans.__('Submit Notebook as a Quantum Job…'),
       caption: trans.__('Run all of this notebook as one job'),
-      icon: args => (args.toolbar ? jobsIcon : undefined),
+      icon: args => (args.toolbar ? notebookJobIcon : undefined),
       isEnabled: () => current() !== null,
       execute: async () => {
         const panel = current();
