@@ -37,6 +37,7 @@ from qhub_ext.tiers import catalog
 from qhub_ext.tiers.qpu.brokered import ask_broker
 
 LISTED = 20
+USAGE_KEYS = ("device", "job", "profile", "day", "site")
 
 EXIT_OK = 0
 EXIT_JOB_FAILED = 1
@@ -244,7 +245,10 @@ def explain_verb(surface: Surface, job: str) -> Text:
         lines.append(f"  move   {why.audience}")
     if why.advice:
         lines.append(f"  try    {why.advice}")
-    return Text("\n".join(lines), vars(why) | {"job": found.id, "state": state})
+    fates = surface.service.fates(found.id)
+    lines.extend(f"  device {fate.sentence} {fate.advice}".rstrip() for fate in fates)
+    facts = vars(why) | {"job": found.id, "state": state, "device_tasks": [fate.to_json() for fate in fates]}
+    return Text("\n".join(lines), facts)
 
 
 @verbs.command("estimate")
@@ -369,6 +373,20 @@ def _us(seconds: float | None) -> str:
 
 def _error(value: float | None) -> str:
     return "–" if value is None else f"{value:.2e}"
+
+
+@verbs.command("usage")
+@click.option("--by", type=click.Choice(USAGE_KEYS), default="device", show_default=True, help="What is added up.")
+@click.option("--since", default="30d", show_default=True, help="Jobs submitted within this time, such as 7d or 12h.")
+@facts_verb
+def usage_verb(surface: Surface, by: str, since: str) -> Table:
+    """Seconds of QPU that your jobs used, from their own records; with `--by job --json` also the site's ids of them."""
+    from qhub_ext.capture.quantity import parse_time
+    from qhub_ext.display.usage import usage_table
+    from qhub_ext.service.usage import summed
+
+    jobs = surface.service.usage(time.time() - parse_time(since, "--since"))
+    return usage_table(by, since, summed(jobs, by), [one.to_json() for one in jobs])
 
 
 @verbs.command("logs")
@@ -596,6 +614,9 @@ def job_page(job: Job) -> str:
     if record.state.final and record.spec.size is None:
         variables = ", ".join(job.results()) or "none"
         lines.append(f"  variables   {variables}")
+    if record.qpu_s is not None:
+        lines.append(f"  device      {duration(record.qpu_s)} of QPU")
+    lines.extend(f"  device      {plain(fate.sentence)} {fate.advice}".rstrip() for fate in job.service.fates(job.id))
     lines.extend(
         f"  attempt {a.number}   {state_words(a.state)}" + (f": {plain(a.message)}" if a.message else "")
         for a in record.attempts

@@ -28,7 +28,7 @@ from qhub_ext.job.state import State, advance
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try of the site to run the job. Moments in s since 1970 UTC, None where it did not come to that."""
+    """One try of the site to run the job. Moments in s since 1970 UTC, None where it did not come to that. `qpu_s` seconds of devices."""
 
     number: int = 1
     state: State = State.CREATED
@@ -42,6 +42,7 @@ class Attempt:
     message: str = ""
     advice: str = ""
     phase: str = ""
+    qpu_s: float | None = None
     phase_text: str = ""
 
 
@@ -80,6 +81,12 @@ class JobRecord:
         return None if begin is None or end is None else max(0.0, end - begin)
 
     @property
+    def qpu_s(self) -> float | None:
+        """Seconds of devices over all attempts that have ended; None where none was used."""
+        used = [attempt.qpu_s for attempt in self.attempts if attempt.qpu_s is not None]
+        return sum(used) if used else None
+
+    @property
     def running_s(self) -> float | None:
         begin, end = self.attempt.running_at, self.attempt.ended_at
         return None if begin is None or end is None else max(0.0, end - begin)
@@ -110,6 +117,7 @@ class JobRecord:
             "ended_at": self.attempt.ended_at,
             "waiting_s": self.waiting_s,
             "running_s": self.running_s,
+            "qpu_s": self.qpu_s,
             "site_id": self.site_id,
             "size": self.spec.size,
             "done": self.done,
@@ -213,6 +221,6 @@ def _seal(draft: _Draft, outcome: dict[str, Any]) -> None:
     draft.fields["reason"] = ""
     # a runner that was stopped without a word does not know why; the site may
     told = outcome.get("cause") == "unknown" and draft.fields.get("cause") not in (None, "unknown")
-    for key in ("running_at", "ended_at", *(() if told else ("cause", "message", "advice"))):
+    for key in ("running_at", "ended_at", "qpu_s", *(() if told else ("cause", "message", "advice"))):
         if outcome.get(key) is not None:
             draft.fields[key] = outcome[key]

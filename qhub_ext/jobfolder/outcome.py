@@ -20,7 +20,9 @@ SCHEMA = "qhub.outcome/1"
 
 @dataclass(frozen=True)
 class Outcome:
-    """`state` is a final state. Moments in s since 1970 UTC. `error` holds ename, evalue and traceback of the cell."""
+    """`state` is a final state. Moments in s since 1970 UTC. `error` holds ename, evalue and traceback of the cell. `qpu_s` are the
+    seconds of a device that it used, None where it used none.
+    """
 
     state: str
     running_at: float | None
@@ -33,6 +35,7 @@ class Outcome:
     notes: tuple[str, ...] = ()
     timings_s: dict[str, float] = field(default_factory=dict)
     tasks: int = 0
+    qpu_s: float | None = None
     sealed_by: str = "runner"
 
 

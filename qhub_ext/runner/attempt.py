@@ -13,6 +13,7 @@ from qhub_ext.errors import Cause, JobFolderError
 from qhub_ext.job.notebook import Notebook
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import State
+from qhub_ext.jobfolder.device_tasks import used_seconds
 from qhub_ext.jobfolder.journal import JournalWriter
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
 from qhub_ext.jobfolder.outcome import Outcome, read_spec, require_own, seal
@@ -102,6 +103,7 @@ def _run(
             notes=tuple(supervisor.notes),
             timings_s=supervisor.timings.parts,
             tasks=_count_tasks(attempt),
+            qpu_s=used_seconds(folder, attempt.number),
         )
         give_back(attempt)
         seal(attempt, outcome)

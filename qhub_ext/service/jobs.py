@@ -6,14 +6,14 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qhub_ext.errors import Audience, QhubError, SiteError, SiteUnreachableError, UserError
-from qhub_ext.job.identity import element_id, short_id
+from qhub_ext.job.identity import element_id, short_id, split_element
 from qhub_ext.job.record import Attempt, JobRecord
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import State, advance
@@ -34,6 +34,8 @@ from qhub_ext.tiers.wishes import is_wish
 
 if TYPE_CHECKING:
     from qhub_ext.capture.command import Request
+    from qhub_ext.service.device_tasks import Fate
+    from qhub_ext.service.usage import JobUsage
 
 INTERRUPTED = "The submission was interrupted before the site had the job; `requeue` sends it again."
 JUST_SENT_S = 30.0
@@ -321,6 +323,33 @@ class JobService:
         if record.state is State.COMPLETED:
             return Explanation("", "It completed.", "nobody", "")
         return Explanation(attempt.cause or "unknown", attempt.message, Audience.YOU, attempt.advice)
+
+    def fates(self, job_id: str) -> list[Fate]:
+        """What became of tasks that the job left open on a device; asks the device, once for each that it can settle."""
+        from qhub_ext.service.device_tasks import look_after
+
+        folder = self.shelf.folder(job_id)
+
+        def tell(event: Mapping[str, Any]) -> None:
+            with JournalWriter(folder.journal(self._writer)) as journal:
+                journal.append("device_task", **event)
+
+        return look_after(folder, self.shelf.record(job_id), self.settings, lambda: self._device_ids(job_id), tell)
+
+    def _device_ids(self, without: str) -> set[str]:
+        from qhub_ext.jobfolder.device_tasks import read_device_tasks
+
+        others = [s.id for s in self.shelf.summaries(None) if s.tier == "qpu" and s.id != split_element(without)[0]]
+        folders = [self.shelf.folder(i) for i in others]
+        return {task.task for one in folders for task in read_device_tasks(one) if task.task}
+
+    def usage(self, since: float) -> list[JobUsage]:
+        """Of the jobs submitted after `since` (s since 1970 UTC) that sent something to a device, newest first."""
+        from qhub_ext.service.usage import usage_of
+
+        found = [s for s in self.shelf.summaries(None) if s.tier == "qpu" and s.created_at >= since]
+        used = (usage_of(self.shelf.folder(s.id), self.shelf.record(s.id)) for s in found)
+        return [one for one in used if one is not None]
 
     def estimate(self, job_id: str) -> StartEstimate:
         """When a waiting job may start, as far as the site can tell; asks the site anew."""

@@ -154,11 +154,15 @@ def build(house: House, key: str) -> FastAPI:
                     await anyio.sleep(3600)
                 elif fault.kind == "slow":
                     await anyio.sleep(fault.delay_s)
-                else:
+                elif fault.kind != "late":
                     return refusal(int(fault.kind), f"a fault that was switched on ({fault.kind})")
             bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
             if tokens.get(bearer, 0.0) < time.time():
                 return refusal(401, "The token is not valid.")
+            if fault is not None and fault.kind == "late":
+                answer = await go_on(request)
+                await anyio.sleep(fault.delay_s)
+                return answer
         elif path.startswith("/admin/") and not hmac.compare_digest(request.headers.get("x-api-key", ""), key):
             return refusal(401, "The key is not valid.")
         return await go_on(request)

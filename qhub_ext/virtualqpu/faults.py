@@ -8,13 +8,16 @@ from typing import Any
 
 from qhub_ext.errors import InvalidOptionError
 
-AT_THE_DOOR = ("401", "403", "404", "409", "429", "500", "503", "hang", "slow")
+AT_THE_DOOR = ("401", "403", "404", "409", "429", "500", "503", "hang", "slow", "late")
 IN_THE_MACHINE = ("paused", "offline", "null_target", "failed_job", "bad_result", "session_expired", "calibrating")
 
 
 @dataclass
 class Fault:
-    """`where` is a part of the path that it strikes (all when empty); `times` how often, None for ever; `delay_s` for slow."""
+    """`where` is a part of the path that it strikes (all when empty); `times` how often, None for ever.
+
+    `delay_s`: of slow before the request is heard, of late after it was done, before the answer.
+    """
 
     kind: str
     where: str = ""

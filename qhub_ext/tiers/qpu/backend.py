@@ -23,6 +23,7 @@ from qiskit.primitives import BitArray, PrimitiveResult
 
 from qhub_ext.errors import Cause, DeviceError, PreflightError, UncertainTaskError
 from qhub_ext.job.context import current
+from qhub_ext.jobfolder.device_tasks import payload_digest
 from qhub_ext.settings import QpuSettings, current_settings
 from qhub_ext.tiers.backend import Execution, Outcome, Prepared
 from qhub_ext.tiers.device_options import SENT, check_randomizations, check_rep_delay
@@ -169,7 +170,7 @@ class DeviceBackend:
 
     def _run(self, pubs: list[Any], stopped: Callable[[], bool]) -> tuple[PrimitiveResult[Any] | None, dict[str, Any]]:
         process = process_for(self.resource)
-        record: dict[str, Any] = {"id": uuid.uuid4().hex, "resource": self.resource.name, "virtual": self.resource.virtual, "state": "sending", "at": time.time()}  # fmt: skip
+        record: dict[str, Any] = {"id": uuid.uuid4().hex, "resource": self.resource.name, "virtual": self.resource.virtual, "digest": payload_digest(pubs), "state": "sending", "at": time.time()}  # fmt: skip
         self.sent.append(record)
         task = self._start(process, pubs, record)
         began, running_at = time.monotonic(), None

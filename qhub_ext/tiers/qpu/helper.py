@@ -15,6 +15,8 @@ import os
 import sys
 from importlib import import_module
 from typing import Any, TextIO
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
 
 KINDS = {
     "alice-bob-felis": "AliceBobFelis",
@@ -31,6 +33,8 @@ KINDS = {
 class Owner:
     def __init__(self) -> None:
         self._resource: Any = None
+        self._name = ""
+        self._config: dict[str, str] = {}
         self._open_tasks: set[str] = set()
 
     def answer(self, call: dict[str, Any]) -> Any:
@@ -38,6 +42,7 @@ class Owner:
         if name == "open":
             qrmi: Any = import_module("qrmi")
             kind = getattr(qrmi.ResourceType, KINDS[call["type"]])
+            self._name, self._config = call["resource"], call["config"]
             self._resource = qrmi.QuantumResource.from_config(call["resource"], kind, call["config"])
             return None
         if name == "task_start":
@@ -78,12 +83,43 @@ class Owner:
         self._resource.task_stop(task)
         self._open_tasks.discard(task)
 
+    def _tasks(self, since: str, until: str) -> list[dict[str, Any]]:
+        """Tasks of this account on this device that were made between two moments (ISO 8601), each with what it was made of.
+
+        QRMI has no such question, so this one, which changes nothing, goes to the service of IBM itself.
+        """
+        token = _fetch(
+            f"{self._config['QRMI_IBM_QCS_IAM_ENDPOINT']}/identity/token",
+            {},
+            {
+                "grant_type": "urn:ibm:params:oauth:grant-type:apikey",
+                "apikey": self._config["QRMI_IBM_QCS_IAM_APIKEY"],
+            },
+        )["access_token"]
+        headers = {
+            "authorization": f"Bearer {token}",
+            "service-crn": self._config["QRMI_IBM_QCS_SERVICE_CRN"],
+            "ibm-api-version": "2025-01-01",
+        }
+        asked = {"backend": self._name, "created_after": since, "created_before": until, "limit": 200}
+        url = f"{self._config['QRMI_IBM_QCS_ENDPOINT']}/jobs"
+        listed = _fetch(f"{url}?{urlencode(asked | {'exclude_params': 'true'})}", headers)["jobs"]
+        return [_fetch(f"{url}/{job['id']}?exclude_params=false", headers) for job in listed]
+
     def stop_open_tasks(self) -> None:
         for task in sorted(self._open_tasks):
             try:
                 self._resource.task_stop(task)
             except BaseException as error:  # noqa: BLE001 - the process ends; the panics of pyo3 are no Exceptions
                 print(f"task {task} could not be stopped: {error}", file=sys.stderr)
+
+
+def _fetch(url: str, headers: dict[str, str], form: dict[str, str] | None = None) -> Any:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"{url} is no address")
+    data = None if form is None else urlencode(form).encode()
+    with urlopen(Request(url, data, {"accept": "application/json", **headers}), timeout=30) as answer:  # noqa: S310 - checked above
+        return json.load(answer)
 
 
 def _payload(payload: dict[str, Any]) -> Any:

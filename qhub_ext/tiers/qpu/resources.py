@@ -16,11 +16,9 @@ from pathlib import Path
 from qhub_ext.errors import DeviceError, SettingsError
 from qhub_ext.settings import QpuSettings
 from qhub_ext.tiers import catalog
-from qhub_ext.tiers.qpu.helper import KINDS
+from qhub_ext.tiers.qpu.capabilities import CAPABILITIES, Capabilities, trouble_of
 
 DEFAULT_CONFIG = Path("/etc/slurm/qrmi_config.json")
-PRIMITIVES = frozenset({"ibm-quantum-compute-service", "ibm-quantum-system"})
-"""Types that take Qiskit primitives, which is what this version sends."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,11 @@ class Resource:
     virtual: bool = False
     trouble: str = ""
     mark: str = ""
+
+    @property
+    def can(self) -> Capabilities:
+        """What resources of its type can do. Raises KeyError for a type that is not known, which `trouble` says."""
+        return CAPABILITIES[self.type]
 
     @property
     def title(self) -> str:
@@ -124,10 +127,7 @@ def _from_settings(settings: QpuSettings) -> list[Resource]:
 
 
 def _checked(name: str, kind: str, source: str, device: str, config: Mapping[str, str], trouble: str = "") -> Resource:
-    if kind not in KINDS:
-        trouble = f"its type {kind!r} is not known here. Known: {', '.join(KINDS)}."
-    elif kind not in PRIMITIVES and not trouble:
-        trouble = f"resources of type {kind} take no Qiskit primitives, which is what this version sends."
+    trouble = trouble_of(kind) or trouble
     return Resource(name, kind, source, device, config, trouble=trouble)
 
 

@@ -1,0 +1,68 @@
+"""What resources of each type can do through QRMI 0.26, in one table. What a type cannot do is said before anything is sent.
+
+The rows were tried with the genuine wheel against services on loopback; oqtopus needs a bridge library that the wheel does not have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PRIMITIVES = "Qiskit primitives"
+SEQUENCES = "Pulser sequences"
+IQM_CIRCUITS = "IQM circuits"
+QUBIT_PROGRAMS = "Felis programs"
+OQTOPUS_JOBS = "OQTOPUS jobs"
+
+SENT = (PRIMITIVES,)
+"""What this version can send."""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """`takes` is the kind of payload. `typed_options`: options that QRMI does not know are dropped on the way. `lists`: the service can be
+    asked for tasks whose id is not known. `reserves`: `acquire` is a real reservation and not a dummy. `target` is the shape of what the
+    device says of itself, "" where that is nothing. `waits_s`: a question about a task may take so long.
+    """
+
+    type: str
+    vendor: str
+    takes: str
+    target: str = ""
+    typed_options: bool = False
+    lists: bool = False
+    reserves: bool = False
+    cancels: bool = True
+    logs: bool = True
+    waits_s: float = 0.0
+
+    @property
+    def sent(self) -> bool:
+        return self.takes in SENT
+
+
+CAPABILITIES = {
+    one.type: one
+    for one in (
+        Capabilities(
+            "ibm-quantum-compute-service", "IBM", PRIMITIVES, "ibm", typed_options=True, lists=True, reserves=True),
+        Capabilities("ibm-quantum-system", "IBM", PRIMITIVES, "ibm"),
+        Capabilities("qiskit-runtime-service", "IBM (ended on 2026-11-21)", PRIMITIVES, "ibm"),
+        Capabilities("pasqal-cloud", "Pasqal", SEQUENCES, "pulser"),
+        Capabilities("pasqal-local", "Pasqal", SEQUENCES, "pulser", reserves=True),
+        Capabilities("iqm-server", "IQM", IQM_CIRCUITS, "iqm", waits_s=30.0),
+        Capabilities("alice-bob-felis", "Alice & Bob", QUBIT_PROGRAMS, logs=False),
+        Capabilities("oqtopus", "OQTOPUS", OQTOPUS_JOBS),
+    )
+}  # fmt: skip
+
+
+def trouble_of(kind: str) -> str:
+    """Why a resource of this type cannot be used, "" when it can."""
+    known = CAPABILITIES.get(kind)
+    if known is None:
+        return f"its type {kind!r} is not known here. Known: {', '.join(CAPABILITIES)}."
+    if kind == "qiskit-runtime-service":
+        return "the service behind qiskit-runtime-service has ended on 2026-11-21. Use ibm-quantum-compute-service."
+    if not known.sent:
+        return f"resources of type {kind} take {known.takes}, which this version does not send; it sends {' and '.join(SENT)}."
+    return ""
