@@ -17,6 +17,7 @@ from typing import Any
 
 from qhub_ext.jobfolder.journal import JournalWriter
 from qhub_ext.sites.embedded import daemon as daemon_module
+from qhub_ext.sites.embedded import ends
 from qhub_ext.sites.embedded.daemon import Daemon
 
 _left = 0
@@ -46,7 +47,7 @@ class CrashingDaemon(Daemon):
 def main(step: str, spool: str, cpus: str) -> None:
     global _left
     JournalWriter.append = _step(JournalWriter.append)  # type: ignore[method-assign]
-    daemon_module.seal = _step(daemon_module.seal)
+    ends.seal = _step(ends.seal)
     os.posix_spawn = _step(os.posix_spawn)
     Path.unlink = _step(Path.unlink)  # type: ignore[method-assign]
     daemon_module.Daemon = CrashingDaemon  # type: ignore[misc]

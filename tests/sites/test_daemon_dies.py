@@ -15,7 +15,7 @@ import pytest
 
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.atomic import write_json
-from qhub_ext.sites.embedded.daemon import make_attempt
+from qhub_ext.sites.embedded.attempt_files import make_attempt
 from qhub_ext.sites.embedded.processes import boot_id, start_time
 from qhub_ext.sites.embedded.site import EmbeddedSite, table_job
 from qhub_ext.sites.embedded.table import STARTED, TableWriter

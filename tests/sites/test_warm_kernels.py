@@ -14,9 +14,9 @@ import pytest
 
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.layout import JobFolder
-from qhub_ext.sites.embedded.daemon import CONFIRM_WITHIN_S
 from qhub_ext.sites.embedded.processes import start_time
 from qhub_ext.sites.embedded.site import EmbeddedSite
+from qhub_ext.sites.embedded.starters import CONFIRM_WITHIN_S
 from tests.sites.workshop import Workshop, embedded_workshop
 from tests.waiting import wait_until
 

@@ -4,14 +4,16 @@ Runs on one host, for one user; kernel, Jupyter server and command share the que
 (`spool`) and job folders, and nothing else passes between its processes.
 
     site        EmbeddedSite, the client: writes submissions and requests, reads the table [k s]
-    daemon      the one process that decides: who starts, who is stopped, who has ended [d]
-    launcher    the parent of one script: holds the attempt's lock and records how it ended; stdlib, run by path
     spool       file names of the queue's folder; the bell that wakes the daemon
     table       the jobs that wait or run, as a journal that survives kill -9
     policy      who is next, why one waits, when it may start: pure functions of the table
-    verdict     what to say of an attempt whose runner left without an outcome: pure
+    daemon      the one process that decides; its loop [d]. Its parts:
+                letterbox (what clients ask for), line (jobs that wait), runs (attempts that have been started),
+                ends (outcomes), starters (how an attempt begins), journals and attempt_files (what it leaves in job folders)
+    launcher    the parent of one script: holds the attempt's lock and records how it ended; stdlib, run by path
     template    a process that runners are forked from, with their imports done; leaves with the daemon
     warm        kernels kept ready with the user's imports done
     kept        a process that the daemon keeps ready, as both are
-    dependencies, processes, script     what their names say
+    verdict     what to say of an attempt whose runner left without an outcome: pure
+    dependencies, processes, script, log     what their names say
 """

@@ -12,11 +12,11 @@ import select
 import selectors
 import signal
 import time
-from collections.abc import Callable
 from typing import Any
 
 from qhub_ext import __version__
 from qhub_ext.sites.embedded.kept import Departed, Kept, keep, memory_available_mb
+from qhub_ext.sites.embedded.log import say
 from qhub_ext.sites.embedded.processes import Process
 from qhub_ext.sites.embedded.table import TableJob
 
@@ -30,15 +30,12 @@ ANSWER_WITHIN_S = 2.0
 
 
 class Template:
-    def __init__(
-        self, selector: selectors.BaseSelector, *, wanted: bool, arguments: list[str], say: Callable[[str], None]
-    ) -> None:
+    def __init__(self, selector: selectors.BaseSelector, *, wanted: bool, arguments: list[str]) -> None:
         self.kept: Kept | None = None
         self._departed = Departed()
         self._selector = selector
         self._wanted = wanted
         self._arguments = arguments
-        self._say = say
         self._python = ""
         self._settled_at: float | None = None
         self._failures: dict[str, int] = {}
@@ -91,9 +88,9 @@ class Template:
         if "pid" in answer:
             return Process(answer["pid"], answer["start_time"])
         if answer:
-            self._say(f"the template goes: {answer.get('leaves', answer)}")
+            say(f"the template goes: {answer.get('leaves', answer)}")
         else:
-            self._say("the template does not answer: it is ended")
+            say("the template does not answer: it is ended")
             kept.process.send(signal.SIGKILL)
         # should it have forked after all: who claims the attempt first runs it, and the other leaves
         self.dismiss()
@@ -107,7 +104,7 @@ class Template:
         if words.get("ready") == __version__:
             kept.ready = True
             self._failures.pop(kept.key, None)
-            self._say(f"the template is ready (pid {kept.process.pid})")
+            say(f"the template is ready (pid {kept.process.pid})")
         else:
             self.ended(words.get("leaves", ""))
 
@@ -117,14 +114,12 @@ class Template:
             key = self.kept.key
             self._failures[key] = self._failures.get(key, 0) + 1
             self._not_before = time.monotonic() + AGAIN_AFTER_S
-            self._say(
-                f"the template ended before it was ready ({self._failures[key]} in a row): {why or 'no reason given'}"
-            )
+            say(f"the template ended before it was ready ({self._failures[key]} in a row): {why or 'no reason given'}")
         self.dismiss()
 
     def sweep(self) -> None:
         if self.kept is not None and memory_available_mb() < KEEP_ABOVE_MB:
-            self._say("memory is short: the template goes")
+            say("memory is short: the template goes")
             self._not_before = time.monotonic() + AGAIN_AFTER_S
             self.dismiss()
         if self.kept is not None and not self.kept.process.lives():

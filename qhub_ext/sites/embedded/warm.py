@@ -9,16 +9,14 @@ from __future__ import annotations
 import json
 import os
 import selectors
-import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from qhub_ext.sites.embedded.kept import Departed, Kept, keep, memory_available_mb
+from qhub_ext.sites.embedded.log import say
 from qhub_ext.sites.embedded.table import TableJob
 
-LAUNCH = Path(__file__).resolve().parent / "launch.py"
 SETTLED_S = 0.3
 START_ABOVE_MB, KEEP_ABOVE_MB = 1024, 512
 GIVE_UP_AFTER = 3
@@ -40,16 +38,16 @@ class WarmPool:
         *,
         count: int,
         imports: str,
+        launch: list[str],
         arguments: list[str],
-        say: Callable[[str], None],
     ) -> None:
         self.kernels: list[Kept] = []
         self._departed = Departed()
         self._selector = selector
         self._count = count
         self._imports = imports
+        self._launch = launch
         self._arguments = arguments
-        self._say = say
         self._wish: Wish | None = None
         self._settled_at: float | None = None
         self._failures: dict[str, int] = {}
@@ -94,7 +92,7 @@ class WarmPool:
 
     def sweep(self) -> None:
         if self.kernels and memory_available_mb() < KEEP_ABOVE_MB:
-            self._say("memory is short: the warm kernels go")
+            say("memory is short: the warm kernels go")
             self._not_before = time.monotonic() + AGAIN_AFTER_S
             for kernel in list(self.kernels):
                 self.dismiss(kernel)
@@ -108,7 +106,7 @@ class WarmPool:
             return
         if end == kernel.words and b"ready" in os.read(kernel.words, 4096):
             kernel.ready = True
-            self._say(f"a warm kernel is ready (launcher {kernel.process.pid})")
+            say(f"a warm kernel is ready (launcher {kernel.process.pid})")
             self._failures.pop(kernel.key, None)
         else:
             self.ended(kernel)
@@ -117,7 +115,7 @@ class WarmPool:
         if not kernel.ready:
             self._failures[kernel.key] = self._failures.get(kernel.key, 0) + 1
             self._not_before = time.monotonic() + AGAIN_AFTER_S
-            self._say(f"a warm kernel ended before it was ready ({self._failures[kernel.key]} in a row)")
+            say(f"a warm kernel ended before it was ready ({self._failures[kernel.key]} in a row)")
         self.dismiss(kernel)
 
     def dismiss(self, kernel: Kept) -> None:
@@ -135,14 +133,5 @@ class WarmPool:
             *(wish.python, "-m", "qhub_ext.runner", "--warm"),
             *("--like", wish.path, "--imports", self._imports),
         ]
-        command = [
-            sys.executable,
-            "-I",
-            "-S",
-            str(LAUNCH),
-            "warm",
-            self._arguments[0],
-            json.dumps(runner),
-            *self._arguments[1:],
-        ]
+        command = [*self._launch, self._arguments[0], json.dumps(runner), *self._arguments[1:]]
         self.kernels.append(keep(wish.key, command, self._selector, self.heard))
