@@ -124,6 +124,36 @@ def test_a_kernel_that_was_killed_is_not_missed(shop: Workshop) -> None:
     assert len((job.path / "ran").read_text().split()) == 1
 
 
+def test_a_job_that_is_handed_to_a_kernel_that_has_just_died_starts_cold(shop: Workshop) -> None:
+    python = stand_in(shop)
+    send(shop, python)
+    runner = until_warm(shop)
+    launcher = os.getsid(runner)
+    os.kill(launcher, signal.SIGSTOP)  # it has not heard of the end when the order comes
+    os.kill(runner, signal.SIGKILL)
+    job = shop.cell("", python=python)
+    shop.site.submit([job])
+    wait_until(lambda: shop.reported(job) is State.STARTING, what="the order")
+    os.kill(launcher, signal.SIGCONT)
+    (record,) = shop.until_final(job)
+    assert [attempt.state for attempt in record.attempts] == [State.COMPLETED]
+    assert len((job.path / "ran").read_text().split()) == 1
+
+
+def test_a_kernel_that_dies_before_it_has_read_its_job_costs_an_attempt_and_not_the_job(shop: Workshop) -> None:
+    python = stand_in(shop)
+    send(shop, python)
+    runner = until_warm(shop)
+    os.kill(runner, signal.SIGSTOP)
+    job = shop.cell("", python=python)
+    shop.site.submit([job])
+    wait_until(lambda: job.attempt(1).console.exists(), what="the order")
+    os.kill(runner, signal.SIGKILL)
+    (record,) = shop.until_final(job)
+    assert [attempt.state for attempt in record.attempts] == [State.CANCELLED, State.COMPLETED]
+    assert len((job.path / "ran").read_text().split()) == 1
+
+
 def test_kernels_that_never_get_ready_are_given_up_and_jobs_start_cold(shop: Workshop) -> None:
     python = stand_in(shop, when_warm="exit 1")
     send(shop, python)

@@ -10,11 +10,13 @@ more, it takes the runner with it.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
 import signal
 import sys
+import termios
 import time
 from typing import NoReturn
 
@@ -89,6 +91,11 @@ class Runner:
             self.stdout = -1
         return data
 
+    def unread(self) -> bool:
+        """Whether it has left something of its stdin."""
+        left = fcntl.ioctl(self.stdin, termios.FIONREAD, b"\0" * 4)
+        return any(left)
+
     def dismiss(self) -> None:
         """The end of its stdin, some patience, then a KILL to the session."""
         os.close(self.stdin)
@@ -117,8 +124,10 @@ def warm(spool: str, command: str, daemon: list[str]) -> int:
     except OSError:
         runner.dismiss()
         raise
-    _execute(runner, order)
-    # what is left of its output; children of it may keep the pipe open, so that its end is not waited for
+    if not _execute(runner, order):
+        launcher.kill_leftovers()  # without exit.json and console the site knows that nothing ran, and begins a new attempt
+        launcher.ring(spool, daemon)
+        return launcher.NOT_FIRST
     assert runner.status is not None
     launcher.finish(attempt, runner.status, spool, daemon)
     return 0
@@ -132,7 +141,7 @@ def _wait_for_order(runner: Runner) -> dict[str, str] | None:
             if end == 0:
                 line = sys.stdin.buffer.readline()
                 order = json.loads(line) if line.endswith(b"\n") else None
-                return order if ready else None
+                return order if ready and runner.status is None else None
             words += runner.read()
             *lines, words = words.split(b"\n")
             for line in lines:
@@ -144,20 +153,25 @@ def _wait_for_order(runner: Runner) -> dict[str, str] | None:
     return None
 
 
-def _execute(runner: Runner, order: dict[str, str]) -> None:
-    console = launcher.open_console(order["attempt"])
+def _execute(runner: Runner, order: dict[str, str]) -> bool:
+    """False when the runner had ended before it read its order."""
     line = json.dumps({"folder": order["folder"], "attempt": int(order["number"])}) + "\n"
     try:
         os.write(runner.stdin, line.encode())
-        os.close(runner.stdin)
     except BrokenPipeError:
-        pass  # it has ended this very moment: its status tells
+        return False
+    console = launcher.open_console(order["attempt"])
     while runner.status is None:
         if runner.stdout in runner.wait():
             _copy(runner.read(), console)
+    # what is left of its output; children of it may keep the pipe open, so that its end is not waited for
     while runner.stdout >= 0 and (data := runner.read()):
         _copy(data, console)
     os.close(console)
+    if runner.unread():
+        os.unlink(f"{order['attempt']}/console.log")
+        return False
+    return True
 
 
 def _copy(data: bytes, console: int) -> None:
