@@ -12,6 +12,9 @@ from typing import Any, Protocol
 from qhub_ext.display.words import plain
 
 _STYLE = "text-align:left;padding:2px 10px 2px 0;vertical-align:top;white-space:nowrap"
+_LONG = "text-align:left;padding:2px 10px 2px 0;vertical-align:top;white-space:normal;min-width:20em"
+_SENTENCE = 48
+"""A cell with more letters is a sentence, and may take several lines."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,12 @@ class Table:
             return f"<div>{html.escape(self.empty)}</div>"
         head = "".join(f'<th scope="col" style="{_STYLE}">{html.escape(c)}</th>' for c in self.columns)
         body = "".join(
-            "<tr>" + "".join(f'<td style="{_STYLE}">{html.escape(plain(str(c)))}</td>' for c in row) + "</tr>"
+            "<tr>"
+            + "".join(
+                f'<td style="{_STYLE if len(str(c)) <= _SENTENCE else _LONG}">{html.escape(plain(str(c)))}</td>'
+                for c in row
+            )
+            + "</tr>"
             for row in self.rows
         )
         caption = (
