@@ -59,7 +59,7 @@ class CalibrationMap:
         return f"<CalibrationMap of {self.look.chart['device']}>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:  # noqa: ARG002 - IPython's
-        figure = self.to_plotly() | {"config": {"displaylogo": False, "responsive": True}}
+        figure = self.to_plotly() | {"config": {"displaylogo": False}}
         return {"text/plain": self.to_text(), "text/html": self.to_html(), MIME_TYPE: figure}
 
 
@@ -144,7 +144,7 @@ def _edge_points(look: Look) -> Trace:
         "mode": "markers",
         "x": middle[0],
         "y": middle[1],
-        "marker": {"size": 12, **_coloured(look, EDGES, look.edge_values(), bar_at=1.12)},
+        "marker": {"size": 12, **_coloured(look, EDGES, look.edge_values(), bar_at=1.17)},
         "customdata": words,
         "hovertemplate": "%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
         "showlegend": False,

@@ -1,0 +1,76 @@
+"""The widgets where people meet them: in Notebook 7 and in JupyterLab, with nothing loaded from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.desk import Desk
+from tests.browser.lab import Lab
+from tests.browser.test_first_run import LOAD
+
+CELLS = [
+    LOAD,
+    "from qhub_ext.widgets import job_card, queue_table, tier_picker",
+    "%%qpu --name 'watched <b>' --as watched\nimport time\nfor _ in range(600): time.sleep(0.1)",
+    "tier_picker()",
+    "job_card(watched)",
+    "queue_table()",
+    "%qpu calibration kingston",
+]
+
+
+def use_them(page: Page) -> None:
+    """Picker, card, queue and map answer to clicks."""
+    picker = page.locator(".widget-toggle-buttons")
+    expect(picker).to_be_visible(timeout=60_000)
+    picker.get_by_role("button", name="Emulation").click()
+    expect(page.get_by_text("Cells go to emulation, kingston")).to_be_visible()
+    card = page.locator(".widget-html .qhub-job-card")
+    expect(card).to_contain_text("▶ running", timeout=60_000)
+    expect(card).to_contain_text("watched <b>")
+    expect(page.locator(".widget-html table").filter(has_text="place")).to_contain_text("watched <b>")
+    page.get_by_role("button", name="Cancel", exact=True).last.click()
+    expect(card).to_contain_text("⊘ cancelled", timeout=60_000)
+    plot = page.locator(".js-plotly-plot")
+    plot.scroll_into_view_if_needed()
+    expect(plot.locator(".updatemenu-button")).to_have_count(4)
+    colours = "plot => JSON.stringify(plot.data.at(-1).marker.color)"
+    before = plot.evaluate(colours)
+    plot.locator(".updatemenu-button", has_text="T1").click()
+    assert plot.evaluate(colours) != before
+    assert plot.evaluate("plot => plot.clientHeight") > 500
+    at = plot.evaluate("p => [p._fullLayout.xaxis.d2p(1), p._fullLayout.yaxis.d2p(1)]")
+    plot.locator(".nsewdrag").hover(position={"x": at[0], "y": at[1]})
+    expect(plot.locator(".hovertext")).to_contain_text("T1 384 µs")
+
+
+def test_widgets_live_in_notebook_7(
+    new_lab: Callable[..., Lab], desk_at: Callable[[Lab], Desk], tmp_path: Path
+) -> None:
+    lab = new_lab(app="notebook")
+    desk = desk_at(lab)
+    desk.expect_errors("Exception opening new comm")  # until the page has a picker of tiers, which the kernel greets
+    desk.expect_errors(r"reading 'schema'\)(.|\n)*notebook_core")  # Notebook 7.6's own, with no extension at all too
+    lab.notebook("widgets.ipynb", *CELLS)
+    desk.page.goto(f"{lab.address}notebooks/widgets.ipynb?token={lab.token}")
+    desk.page.wait_for_function("window.jupyterapp !== undefined", timeout=60_000)
+    desk.page.evaluate("window.jupyterapp.restored")
+    desk.notebook_ready()
+    desk.run_all()
+    use_them(desk.page)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_widgets_live_in_jupyterlab(desk: Desk, theme: str, tmp_path: Path) -> None:
+    desk.expect_errors("Exception opening new comm")
+    desk.page.set_viewport_size({"width": 1280, "height": 1900})
+    desk.lab.notebook(f"widgets-{theme}.ipynb", *CELLS)
+    desk.open_notebook(f"widgets-{theme}.ipynb")
+    desk.theme(theme)
+    desk.run_all()
+    use_them(desk.page)
+    desk.page.screenshot(path=tmp_path / f"widgets-{theme}.png")
