@@ -23,6 +23,8 @@ from qhub_ext.server.replies import body_of, status_of, to_bytes
 JOBS, DEVICES, SITE = "qhub_ext:jobs", "qhub_ext:devices", "qhub_ext:site"
 """Resources that an Authorizer is asked about."""
 
+LONGEST_NAME = 100
+
 P = ParamSpec("P")
 H = TypeVar("H", bound="QhubHandler")
 
@@ -93,6 +95,12 @@ class QhubHandler(APIHandler):
         """A job's id out of the path. Raises UnknownNameError for what cannot be one."""
         if not is_job_id(text):
             raise UnknownNameError(f"There is no job {text[:80]!r}.", advice="A job is named by its full id here.")
+        return text
+
+    def device(self, text: str) -> str:
+        """A device's name out of the path. Raises UnknownNameError for what cannot be one."""
+        if not text.isprintable() or len(text) > LONGEST_NAME:
+            raise UnknownNameError(f"There is no device {text[:80]!r}.")
         return text
 
     def whole(self, name: str, default: int, least: int = 0, most: int = 2**53) -> int:

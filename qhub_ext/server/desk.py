@@ -89,6 +89,18 @@ class Desk:
         await self.monitor.look_again()
         return answer
 
+    async def act_on(self, job_id: str, verb: str) -> dict[str, Any]:
+        """A verb for one job. Raises UnreachableNowError, with the line that is known of it."""
+        from qhub_ext.errors import SiteUnreachableError
+        from qhub_ext.server import answers
+        from qhub_ext.server.replies import UnreachableNowError
+
+        try:
+            answer = await self.act(answers.act, verb, job_id)
+        except SiteUnreachableError as error:
+            raise UnreachableNowError(error, {"job": await self.line(job_id)}) from error
+        return answer | {"job": await self.line(job_id)}
+
     async def submit(self, wanted: Submission, key: str) -> tuple[dict[str, Any], bool]:
         """One at a time for each key: the second of two that come together finds the job of the first."""
         from qhub_ext.server import submission

@@ -35,7 +35,7 @@ class DevicesHandler(QhubHandler):
 class CalibrationHandler(QhubHandler):
     @may("read", DEVICES)
     async def get(self, name: str) -> None:
-        self.reply(await self.desk.ask(answers.calibration, name))
+        self.reply(await self.desk.ask(answers.calibration, self.device(name)))
 
 
 class QueueHandler(QhubHandler):
@@ -142,8 +142,8 @@ class ActionHandler(QhubHandler):
 
     @may("execute", JOBS)
     async def post(self, job: str, verb: str) -> None:
-        answer = await self.desk.act(answers.act, verb, self.job(job))
-        self.reply(answer | {"job": await self.desk.line(job)})
+        await self.monitor.attend()
+        self.reply(await self.desk.act_on(self.job(job), verb))
 
 
 class ActionsHandler(QhubHandler):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from qhub_ext.errors import JobFolderError, SiteError, UnknownNameError, UserError
+from qhub_ext.errors import JobFolderError, SiteError, UnknownNameError, UnreadableJobError, UserError
 from qhub_ext.job.identity import short_id
 from qhub_ext.job.state import verbs_for
 from qhub_ext.server.monitor import entry_of
@@ -21,13 +21,19 @@ if TYPE_CHECKING:
 
 
 def known(service: JobService, job_id: str) -> JobFolder:
-    """The folder of a job that exists. Raises UnknownNameError."""
+    """The folder of a job that exists. Raises UnknownNameError, or UnreadableJobError for one that is closed."""
     folder = service.shelf.folder(job_id)
-    if not folder.spec.exists():
+    try:
+        folder.spec.stat()
+    except (FileNotFoundError, NotADirectoryError):
         raise UnknownNameError(
             f"There is no job {short_id(job_id)} among yours.",
             advice="Its folder may have been removed, or it belongs to somebody else.",
-        )
+        ) from None
+    except OSError as error:
+        raise UnreadableJobError(
+            f"The folder of job {short_id(job_id)} is closed to you ({error.strerror}).", where=str(folder.path)
+        ) from None
     return folder
 
 

@@ -52,7 +52,7 @@ OPERATIONS = (
     Operation("get", "jobs/{job}/trace", "Where its time went.", "Trace", refusals=(404,)),
     Operation("get", "jobs/{job}/explain", "Why it waits or how it ended, whose move it is, what to try.", "Explanation", refusals=(404, *_SITE)),
     Operation("get", "jobs/{job}/archive", "Its folder as a zip file.", "application/zip", refusals=(404,)),
-    Operation("post", "jobs/{job}/rerun", "A new job of the same bundle, options and seed.", "Submitted", body="Rerun", status=201, refusals=(400, 404, 500, *_SITE)),
+    Operation("post", "jobs/{job}/rerun", "A new job of the same bundle, options and seed.", "Submitted", body="Rerun", status=201, refusals=(400, 404, *_SITE)),
     Operation("post", "jobs/{job}/{verb}", "Ends, holds, releases it, or begins a new attempt.", "Acted", refusals=(404, 409, *_SITE)),
     Operation("post", "actions", "One verb for many jobs.", "ActedOnMany", body="Action", refusals=(400, 404, *_SITE)),
     Operation("get", "doctor", "The way of a job looked at from end to end.", "Doctor"),
@@ -63,7 +63,7 @@ _MEANINGS = {
     400: "A slip in the request.",
     403: "Not logged in, or not allowed.",
     404: "There is no such job or device.",
-    409: "The job's state does not allow it, or the key came with another request.",
+    409: "The state of the job or of its folder does not allow it, or the key came with another request.",
     500: "Ours.",
     502: "The site said no.",
     503: "The site cannot be reached; known_at says when it last answered.",
@@ -98,7 +98,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
     if operation.body == "Submission":
         parameters.append({"name": "Idempotency-Key", "in": "header", "schema": {**TEXT, "maxLength": 200}})
         answers["200"] = _answer(operation.answer)
-    for status in sorted({403, *operation.refusals}):
+    of_a_job = {409} if "{job}" in operation.template else set()
+    for status in sorted({403, *of_a_job, *operation.refusals}):
         answers[str(status)] = {"description": _MEANINGS[status], "content": _content(ref("Error"))}
     name = "_".join([operation.method, *(p.strip("{}").replace(".", "_") for p in operation.template.split("/"))])
     found: dict[str, Any] = {

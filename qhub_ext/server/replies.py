@@ -5,7 +5,7 @@
 | 400 | the request: an option, a value, a cell that cannot travel |
 | 403 | the server's Authorizer says no, or nobody is logged in |
 | 404 | no such job, device or page; a job folder that is gone or closed |
-| 409 | the job's state does not allow it, or a repeat with another body |
+| 409 | the state of the job or of its folder does not allow it, or a repeat with another body |
 | 502 | the site scheduler or a device said no |
 | 503 | the site cannot be reached; `known_at` says when it last answered |
 | 500 | everything else: ours |
@@ -25,6 +25,7 @@ from qhub_ext.errors import (
     Cause,
     DeviceError,
     JobFailedError,
+    JobFolderError,
     QhubError,
     SiteError,
     SiteUnreachableError,
@@ -45,12 +46,21 @@ class ConflictError(QhubError):
         self.facts = facts or {}
 
 
+class UnreachableNowError(SiteUnreachableError):
+    """With what is known nevertheless, in `facts`."""
+
+    def __init__(self, error: SiteUnreachableError, facts: dict[str, Any]) -> None:
+        super().__init__(error.message, advice=error.advice, where=error.where)
+        self.known_at, self.facts = error.known_at, facts
+
+
 # the first that fits
 _STATUS: tuple[tuple[type[BaseException], int], ...] = (
     (ConflictError, 409),
     (JobFailedError, 409),
     (UnknownNameError, 404),
     (UnreadableJobError, 404),
+    (JobFolderError, 409),
     (UserError, 400),
     (SiteUnreachableError, 503),
     (SiteError, 502),

@@ -45,8 +45,11 @@ class Server:
     def get(self, path: str, **query: Any) -> Any:
         address = f"{self.url}{path}?{urllib.parse.urlencode(query)}"
         request = urllib.request.Request(address, headers={"Authorization": f"token {TOKEN}"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.loads(answer.read())
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            return {"status": error.code, **json.loads(error.read())}
 
     def modules(self) -> set[str]:
         """What the process has imported by now."""
@@ -61,8 +64,13 @@ class Server:
 
 
 @contextmanager
-def server(path: Path, arguments: Sequence[str] = (), module: str = "jupyter_server") -> Iterator[Server]:
-    """Serves `path/root`; configuration, runtime files and settings of qhub_ext lie in `path` too."""
+def server(
+    path: Path, arguments: Sequence[str] = (), module: str = "jupyter_server", before: Sequence[str] = ()
+) -> Iterator[Server]:
+    """Serves `path/root`; configuration, runtime files and settings of qhub_ext lie in `path` too.
+
+    `before` is a command that starts Python with other rights.
+    """
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith(("QHUB_", "JUPYTER_"))},
         "JUPYTER_CONFIG_DIR": str(path / "config"),
@@ -76,7 +84,15 @@ def server(path: Path, arguments: Sequence[str] = (), module: str = "jupyter_ser
         (path / name).mkdir(parents=True, exist_ok=True)
     configuration = CONFIGURATION.format(modules=str(path / "modules.json"), token=TOKEN)
     (path / "config" / "jupyter_server_config.py").write_text(configuration)
-    command = [sys.executable, "-m", module, f"--ServerApp.root_dir={path / 'root'}", "--ServerApp.port=0", *arguments]
+    command = [
+        *before,
+        sys.executable,
+        "-m",
+        module,
+        f"--ServerApp.root_dir={path / 'root'}",
+        "--ServerApp.port=0",
+        *arguments,
+    ]
     with (path / "log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, cwd=path, stdout=log, stderr=log)
     try:

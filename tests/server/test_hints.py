@@ -104,8 +104,12 @@ async def test_a_requeue_of_a_finished_job_is_seen(api, submit, ended, subscribe
     hint = await subscribe()
     job.requeue()
     await hint(id=job.id)
-    assert (await api.get(f"jobs/{job.id}"))["attempts"][-1]["number"] == 2
-    await hint(id=job.id, state="completed")
+
+    async def second_end():
+        told = await api.get(f"jobs/{job.id}")
+        return told["attempts"][-1]["number"] == 2 and told["state"] == "completed"
+
+    await until(second_end, what="the end of the second attempt")
 
 
 async def test_an_action_is_in_the_listing_when_its_answer_comes(api, submit):
