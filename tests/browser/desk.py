@@ -11,7 +11,6 @@ from playwright.sync_api import ConsoleMessage, Locator, Page, WebSocket, expect
 
 from tests.browser.lab import Lab
 
-CARD = "application/vnd.qhub.job.v1+json"
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
 
@@ -101,11 +100,10 @@ class Desk:
     def run_all(self) -> None:
         self.run("notebook:run-all-cells")
 
-    def close_dialogs(self) -> None:
-        """JupyterLab's own, such as the one about a lost connection."""
+    def dismiss_dialogs(self) -> None:
+        """Closes JupyterLab's own, such as the one about a lost connection, whenever they come up."""
         dialogs = self.page.locator(".jp-Dialog")
-        while dialogs.count():
-            dialogs.last.get_by_role("button").last.click()
+        self.page.add_locator_handler(dialogs.first, lambda _: dialogs.last.get_by_role("button").last.click())
 
     def theme(self, name: str) -> None:
         self.run("apputils:change-theme", theme=THEMES[name])

@@ -19,6 +19,7 @@ from typing import Any
 import nbformat
 
 from qhub_ext.capture.command import Request
+from qhub_ext.job.identity import short_id
 from qhub_ext.service import Job, JobService
 from qhub_ext.settings import load_settings
 from qhub_ext.sites.embedded.site import EmbeddedSite
@@ -31,6 +32,7 @@ OVERRIDES = {
     "@jupyterlab/extensionmanager-extension:plugin": {"enabled": False},
 }
 
+CARD = "application/vnd.qhub.job.v1+json"
 APPS = {"jupyterlab": "LabApp", "notebook": "JupyterNotebookApp"}
 """Module -> its class, under which it is configured."""
 
@@ -152,9 +154,20 @@ class Lab:
         service = self.service
         return service.submit(service.draft(Request(**options), cell, namespace or {}))
 
-    def notebook(self, name: str, *cells: str, **metadata: Any) -> Path:
+    def card(self, job: Job) -> dict[str, Any]:
+        """The output that the notebook keeps of a job which it submitted."""
+        record = self.service.record(job.id).to_json()
+        return {
+            "output_type": "display_data",
+            "data": {CARD: record, "text/plain": f"Job {short_id(job.id)}"},
+            "metadata": {"qhub": {"job": job.id, "home": True}},
+        }
+
+    def notebook(self, name: str, *cells: str, outputs: dict[int, list[dict[str, Any]]] | None = None) -> Path:
+        """`outputs` are what the cells of these numbers have saved."""
         made = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in cells])
-        made.metadata.update(metadata)
+        for number, saved in (outputs or {}).items():
+            made.cells[number].outputs = [nbformat.from_dict(output) for output in saved]
         made.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbformat.write(made, self.work / name)
         return self.work / name

@@ -7,7 +7,8 @@ import json
 import nbformat
 from playwright.sync_api import expect
 
-from tests.browser.desk import CARD, Desk
+from tests.browser.desk import Desk
+from tests.browser.lab import CARD
 from tests.waiting import wait_until
 
 LOAD = "%load_ext qhub_ext"

@@ -119,7 +119,9 @@ export class JobModel implements IDisposable {
       return;
     }
     const line = this._line;
-    if (this._standing !== 'live' || line !== this._seen) {
+    // a stranger's job stays one until the listing has it: cards of others must not ask at every change of mine
+    const known = this._standing === 'live' || this._standing === 'stranger';
+    if (!known || line !== this._seen) {
       this._seen = line;
       void this.refresh();
     }

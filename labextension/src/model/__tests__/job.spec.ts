@@ -123,6 +123,19 @@ describe('JobModel', () => {
     expect(model.standing).toBe(standing);
   });
 
+  it('asks no more for a job of somebody else, until the listing has it', async () => {
+    jobs.client.job.mockRejectedValue(new ApiError('no', 404, '', 'unknown'));
+    const model = pool.take('z-9');
+    await settle();
+    jobs.changed.emit();
+    await settle();
+    expect(jobs.client.job).toHaveBeenCalledTimes(1);
+    jobs.move('z-9');
+    await settle();
+    expect(jobs.client.job).toHaveBeenCalledTimes(2);
+    expect(model.standing).toBe('stranger');
+  });
+
   it('fetches outputs while somebody watches and the cell runs, and once at its end', async () => {
     const model = pool.take('a-1');
     await settle();

@@ -1,0 +1,141 @@
+"""What strangers' text and strangers' notebooks may do in the page (nothing), and what a read-only user may do (look)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from qhub_ext.job.identity import short_id
+from tests.browser.desk import Desk
+from tests.browser.lab import CARD, Lab
+
+PROBE = "window.hacked = true"
+HOSTILE = {
+    "an image": f"<img src=x onerror='{PROBE}'>",
+    "a script": f"</script><script>{PROBE}</script>",
+    "markdown": f"[click](javascript:{PROBE.replace(' ', '')})",
+    "terminal": "\x1b]0;title\x07\x1b[31mred\x1b[0m\x1b[2J",
+    "direction": "abc\u202egnp.exe",
+    "length": "long " * 12,
+}
+"""Names of jobs that want to be more than names."""
+
+
+def hostile_card(job_id: str, name: str) -> dict[str, Any]:
+    """What a stranger may write into a notebook's output."""
+    record = {
+        "id": job_id,
+        "name": name,
+        "tier": name,
+        "device": name,
+        "state": "failed",
+        "message": name,
+        "notes": [name],
+    }
+    return {
+        "output_type": "display_data",
+        "data": {CARD: record, "text/html": HOSTILE["an image"], "text/plain": "a job"},
+        "metadata": {"qhub": {"job": job_id, "home": True}},
+    }
+
+
+@pytest.fixture
+def harmless(desk: Desk) -> Desk:
+    yield desk
+    assert not desk.page.evaluate("window.hacked === true")
+
+
+def test_hostile_names_and_outputs_stay_text(harmless: Desk) -> None:
+    desk = harmless
+    cell = (
+        "from IPython.display import HTML\nprint('\\x1b[2J\\x1b]0;x\\x07' + '<b>not bold</b>')\nraise ValueError(TEXT)"
+    )
+    cell = cell.replace("TEXT", repr(HOSTILE["an image"]))
+    jobs = {kind: desk.lab.submit(cell, name=name, tier="local") for kind, name in HOSTILE.items()}
+    desk.open()
+    desk.show_jobs()
+    search = desk.sidebar.get_by_label("Search in jobs")
+    for kind, job in jobs.items():
+        search.fill(short_id(job.id))
+        expect(desk.sidebar.get_by_role("row")).to_have_count(1)
+        expect(desk.sidebar.get_by_role("row")).to_contain_text("failed", timeout=60_000)
+        shown = desk.sidebar.inner_text()
+        assert not [c for c in shown if (ord(c) < 32 and c not in "\n\t") or c == "\u202e"], kind
+    search.fill("")
+    expect(desk.sidebar.locator("img, script, a[href^='javascript']")).to_have_count(0)
+
+
+def test_the_card_of_a_strangers_notebook_shows_and_runs_nothing(harmless: Desk) -> None:
+    desk = harmless
+    cards = [hostile_card(job_id, HOSTILE["an image"]) for job_id in ("01kayt4w2-7qm3xd", "not an id")]
+    path = desk.lab.notebook("stranger.ipynb", "1", "2", outputs={0: cards[:1], 1: cards[1:]})
+    desk.expect_errors("404")  # asked once whether it is mine, and the browser notes the answer
+    desk.open_notebook("stranger.ipynb")
+    expect(desk.card).to_have_count(1)
+    expect(desk.card).to_contain_text("Not one of your jobs")
+    expect(desk.card).to_contain_text(HOSTILE["an image"])
+    expect(desk.page.locator(".jp-OutputArea img")).to_have_count(0)
+    before = json.loads(path.read_text())
+    desk.run("docmanager:save")
+    assert [cell["outputs"] for cell in json.loads(path.read_text())["cells"]] == [
+        c["outputs"] for c in before["cells"]
+    ]
+
+
+READ_ONLY = """
+from jupyter_server.auth.authorizer import Authorizer
+
+class ReadOnly(Authorizer):
+    def is_authorized(self, handler, user, action, resource):
+        return action == "read"
+
+c.ServerApp.authorizer_class = ReadOnly
+"""
+
+POST = """async ([paths, body]) => {
+  const { baseUrl } = window.jupyterapp.serviceManager.serverSettings;
+  const headers = {
+    'Content-Type': 'application/json',
+    'X-XSRFToken': document.cookie.match(/\\b_xsrf=([^;]*)/)[1]
+  };
+  return Promise.all(paths.map(async path =>
+    [path, (await fetch(baseUrl + 'qhub_ext' + path, { method: 'POST', headers, body })).status]));
+}"""
+
+
+def every_action(described: dict[str, Any], job_id: str) -> list[str]:
+    """The addresses that do something, by the server's own description; all of them are POST."""
+    found = []
+    for path, methods in described["paths"].items():
+        assert set(methods) <= {"get", "post", "parameters"}, path
+        if "post" in methods:
+            filled = path.replace("{job}", job_id)
+            verbs = ["cancel", "hold", "release", "requeue"] if "{verb}" in filled else [""]
+            found += [filled.replace("{verb}", verb) for verb in verbs]
+    return found
+
+
+def test_who_may_only_read_sees_jobs_and_is_offered_and_granted_nothing_else(
+    new_lab: Callable[..., Lab], desk_at: Callable[[Lab], Desk], tmp_path: Path
+) -> None:
+    config = tmp_path / "read_only.py"
+    config.write_text(READ_ONLY)
+    lab = new_lab(options=(f"--config={config}",))
+    desk = desk_at(lab)
+    job = lab.submit("import time; time.sleep(600)", name="hands off", tier="local")
+    desk.open()
+    desk.show_jobs()
+    expect(desk.row("hands off")).to_contain_text("running", timeout=30_000)
+    expect(desk.sidebar.get_by_text("You may look at jobs here, but not act on them")).to_be_visible()
+    expect(desk.row("hands off").get_by_role("button")).to_have_count(0)
+    desk.expect_errors("403")
+    actions = every_action(lab.ask("qhub_ext/openapi.json"), job.id)
+    assert len(actions) >= 7
+    answers = desk.page.evaluate(POST, [actions, "{}"])
+    assert {status for _, status in answers} == {403}, answers
+    assert lab.service.record(job.id).state == "running"
