@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from qhub_ext.capture.flow import Flow
+from qhub_ext.capture.flow import follow
 from qhub_ext.errors import CaptureError
 
 # what a notebook's namespace holds for IPython's own purposes; every job kernel makes its own
@@ -86,32 +86,31 @@ def analyse(cell: str, namespace: Mapping[str, Any], *, provided: Iterable[str] 
     Raises CaptureError for text that Python or IPython cannot read, with line and column.
     """
     tree, syntax = parse_cell(cell)
-    flow = Flow(provided, parse_cell=lambda text, first_line: parse_cell(text, first_line)[0])
-    flow.module(tree)
+    found = follow(tree, provided, lambda text, first_line: parse_cell(text, first_line)[0])
 
     def present(name: str) -> bool:
         return name in namespace and travels(name, namespace[name])
 
-    reads = {n for n in flow.reads if present(n)}
-    opaque = {n for n in flow.mentioned if present(n)} - reads
-    called_on = {n for n in flow.called_on if present(n) and not isinstance(namespace[n], _CODE)}
-    known = {*namespace, *provided, *KERNEL_NAMES, *flow.maybe, *dir(builtins)}
+    reads = {n for n in found.reads if present(n)}
+    opaque = {n for n in found.mentioned if present(n)} - reads
+    called_on = {n for n in found.called_on if present(n) and not isinstance(namespace[n], _CODE)}
+    known = {*namespace, *provided, *KERNEL_NAMES, *found.maybe, *dir(builtins)}
     # after a star import nobody can say what is bound
-    unknown = set() if flow.star else {n for n in flow.reads - flow.expanded if n not in known and not is_history(n)}
-    late = flow.missing - {*namespace, *provided, *KERNEL_NAMES, *dir(builtins)}
+    unknown = set() if found.star else {n for n in found.reads - found.expanded if n not in known and not is_history(n)}
+    late = found.missing - {*namespace, *provided, *KERNEL_NAMES, *dir(builtins)}
     missing = {n for n in late if not is_history(n)}
     return Names(
         reads=frozenset(reads | opaque),
-        writes=frozenset(flow.writes),
-        mutates=frozenset(({n for n in flow.mutates if present(n)} | called_on) - flow.writes),
-        deletes=frozenset(flow.deletes),
-        imports=frozenset(flow.imports),
-        optional=frozenset((reads & flow.uncertain) | opaque),
+        writes=frozenset(found.writes),
+        mutates=frozenset(({n for n in found.mutates if present(n)} | called_on) - found.writes),
+        deletes=frozenset(found.deletes),
+        imports=frozenset(found.imports),
+        optional=frozenset((reads & found.uncertain) | opaque),
         opaque=frozenset(opaque),
-        dynamic=frozenset(flow.dynamic),
+        dynamic=frozenset(found.dynamic),
         missing=frozenset(missing),
         doubtful=frozenset(unknown - missing),
-        history=frozenset(n for n in flow.reads if is_history(n) and n not in flow.maybe),
+        history=frozenset(n for n in found.reads if is_history(n) and n not in found.maybe),
         syntax=syntax,
     )
 
