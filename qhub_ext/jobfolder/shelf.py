@@ -99,7 +99,7 @@ class Shelf:
             os.rename(draft.path, final.path)
         except OSError as error:
             shutil.rmtree(draft.path, ignore_errors=True)
-            raise _explain(error, self.path) from error
+            raise unwritable(error, self.path) from error
         except BaseException:
             shutil.rmtree(draft.path, ignore_errors=True)
             raise
@@ -116,7 +116,7 @@ class Shelf:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise _explain(error, self.path) from error
+            raise unwritable(error, self.path) from error
 
     def find(self, reference: str) -> str:
         """The id that a person means: an id, its part behind the hyphen (or an ending of it), a job name, `-1` for the latest."""
@@ -171,7 +171,7 @@ class Shelf:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise _explain(error, self.path) from error
+            raise unwritable(error, self.path) from error
         wanted = sorted(folders, reverse=True)[:limit]
         generation = read_generation(self.path)
         if generation != self._generation:  # a finished job began anew: each is looked at once
@@ -372,7 +372,8 @@ def _write_index(
         index.execute("COMMIT")
 
 
-def _explain(error: OSError, shelf: Path) -> JobFolderError:
+def unwritable(error: OSError, shelf: Path) -> JobFolderError:
+    """What to say of a job folder that could not be written to its end, and was removed again."""
     where = str(error.filename or shelf)
     if error.errno == errno.ENOSPC or error.errno == errno.EDQUOT:
         return JobFolderError(

@@ -7,7 +7,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from qhub_ext.jobfolder.atomic import write_beside
 from qhub_ext.jobfolder.journal import JournalWriter
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.outcome import read_spec
-from qhub_ext.jobfolder.shelf import Shelf, Summary, remove_drafts, summarise
+from qhub_ext.jobfolder.shelf import Shelf, Summary, remove_drafts, summarise, unwritable
 from qhub_ext.service.again import draft_again
 from qhub_ext.service.device_wish import settle_wish
 from qhub_ext.service.draft import Draft, draft_job
@@ -125,14 +125,18 @@ class JobService:
             draft.spec, draft.cell, draft.frozen.write, draft.runtime, draft.elements, draft.notebook
         )
         folders = [folder.element(n) for n in range(len(draft.elements))] or [folder]
-        for one, spec in zip(folders, draft.elements or (draft.spec,), strict=True):
-            write_beside(one.script, site.render_script(one, spec).encode())
-        with JournalWriter(folder.journal(self._writer)) as journal:
-            journal.append("state", state=State.CREATED.value, attempt=1, at=draft.spec.created_at)
-            journal.append("state", state=State.SUBMITTED.value, attempt=1)
-            known = known_snapshot(draft.spec.device, self.settings.cache)
-            if known is not None:
-                journal.append("snapshot", moment="submission", id=known[0], taken_at=known[1])
+        try:
+            for one, spec in zip(folders, draft.elements or (draft.spec,), strict=True):
+                write_beside(one.script, site.render_script(one, spec).encode())
+            with JournalWriter(folder.journal(self._writer)) as journal:
+                journal.append("state", state=State.CREATED.value, attempt=1, at=draft.spec.created_at)
+                journal.append("state", state=State.SUBMITTED.value, attempt=1)
+                known = known_snapshot(draft.spec.device, self.settings.cache)
+                if known is not None:
+                    journal.append("snapshot", moment="submission", id=known[0], taken_at=known[1])
+        except OSError as error:
+            shutil.rmtree(folder.path, ignore_errors=True)
+            raise unwritable(error, self.shelf.path) from error
         return folders
 
     def _hand_over(self, site: SiteScheduler, folder: JobFolder, folders: Sequence[JobFolder]) -> None:
@@ -286,7 +290,8 @@ class JobService:
             spec = read_spec(folder)
             folders = [folder.element(n) for n in range(spec.size)] if spec.size is not None else [folder]
             for one in folders:
-                with JournalWriter(one.journal(self._writer)) as journal:
+                # a full disk is no reason not to cancel
+                with suppress(OSError), JournalWriter(one.journal(self._writer)) as journal:
                     journal.append("request", verb=verb, by=_caller())
             ids = [f.id for f in folders]
             if verb == "requeue" and self.shelf.record(job_id).state in (State.CREATED, State.SUBMITTED):

@@ -41,6 +41,26 @@ def test_detail_behind_a_reason_is_kept() -> None:
     assert "UnavailableNodes:emu[01-02]" in reason.sentence
 
 
+SENTENCES = {  # what slurmctld writes where a word would do
+    "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions": "A node that it needs",
+    "ReqNodeNotAvail, Reserved for maintenance": "Reserved for maintenance",
+    "job requeued in held state": "put back into the queue and is held",
+    "job_requeued_in_special_exit_state": "marks as special",
+    "launch_failed_requeued_held": "could not start it on its node",
+    "Job's account not permitted to use this partition (qpu allows physics not chemistry)": "qpu allows physics not chemistry",
+    "Job's QOS not permitted to use this partition (qpu denies tiny including tiny)": "does not admit its QOS",
+    "Reservation cal was deleted": "It was called cal.",
+}
+
+
+@pytest.mark.parametrize("text", SENTENCES)
+def test_a_sentence_of_slurms_own_is_explained_like_a_word(text: str) -> None:
+    assert is_known(text)
+    assert SENTENCES[text] in explain(text).sentence
+    assert "Slurm says" not in explain(text).sentence
+    assert (read_state("PENDING", text).state is State.HELD) == ("requeued" in text or "deleted" in text)
+
+
 def test_a_reason_that_nobody_told_us_about_is_shown_raw() -> None:
     assert "'FluxCapacitor'" in explain("FluxCapacitor").sentence
     assert "FluxCapacitor" not in REASONS

@@ -3,6 +3,7 @@ name."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -90,6 +91,7 @@ class Places:
         for parcel in wanted:
             for folder in parcel.folders:
                 if folder.id in places:
-                    ledger.write_place(folder, places[folder.id])
+                    with contextlib.suppress(JobFolderError):
+                        ledger.write_place(folder, places[folder.id])
         self.learn(places)
         return places

@@ -114,9 +114,31 @@ REASONS: dict[str, tuple[str, str, str]] = {
         "Ask the site to look at the node; a job folder or home that the node does not see is a common cause.",
     ),
     "launch failed requeued held": (
-        "Slurm could not start it on its node (the site's prologue failed, most often), put it back and holds it.",
+        "Slurm could not start it on its node (most often the site's prologue failed or the node's disk is full), put it back "
+        "and holds it.",
         SITE,
         "Ask the site to look at the node, then release the job.",
+    ),
+    # slurmctld writes whole sentences for these
+    "job requeued in held state": (
+        "It was put back into the queue and is held.",
+        YOU,
+        "`release` lets it run again, as a new attempt.",
+    ),
+    "job requeued in special exit state": (
+        "It was put back into the queue after an exit that the site marks as special, and is held.",
+        YOU,
+        "Look at its console; `release` lets it run again.",
+    ),
+    "Job's account not permitted to use this partition": (
+        "The partition does not admit its account{account}.",
+        YOU,
+        "Submit it with another --account or --partition.",
+    ),
+    "Job's QOS not permitted to use this partition": (
+        "The partition does not admit its QOS{qos}.",
+        YOU,
+        "Submit it with another --profile or --partition.",
     ),
     "SystemFailure": ("Slurm itself failed.", SITE, _ASK_SITE),
     "NonZeroExitCode": ("Its script ended with an exit code other than 0.", YOU, "Look at its console."),
@@ -144,10 +166,8 @@ _LIMIT = re.compile(
 def explain(word: str, facts: dict[str, str] | None = None) -> Reason:
     """`facts`: texts to fill in, each with its own leading blank or empty: qos, account, detail. Unknown words are shown raw."""
     known = {"qos": "", "account": "", "detail": "", **(facts or {})}
-    # squeue adds detail: `ReqNodeNotAvail, UnavailableNodes:emu01`, `launch_failed_requeued_held`
-    base, _, rest = word.strip("()").partition(",")
-    base = base.strip().replace("_", " ") if base.strip().startswith("launch") else base.strip()
-    detail = f" {rest.strip()}." if rest.strip() else ""
+    base, rest = _split(word.strip("() "))
+    detail = f" {rest}." if rest else ""
     if base in REASONS:
         sentence, audience, advice = REASONS[base]
     else:
@@ -161,8 +181,23 @@ def explain(word: str, facts: dict[str, str] | None = None) -> Reason:
     return Reason(base, _fill(sentence, known) + detail + known["detail"], audience, advice)
 
 
+def _split(word: str) -> tuple[str, str]:
+    """A word of the table, and the detail that squeue adds: `ReqNodeNotAvail, UnavailableNodes:emu01`."""
+    if word.replace("_", " ").startswith(("launch failed", "job requeued")):
+        return word.replace("_", " "), ""
+    if word.startswith("Nodes required for job are"):
+        return "ReqNodeNotAvail", ""
+    if match := re.fullmatch(r"Reservation (\S+) was deleted", word):
+        return "ReservationDeleted", f"It was called {match[1]}"
+    if match := re.fullmatch(r"(Job's (?:account|QOS) not permitted to use this partition)(?: \((.*))?", word):
+        return match[1], (match[2] or "").removesuffix(")")
+    base, _, rest = word.partition(",")
+    return base.strip(), rest.strip()
+
+
 def is_known(word: str) -> bool:
-    return word in REASONS or _explain_limit(word) is not None
+    base, _ = _split(word)
+    return base in REASONS or _explain_limit(base) is not None
 
 
 def _explain_limit(word: str) -> tuple[str, str, str] | None:

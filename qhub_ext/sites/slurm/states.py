@@ -6,6 +6,7 @@ here is shown as it is.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from qhub_ext.errors import Cause
@@ -120,6 +121,10 @@ SHORT = {
 }  # fmt: skip
 
 HELD_REASONS = frozenset({"JobHeldUser", "JobHeldAdmin", "JobHoldMaxRequeue", "ReservationDeleted"})
+# squeue shows a sentence in the place of a reason where slurmctld has written one
+_HELD_SENTENCES = re.compile(
+    r"launch failed requeued|job requeued in (held|special exit) state|reservation .* was deleted", re.I
+)
 
 
 def read_state(word: str, reason: str = "") -> StateWord:
@@ -130,8 +135,6 @@ def read_state(word: str, reason: str = "") -> StateWord:
         return StateWord(
             State.SUBMITTED, f"Slurm says {word or 'nothing'}, which this version of qhub_ext does not know."
         )
-    if known.state is State.QUEUED and (
-        reason in HELD_REASONS or reason.replace("_", " ").startswith("launch failed requeued")
-    ):
+    if known.state is State.QUEUED and (reason in HELD_REASONS or _HELD_SENTENCES.match(reason.replace("_", " "))):
         return StateWord(State.HELD, known.sentence, known.cause, known.advice, known.audience)
     return known

@@ -86,7 +86,13 @@ class Sender:
                     advice="Ask again in a minute; it will not be sent twice.",
                 )
         for _ in range(TRIES):
-            claim = ledger.make_claim(parcel.root, list(parcel.elements), parcel.first_attempt)
+            try:
+                claim = ledger.make_claim(parcel.root, list(parcel.elements), parcel.first_attempt)
+            except OSError as error:
+                raise SiteError(
+                    f"{parcel.root.path} cannot be written to ({error.strerror}); nothing was queued.",
+                    advice="Make room there, or mend its rights, then submit again.",
+                ) from error
             if claim is None:
                 raise SiteUnreachableError(
                     "Another process is sending this job at this moment.", advice="Look again soon."
@@ -233,7 +239,8 @@ class Sender:
         for folder in parcel.folders:
             place = found.get(folder.id)
             if place is not None:
-                ledger.write_place(folder, place)
+                with contextlib.suppress(JobFolderError):  # it is queued all the same, and its claim finds it again
+                    ledger.write_place(folder, place)
         return found
 
 
@@ -304,6 +311,11 @@ def _never_queued(state: str, reason: str) -> bool:
 
 
 def _refusal(parcel: Parcel, answer: Answer) -> SiteError:
+    if "I/O error writing script" in answer.errors:
+        return SiteError(
+            "Slurm could not take the job in: the disk of slurmctld is full. Nothing was queued.",
+            advice="Ask the site to make room, then submit again.",
+        )
     error = refused("the job", answer)
     spec = parcel.spec
     memory = f" and {spec.memory_mb} MiB" if spec.memory_mb else ""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 
-from qhub_ext.errors import SiteError
+from qhub_ext.errors import JobFolderError, SiteError
 from qhub_ext.job.record import JobRecord
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.outcome import read_record
@@ -138,7 +139,8 @@ class Verbs:
     def _announce(self, job_id: str, place: Place, row: Row, why: str) -> None:
         """The runner reads it when the TERM arrives; and of an array's element that waits, Slurm keeps no record."""
         if why == "cancel" or not read_state(row.state, row.reason).state.waiting:
-            ledger.say(self._places.folder(job_id), "stop", why=why, attempt=place.first_attempt + row.restarts)
+            with contextlib.suppress(JobFolderError):  # a full disk is no reason not to cancel
+                ledger.say(self._places.folder(job_id), "stop", why=why, attempt=place.first_attempt + row.restarts)
 
     def _apply(self, command: str, words: list[str], places: dict[str, Place]) -> list[Refusal]:
         """One command for all; when it complains, one each, to know which of them it does not like."""
