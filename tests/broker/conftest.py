@@ -29,6 +29,7 @@ class Broker:
     directory: Path
     server: VirtualQpu
     environment: dict[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -40,7 +41,16 @@ class Broker:
         before = self.instance()
         with (self.directory / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "qhub_ext.broker", "--directory", str(self.directory), "--device", "kingston"],
+                [
+                    sys.executable,
+                    "-m",
+                    "qhub_ext.broker",
+                    "--directory",
+                    str(self.directory),
+                    "--device",
+                    "kingston",
+                    *self.options,
+                ],
                 env=os.environ | {"QHUB_QPU_VIRTUAL_DIRECTORY": str(self.server.directory), **self.environment},
                 stdout=log,
                 stderr=log,
