@@ -31,7 +31,7 @@ export function Filters(props: {
   return (
     <div className="qhub-Filters" role="search">
       <div className="qhub-Filters-line">
-        <span className="qhub-Search">
+        <span className="qhub-JobSearch">
           <searchIcon.react tag="span" width="14px" height="14px" />
           <input
             type="text"
