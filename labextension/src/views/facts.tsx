@@ -87,14 +87,20 @@ export function Move(props: {
   why: Explanation;
   trans: TranslationBundle;
 }): JSX.Element | null {
-  const { why, trans } = props;
-  const word = new Map([
+  const word = moveWord(props.why, props.trans);
+  return word ? <span className="qhub-Move">{word}</span> : null;
+}
+
+export function moveWord(
+  why: Explanation,
+  trans: TranslationBundle
+): string | undefined {
+  return new Map([
     ['you', trans.__('your move')],
     ['site', trans.__('the site’s move')],
     ['device', trans.__('the device’s move')],
     ['us', trans.__('a fault of qhub_ext')]
   ]).get(why.audience);
-  return word ? <span className="qhub-Move">{word}</span> : null;
 }
 
 /** A limit is a round number: `10 min`, where an age says `10 min 00 s`. */

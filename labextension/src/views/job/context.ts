@@ -2,6 +2,7 @@ import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 
+import type { DevicesModel } from '../../model/devices';
 import type { JobFacets } from '../../model/facets';
 import type { JobModel } from '../../model/job';
 
@@ -16,6 +17,7 @@ export type Highlight = (
 export interface JobContext {
   model: JobModel;
   facets: JobFacets;
+  devices: DevicesModel;
   commands: CommandRegistry;
   rendermime: IRenderMimeRegistry;
   trans: TranslationBundle;

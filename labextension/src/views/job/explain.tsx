@@ -1,5 +1,5 @@
 import { plain } from '../../words';
-import { Move } from '../facts';
+import { Move, moveWord } from '../facts';
 import { Answer } from './answer';
 import type { JobContext } from './context';
 
@@ -21,7 +21,7 @@ export function Explain(props: { context: JobContext }): JSX.Element {
                 <dd>{plain(why.cause, 100)}</dd>
               </>
             )}
-            {why.audience && (
+            {moveWord(why, trans) && (
               <>
                 <dt>{trans.__('Whose move')}</dt>
                 <dd>

@@ -6,6 +6,7 @@ import { clock } from '../../clock';
 import { duration, moment, plain } from '../../words';
 import { Answer } from './answer';
 import type { JobContext } from './context';
+import { Tasks } from './tasks';
 
 const KINDS = [
   'capture',
@@ -16,16 +17,20 @@ const KINDS = [
   'transpile',
   'transport',
   'quantum',
-  'return'
+  'return',
+  'element'
 ];
 
 /** Where the time of a job went: one row per span, one axis for all. */
 export function Timeline(props: { context: JobContext }): JSX.Element {
   const { facets, trans } = props.context;
   return (
-    <Answer facet={facets.trace} trans={trans}>
-      {trace => <Waterfall trace={trace} trans={trans} />}
-    </Answer>
+    <>
+      <Answer facet={facets.trace} trans={trans}>
+        {trace => <Waterfall trace={trace} trans={trans} />}
+      </Answer>
+      <Tasks context={props.context} />
+    </>
   );
 }
 
@@ -136,10 +141,8 @@ function Row(props: {
 function Axis(props: { whole: number }): JSX.Element {
   const { whole } = props;
   const step = roundStep(whole / 5);
-  const ticks = [];
-  for (let at = 0; at <= whole * 0.96; at += step) {
-    ticks.push(at);
-  }
+  const count = Math.floor((whole * 0.96) / step) + 1;
+  const ticks = Array.from({ length: count }, (_, index) => index * step);
   return (
     <span className="qhub-Timeline-axis" aria-hidden="true">
       {ticks.map(at => (

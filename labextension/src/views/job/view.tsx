@@ -53,6 +53,7 @@ export class JobView extends ReactWidget {
         context={{
           model: this._model,
           facets: this._facets,
+          devices: this._options.pool.jobs.devices,
           ...this._options
         }}
       />

@@ -42,7 +42,18 @@ class Jobs {
       platform: 'Linux',
       packages: { qiskit: '2.6.1', numpy: '2.3.0' }
     },
-    tasks: [],
+    tasks: [
+      {
+        primitive: 'sampler',
+        methods: [{ method: 'density_matrix' }, { method: 'density_matrix' }],
+        active_qubits: [0, 1],
+        pubs: [{}],
+        shots: 4096,
+        wall_s: 0.0273,
+        findings: [{ sentence: 'Passes in 0.82 of its shots.', advice: '' }]
+      },
+      { primitive: HOSTILE, methods: 'none', findings: [HOSTILE] } as never
+    ],
     calibration: {
       device: 'kingston',
       snapshot_id: 'sha256:abc',
@@ -97,6 +108,15 @@ class Jobs {
     archiveUrl: (id: string) => `/qhub_ext/jobs/${id}/archive`
   };
   find = () => undefined;
+  devices = {
+    changed: new Signal<object, void>({}),
+    start: () => undefined,
+    find: () => ({
+      snapshot_id: 'sha256:abc',
+      medians: { t1_s: 0.000256, two_qubit_error: 0.00312 },
+      dead_edges: [[1, 2]]
+    })
+  };
 
   private async *_print(): AsyncGenerator<string> {
     yield* this.printed;
@@ -175,14 +195,20 @@ describe('the view of a job', () => {
 
   it.each([
     ['Log', /red/],
-    ['Timeline', /site queue.*4 s.*unaccounted/],
+    [
+      'Timeline',
+      /site queue.*4 s.*unaccounted.*2 quantum tasks.*density_matrix214096.*0\.82 of/
+    ],
     ['Why', /It raised <img.*code.*your move.*Mend line 3/],
     ['Code', /print.*#!\/bin\/sh/s],
     [
       'Names',
       /bell.*QuantumCircuit.*4\.1 kB.*Nothing has come back.*generator.*cannot be pickled/
     ],
-    ['Calibration', /kingston.*2026-04-01.*sha256:abc.*synthetic/],
+    [
+      'Calibration',
+      /kingston.*2026-04-01.*sha256:abc.*synthetic.*256 µs.*0\.312 %.*Dead edges1/
+    ],
     ['Runtime', /3\.11\.7.*2 packages.*numpy.*qiskit/],
     ['Attempts', /completed/]
   ])(

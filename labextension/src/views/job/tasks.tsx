@@ -1,0 +1,93 @@
+import { duration, plain } from '../../words';
+import { Answer } from './answer';
+import type { JobContext } from './context';
+
+type Fields = Record<string, unknown>;
+
+/** The quantum calls of the job: what ran where, how long, and what the checks before had to say. */
+export function Tasks(props: { context: JobContext }): JSX.Element {
+  const { facets, trans } = props.context;
+  return (
+    <Answer facet={facets.detail} trans={trans}>
+      {({ tasks }) =>
+        tasks.length === 0 ? (
+          <></>
+        ) : (
+          <>
+            <h3>
+              {trans._n('%1 quantum task', '%1 quantum tasks', tasks.length)}
+            </h3>
+            <table className="qhub-Table">
+              <thead>
+                <tr>
+                  <th scope="col">{trans.__('Task')}</th>
+                  <th scope="col">{trans.__('Method')}</th>
+                  <th scope="col" className="qhub-number">
+                    {trans.__('Qubits')}
+                  </th>
+                  <th scope="col" className="qhub-number">
+                    {trans.__('Circuits')}
+                  </th>
+                  <th scope="col" className="qhub-number">
+                    {trans.__('Shots')}
+                  </th>
+                  <th scope="col" className="qhub-number">
+                    {trans.__('Took')}
+                  </th>
+                </tr>
+              </thead>
+              <tbody>
+                {tasks.map((task, index) => (
+                  <tr key={index}>
+                    <th scope="row">
+                      {index + 1} {word(task.primitive)}
+                    </th>
+                    <td>
+                      {unique(list(task.methods).map(m => word(m.method)))}
+                    </td>
+                    <td className="qhub-number">
+                      {list(task.active_qubits).length || '–'}
+                    </td>
+                    <td className="qhub-number">{list(task.pubs).length}</td>
+                    <td className="qhub-number">{count(task.shots)}</td>
+                    <td className="qhub-number">
+                      {typeof task.wall_s === 'number'
+                        ? duration(task.wall_s)
+                        : '–'}
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+            {tasks.flatMap((task, index) =>
+              list(task.findings).map((finding, place) => (
+                <p className="qhub-Job-finding" key={`${index} ${place}`}>
+                  {word(finding.sentence, 1000)}{' '}
+                  <span className="qhub-quiet">
+                    {word(finding.advice, 1000)}
+                  </span>
+                </p>
+              ))
+            )}
+          </>
+        )
+      }
+    </Answer>
+  );
+}
+
+function list(value: unknown): Fields[] {
+  return Array.isArray(value) ? (value as Fields[]) : [];
+}
+
+function word(value: unknown, width = 60): string {
+  return typeof value === 'string' ? plain(value, width) : '';
+}
+
+function count(value: unknown): string {
+  return typeof value === 'number' ? String(value) : '–';
+}
+
+function unique(words: string[]): string {
+  return [...new Set(words)].filter(Boolean).join(', ') || '–';
+}
