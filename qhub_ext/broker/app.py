@@ -163,11 +163,11 @@ def build(
     def status(request: Request) -> dict[str, Any]:
         caller(request)
         now = desk.clock()
-        queue = desk.queue()
+        rows = desk.ledger.open_tasks()
         return {
             "version": __version__,
             "at": now,
-            "devices": [_device(desk, name, now, [row for row, _ in queue]) for name in desk.devices],
+            "devices": [_device(desk, name, now, rows) for name in desk.devices],
             "profiles": [vars(p) for p in desk.policy.profiles.values()],
         }
 

@@ -10,6 +10,7 @@ import json
 import secrets
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,7 +73,7 @@ class Desk:
         self._down: dict[str, tuple[float, str]] = {}
         self._current: dict[str, str] = {}
         self.devices = tuple(devices)
-        self.policy.fair_share._used.update(self.ledger.shares())
+        self.policy.fair_share.restore(self.ledger.shares())
         for row in self.ledger.open_tasks():
             self._queue.add(_waiting(row))
         for device in self.devices:
@@ -364,12 +365,15 @@ class Desk:
             now = self.clock()
             facts = {device: self.facts(device) for device in self.devices}
             rows = {row.id: row for row in self.ledger.open_tasks()}
-            tasks = sorted(self._queue, key=lambda t: (not t.running, *self.policy._key(t, now), t.order))
-            return [
-                (rows[t.id], None if t.running else self.policy.why(self._queue, t, facts[t.devices[0]], now))
-                for t in tasks
-                if t.id in rows
-            ]
+            found: list[tuple[TaskRow, Wait | None]] = []
+            ahead: dict[str, Counter[str]] = {device: Counter() for device in self.devices}
+            for task in sorted(self._queue, key=lambda t: (not t.running, *self.policy.key(t, now), t.order)):
+                device = task.devices[0]
+                wait = None if task.running else self.policy.why(self._queue, task, facts[device], now, ahead[device])
+                ahead[device][task.profile] += 1
+                if task.id in rows:
+                    found.append((rows[task.id], wait))
+            return found
 
     def order(self, who: str, verb: str, what: str) -> None:
         self.ledger.log(who, verb, what, self.clock())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 HALF_LIFE_S = 6 * 3600.0
@@ -29,6 +30,10 @@ class FairShare:
     def ratio(self, owner: str, now: float) -> float:
         """Used per share: who has the least goes first."""
         return self.used(owner, now) / self.shares.get(owner, 1.0)
+
+    def restore(self, used: Mapping[str, tuple[float, float]]) -> None:
+        """{owner: (seconds, at)}, as they were written down."""
+        self._used.update(used)
 
     def owners(self) -> list[str]:
         return sorted(self._used)

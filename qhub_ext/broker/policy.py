@@ -116,7 +116,7 @@ class Policy:
             found = self._first_that_fits(queue, group, device, now)
             if found is None:
                 continue
-            key = (self._key(found, now), found.id)
+            key = (self.key(found, now), found.id)
             if best is None or key < best[0]:
                 best = (key, found)
         chosen = None if best is None else best[1]
@@ -158,8 +158,10 @@ class Policy:
                 )
         return None
 
-    def why(self, queue: TaskQueue, task: WaitingTask, device: DeviceFacts, now: float) -> Wait:
-        """Why a task waits: the device first, then limits, then who is before it."""
+    def why(
+        self, queue: TaskQueue, task: WaitingTask, device: DeviceFacts, now: float, ahead: Counter[str] | None = None
+    ) -> Wait:
+        """Why a task waits: the device first, then limits, then who is before it (`ahead`, where that is known already)."""
         state = device.state(now)
         if state == DOWN:
             return Wait("device_down", f"{device.name} has been down for {now - (device.down_since or now):.0f} s.")
@@ -182,19 +184,20 @@ class Policy:
                 f"preempted_by:{task.preempted_by}",
                 f"A task of the profile {task.preempted_by} went before; what it had finished is kept.",
             )
-        ahead = self.ahead(queue, task, now)
+        ahead = self.ahead(queue, task, now) if ahead is None else ahead
         if not ahead:
             return Wait("next", "It is the next to run.")
         told = ", ".join(f"{count} of {name}" for name, count in sorted(ahead.items()))
-        return Wait("order", f"{sum(ahead.values())} tasks are before it: {told}.")
+        count = sum(ahead.values())
+        return Wait("order", f"{count} {'task is' if count == 1 else 'tasks are'} before it: {told}.")
 
     def ahead(self, queue: TaskQueue, task: WaitingTask, now: float) -> Counter[str]:
         """Tasks that go before this one as things are now, by profile."""
-        own = (*self._key(task, now), *task.order)
+        own = (*self.key(task, now), *task.order)
         return Counter(
             other.profile
             for other in queue
-            if other is not task and (other.running or (*self._key(other, now), *other.order) < own)
+            if other is not task and (other.running or (*self.key(other, now), *other.order) < own)
         )
 
     # ------------------------------------------------------------------ order
@@ -202,7 +205,7 @@ class Policy:
     def _rank(self, task: WaitingTask, now: float) -> int:
         return self.profiles[task.profile].rank_at(now - task.submitted_at)
 
-    def _key(self, task: WaitingTask, now: float) -> tuple[float, ...]:
+    def key(self, task: WaitingTask, now: float) -> tuple[float, ...]:
         near = task.deadline_at is not None and task.deadline_at - now - task.seconds < self.boost_s
         return (
             -self._rank(task, now),

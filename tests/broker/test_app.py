@@ -181,3 +181,15 @@ def test_metrics_count_tasks_by_device_profile_and_state(ask: Ask) -> None:
     text = ask(None, "GET", "/metrics").text
     assert 'qhub_broker_tasks{device="kingston",profile="development",state="queued"} 1' in text
     assert 'qhub_broker_device_up{device="kingston"} 1' in text
+
+
+def test_each_of_several_waiting_tasks_is_told_how_many_of_which_profile_are_before_it(ask: Ask) -> None:
+    for profile in ("production", "test", "development", "production"):
+        submit(ask, ALICE, session(ask, ALICE, profile=profile)["id"])
+    shown = ask(ALICE, "GET", "/v1/tasks").json()["tasks"]
+    assert [(t["profile"], t["why"]) for t in shown] == [
+        ("production", "It is the next to run."),
+        ("production", "1 task is before it: 1 of production."),
+        ("test", "2 tasks are before it: 2 of production."),
+        ("development", "3 tasks are before it: 2 of production, 1 of test."),
+    ]
