@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import subprocess
+import sys
 import time
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qhub_ext import __version__
@@ -60,6 +64,8 @@ def devices(service: JobService, tier: str) -> dict[str, Any]:
     standing = {state.device: state for state in reversed(list_states(settings.qpu, ask=False))}
     virtual = settings.qpu.virtual_at(settings.site)
     rows = []
+    if not catalog.is_cached(settings.cache):
+        _fill_cache(settings.cache)
     for packaged in catalog.list_devices(settings.cache):
         device = met.get(packaged.name, packaged)
         state = standing.get(device.name)
@@ -70,6 +76,17 @@ def devices(service: JobService, tier: str) -> dict[str, Any]:
             resource = {n: getattr(state, n) for n in ("name", "type", "state", "queue", "trouble", "source")}
         rows.append(device.to_json() | {"snapshot_age_s": _age(device), "resource": resource})
     return {"devices": rows}
+
+
+def _fill_cache(cache: Path) -> None:
+    """In a process of its own: the server neither stops for seconds nor grows. When it fails, the listing does the work."""
+    code = (
+        "import sys, pathlib; from qhub_ext.tiers.catalog import list_devices; list_devices(pathlib.Path(sys.argv[1]))"
+    )
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(
+            [sys.executable, "-P", "-c", code, str(cache)], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
+        )  # fmt: skip
 
 
 def _newer_snapshots(service: JobService) -> dict[str, DeviceSummary]:

@@ -104,6 +104,11 @@ def _list_packaged(cache_dir: Path | None) -> list[DeviceSummary]:
     return summaries
 
 
+def is_cached(cache_dir: Path) -> bool:
+    """Whether `list_devices` opens one file, or every snapshot that there is: seconds of work."""
+    return _read_cache(_cache_file(cache_dir)) is not None
+
+
 def describe(name: str) -> DeviceSummary:
     """One device, by any of its names; its snapshot is read once per process. Raises UnknownNameError."""
     own_name = resolve(name)

@@ -65,7 +65,11 @@ class Server:
 
 @contextmanager
 def server(
-    path: Path, arguments: Sequence[str] = (), module: str = "jupyter_server", before: Sequence[str] = ()
+    path: Path,
+    arguments: Sequence[str] = (),
+    module: str = "jupyter_server",
+    before: Sequence[str] = (),
+    every_s: float = 0.01,
 ) -> Iterator[Server]:
     """Serves `path/root`; configuration, runtime files and settings of qhub_ext lie in `path` too.
 
@@ -80,7 +84,7 @@ def server(
         "QHUB_CACHE": str(path / "cache"),
         "QHUB_EMBEDDED_DIRECTORY": str(path / "site"),
     }
-    for name in ("config", "runtime", "root"):
+    for name in ("config", "data", "runtime", "root"):
         (path / name).mkdir(parents=True, exist_ok=True)
     configuration = CONFIGURATION.format(modules=str(path / "modules.json"), token=TOKEN)
     (path / "config" / "jupyter_server_config.py").write_text(configuration)
@@ -96,7 +100,7 @@ def server(
     with (path / "log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, cwd=path, stdout=log, stderr=log)
     try:
-        yield Server(process, _address(process, path), path)
+        yield Server(process, _address(process, path, every_s), path)
     finally:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
@@ -105,8 +109,11 @@ def server(
         process.wait()
 
 
-def _address(process: subprocess.Popen[bytes], path: Path) -> str:
+def _address(process: subprocess.Popen[bytes], path: Path, every_s: float) -> str:
     """Where it listens, when it does."""
+    for old in (path / "runtime").glob("jpserver-*"):
+        if str(process.pid) not in old.name:
+            old.unlink()
 
     def answers() -> str | None:
         assert process.poll() is None, (path / "log").read_text()
@@ -117,6 +124,6 @@ def _address(process: subprocess.Popen[bytes], path: Path) -> str:
                 return url
         return None
 
-    address = wait_until(answers, within_s=60, what="the server")
+    address = wait_until(answers, within_s=60, what="the server", every_s=every_s)
     assert address is not None
     return address
