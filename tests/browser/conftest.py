@@ -20,6 +20,10 @@ from tests.browser.lab import Lab, running
 expect.set_options(timeout=20_000)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--screenshots", default=".screenshots", help="the folder for pictures of the front end")
+
+
 @pytest.fixture(scope="session")
 def base_url() -> None:
     """The plugin's own is a method, which pytest warns of; each lab has its own address anyway."""

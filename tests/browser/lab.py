@@ -46,13 +46,17 @@ class Lab:
     options: tuple[str, ...] = ()
     token: str = field(default_factory=lambda: secrets.token_hex(16))
     base_url: str = "/"
+    quiet: bool = False
+    """Whether no notification pops up."""
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
         for folder in ("work", "lab-settings", "etc/jupyter"):
             (self.home / folder).mkdir(parents=True, exist_ok=True)
-        (self.home / "lab-settings" / "overrides.json").write_text(json.dumps(OVERRIDES))
+        notification = "@jupyterlab/apputils-extension:notification"
+        overrides = OVERRIDES | {notification: OVERRIDES[notification] | {"doNotDisturbMode": self.quiet}}
+        (self.home / "lab-settings" / "overrides.json").write_text(json.dumps(overrides))
         self.port = self.port or free_port()
 
     @property

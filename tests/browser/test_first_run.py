@@ -21,7 +21,6 @@ answer
 
 
 def test_a_cell_becomes_a_job_and_its_card_lives_until_it_is_done_and_after_a_reload(desk: Desk) -> None:
-    desk.expect_errors("Exception opening new comm")  # until the page has a picker of tiers, which the kernel greets
     saved = desk.lab.notebook("first.ipynb", LOAD, HELLO)
     desk.open_notebook("first.ipynb")
     desk.run_all()

@@ -14,7 +14,6 @@ from tests.browser.test_first_run import HELLO, LOAD
 def test_a_cell_becomes_a_job_in_notebook_7(new_lab: Callable[..., Lab], desk_at: Callable[[Lab], Desk]) -> None:
     lab = new_lab(app="notebook")
     desk = desk_at(lab)
-    desk.expect_errors("Exception opening new comm")  # until the page has a picker of tiers, which the kernel greets
     desk.expect_errors(r"reading 'schema'\)(.|\n)*notebook_core")  # Notebook 7.6's own, with no extension at all too
     lab.notebook("first.ipynb", LOAD, HELLO)
     desk.page.goto(f"{lab.address}notebooks/first.ipynb?token={lab.token}")

@@ -53,7 +53,6 @@ def test_widgets_live_in_notebook_7(
 ) -> None:
     lab = new_lab(app="notebook")
     desk = desk_at(lab)
-    desk.expect_errors("Exception opening new comm")  # until the page has a picker of tiers, which the kernel greets
     desk.expect_errors(r"reading 'schema'\)(.|\n)*notebook_core")  # Notebook 7.6's own, with no extension at all too
     lab.notebook("widgets.ipynb", *CELLS)
     desk.page.goto(f"{lab.address}notebooks/widgets.ipynb?token={lab.token}")
@@ -66,7 +65,6 @@ def test_widgets_live_in_notebook_7(
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_widgets_live_in_jupyterlab(desk: Desk, theme: str, tmp_path: Path) -> None:
-    desk.expect_errors("Exception opening new comm")
     desk.page.set_viewport_size({"width": 1280, "height": 1900})
     desk.lab.notebook(f"widgets-{theme}.ipynb", *CELLS)
     desk.open_notebook(f"widgets-{theme}.ipynb")

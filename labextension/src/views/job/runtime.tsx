@@ -30,7 +30,7 @@ export function Runtime(props: { context: JobContext }): JSX.Element {
                 </h3>
                 <input
                   type="search"
-                  className="qhub-Search"
+                  className="qhub-Packages-search"
                   placeholder={trans.__('Filter packages')}
                   aria-label={trans.__('Filter packages')}
                   value={text}
