@@ -70,7 +70,7 @@ function Names(props: {
             <th scope="row">
               <code>{plain(name, 200)}</code>
             </th>
-            <td>{plain(type, 100)}</td>
+            <td title={plain(type, 200)}>{plain(lastPart(type), 60)}</td>
             <td className="qhub-wide">{plain(summary, 300)}</td>
             <td className="qhub-number">{size(bytes)}</td>
           </tr>
@@ -78,4 +78,9 @@ function Names(props: {
       </tbody>
     </table>
   );
+}
+
+/** `qiskit.circuit.quantumcircuit.QuantumCircuit` -> `QuantumCircuit` */
+function lastPart(type: string): string {
+  return type.slice(type.lastIndexOf('.') + 1);
 }

@@ -11,7 +11,11 @@ export function CodeAndScript(props: { context: JobContext }): JSX.Element {
       {({ cell, script, language }) => (
         <>
           <h3>{trans.__('Cell')}</h3>
-          <Code code={cell} language={language} highlight={highlight} />
+          <Code
+            code={cell.replace(/^\n+/, '')}
+            language={language}
+            highlight={highlight}
+          />
           <h3>{trans.__('Script of the site')}</h3>
           <Code code={script} language="shell" highlight={highlight} />
         </>
