@@ -17,19 +17,33 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from qhub_ext.primitives import Estimator, Sampler, backend
+    from qhub_ext.primitives.sequences import PulserBackend, pulser_device
     from qhub_ext.service import Job, JobService, submit, submit_notebook
 
 _HOMES = {
     "Sampler": "qhub_ext.primitives",
     "Estimator": "qhub_ext.primitives",
     "backend": "qhub_ext.primitives",
+    "PulserBackend": "qhub_ext.primitives.sequences",
+    "pulser_device": "qhub_ext.primitives.sequences",
     "Job": "qhub_ext.service",
     "JobService": "qhub_ext.service",
     "submit": "qhub_ext.service",
     "submit_notebook": "qhub_ext.service",
 }
 
-__all__ = ["Estimator", "Job", "JobService", "Sampler", "__version__", "backend", "submit", "submit_notebook"]
+__all__ = [
+    "Estimator",
+    "Job",
+    "JobService",
+    "PulserBackend",
+    "Sampler",
+    "__version__",
+    "backend",
+    "pulser_device",
+    "submit",
+    "submit_notebook",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -24,7 +24,7 @@ from qhub_ext.display.site_queue import queue_table
 from qhub_ext.display.tables import Page, Table, Text
 from qhub_ext.display.tasks import tasks_table
 from qhub_ext.display.words import duration, moment, plain, state_words
-from qhub_ext.errors import CaptureError, InvalidOptionError, UnknownNameError
+from qhub_ext.errors import CaptureError, DeviceError, InvalidOptionError, PreflightError, UnknownNameError
 from qhub_ext.job.context import TIERS
 from qhub_ext.job.identity import short_id
 from qhub_ext.job.record import JobRecord
@@ -152,9 +152,8 @@ def overview(surface: Surface) -> Any:
     tier, device = chosen.get("tier") or settings.tier, chosen.get("device") or settings.device
     queue = surface.service.queue()
     waiting, running = sum(e.state.waiting for e in queue), sum(not e.state.waiting for e in queue)
-    found = catalog.describe(device)
     text = (
-        f"Cells go to tier {tier}, device {found.name} ({found.qubits} qubits, snapshot of {found.snapshot_at:.10}), "
+        f"Cells go to tier {tier}, device {_device_words(device)}, "
         f"through the site {settings.site!r}: {running} running, {waiting} waiting.\n"
         "`%qpu use TIER --device NAME` chooses; `%%qpu` at the top of a cell submits it; `%qpu --help` lists the verbs."
     )
@@ -164,6 +163,15 @@ def overview(surface: Surface) -> Any:
         [Text(text), jobs_table(summaries, title="Your latest jobs")],
         facts | {"jobs": [_summary_facts(s) for s in summaries]},
     )
+
+
+def _device_words(device: str) -> str:
+    name = catalog.resolve(device)
+    try:
+        found = catalog.describe(name)
+    except (DeviceError, PreflightError):  # one whose target was never asked for, or that takes no circuits
+        return name
+    return f"{name} ({found.qubits} qubits, snapshot of {found.snapshot_at:.10})"
 
 
 def jobs_table(summaries: Sequence[Summary], title: str = "", empty: str = "") -> Table:
@@ -352,13 +360,13 @@ def resources_verb(surface: Surface, ask: bool) -> Table:
 
     states = list_states(surface.service.settings.qpu, ask=ask)
     rows = [
-        (s.name, s.device, s.type, s.state, "–" if s.queue is None else str(s.queue), s.source, s.trouble)
+        (s.name, s.device, s.type, s.takes, s.state, "–" if s.queue is None else str(s.queue), s.source, s.trouble)
         for s in states
     ]
     virtual = surface.service.settings.qpu.virtual_at(surface.service.settings.site)
     footer = "For any other device a virtual QPU stands in: simulated, started on demand." if virtual else ""
     return Table(
-        ("resource", "device", "type", "state", "queue", "named by", "trouble"),
+        ("resource", "device", "type", "takes", "state", "queue", "named by", "trouble"),
         rows,
         facts=[vars(s) for s in states],
         empty=footer or "No quantum resource is named here. The settings are under `qpu` in qhub.toml.",

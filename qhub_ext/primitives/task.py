@@ -188,12 +188,12 @@ class Task:
             "edges": [[*edge, count] for edge, count in sorted(self.edges.items())],
             "findings": [finding.to_json() for finding in self.findings],
             "durations_s": {name: round(seconds, 6) for name, seconds in self.durations.items()},
-            "started_at": _utc(self.started_at),
-            "ended_at": _utc(ended_at),
+            "started_at": utc(self.started_at),
+            "ended_at": utc(ended_at),
             "wall_s": round(ended_at - self.started_at, 6),
             "estimated_qpu_s": self.qpu_s,
             "device_tasks": [dict(task) for task in self.tier.sent],
-            "error": None if error is None else _error(error),
+            "error": None if error is None else error_record(error),
         }
 
     def finish(self, error: BaseException | None = None) -> None:
@@ -228,11 +228,11 @@ _KEPT_SEEDS = 1000
 """A sweep of 100,000 settings need not keep each: they all follow from the task's own."""
 
 
-def _error(error: BaseException) -> dict[str, str]:
+def error_record(error: BaseException) -> dict[str, str]:
     if isinstance(error, QhubError):
         return error.to_json()
     return {"error": type(error).__name__, "message": str(error)}
 
 
-def _utc(moment: float) -> str:
+def utc(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

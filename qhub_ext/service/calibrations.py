@@ -41,7 +41,7 @@ def is_known(device: str, shelf: Path) -> bool:
 
 def refresh(device: str, settings: Settings) -> Imported:
     """Asks the resource that stands for a device for its calibration now. Raises DeviceError, PreflightError."""
-    from qhub_ext.tiers.qpu.backend import find_resource
+    from qhub_ext.tiers.qpu.standing import find_resource
     from qhub_ext.tiers.qpu.target import ask_target
 
     name = own_name(device)
@@ -196,7 +196,8 @@ def read_tasks(folder: JobFolder) -> list[dict[str, Any]]:
 
 def _seen(task: Mapping[str, Any]) -> Seen:
     on_device = [identity for sent in task.get("device_tasks") or () for identity in sent.get("snapshots") or ()]
-    ids = on_device or [str(task["snapshot"]["id"])]
+    own = (task.get("snapshot") or {}).get("id")  # a sequence has none
+    ids = on_device or ([str(own)] if own else [])
     expected = [f["numbers"]["success"] for f in task.get("findings") or () if "success" in (f.get("numbers") or {})]
     return Seen(
         task=str(task["id"]),

@@ -20,6 +20,7 @@ from qhub_ext.errors import CaptureError, InvalidOptionError, PreflightError, Qh
 from qhub_ext.job.identity import element_id, new_job_id
 from qhub_ext.job.notebook import Notebook, percent_text
 from qhub_ext.job.spec import Element, JobSpec
+from qhub_ext.service.payload import check_payload
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers.catalog import DeviceBounds
 
@@ -91,6 +92,8 @@ def draft_job(
     spec = _spec(request, cell, settings, runtime, kind, file, arguments)
     device = check_device(spec)
     spec = replace(spec, resource=resource_title(spec.tier, spec.device, spec.site, settings))
+    if spec.tier == "qpu":
+        check_payload(cell, {n: known[n] for n in frozen.manifest.names if n in known}, device.name)
     elements = _elements(spec, points)
     if elements:
         spec = replace(spec, size=len(elements))
@@ -268,7 +271,7 @@ def resource_title(tier: str | None, device: str, site: str, settings: Settings)
         return ""  # the job's own environment names the resource, when the site has granted it
     why = "this site offers none"
     if settings.qpu.virtual_at(site):
-        missing = missing_packages()
+        missing = missing_packages(device)
         if not missing:
             return VIRTUAL
         why = f"a virtual one needs packages that are not installed ({', '.join(missing)}: pip install 'qhub-ext[qpu]')"
@@ -295,8 +298,10 @@ def _bounds(name: str) -> DeviceBounds:
     """
     own_name = catalog.resolve(name)
     if own_name not in catalog.packaged_names():
-        from qhub_ext.tiers.site_devices import ensure
+        from qhub_ext.tiers.site_devices import ensure, takes_circuits
 
+        if not takes_circuits(own_name):
+            return DeviceBounds(own_name, 0, 0)
         try:
             ensure(own_name)
         except QhubError:

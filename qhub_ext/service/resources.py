@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from qhub_ext.errors import DeviceError
 from qhub_ext.settings import QpuSettings
+from qhub_ext.tiers.qpu.capabilities import CAPABILITIES
 from qhub_ext.tiers.qpu.process import ResourceProcess
 from qhub_ext.tiers.qpu.resources import Resource, list_resources
 
@@ -21,6 +22,7 @@ class ResourceState:
     device: str
     type: str
     source: str
+    takes: str = ""
     state: str = ""
     queue: int | None = None
     trouble: str = ""
@@ -37,7 +39,10 @@ def list_states(settings: QpuSettings, *, ask: bool) -> list[ResourceState]:
 
 
 def _plain(resource: Resource) -> ResourceState:
-    return ResourceState(resource.name, resource.device, resource.type, resource.source, trouble=resource.trouble)
+    takes = CAPABILITIES[resource.type].takes if resource.type in CAPABILITIES else ""
+    return ResourceState(
+        resource.name, resource.device, resource.type, resource.source, takes, trouble=resource.trouble
+    )
 
 
 def _asked(resource: Resource, deadline_s: float) -> ResourceState:

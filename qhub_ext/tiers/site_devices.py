@@ -30,8 +30,28 @@ def names(packaged: Mapping[str, Any]) -> list[str]:
         standing = [resource.device for resource in list_resources(current_settings().qpu)]
     except QhubError:  # whoever asks for the resources is told; a list of names need not fail for it
         standing = []
-    met = CalibrationStore(shelf()).devices()
+    met = [*CalibrationStore(shelf()).devices(), *_virtual_sequence_devices()]
     return sorted({name for name in (*standing, *met) if name and name not in packaged})
+
+
+def _virtual_sequence_devices() -> tuple[str, ...]:
+    from qhub_ext.tiers.qpu.virtual import SEQUENCE_DEVICES, missing_packages
+
+    practice = current_settings().qpu.virtual_at(current_settings().site)
+    return SEQUENCE_DEVICES if practice and not missing_packages(SEQUENCE_DEVICES[0]) else ()
+
+
+def takes_circuits(name: str) -> bool:
+    """Whether what stands for a device takes Qiskit's circuits; so does everything that is not known here."""
+    from qhub_ext.tiers.qpu.capabilities import PRIMITIVES
+    from qhub_ext.tiers.qpu.resources import list_resources
+    from qhub_ext.tiers.qpu.virtual import SEQUENCE_DEVICES
+
+    try:
+        standing = [r for r in list_resources(current_settings().qpu) if name in (r.device, r.name) and not r.trouble]
+    except QhubError:
+        standing = []
+    return standing[0].can.takes == PRIMITIVES if standing else name not in SEQUENCE_DEVICES
 
 
 def newest(name: str) -> Entry | None:
@@ -70,6 +90,11 @@ def ensure(name: str) -> None:
     """Asks the resource that stands for a device, where nothing is known of it yet. Raises DeviceError, PreflightError."""
     if newest(name) is not None:
         return
+    if not takes_circuits(name):
+        raise PreflightError(
+            f"{name} takes Pulser sequences, not Qiskit primitives.",
+            advice="Use qhub_ext.PulserBackend; `qhub resources` shows what each device takes.",
+        )
     from qhub_ext.tiers.qpu.resources import resource_for
 
     settings = current_settings().qpu

@@ -5,10 +5,12 @@ the device's timing (durations, pause between shots, a queue with one task at a 
 switched on. It says that it is simulated wherever a client can see it.
 
     machine   what a payload is, and executing it with the snapshot's noise
+    running   a program on a machine, in the device's own time
     line      the tasks: queued, running one at a time, ended
     calendar  when a device stands still to be calibrated
     drift     how a calibration differs from the one before
     faults    what can be switched on to go wrong
     app       the HTTP API
+    sequences, pasqal   devices that take Pulser sequences, and the API that is spoken to them
     __main__  `python -m qhub_ext.virtualqpu`
 """

@@ -3,6 +3,7 @@
 /identity/token                       a token for the key
 /api/v1/backends ...                  devices, configuration, properties
 /api/v1/sessions ..., /api/v1/jobs ...
+/core-fast/api ...                     Pasqal's, see `pasqal`
 /health, /admin/faults, /admin/calibration   ours
 """
 
@@ -32,6 +33,8 @@ from qhub_ext.virtualqpu.calendar import Calendar
 from qhub_ext.virtualqpu.faults import Fault, Faults
 from qhub_ext.virtualqpu.line import Line, VirtualTask, described
 from qhub_ext.virtualqpu.machine import Machine
+from qhub_ext.virtualqpu.pasqal import OPEN, PREFIX, Bench, add_pasqal
+from qhub_ext.virtualqpu.running import run_program
 
 TOKEN_S = 3600
 
@@ -69,6 +72,7 @@ class House:
         self._lines: dict[str, Line] = {}
         self._calendars: dict[str, Calendar] = {}
         self._opened = threading.RLock()
+        self.sequences = Bench(self.faults, speed, self.calendar)
 
     def resolve(self, name: str) -> str:
         """Raises UnknownNameError."""
@@ -99,7 +103,10 @@ class House:
     def line(self, name: str) -> Line:
         with self._opened:
             if name not in self._lines:
-                self._lines[name] = Line(lambda: self.machine(name), self.faults, self.speed, self.calendar(name))
+                calendar = self.calendar(name)
+                self._lines[name] = Line(
+                    lambda task: run_program(self.machine(name), task, calendar, self.speed), self.faults, calendar
+                )
             return self._lines[name]
 
     def lines(self) -> dict[str, Line]:
@@ -114,7 +121,7 @@ class House:
 
     @property
     def busy(self) -> bool:
-        return any(line.length for line in self._lines.values())
+        return any(line.length for line in (*self._lines.values(), *self.sequences.lines))
 
     def marks(self) -> dict[str, str]:
         """Per device that has been calibrated here, a word that changes with each calibration."""
@@ -125,7 +132,7 @@ class House:
         return list(self.devices) or sorted({*self._lines, *self._machines})
 
     def close(self) -> None:
-        for line in self._lines.values():
+        for line in (*self._lines.values(), *self.sequences.lines):
             line.close()
 
 
@@ -146,7 +153,7 @@ def build(house: House, key: str) -> FastAPI:
     @app.middleware("http")
     async def door(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
         path = request.url.path
-        if path.startswith("/api/"):
+        if path.startswith(("/api/", PREFIX)):
             house.last_asked = time.monotonic()
             fault = house.faults.at_the_door(request.method, path)
             if fault is not None:
@@ -157,7 +164,7 @@ def build(house: House, key: str) -> FastAPI:
                 elif fault.kind != "late":
                     return refusal(int(fault.kind), f"a fault that was switched on ({fault.kind})")
             bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
-            if tokens.get(bearer, 0.0) < time.time():
+            if path not in OPEN and tokens.get(bearer, 0.0) < time.time():
                 return refusal(401, "The token is not valid.")
             if fault is not None and fault.kind == "late":
                 answer = await go_on(request)
@@ -326,6 +333,8 @@ def build(house: House, key: str) -> FastAPI:
             return refusal(409, f"The job {task_id!r} has ended: {task.state}.")
         line.cancel(task)
         return Response(status_code=204)
+
+    add_pasqal(app, house.sequences, key, lambda token: tokens.update({token: time.time() + TOKEN_S}), house.faults)
 
     @app.get("/admin/faults")
     def list_faults() -> dict[str, Any]:

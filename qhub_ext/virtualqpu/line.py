@@ -9,17 +9,22 @@ import uuid
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from qhub_ext.errors import QhubError
 from qhub_ext.virtualqpu.calendar import Calendar
 from qhub_ext.virtualqpu.faults import Faults
-from qhub_ext.virtualqpu.machine import TASK_S, Machine, Program, Run
 
 ENDED = ("Completed", "Failed", "Cancelled")
 KEPT = 10_000
 """Ended tasks that are remembered; the oldest results go first."""
+
+
+class Payload(Protocol):
+    """What a task carries; the machine that performs it knows more."""
+
+    @property
+    def name(self) -> str: ...
 
 
 @dataclass(eq=False)
@@ -29,7 +34,7 @@ class VirtualTask:
     """
 
     backend: str
-    program: Program
+    program: Payload
     session: str = ""
     params: bytes = b""
     id: str = field(default_factory=lambda: f"v{uuid.uuid4().hex[:19]}")
@@ -48,12 +53,11 @@ class VirtualTask:
 
 
 class Line:
-    """One per device. `speed` 10 makes a second of the device a tenth of one."""
+    """One per device. `perform` runs a task in the device's own time and gives its result as it is sent, None when it was stopped."""
 
-    def __init__(self, machine: Callable[[], Machine], faults: Faults, speed: float, calendar: Calendar) -> None:
-        self._machine = machine
+    def __init__(self, perform: Callable[[VirtualTask], str | None], faults: Faults, calendar: Calendar) -> None:
+        self._perform = perform
         self._faults = faults
-        self._speed = speed
         self._calendar = calendar
         self._tasks: dict[str, VirtualTask] = {}
         self._waiting: list[VirtualTask] = []
@@ -125,11 +129,10 @@ class Line:
                     "Error code 6054; Infinite loop in the control electronics (a fault that was switched on).",
                 )
                 return
-            runs = self._run_pubs(task)
-            if task.stop.is_set():
+            result = self._perform(task)
+            if result is None or task.stop.is_set():
                 self._end(task, "Cancelled", "Cancelled by the client.")
                 return
-            result = self._machine().encode(task.program, runs)
             task.result = (
                 '{"__type__": "PrimitiveResult", "__value__": 7}' if self._faults.strikes("bad_result") else result
             )
@@ -138,37 +141,6 @@ class Line:
             self._end(task, "Failed", str(error))
         except Exception as error:  # noqa: BLE001 - the edge of the machine: a task fails, the machine goes on
             self._end(task, "Failed", f"Internal error of the virtual QPU: {type(error).__name__}: {error}")
-
-    def _run_pubs(self, task: VirtualTask) -> list[Run]:
-        """One after the other in the device's own time; a calibration may come between two of them."""
-        machine, pubs = self._machine(), task.program.pubs
-        runs: list[Run] = []
-        ready: list[Any] = []
-        until, before = 0.0, -1
-        task.qpu_s = TASK_S
-        for number, pub in enumerate(pubs):
-            while not self._calendar.occupy():
-                if task.stop.wait(0.01):
-                    return runs
-            try:
-                moment = self._calendar.now()
-                device = machine.at(moment.cycle, moment.since)
-                if (
-                    moment.cycle != before
-                ):  # what was computed for the calibration before is not what the device does now
-                    until, before = time.monotonic() + (TASK_S if number == 0 else 0.0) / self._speed, moment.cycle
-                    ready[number:] = machine.results(task.program.name, pubs[number:], device)
-                seconds = machine.seconds(pub, device)
-                start = datetime.now(UTC)
-                runs.append(Run(ready[number], device, moment.cycle, start, start + timedelta(seconds=seconds)))
-                task.qpu_s += seconds
-                until += seconds / self._speed
-                # simulating took its own time; the device's is what the client should see
-                if task.stop.wait(max(0.0, until - time.monotonic())):
-                    return runs
-            finally:
-                self._calendar.leave()
-        return runs
 
     def _end(self, task: VirtualTask, state: str, reason: str) -> None:
         task.ended_at = time.time()

@@ -64,7 +64,8 @@ def test_the_public_names_are_what_the_front_door_says() -> None:
     import qhub_ext
 
     assert set(qhub_ext.__all__) == {
-        *("Estimator", "Job", "JobService", "Sampler", "__version__", "backend", "submit", "submit_notebook")
+        *("Estimator", "Job", "JobService", "PulserBackend", "Sampler", "__version__"),
+        *("backend", "pulser_device", "submit", "submit_notebook"),
     }
     for name in qhub_ext.__all__:
         assert getattr(qhub_ext, name) is not None

@@ -16,6 +16,7 @@ import pytest
 from qiskit import QuantumCircuit, qasm3
 
 from qhub_ext.tiers.qpu import backend as tier
+from qhub_ext.tiers.qpu import standing
 from qhub_ext.tiers.qpu.brokered import UnixConnection, ask_broker
 from qhub_ext.tiers.qpu.wire import untagged
 from tests.qpu.conftest import VirtualQpu, isa, start_server
@@ -142,7 +143,7 @@ def through_the_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Br
     try:
         yield go
     finally:
-        tier._sessions.clear()
+        standing._sessions.clear()
         for process in tier._processes.values():
             process.close()
         tier._processes.clear()

@@ -6,14 +6,12 @@ never sent again.
 
 from __future__ import annotations
 
-import itertools
 import json
 import time
-import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,7 +19,7 @@ from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
 from qiskit.primitives import BitArray, PrimitiveResult
 
-from qhub_ext.errors import Cause, DeviceError, PreflightError, UncertainTaskError
+from qhub_ext.errors import DeviceError
 from qhub_ext.job.context import current
 from qhub_ext.jobfolder.device_tasks import payload_digest
 from qhub_ext.settings import QpuSettings, current_settings
@@ -31,57 +29,33 @@ from qhub_ext.tiers.devices import Device
 from qhub_ext.tiers.facts import shot_seconds
 from qhub_ext.tiers.fingerprint import fingerprint
 from qhub_ext.tiers.preflight import WARN, Finding, PreflightWarning
-from qhub_ext.tiers.qpu.brokered import brokered_resource
-from qhub_ext.tiers.qpu.failures import NOT_SENT_AGAIN, HelperLostError
+from qhub_ext.tiers.qpu.capabilities import PRIMITIVES
 from qhub_ext.tiers.qpu.pool import _processes, process_for  # noqa: F401 - tests look into the pool through the tier
-from qhub_ext.tiers.qpu.process import ResourceProcess
 from qhub_ext.tiers.qpu.resources import Resource, resource_for
+from qhub_ext.tiers.qpu.sending import Sender
+from qhub_ext.tiers.qpu.standing import brokered, find_resource, require
 from qhub_ext.tiers.qpu.target import ask_target, live_device
-from qhub_ext.tiers.qpu.virtual import running_resource, virtual_resource
+from qhub_ext.tiers.qpu.virtual import running_resource
 from qhub_ext.tiers.qpu.wire import quantum_seconds, to_qasm, untagged
 from qhub_ext.tiers.reduce import active_qubits
-
-
-def find_resource(device: str, settings: QpuSettings, site: str) -> Resource:
-    """The resource that stands for a device, or a virtual QPU. Raises DeviceError, PreflightError where there is none."""
-    broker = current_settings().broker.socket
-    if broker is not None:
-        return _brokered(device, broker)
-    resource = resource_for(device, settings)
-    if resource is not None:
-        return resource
-    if settings.virtual_at(site):
-        return virtual_resource(device, settings)
-    raise PreflightError(
-        f"No quantum resource of this site stands for {device}.",
-        advice="`qhub devices` lists those that there are; the same cell runs on the tiers local and emulation.",
-    )
-
-
-_sessions: dict[tuple[str, Path, str | None, str], Resource] = {}
-
-
-def _brokered(device: str, path: Path) -> Resource:
-    """One session per job: asked for once."""
-    context = current()
-    key = (device, path, context.job_id, context.profile)
-    if key not in _sessions:
-        _sessions[key] = brokered_resource(device, path)
-    return _sessions[key]
 
 
 def present_device(device: Device) -> Device:
     """The device as what stands for it describes it now. A virtual QPU is not started for that."""
     settings, broker = current_settings().qpu, current_settings().broker.socket
-    resource = resource_for(device.name, settings) if broker is None else _brokered(device.name, broker)
+    resource = resource_for(device.name, settings) if broker is None else brokered(device.name, broker)
     if resource is None and settings.virtual_at(current().site):
         resource = running_resource(device.name, settings)
-    return device if resource is None else live_device(device.name, resource, settings).device
+    if resource is None:
+        return device
+    require(resource, PRIMITIVES)
+    return live_device(device.name, resource, settings).device
 
 
 def open_qpu(device: Device, options: Mapping[str, Any], *, memory_mb: int | None, cpus: int | None) -> DeviceBackend:  # noqa: ARG001 - the device needs neither
     settings = current_settings().qpu
     resource = find_resource(device.name, settings, current().site)
+    require(resource, PRIMITIVES)
     live = live_device(device.name, resource, settings)
     check_rep_delay(options, live.device.configuration, device.name)
     findings = [*live.findings, *(_not_simulated(options, device.name) if resource.virtual else ())]
@@ -157,7 +131,7 @@ class DeviceBackend:
         if result is None:
             return
         if len(result) != len(groups):
-            raise self._odd(f"it has {len(result)} parts for {len(groups)} PUBs")
+            raise self.sender.odd(f"it has {len(result)} parts for {len(groups)} PUBs")
         seconds = (record.get("qpu_s") or record["running_s"] or 0.0) / len(batch)
         method = {"method": "device", "reason": self.resource.name, "virtual": self.resource.virtual}
         rows: dict[int, NDArray[np.uint8]] = {}
@@ -169,39 +143,27 @@ class DeviceBackend:
     # ------------------------------------------------------------------ one task
 
     def _run(self, pubs: list[Any], stopped: Callable[[], bool]) -> tuple[PrimitiveResult[Any] | None, dict[str, Any]]:
-        process = process_for(self.resource)
-        record: dict[str, Any] = {"id": uuid.uuid4().hex, "resource": self.resource.name, "virtual": self.resource.virtual, "digest": payload_digest(pubs), "state": "sending", "at": time.time()}  # fmt: skip
-        self.sent.append(record)
-        task = self._start(process, pubs, record)
-        began, running_at = time.monotonic(), None
-        pause = self.settings.poll_s
-        while True:
-            state = self._ask(process, "task_status", task)
-            if state != "Queued" and running_at is None:
-                running_at = time.monotonic()
-                record["queued_s"] = running_at - began
-            if state not in ("Queued", "Running"):
-                break
-            if stopped():
-                self._ask(process, "task_stop", task)
-                self._note(record, state="cancelled")
-                return None, record
-            if state.lower() != record["state"]:
-                self._note(record, state=state.lower())
-                pause = self.settings.poll_s
-            time.sleep(pause)
-            pause = min(pause * 1.3, self.settings.poll_max_s)
-        record["running_s"] = time.monotonic() - (running_at or began)
-        if state != "Completed":
-            self._note(record, state=state.lower())
-            raise self._ended(process, task, state)
-        result = untagged(json.loads(self._decoded(self._ask(process, "task_result", task))))
+        content = json.dumps(
+            {"pubs": pubs, "version": 2, "support_qiskit": True, "options": _vendor_options(self.options)}
+        )
+        payload = {"kind": "primitive", "program": "sampler", "input": content}
+        text, record = self.sender.run(payload, payload_digest(pubs), self.sent, stopped)
+        if text is None:
+            return None, record
+        try:
+            result = untagged(json.loads(text))
+        except ValueError:
+            raise self.sender.odd("it is no JSON") from None
         if not isinstance(result, PrimitiveResult):
-            raise self._odd("it is no result of a primitive")
+            raise self.sender.odd("it is no result of a primitive")
         record["qpu_s"] = quantum_seconds(result.metadata)
         self._note_calibration(result.metadata, record)
-        self._note(record, state="completed")
+        self.sender.note(record, state="completed")
         return result, record
+
+    @cached_property
+    def sender(self) -> Sender:
+        return Sender(self.resource, self.settings)
 
     def _note_calibration(self, metadata: Mapping[str, Any], record: dict[str, Any]) -> None:
         """Under which snapshots the task ran, as its result says, or as the device says before and after; new ones are kept."""
@@ -222,71 +184,6 @@ class DeviceBackend:
         if not told:
             record["snapshots"] = list(dict.fromkeys([known, asked.snapshot.id]))
 
-    def _start(self, process: ResourceProcess, pubs: list[Any], record: dict[str, Any]) -> str:
-        content = json.dumps(
-            {"pubs": pubs, "version": 2, "support_qiskit": True, "options": _vendor_options(self.options)}
-        )
-        self._note(record)  # on disk before it is on the wire
-        try:
-            task = str(
-                process.call(
-                    "task_start",
-                    deadline_s=self.settings.deadline_s,
-                    payload={"kind": "primitive", "program": "sampler", "input": content},
-                )
-            )
-        except HelperLostError as error:
-            lost = error.call == "task_start"
-            self._note(record, state="uncertain" if lost else "refused")
-            if lost:
-                raise UncertainTaskError(
-                    f"{error.message} The task may exist on the device.", advice=NOT_SENT_AGAIN
-                ) from error
-            raise
-        except DeviceError as error:
-            self._note(record, state="uncertain" if isinstance(error, UncertainTaskError) else "refused")
-            raise
-        self._note(record, state="queued", task=task)
-        return task
-
-    def _ask(self, process: ResourceProcess, call: str, task: str) -> Any:
-        """A question may be asked again, by a new helper too: the task's id is all that it needs."""
-        until, pause = time.monotonic() + self.settings.patience_s, self.settings.poll_s
-        for attempt in itertools.count(1):
-            try:
-                return process.call(call, task, deadline_s=self.settings.deadline_s)
-            except DeviceError as error:
-                if not error.transient or (attempt >= _QUESTIONS and time.monotonic() + pause > until):
-                    raise
-                time.sleep(pause)
-                pause = min(self.settings.poll_max_s, pause * 2)
-        raise AssertionError
-
-    def _ended(self, process: ResourceProcess, task: str, state: str) -> DeviceError:
-        try:
-            words = " ".join(str(process.call("task_logs", task, deadline_s=self.settings.deadline_s)).split())[-300:]
-        except DeviceError as error:
-            words = f"(its log cannot be had: {error.message})"
-        if state == "Cancelled":
-            return DeviceError(f"{self.resource.title} cancelled the task {task}: {words}", advice="Was it over a limit of the service?", cause=Cause.QUEUE_POLICY)  # fmt: skip
-        return DeviceError(f"The task {task} failed on {self.resource.name}: {words}", advice="Its words say what the device did not like.")  # fmt: skip
-
-    def _decoded(self, text: str) -> str:
-        try:
-            json.loads(text)
-        except ValueError:
-            raise self._odd("it is no JSON") from None
-        return text
-
-    def _odd(self, why: str) -> DeviceError:
-        return DeviceError(f"The result of {self.resource.name} cannot be read: {why}.", advice="The task ran; ask the site for its result by the task's id.", cause=Cause.INTEGRATION)  # fmt: skip
-
-    def _note(self, record: dict[str, Any], **changes: Any) -> None:
-        record |= changes
-        announce = current().announce
-        if announce is not None:
-            announce({**record, "at": time.time()})
-
     def _bits(self, data: Any, group: list[Execution]) -> list[NDArray[np.uint8]]:
         """Per execution, all clbits of the circuit per shot, packed big-endian, the last clbit first."""
         circuit, shots = group[0].prepared.circuit, group[0].shots
@@ -296,9 +193,9 @@ class DeviceBackend:
             if not isinstance(array, BitArray):
                 if register.size == 0:
                     continue
-                raise self._odd(f"it has no register {register.name!r}")
+                raise self.sender.odd(f"it has no register {register.name!r}")
             if array.num_shots != shots or array.size != len(group) or array.num_bits != register.size:
-                raise self._odd(
+                raise self.sender.odd(
                     f"register {register.name!r} has {array.size} x {array.num_shots} shots of {array.num_bits} bits, "
                     f"not {len(group)} x {shots} of {register.size}"
                 )
@@ -308,9 +205,6 @@ class DeviceBackend:
         padding = -circuit.num_clbits % 8
         packed = np.packbits(np.pad(single, [(0, 0), (0, 0), (padding, 0)]), axis=-1)
         return list(packed)
-
-
-_QUESTIONS = 3
 
 
 def _pub(group: list[Execution]) -> list[Any]:

@@ -13,7 +13,7 @@ IQM_CIRCUITS = "IQM circuits"
 QUBIT_PROGRAMS = "Felis programs"
 OQTOPUS_JOBS = "OQTOPUS jobs"
 
-SENT = (PRIMITIVES,)
+SENT = (PRIMITIVES, SEQUENCES)
 """What this version can send."""
 
 

@@ -14,11 +14,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from qhub_ext import __version__
 from qhub_ext.errors import Cause, DeviceError
 from qhub_ext.settings import QpuSettings
 from qhub_ext.tiers.qpu.resources import Resource
@@ -27,40 +27,57 @@ NEEDED = ("qrmi", "fastapi", "uvicorn", "qiskit_qasm3_import")
 START_S = 60.0
 
 
-def missing_packages() -> list[str]:
-    return [name for name in NEEDED if find_spec(name) is None]
+SEQUENCE_DEVICES = ("FRESNEL", "EMU_FREE", "EMU_FRESNEL", "EMU_MPS")
+"""Devices that take Pulser sequences, by the names of Pasqal's cloud."""
+FOR_SEQUENCES = ("pulser", "pulser_simulation")
 
 
-def require_packages() -> None:
+def missing_packages(device: str = "") -> list[str]:
+    needed = (*NEEDED, *FOR_SEQUENCES) if device in SEQUENCE_DEVICES else NEEDED
+    return [name for name in needed if find_spec(name) is None]
+
+
+def require_packages(device: str = "") -> None:
     """Raises DeviceError."""
-    missing = missing_packages()
+    missing = missing_packages(device)
     if missing:
         raise DeviceError(
             f"A virtual QPU needs packages that are not installed: {', '.join(missing)}.",
-            advice="pip install 'qhub-ext[qpu]'",
+            advice=f"pip install 'qhub-ext[{'pasqal' if device in SEQUENCE_DEVICES else 'qpu'}]'",
             cause=Cause.ENVIRONMENT,
         )
 
 
 def virtual_resource(device: str, settings: QpuSettings) -> Resource:
     """The virtual QPU of a device, started when it is not up. Raises DeviceError."""
-    require_packages()
+    require_packages(device)
     server = _running(settings) or _start(settings)
     url = server["url"]
+    source = f"a virtual QPU at {url}"
+    if device in SEQUENCE_DEVICES:
+        config = {
+            "QRMI_PASQAL_CLOUD_BASE_URL": url,
+            "QRMI_PASQAL_CLOUD_PROJECT_ID": "virtual",
+            "QRMI_PASQAL_CLOUD_CLIENT_ID": "virtual",
+            "QRMI_PASQAL_CLOUD_CLIENT_SECRET": server["key"],
+            "QRMI_PASQAL_CLOUD_AUTH_ENDPOINT": f"{url}/identity/pasqal",
+        }
+        return Resource(device, "pasqal-cloud", source, device, config, virtual=True)
     config = {
         "QRMI_IBM_QCS_ENDPOINT": f"{url}/api/v1",
         "QRMI_IBM_QCS_IAM_ENDPOINT": url,
         "QRMI_IBM_QCS_IAM_APIKEY": server["key"],
         "QRMI_IBM_QCS_SERVICE_CRN": "crn:v1:virtual",
     }
-    source = f"a virtual QPU at {url}"
     mark = server["cycles"].get(device, "")
     return Resource(device, "ibm-quantum-compute-service", source, device, config, virtual=True, mark=mark)
 
 
 def running_resource(device: str, settings: QpuSettings) -> Resource | None:
     """The virtual QPU of a device, where its server is up."""
-    return virtual_resource(device, settings) if not missing_packages() and _running(settings) is not None else None
+    return (
+        virtual_resource(device, settings) if not missing_packages(device) and _running(settings) is not None else None
+    )
 
 
 def _running(settings: QpuSettings) -> dict[str, Any] | None:
@@ -70,7 +87,10 @@ def _running(settings: QpuSettings) -> dict[str, Any] | None:
             health = json.load(answer)
     except (OSError, ValueError, KeyError):
         return None
-    same = health.get("instance") == server.get("instance") and health.get("version") == __version__
+    same = (
+        health.get("instance") == server.get("instance")
+        and health.get("version") == import_module("qhub_ext").__version__
+    )
     return {**server, "cycles": health.get("cycles", {})} if same else None
 
 

@@ -1,0 +1,116 @@
+"""One task on its way: written down, sent once, asked about until it has ended. Whatever it carries.
+
+A task is written down before it is sent. When the answer to the start is lost, the task may exist: it is said to be uncertain and is
+never sent again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from qhub_ext.errors import Cause, DeviceError, UncertainTaskError
+from qhub_ext.job.context import current
+from qhub_ext.settings import QpuSettings
+from qhub_ext.tiers.qpu.failures import NOT_SENT_AGAIN, HelperLostError
+from qhub_ext.tiers.qpu.pool import process_for
+from qhub_ext.tiers.qpu.resources import Resource
+
+Record = dict[str, Any]
+"""What the job folder keeps about a task: its id there, state, times and seconds of QPU."""
+
+_QUESTIONS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Sender:
+    """Raises DeviceError for what the device or its service does, UncertainTaskError when it may have the task."""
+
+    resource: Resource
+    settings: QpuSettings
+
+    def run(
+        self, payload: Mapping[str, Any], digest: str, sent: list[Record], stopped: Callable[[], bool]
+    ) -> tuple[str | None, Record]:
+        """The text of its result, None when `stopped` said so. The caller notes its end as completed when the text could be read."""
+        record: Record = {"id": uuid.uuid4().hex, "resource": self.resource.name, "virtual": self.resource.virtual, "digest": digest, "state": "sending", "at": time.time()}  # fmt: skip
+        sent.append(record)
+        task = self._start(payload, record)
+        began, running_at = time.monotonic(), None
+        pause = self.settings.poll_s
+        while True:
+            state = self._ask("task_status", task)
+            if state != "Queued" and running_at is None:
+                running_at = time.monotonic()
+                record["queued_s"] = running_at - began
+            if state not in ("Queued", "Running"):
+                break
+            if stopped():
+                self._ask("task_stop", task)
+                self.note(record, state="cancelled")
+                return None, record
+            if state.lower() != record["state"]:
+                self.note(record, state=state.lower())
+                pause = self.settings.poll_s
+            time.sleep(pause)
+            pause = min(pause * 1.3, self.settings.poll_max_s)
+        record["running_s"] = time.monotonic() - (running_at or began)
+        if state != "Completed":
+            self.note(record, state=state.lower())
+            raise self._ended(task, state)
+        return str(self._ask("task_result", task)), record
+
+    def note(self, record: Record, **changes: Any) -> None:
+        """On disk when it returns."""
+        record |= changes
+        announce = current().announce
+        if announce is not None:
+            announce({**record, "at": time.time()})
+
+    def odd(self, why: str) -> DeviceError:
+        return DeviceError(f"The result of {self.resource.name} cannot be read: {why}.", advice="The task ran; ask the site for its result by the task's id.", cause=Cause.INTEGRATION)  # fmt: skip
+
+    def _start(self, payload: Mapping[str, Any], record: Record) -> str:
+        self.note(record)  # on disk before it is on the wire
+        try:
+            process = process_for(self.resource)
+            task = str(process.call("task_start", deadline_s=self.settings.deadline_s, payload=dict(payload)))
+        except HelperLostError as error:
+            lost = error.call == "task_start"
+            self.note(record, state="uncertain" if lost else "refused")
+            if lost:
+                raise UncertainTaskError(
+                    f"{error.message} The task may exist on the device.", advice=NOT_SENT_AGAIN
+                ) from error
+            raise
+        except DeviceError as error:
+            self.note(record, state="uncertain" if isinstance(error, UncertainTaskError) else "refused")
+            raise
+        self.note(record, state="queued", task=task)
+        return task
+
+    def _ask(self, call: str, task: str) -> Any:
+        """A question may be asked again, by a new helper too: the task's id is all that it needs."""
+        process = process_for(self.resource)
+        for attempt in itertools.count(1):
+            try:
+                return process.call(call, task, deadline_s=self.settings.deadline_s)
+            except DeviceError as error:
+                if attempt >= _QUESTIONS or not error.transient:
+                    raise
+                time.sleep(self.settings.poll_s * 2**attempt)
+        raise AssertionError
+
+    def _ended(self, task: str, state: str) -> DeviceError:
+        try:
+            process = process_for(self.resource)
+            words = " ".join(str(process.call("task_logs", task, deadline_s=self.settings.deadline_s)).split())[-300:]
+        except DeviceError as error:
+            words = f"(its log cannot be had: {error.message})"
+        if state == "Cancelled":
+            return DeviceError(f"{self.resource.title} cancelled the task {task}: {words}", advice="Was it over a limit of the service?", cause=Cause.QUEUE_POLICY)  # fmt: skip
+        return DeviceError(f"The task {task} failed on {self.resource.name}: {words}", advice="Its words say what the device did not like.")  # fmt: skip

@@ -1,0 +1,77 @@
+"""Pulser sequences on a device, through QRMI's types of Pasqal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from qhub_ext.errors import Cause, DeviceError, PreflightError
+from qhub_ext.job.context import current
+from qhub_ext.jobfolder.device_tasks import payload_digest
+from qhub_ext.settings import current_settings
+from qhub_ext.tiers.qpu.capabilities import SEQUENCES
+from qhub_ext.tiers.qpu.pool import process_for
+from qhub_ext.tiers.qpu.resources import Resource
+from qhub_ext.tiers.qpu.sending import Record, Sender
+from qhub_ext.tiers.qpu.standing import find_resource, require
+
+
+def sequence_resource(device: str) -> Resource:
+    """The resource that stands for a device and takes sequences. Raises DeviceError, PreflightError."""
+    resource = find_resource(device, current_settings().qpu, current().site)
+    require(resource, SEQUENCES)
+    return resource
+
+
+def device_of(resource: Resource) -> Any:
+    """The pulser Device that the service describes. Raises DeviceError."""
+    text = process_for(resource).call("target", deadline_s=current_settings().qpu.deadline_s)
+    try:
+        listed = {entry["device_type"]: entry["specs"] for entry in json.loads(text)}
+        specs = listed.get(resource.name) or next(iter(listed.values()))
+        return import_module("pulser.abstract_repr").deserialize_device(specs)
+    except Exception as error:
+        raise DeviceError(
+            f"{resource.title} gave a specification that cannot be used: {error}",
+            advice="Ask the operator of the resource.",
+            cause=Cause.INTEGRATION,
+        ) from error
+
+
+def fitted(sequence: Any, device: Any) -> tuple[Any, str]:
+    """The sequence for the device that it is sent to, and a sentence when it was made for another. Raises PreflightError."""
+    if sequence.device.name == device.name:
+        return sequence, ""
+    try:
+        switched = sequence.with_new_device(device, strict=True)
+    except (TypeError, ValueError) as error:
+        raise PreflightError(
+            f"The sequence was made for {sequence.device.name} and does not run the same on {device.name}: {error}",
+            advice=f"Make it for {device.name}: qhub_ext.pulser_device() gives it.",
+        ) from error
+    return (
+        switched,
+        f"The sequence was made for {sequence.device.name} and is switched to {device.name}, where it does the same.",
+    )
+
+
+def run_sequence(
+    sequence: Any, runs: int, resource: Resource, sent: list[Record], stopped: Callable[[], bool] = lambda: False
+) -> dict[str, int] | None:
+    """How often each pattern was seen; None when `stopped` said so."""
+    text = sequence.to_abstract_repr()
+    sender = Sender(resource, current_settings().qpu)
+    payload = {"kind": "pulser", "sequence": text, "runs": runs}
+    answer, record = sender.run(payload, payload_digest([text, runs]), sent, stopped)
+    if answer is None:
+        return None
+    try:
+        counts = {str(bits): int(count) for bits, count in json.loads(answer)["counter"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise sender.odd("it has no counter") from None
+    if sum(counts.values()) != runs:
+        raise sender.odd(f"it counts {sum(counts.values())} runs, not {runs}")
+    sender.note(record, state="completed")
+    return counts

@@ -1,0 +1,49 @@
+"""Who stands for a device: the broker, a resource of the site, or a virtual QPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qhub_ext.errors import PreflightError
+from qhub_ext.job.context import current
+from qhub_ext.settings import QpuSettings, current_settings
+from qhub_ext.tiers.qpu.brokered import brokered_resource
+from qhub_ext.tiers.qpu.resources import Resource, resource_for
+from qhub_ext.tiers.qpu.virtual import virtual_resource
+
+
+def find_resource(device: str, settings: QpuSettings, site: str) -> Resource:
+    """The resource that stands for a device, or a virtual QPU. Raises DeviceError, PreflightError where there is none."""
+    broker = current_settings().broker.socket
+    if broker is not None:
+        return brokered(device, broker)
+    resource = resource_for(device, settings)
+    if resource is not None:
+        return resource
+    if settings.virtual_at(site):
+        return virtual_resource(device, settings)
+    raise PreflightError(
+        f"No quantum resource of this site stands for {device}.",
+        advice="`qhub devices` lists those that there are; the same cell runs on the tiers local and emulation.",
+    )
+
+
+_sessions: dict[tuple[str, Path, str | None, str], Resource] = {}
+
+
+def brokered(device: str, path: Path) -> Resource:
+    """One session per job: asked for once."""
+    context = current()
+    key = (device, path, context.job_id, context.profile)
+    if key not in _sessions:
+        _sessions[key] = brokered_resource(device, path)
+    return _sessions[key]
+
+
+def require(resource: Resource, payload: str) -> None:
+    """Raises PreflightError for a resource that does not take this kind of payload."""
+    if resource.can.takes != payload:
+        raise PreflightError(
+            f"{resource.title} takes {resource.can.takes}, not {payload}.",
+            advice="`qhub resources` shows what each takes.",
+        )

@@ -1,0 +1,3 @@
+from tests.qpu.conftest import server
+
+__all__ = ["server"]
