@@ -3,7 +3,12 @@ type Listener = () => void;
 /** One tick a second for every age on the page; it stands still while nobody shows one or the page is hidden. */
 export class Clock {
   /** Seconds since 1970, UTC, of the last tick. */
-  now = (): number => this._now;
+  now = (): number => {
+    if (this._listeners.size === 0 && Date.now() / 1000 - this._now > 1) {
+      this._read(); // it has stood still
+    }
+    return this._now;
+  };
 
   /** Returns what ends it. */
   subscribe = (listener: Listener): Listener => {

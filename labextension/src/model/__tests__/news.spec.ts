@@ -5,7 +5,7 @@ import { PretendServer, summary } from '../../__tests__/server';
 import type { JobsModel } from '../jobs';
 import { Kind, News, Piece } from '../news';
 
-const NOW = Date.now() / 1000;
+const NOW = Math.floor(Date.now() / 1000);
 
 let server: PretendServer;
 let model: JobsModel;
@@ -54,10 +54,10 @@ it('tells when a job starts, completes and fails, and what was there before it n
 
 it('tells of a short job only that it has completed', async () => {
   server.put(
-    summary('b', 'completed', { running_at: NOW - 1.5, ended_at: NOW })
+    summary('b', 'completed', { running_at: NOW - 12, ended_at: NOW })
   );
   await vi.waitFor(() =>
-    expect(texts()).toEqual(['job b (b) has completed after 1 s'])
+    expect(texts()).toEqual(['job b (b) has completed after 12 s'])
   );
 });
 
