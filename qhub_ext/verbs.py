@@ -234,8 +234,10 @@ def jobs_verb(surface: Surface, text: str, states: Sequence[str], tier: str | No
 @one_job
 @facts_verb
 def job_verb(surface: Surface, job: str) -> Job:
-    """One job: state, where it is, why it waits or ended."""
-    return surface.job(job)
+    """One job: state, where it is or stands in the queue, why it waits or ended, and how old that knowledge is."""
+    found = surface.job(job)
+    found.closer = True
+    return found
 
 
 @verbs.command("explain")
@@ -276,8 +278,8 @@ def estimate_verb(surface: Surface, job: str) -> Text:
 @verbs.command("queue")
 @facts_verb
 def queue_verb(surface: Surface) -> Table | Page:
-    """The site's queue: what runs, what waits and why; where there is a broker, also the tasks that wait there."""
-    jobs = queue_table(surface.service.queue())
+    """The site's queue: what runs, what waits and why, by priority; where there is a broker, also the tasks that wait there."""
+    jobs = queue_table(surface.service.queue(), time.time())
     socket = surface.service.settings.broker.socket
     if socket is None:
         return jobs

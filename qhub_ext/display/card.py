@@ -39,6 +39,8 @@ def card_lines(record: JobRecord, now: float | None = None) -> list[tuple[str, s
     if record.state.waiting and record.asked_at is not None:
         why = f" ({attempt.reason})" if attempt.reason else ""
         lines.append(("waiting", f"{duration(now - record.asked_at)}{why}"))
+        if record.standing:
+            lines.append(("place", record.standing))
     elif record.waiting_s is not None and not record.state.waiting:
         lines.append(("waited", duration(record.waiting_s)))
     if attempt.running_at is not None:
@@ -60,6 +62,8 @@ def card_lines(record: JobRecord, now: float | None = None) -> list[tuple[str, s
         lines.append(("try", attempt.advice))
     if record.stale_since is not None:
         lines.append(("as of", f"{moment(record.stale_since, now)}: the site cannot be reached; stale since then"))
+    elif not record.state.final and record.as_of is not None and (record.standing or now - record.as_of >= 1):
+        lines.append(("as of", f"{duration(max(0.0, now - record.as_of))} ago"))
     lines.extend(("note", note) for note in record.notes[:5])
     return lines
 

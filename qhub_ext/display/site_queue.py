@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qhub_ext.display.tables import Table
-from qhub_ext.display.words import duration, state_words
+from qhub_ext.display.words import duration, moment, state_words
 from qhub_ext.job.identity import short_id
 from qhub_ext.sites.scheduler import QueueEntry
 
 
-def queue_table(entries: Sequence[QueueEntry]) -> Table:
+def queue_table(entries: Sequence[QueueEntry], as_of: float | None = None) -> Table:
+    """`as_of` is when the site was asked."""
+    numbered = any(e.priority is not None for e in entries)
     rows = [
         (
             "▶" if e.position is None else str(e.position),
@@ -19,13 +21,17 @@ def queue_table(entries: Sequence[QueueEntry]) -> Table:
             e.owner,
             state_words(e.state),
             e.tier,
+            *((e.lane.removeprefix("partition "), "" if e.priority is None else str(e.priority)) if numbered else ()),
             duration(e.time_s),
             e.reason,
         )
         for e in entries
     ]
     facts = [vars(e) | {"state": e.state.value} for e in entries]
+    columns = ["place", "job", "name", "owner", "state", "tier", "limit", "reason"]
+    columns[6:6] = ["partition", "priority"] if numbered else []
+    order = "; those that wait stand by priority" if numbered else ""
+    footer = "" if as_of is None else f"As of {moment(as_of)}{order}."
     return Table(
-        ("place", "job", "name", "owner", "state", "tier", "limit", "reason"),
-        rows, facts=facts, empty="The queue is empty.", widths={"name": 32, "reason": 60},
-    )  # fmt: skip
+        columns, rows, facts=facts, empty="The queue is empty.", footer=footer, widths={"name": 32, "reason": 60}
+    )

@@ -59,6 +59,8 @@ class JobRecord:
     done: int | None = None
     as_of: float | None = None
     stale_since: float | None = None
+    standing: str = ""
+    """Where it stands among those that wait, in words; only where somebody asked for it."""
 
     @property
     def id(self) -> str:
@@ -126,6 +128,7 @@ class JobRecord:
             "notes": list(self.notes),
             "as_of": self.as_of,
             "stale_since": self.stale_since,
+            "standing": self.standing,
         }
 
 

@@ -99,6 +99,8 @@ class Job:
     before: dict[str, str | None] | None = field(default=None, repr=False)
     fresh: bool = field(default=False, repr=False, compare=False)
     """Just submitted: the first card that it shows is the one under which a front end puts the outputs."""
+    closer: bool = field(default=False, repr=False, compare=False)
+    """Its record tells as well where it stands in the queue, which costs the site a question."""
     _marks: dict[str, str | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -110,7 +112,8 @@ class Job:
 
     @property
     def record(self) -> JobRecord:
-        return self.service.record(self.id)
+        record = self.service.record(self.id)
+        return self.service.with_standing(record) if self.closer else record
 
     @property
     def state(self) -> str:

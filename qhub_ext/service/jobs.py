@@ -26,6 +26,7 @@ from qhub_ext.service.again import draft_again
 from qhub_ext.service.device_wish import settle_wish
 from qhub_ext.service.draft import Draft, draft_job
 from qhub_ext.service.job import Job
+from qhub_ext.service.standing import describe_standing
 from qhub_ext.settings import Settings, current_settings
 from qhub_ext.sites.pick import pick_site
 from qhub_ext.sites.scheduler import Expecting, Finding, QueueEntry, Refusal, SiteReport, SiteScheduler, StartEstimate
@@ -185,6 +186,14 @@ class JobService:
             sentence = self.site(record.spec.site).explain_reason(record.id).sentence
             latest = replace(record.attempt, reason=sentence or record.attempt.reason)
             record = replace(record, attempts=(*record.attempts[:-1], latest))
+        return record
+
+    def with_standing(self, record: JobRecord) -> JobRecord:
+        """Of one that waits, where it stands: a question to the site. An answer that does not come is left out."""
+        if record.state is not State.QUEUED:
+            return record
+        with suppress(SiteError):
+            return replace(record, standing=describe_standing(self.site(record.spec.site).queue(), record.id))
         return record
 
     def jobs(

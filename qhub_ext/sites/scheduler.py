@@ -42,7 +42,10 @@ class SiteReport:
 
 @dataclass(frozen=True)
 class QueueEntry:
-    """One line of the site's queue, of any user. `position` counts from 1 among those that wait, None when it runs."""
+    """One line of the site's queue, of any user. `position` counts from 1 among those that wait, None when it runs.
+
+    `lane` names the part of the site in which it waits behind others, such as `partition qpu`; `priority` is the site's number.
+    """
 
     job_id: str
     site_id: str
@@ -57,6 +60,8 @@ class QueueEntry:
     cpus: int = 1
     time_s: int | None = None
     started_at: float | None = None
+    lane: str = ""
+    priority: int | None = None
 
 
 @dataclass(frozen=True)

@@ -191,10 +191,9 @@ def estimate_start(commands: Commands, row: Row) -> StartEstimate:
     if row.reason == "DependencyNeverSatisfied":
         return StartEstimate(None, None, "Its dependency is never satisfied; it will not start.")
     key = row.key
-    answer = commands.run(
-        "squeue", "--noheader", "--start", "--array", f"--jobs={key},{key}", "--Format=StartTime:\x1f"
-    )
-    planned = answer.output.split("\x1f")[0].strip() if answer.ok else ""
+    # with --start, squeue listens to --format only
+    answer = commands.run("squeue", "--noheader", "--start", "--array", f"--jobs={key},{key}", "--format=%S")
+    planned = (answer.output.split() or [""])[0] if answer.ok else ""
     now = time.time()
     if planned.isdigit() and int(planned) > 0:
         start = max(float(planned), now)

@@ -61,4 +61,6 @@ class Line:
             cpus=row.cpus,
             time_s=row.limit_s,
             started_at=row.start if not state.waiting else None,
+            lane=f"partition {row.partition}",
+            priority=row.priority,
         )
