@@ -125,6 +125,12 @@ def _wait(surface: v.Surface, job: Job) -> None:
 @click.option("--cycle", help="Time from one calibration to the next, such as 2h; default: only when told to.")
 @click.option("--window", default="10m", show_default=True, help="How long a calibration takes.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the drift from one calibration to the next.")
+@click.option(
+    "--replay",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Vendor's JSON of a real snapshot; several are gone through in turn instead of drifting (repeatable).",
+)
 @click.option("--directory", type=click.Path(file_okay=False, path_type=Path), help="Folder of its key and address.")
 @click.pass_obj
 def virtual_qpu(
@@ -135,6 +141,7 @@ def virtual_qpu(
     cycle: str | None,
     window: str,
     seed: int,
+    replay: tuple[Path, ...],
     directory: Path | None,
 ) -> None:
     """Serves a virtual QPU (simulated) until it is interrupted; jobs of the tier qpu find it in its folder."""
@@ -143,7 +150,7 @@ def virtual_qpu(
 
     require_packages()
     settings = surface.service.settings.qpu
-    cycles = cycles_of(cycle, window, seed)
+    cycles = cycles_of(cycle, window, seed, replay, devices)
     serve(directory or settings.virtual_directory, devices, port, speed or settings.virtual_speed, cycles)
 
 

@@ -137,6 +137,11 @@ class QpuSettings(_Section):
     virtual_speed: float = Field(
         default=1.0, gt=0, description="The virtual QPU's clock: 10 makes a second on the device a tenth of one."
     )
+    virtual_cycle_s: float | None = Field(
+        default=None,
+        ge=1,
+        description="Seconds of its own clock after which the virtual QPU is calibrated, for ten minutes of that clock.",
+    )
     target_age_s: float = Field(
         default=900.0,
         ge=0,

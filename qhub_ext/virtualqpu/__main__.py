@@ -9,13 +9,17 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
 from qhub_ext.capture.quantity import parse_time
-from qhub_ext.errors import InvalidOptionError
+from qhub_ext.errors import InvalidOptionError, UserError
 from qhub_ext.jobfolder.atomic import write_json
+from qhub_ext.tiers import catalog
+from qhub_ext.tiers.snapshots import read_document
 from qhub_ext.virtualqpu.app import NEVER, Cycles, House, build
 
 IDLE_S = 900.0
@@ -35,22 +39,54 @@ def main() -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="of the drift from one calibration to the next (default: 0)"
     )
+    parser.add_argument(
+        "--replay",
+        action="append",
+        default=[],
+        type=Path,
+        help="vendor's JSON of a real snapshot, as `qhub calibration --export` writes it; several are gone through in turn (repeatable)",
+    )
     parser.add_argument("--directory", type=Path, required=True, help="folder of its key and address, mode 0700")
     parser.add_argument("--on-demand", action="store_true", help="leave when nobody has asked for a while")
     options = parser.parse_args()
     if options.speed <= 0:
         parser.error("--speed takes a number above 0")
     try:
-        cycles = cycles_of(options.cycle, options.window, options.seed)
-    except InvalidOptionError as error:
+        cycles = cycles_of(options.cycle, options.window, options.seed, options.replay, options.device)
+    except UserError as error:
         parser.error(str(error))
     serve(options.directory, tuple(options.device), options.port, options.speed, cycles, on_demand=options.on_demand)
 
 
-def cycles_of(cycle: str | None, window: str, seed: int) -> Cycles:
-    """Raises InvalidOptionError."""
+def cycles_of(
+    cycle: str | None, window: str, seed: int, replay: Sequence[Path] = (), devices: Sequence[str] = ()
+) -> Cycles:
+    """Raises UserError for a time that is none, and for a file that is no snapshot of the one device that is served."""
     period_s = None if cycle is None else parse_time(cycle, "--cycle")
-    return Cycles(period_s, parse_time(window, "--window"), seed)
+    return Cycles(period_s, parse_time(window, "--window"), seed, _replayed(replay, devices) if replay else {})
+
+
+def _replayed(files: Sequence[Path], devices: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """The oldest first."""
+    if len(devices) != 1:
+        raise InvalidOptionError("--replay has snapshots of one device.", advice="Name it: --device kingston.")
+    name, _, model = devices[0].partition("=")
+    model = catalog.resolve(model or name)
+    name = name if "=" in devices[0] else model
+    width = catalog.bounds_of(model).qubits
+    found = []
+    for file in files:
+        try:
+            document = json.loads(file.read_bytes())
+            reading = read_document(document, device=model, source=str(file))
+        except (OSError, ValueError) as error:
+            raise UserError(f"{file} cannot be read as JSON: {error}.") from error
+        if not isinstance(document.get("configuration"), dict):
+            raise InvalidOptionError(f"{file} has no configuration: a device cannot be made of it.")
+        if reading.snapshot.qubits != width:
+            raise InvalidOptionError(f"{file} has {reading.snapshot.qubits} qubits, {model} has {width}.")
+        found.append((reading.snapshot.taken_at, document))
+    return {name: [document for _, document in sorted(found, key=lambda pair: pair[0])]}
 
 
 def serve(

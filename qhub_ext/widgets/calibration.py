@@ -39,6 +39,16 @@ class CalibrationMap:
         return Figure(self.to_plotly())
 
     @property
+    def frame(self) -> Any:
+        """The qubits as a pandas DataFrame; pandas is imported for who asks for it."""
+        return self.look.frame
+
+    @property
+    def edges_frame(self) -> Any:
+        """The edges as a pandas DataFrame."""
+        return self.look.edges_frame
+
+    @property
     def facts(self) -> Any:
         return self.look.facts
 

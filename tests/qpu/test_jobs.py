@@ -93,3 +93,26 @@ def test_a_job_whose_device_fails_is_failed_with_the_device_as_its_cause(service
     assert record.state is State.FAILED
     assert record.attempt.cause == "device"
     assert "Error code 6054" in record.attempt.message
+
+
+SEQUENCE = """
+from qhub_ext import PulserBackend
+
+bits = dict(PulserBackend(sequence).run(runs=200).final_bitstrings)
+"""
+
+
+@pytest.mark.slow
+def test_a_sequence_of_the_notebook_runs_as_a_job_on_this_machine_and_on_the_device(service: JobService) -> None:
+    from tests.primitives.test_sequences import pair
+
+    jobs = [
+        service.submit(service.draft(Request(tier=tier, device="FRESNEL"), SEQUENCE, {"sequence": pair()}))
+        for tier in ("local", "qpu")
+    ]
+    for job in jobs:
+        record = job.wait(180)
+        assert record.state is State.COMPLETED, str(job) + job.logs()
+        assert sum(job["bits"].values()) == 200
+    assert jobs[1].record.qpu_s is not None
+    assert "virtual (simulated)" in str(jobs[1])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from qiskit import QuantumCircuit
 
+from qhub_ext.errors import UserError
 from qhub_ext.job import context
 from qhub_ext.primitives import Sampler, backend
 from qhub_ext.settings import current_settings
@@ -18,6 +19,7 @@ from qhub_ext.tiers.preflight import PreflightWarning
 from qhub_ext.tiers.qpu import backend as tier
 from qhub_ext.tiers.qpu.process import ResourceProcess
 from qhub_ext.tiers.snapshots import parse_ibm_properties
+from qhub_ext.virtualqpu.__main__ import cycles_of
 from tests.qpu.conftest import VirtualQpu, isa, start_server
 from tests.waiting import wait_until
 
@@ -137,3 +139,42 @@ def test_a_period_that_is_no_time_is_refused_with_what_would_be(tmp_path: Path) 
     done = subprocess.run([sys.executable, "-m", "qhub_ext.virtualqpu", *words], capture_output=True, text=True)
     assert done.returncode == 2
     assert "'often' is not a time" in done.stderr
+
+
+def test_real_snapshots_are_gone_through_in_turn_the_oldest_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = []
+    for moment in ("2026-03-01T00:00:00+00:00", "2026-01-01T00:00:00+00:00"):
+        properties = {**catalog.read_properties("manila"), "last_update_date": moment}
+        path = tmp_path / f"{moment[:7]}.json"
+        path.write_text(json.dumps({"configuration": catalog.read_configuration("manila"), "properties": properties}))
+        files += ["--replay", str(path)]
+    (tmp_path / "qpu").mkdir()
+    process, server = start_server(tmp_path / "qpu" / "v", "--device", "manila", "--window", "1s", *files)
+    monkeypatch.setenv("QHUB_QPU_VIRTUAL_DIRECTORY", str(server.directory))
+    try:
+        client = ResourceProcess(tier.find_resource("manila", current_settings().qpu, "embedded"))
+        seen = []
+        for _ in range(3):
+            seen.append(json.loads(client.call("target", deadline_s=30))["properties"]["last_update_date"][:10])
+            before = server.calibrate("manila")["cycle"]
+            wait_until(lambda before=before: server.calibration("manila")["cycle"] > before, what="the new snapshot")
+        client.close()
+    finally:
+        process.terminate()
+        process.wait(20)
+    assert seen == ["2026-01-01", "2026-03-01", "2026-01-01"]
+
+
+def test_a_file_that_is_no_snapshot_of_the_device_is_refused_before_anything_is_served(tmp_path: Path) -> None:
+    path = tmp_path / "manila.json"
+    path.write_text(
+        json.dumps(
+            {"configuration": catalog.read_configuration("manila"), "properties": catalog.read_properties("manila")}
+        )
+    )
+    for words, told in ((["kingston"], "manila.json has 5 qubits, kingston has 156"), ([], "Name it: --device")):
+        with pytest.raises(UserError) as caught:
+            cycles_of(None, "10m", 0, [path], words)
+        assert told in str(caught.value)

@@ -294,3 +294,9 @@ def test_colours_run_from_the_first_to_the_last() -> None:
     assert (colour(GOOD_TO_BAD, 0), colour(GOOD_TO_BAD, 1)) == (GOOD_TO_BAD[0], GOOD_TO_BAD[-1])
     assert colour(("#000000", "#ffffff"), 0.5) == "#808080"
     assert [factor_words(v) for v in (0.0, 1.0, -1.0, 5.0)] == ["as before", "×2.0 worse", "×2.0 better", "×32 worse"]
+
+
+def test_the_values_behind_a_map_are_a_data_frame(kingston: Look) -> None:
+    drawn = CalibrationMap(kingston)
+    assert drawn.frame["t1_s"].median() == kingston.facts["median"]["t1_s"]
+    assert drawn.edges_frame["dead"].sum() == 7

@@ -131,6 +131,7 @@ def _command(settings: QpuSettings) -> list[str]:
         *(sys.executable, "-m", "qhub_ext.virtualqpu"),
         *("--directory", str(settings.virtual_directory)),
         *("--speed", str(settings.virtual_speed)),
+        *(() if settings.virtual_cycle_s is None else ("--cycle", f"{settings.virtual_cycle_s:.0f}s")),
         "--on-demand",
     ]
 
