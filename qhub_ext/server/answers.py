@@ -7,6 +7,7 @@ import dataclasses
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from qhub_ext.server.feed import Feed
     from qhub_ext.server.monitor import Monitor
     from qhub_ext.service import JobService
+    from qhub_ext.service.resources import ResourceState
     from qhub_ext.tiers.catalog import DeviceSummary
 
 ACTIONS = ("cancel", "hold", "release", "requeue")
@@ -55,13 +57,22 @@ def status(monitor: Monitor, found: dict[str, Any]) -> dict[str, Any]:
 # -- devices
 
 
-def devices(service: JobService, tier: str) -> dict[str, Any]:
+def standing(service: JobService) -> list[ResourceState]:
+    """What the site's resources say of themselves; as long as the slowest takes to answer."""
+    from qhub_ext.service.resources import standing as ask_all
+
+    return ask_all(service.settings)
+
+
+def devices(service: JobService, tier: str, told: Sequence[ResourceState]) -> dict[str, Any]:
+    """`told` is what resources said when they were last asked; those that nobody asked yet are named without a state."""
     from qhub_ext.service.resources import list_states
     from qhub_ext.tiers import catalog
 
     settings = service.settings
     met = _newer_snapshots(service)
-    standing = {state.device: state for state in reversed(list_states(settings.qpu, ask=False))}
+    named = [] if settings.broker.socket else list_states(settings.qpu, ask=False)
+    standing = {state.device: state for state in reversed([*told, *named])}
     virtual = settings.qpu.virtual_at(settings.site)
     rows = []
     if not catalog.is_cached(settings.cache):
@@ -73,7 +84,7 @@ def devices(service: JobService, tier: str) -> dict[str, Any]:
             continue
         resource = None
         if state is not None:
-            resource = {n: getattr(state, n) for n in ("name", "type", "state", "queue", "trouble", "source")}
+            resource = {name: value for name, value in vars(state).items() if name != "device"}
         rows.append(device.to_json() | {"snapshot_age_s": _age(device), "resource": resource})
     return {"devices": rows}
 

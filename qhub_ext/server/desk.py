@@ -23,12 +23,15 @@ from qhub_ext.server.monitor import Emit, Monitor
 if TYPE_CHECKING:
     from qhub_ext.server.submission import Submission
     from qhub_ext.service import JobService
+    from qhub_ext.service.resources import ResourceState
 
 T = TypeVar("T")
 
 THREADS = 4
 CHECKED_S = 1.0
 """A changed `qhub.toml` is noticed within so many seconds."""
+INQUIRED_S = 60.0
+"""Quantum resources are asked at most so often, and only when somebody looks at devices: each costs a process."""
 KEPT = 1000
 """Answers kept at most; the oldest go first."""
 
@@ -41,6 +44,10 @@ class Desk:
         self.monitor = Monitor(self.service, emit, self._changed, log)
         self._pool = ThreadPoolExecutor(THREADS, "qhub")
         self._service: JobService | None = None
+        self._log = log
+        self._standing: list[ResourceState] = []
+        self._inquiry: asyncio.Future[None] | None = None
+        self._inquired_at = float("-inf")
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._queue: dict[str, Any] | None = None
         self._checked_at = float("-inf")
@@ -69,6 +76,29 @@ class Desk:
             while len(self._answers) > KEPT:
                 del self._answers[next(iter(self._answers))]
         return await asyncio.shield(answer)
+
+    async def devices(self, tier: str) -> dict[str, Any]:
+        """With what their resources said last. They are asked meanwhile, and a hint tells when they say something else."""
+        from qhub_ext.server import answers
+
+        if self._inquiry is None or (self._inquiry.done() and time.monotonic() - self._inquired_at > INQUIRED_S):
+            self._inquiry = asyncio.ensure_future(self._inquire())
+        return await self.share(answers.devices, tier, max_age_s=INQUIRED_S / 2, beside=(tuple(self._standing),))
+
+    async def _inquire(self) -> None:
+        from qhub_ext.errors import QhubError
+        from qhub_ext.server import answers
+
+        try:
+            found = await self.ask(answers.standing)
+        except QhubError as error:  # each resource that fails says so itself; this is the broker, or a setting
+            self._log.warning("qhub_ext: the resources cannot be asked: %s", error)
+            found = []
+        self._inquired_at = time.monotonic()
+        if found != self._standing:
+            self._standing = found
+            self._drop(lambda key: key[0] is answers.devices)
+            self.monitor.hint("devices")
 
     async def queue(self) -> dict[str, Any]:
         """The site's queue, or the last that was known of it, with the moment since when it is stale."""
@@ -164,10 +194,15 @@ class Desk:
     def _changed(self, job_ids: Sequence[str]) -> None:
         """Answers about these jobs, and about all jobs together, are no longer true; without ids, none is."""
         changed = set(job_ids)
-        for key in [k for k in self._answers if not changed or len(k) == 1 or changed & set(k)]:
+        self._drop(lambda key: not changed or len(key) == 1 or bool(changed & set(key)))
+
+    def _drop(self, untrue: Callable[[tuple[Hashable, ...]], bool]) -> None:
+        for key in list(filter(untrue, self._answers)):
             del self._answers[key]
 
     async def close(self) -> None:
+        if self._inquiry is not None:
+            self._inquiry.cancel()
         await self.monitor.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 

@@ -29,7 +29,7 @@ class DevicesHandler(QhubHandler):
     @may("read", DEVICES)
     async def get(self) -> None:
         tiers = self.one_of("tier", TIERS)
-        self.reply(await self.desk.share(answers.devices, tiers[0] if tiers else "", max_age_s=30))
+        self.reply(await self.desk.devices(tiers[0] if tiers else ""))
 
 
 class CalibrationHandler(QhubHandler):

@@ -207,7 +207,7 @@ class Monitor:
         if not first:
             self._changed(())
             for kind in ("job", "queue", "devices"):
-                self._hint(kind)
+                self.hint(kind)
 
     def _take(self, seen: Seen) -> None:
         for job_id in (*seen.settled, *seen.removed):
@@ -287,12 +287,12 @@ class Monitor:
             return
         self._changed(changed)
         if len(changed) > MANY:
-            self._hint("job")
+            self.hint("job")
         else:
             for job_id in changed:
                 entry = self.feed.get(job_id)
-                self._hint("job", job_id, entry.summary.state if entry else "")
-        self._hint("queue")
+                self.hint("job", job_id, entry.summary.state if entry else "")
+        self.hint("queue")
         self._ask_pause_s = min(self._ask_pause_s, ASK_FIRST_S)
 
     def _tell_printed(self) -> None:
@@ -305,9 +305,9 @@ class Monitor:
             if job_id not in self.records:
                 del self._printed_told_at[job_id]
             if (entry := self.feed.get(job_id)) is not None:
-                self._hint("outputs", job_id, entry.summary.state)
+                self.hint("outputs", job_id, entry.summary.state)
 
-    def _hint(self, kind: str, job_id: str = "", state: str = "") -> None:
+    def hint(self, kind: str, job_id: str = "", state: str = "") -> None:
         self._emit({"kind": kind, "id": job_id, "state": state, "seq": self.feed.seq, "epoch": self.feed.epoch})
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from qhub_ext.errors import DeviceError
-from qhub_ext.settings import QpuSettings
+from qhub_ext.settings import QpuSettings, Settings
+from qhub_ext.tiers.qpu.brokered import ask_broker
 from qhub_ext.tiers.qpu.capabilities import CAPABILITIES
 from qhub_ext.tiers.qpu.process import ResourceProcess
 from qhub_ext.tiers.qpu.resources import Resource, list_resources
@@ -16,7 +19,9 @@ ASK_S = 15.0
 
 @dataclass(frozen=True)
 class ResourceState:
-    """`state` in the resource's own word, "" when it was not asked; `queue` tasks that wait there."""
+    """`state` in the resource's own word, "" when it was not asked; `queue` tasks that wait there; `next_calibration_at` in s
+    since 1970 UTC, None where nobody told.
+    """
 
     name: str
     device: str
@@ -26,6 +31,7 @@ class ResourceState:
     state: str = ""
     queue: int | None = None
     trouble: str = ""
+    next_calibration_at: float | None = None
 
 
 def list_states(settings: QpuSettings, *, ask: bool) -> list[ResourceState]:
@@ -36,6 +42,37 @@ def list_states(settings: QpuSettings, *, ask: bool) -> list[ResourceState]:
         return [_plain(resource) for resource in found]
     with ThreadPoolExecutor(len(found)) as pool:
         return list(pool.map(lambda r: _asked(r, min(ASK_S, settings.deadline_s)), found))
+
+
+def standing(settings: Settings) -> list[ResourceState]:
+    """As `list_states(ask=True)`; where the tier qpu goes through a broker, what that says of its devices."""
+    path = settings.broker.socket
+    return list_states(settings.qpu, ask=True) if path is None else _brokered(path)
+
+
+# the broker's words for what the resources themselves say
+_WORDS = {"available": "online", "maintenance": "calibrating", "draining": "paused", "down": "offline"}
+
+
+def _brokered(path: Path) -> list[ResourceState]:
+    """Raises DeviceError for a broker that does not answer."""
+    now = time.time()
+    found = []
+    for device in ask_broker(path, "GET", "/v1/status")["devices"]:
+        window = device["window"]
+        found.append(
+            ResourceState(
+                name=device["name"],
+                device=device["name"],
+                type="broker",
+                source=f"the broker at {path}",
+                state=_WORDS.get(device["state"], device["state"]),
+                queue=device["waiting"],
+                trouble=device["trouble"] or "",
+                next_calibration_at=window[0] if window and window[0] > now else None,
+            )
+        )
+    return found
 
 
 def _plain(resource: Resource) -> ResourceState:

@@ -198,3 +198,19 @@ def test_settings_that_are_wrong_are_one_sentence(place: Place) -> None:
     assert done.returncode == 5
     assert done.stderr.startswith("qhub: QHUB_TIER: tier = 'moon' is not accepted")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_rerun_submits_the_same_bundle_as_a_new_job(place, tmp_path):
+    (place.path / "twice.py").write_text("import sys\nprint('with', sys.argv[1:])\n")
+    first = json.loads(place.command("run", "twice.py", "--seed", "5", "--wait", "--json", "--", "a b"))
+    again = json.loads(place.command("rerun", first["short_id"], "--json"))
+    assert again["id"] != first["id"]
+    place.command("wait", again["short_id"])
+    assert place.command("logs", again["short_id"]) == "with ['a b']\n"
+    old, new = place.service.spec(first["id"]), place.service.spec(again["id"])
+    assert (new.rerun_of, new.seed, new.arguments) == (old.id, 5, ("a b",))
+    other = json.loads(
+        place.command("rerun", first["short_id"], "--tier", "emulation", "--device", "FakeFez", "--json")
+    )
+    assert (other["tier"], other["device"]) == ("emulation", "fez")
+    assert "no device" in place.command("rerun", first["short_id"], "--device", "atlantis", code=2)
