@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.desk import Desk
+from tests.browser.desk import Desk, Picture
 from tests.browser.lab import Lab, running
 
 expect.set_options(timeout=20_000)
@@ -70,6 +70,18 @@ def new_lab(front: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
             return stack.enter_context(running(Lab(tmp_path_factory.mktemp("lab"), **options)))
 
         yield start
+
+
+@pytest.fixture
+def picture(request: pytest.FixtureRequest) -> Picture:
+    """Leaves a picture for eyes, in .screenshots/ or where `--screenshots` says."""
+    place = Path(request.config.getoption("screenshots"))
+    place.mkdir(parents=True, exist_ok=True)
+
+    def take(name: str, of: Page | Locator) -> None:
+        of.screenshot(path=place / f"{name}.png", animations="disabled", caret="hide")
+
+    return take
 
 
 @pytest.fixture

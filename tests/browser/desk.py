@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +13,9 @@ from playwright.sync_api import ConsoleMessage, Locator, Page, WebSocket, expect
 from tests.browser.lab import Lab
 
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
+
+Picture = Callable[[str, Page | Locator], None]
+"""Takes a picture under a name."""
 
 
 class Desk:

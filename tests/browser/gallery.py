@@ -1,4 +1,4 @@
-"""One job in each state that can be had in short time, for pictures and for axe."""
+"""One job in each state that can be had in short time."""
 
 from __future__ import annotations
 
@@ -6,21 +6,6 @@ from qhub_ext.capture.sweep import Sweep
 from qhub_ext.service import Job
 from tests.browser.lab import Lab
 
-BELL = """
-from qiskit import QuantumCircuit
-from qiskit.transpiler import generate_preset_pass_manager
-from qhub_ext import Sampler, backend
-import pandas
-
-bell = QuantumCircuit(2)
-bell.h(0)
-bell.cx(0, 1)
-bell.measure_all()
-isa = generate_preset_pass_manager(3, backend=backend()).run(bell)
-counts = Sampler().run([isa]).result()[0].data.meas.get_counts()
-print("measured", sum(counts.values()), "shots")
-pandas.Series(counts, name="shots").sort_index().to_frame()
-"""
 STEPS = """
 import time
 for step in range(6000):
@@ -32,7 +17,7 @@ for step in range(6000):
 def hang(lab: Lab) -> dict[str, Job]:
     """The jobs by name. The last ones never end by themselves: `take_down` cancels them."""
     jobs = {
-        "bell pair": lab.submit(BELL, name="bell pair", tier="emulation", shots=4000),
+        "bell pair": lab.submit("print(1)", name="bell pair", tier="emulation", shots=4000),
         "wrong by one": lab.submit("angles = [0.1, 0.2]\nangles[2]", name="wrong by one", tier="local"),
         "sweep of theta": lab.submit(
             "print(theta)\nenergy = theta**2",
@@ -55,7 +40,7 @@ def take_down(lab: Lab, jobs: dict[str, Job]) -> None:
     lab.service.apply("cancel", [job.id for job in jobs.values()])
 
 
-CARDS = {
+STATES = {
     "bell pair": "completed",
     "wrong by one": "failed",
     "sweep of theta": "completed",

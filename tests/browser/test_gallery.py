@@ -1,6 +1,6 @@
 """Job cards in every state and all tabs of a job view, in light and dark, wide and narrow: checked by axe, and left as pictures.
 
-The pictures lie in tests/browser/shots. What a state says is answered here in the server's place, since some of them (a silent
+What a state says is answered here in the server's place, since some of them (a silent
 site, a lost job) cannot be had at the same moment.
 """
 
@@ -10,7 +10,6 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import nbformat
@@ -23,9 +22,8 @@ from qhub_ext.job.record import Attempt, JobRecord
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import State
 from tests.browser.axe import violations
-from tests.browser.desk import THEMES, Desk
+from tests.browser.desk import THEMES, Desk, Picture
 
-SHOTS = Path(__file__).parent / "shots"
 WIDTHS = {"wide": 1280, "narrow": 640}
 NOW = time.time()
 
@@ -169,8 +167,7 @@ def notebook_of(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_a_card_in_each_state(desk: Desk, theme: str) -> None:
-    SHOTS.mkdir(exist_ok=True)
+def test_a_card_in_each_state(desk: Desk, picture: Picture, theme: str) -> None:
     desk.expect_errors("404")
     answers(desk.page)
     notebook_of(desk)
@@ -183,7 +180,7 @@ def test_a_card_in_each_state(desk: Desk, theme: str) -> None:
         expect(desk.page.locator(".qhub-Card[data-standing=live]")).to_have_count(len(STATES))
         expect(desk.card.last).to_have_attribute("data-standing", "stranger")
         expect(desk.card.locator(".qhub-Card-log")).to_be_visible()
-        desk.page.locator(".jp-NotebookPanel-notebook").screenshot(path=SHOTS / f"cards-{theme}-{width}.png")
+        picture(f"cards-{theme}-{width}", desk.page.locator(".jp-NotebookPanel-notebook"))
     assert [line for card in desk.card.all() for line in violations(card)] == []
 
 
@@ -208,8 +205,7 @@ SAYS = {"Outputs": "round 2", "Log": "round 2", "Timeline": "3 quantum tasks", "
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_each_tab_of_a_job_view(desk: Desk, theme: str) -> None:
-    SHOTS.mkdir(exist_ok=True)
+def test_each_tab_of_a_job_view(desk: Desk, picture: Picture, theme: str) -> None:
     job = desk.lab.submit(WORK, {"shift": 3}, name="three rounds of GHZ", tier="emulation", inputs=("shift",))
     job.wait(120)
     page = desk.open()
@@ -226,4 +222,4 @@ def test_each_tab_of_a_job_view(desk: Desk, theme: str) -> None:
         assert violations(view) == []
         for width, pixels in WIDTHS.items():
             page.set_viewport_size({"width": pixels, "height": 700})
-            page.screenshot(path=SHOTS / f"job-{tab.lower()}-{theme}-{width}.png")
+            picture(f"job-{tab.lower()}-{theme}-{width}", view)

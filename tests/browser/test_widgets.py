@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.desk import Desk
+from tests.browser.desk import Desk, Picture
 from tests.browser.lab import Lab
 from tests.browser.test_first_run import LOAD
 
@@ -48,9 +47,7 @@ def use_them(page: Page) -> None:
     expect(plot.locator(".hovertext")).to_contain_text("T1 384 µs")
 
 
-def test_widgets_live_in_notebook_7(
-    new_lab: Callable[..., Lab], desk_at: Callable[[Lab], Desk], tmp_path: Path
-) -> None:
+def test_widgets_live_in_notebook_7(new_lab: Callable[..., Lab], desk_at: Callable[[Lab], Desk]) -> None:
     lab = new_lab(app="notebook")
     desk = desk_at(lab)
     desk.expect_errors(r"reading 'schema'\)(.|\n)*notebook_core")  # Notebook 7.6's own, with no extension at all too
@@ -64,11 +61,11 @@ def test_widgets_live_in_notebook_7(
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_widgets_live_in_jupyterlab(desk: Desk, theme: str, tmp_path: Path) -> None:
+def test_widgets_live_in_jupyterlab(desk: Desk, picture: Picture, theme: str) -> None:
     desk.page.set_viewport_size({"width": 1280, "height": 1900})
     desk.lab.notebook(f"widgets-{theme}.ipynb", *CELLS)
     desk.open_notebook(f"widgets-{theme}.ipynb")
     desk.theme(theme)
     desk.run_all()
     use_them(desk.page)
-    desk.page.screenshot(path=tmp_path / f"widgets-{theme}.png")
+    picture(f"widgets-{theme}", desk.page)
