@@ -177,8 +177,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _show(view)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:  # `qhub broker`
         error.show()
+        sys.exit(v.EXIT_USAGE)
+    except click.ClickException as error:
+        click.echo(f"qhub: {v.slip_sentence(error)}", err=True)
         sys.exit(v.EXIT_USAGE)
     except (KeyboardInterrupt, click.Abort):
         sys.exit(v.EXIT_INTERRUPTED)

@@ -108,7 +108,8 @@ class UnknownNameError(UserError):
         if near:
             hint = f"Did you mean {' or '.join(repr(n) for n in near)}?"
         elif known:
-            shown = ", ".join(known[:20]) + (f" and {len(known) - 20} more" if len(known) > 20 else "")
+            most = len(known) if len(known) <= 30 else 20
+            shown = ", ".join(known[:most]) + (f" and {len(known) - most} more" if len(known) > most else "")
             hint = f"Known: {shown}."
         else:
             hint = "There is none."

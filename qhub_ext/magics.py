@@ -146,7 +146,7 @@ class QpuMagics(Magics):
         import click
 
         from qhub_ext import broker_verbs  # noqa: F401 - it adds its verbs
-        from qhub_ext.verbs import Surface, verbs
+        from qhub_ext.verbs import Surface, slip_sentence, verbs
 
         try:
             words = shlex.split(line)
@@ -163,7 +163,7 @@ class QpuMagics(Magics):
         try:
             return verbs.main(words, prog_name="%qpu", standalone_mode=False, obj=surface)
         except click.ClickException as error:
-            raise UsageError(error.format_message()) from None
+            raise UsageError(slip_sentence(error)) from None
         except click.Abort:
             raise KeyboardInterrupt from None
 

@@ -61,6 +61,9 @@ class Surface:
 
     def job(self, reference: str) -> Job:
         """The notebook's own Job object where it has one, since that remembers what may be overwritten."""
+        held = (self.namespace or {}).get(reference)
+        if isinstance(held, Job):  # `job`, as `--as job` made it
+            return held
         job = self.service.job(reference)
         for value in (self.namespace or {}).values():
             if isinstance(value, Job) and value.id == job.id and value.before is not None:
@@ -116,6 +119,28 @@ one_job = click.argument("job", shell_complete=complete_job)
 some_jobs = click.argument("jobs", nargs=-1, required=True, shell_complete=complete_job)
 
 
+ELSEWHERE = {
+    "use": (
+        "`use` is for a notebook.",
+        "Here `qhub run` takes --tier and --device; QHUB_TIER and QHUB_DEVICE hold for every command.",
+    ),
+    "run": (
+        "`run` is for a terminal.",
+        'Here %%qpu at the top of a cell submits it, and submit_notebook("FILE.ipynb") of qhub_ext a whole notebook.',
+    ),
+    "virtual-qpu": ("`virtual-qpu` is for a terminal.", "Type `qhub virtual-qpu` there."),
+    "completion": ("`completion` is for a terminal.", 'Type eval "$(qhub completion bash)" there.'),
+}
+"""Verbs that only the other front end has, and what to do here."""
+
+
+def slip_sentence(error: click.ClickException) -> str:
+    """What click found wrong with a command, and where its help is, on one line."""
+    said = " ".join(error.format_message().split())
+    ctx = getattr(error, "ctx", None)
+    return f"{said} `{ctx.command_path} --help` says what it takes." if ctx is not None else said
+
+
 class VerbGroup(click.Group):
     """`-1` is a job and no option; unknown verbs are answered with the nearest ones."""
 
@@ -126,6 +151,9 @@ class VerbGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            if args[0] in ELSEWHERE:
+                what, instead = ELSEWHERE[args[0]]
+                raise InvalidOptionError(what, advice=instead)
             raise UnknownNameError.among("verb", args[0], self.list_commands(ctx))
         return super().resolve_command(ctx, args)
 
@@ -268,7 +296,7 @@ def estimate_verb(surface: Surface, job: str) -> Text:
     """When a waiting job may start, as a range; asks the site anew."""
     found = surface.job(job)
     guess = surface.service.estimate(found.id)
-    when = "The site cannot say when it starts"
+    when = "The site cannot say when it starts" if found.record.state.waiting else f"Job {short_id(found.id)}"
     if guess.earliest is not None:
         latest = "" if guess.latest is None or guess.latest <= guess.earliest + 1 else f" and {moment(guess.latest)}"
         when = f"It may start {'between' if latest else 'at'} {moment(guess.earliest)}{latest}"
@@ -366,13 +394,16 @@ def resources_verb(surface: Surface, ask: bool) -> Table:
         for s in states
     ]
     virtual = surface.service.settings.qpu.virtual_at(surface.service.settings.site)
-    footer = "For any other device a virtual QPU stands in: simulated, started on demand." if virtual else ""
+    stands_in = "a virtual QPU stands in: simulated, started on demand."
+    nothing = "No quantum resource is named here"
     return Table(
         ("resource", "device", "type", "takes", "state", "queue", "named by", "trouble"),
         rows,
         facts=[vars(s) for s in states],
-        empty=footer or "No quantum resource is named here. The settings are under `qpu` in qhub.toml.",
-        footer=footer,
+        empty=f"{nothing}; for every device {stands_in}"
+        if virtual
+        else f"{nothing}. The settings are under `qpu` in qhub.toml.",
+        footer=f"For any other device {stands_in}" if virtual else "",
         widths={"trouble": 100},
     )
 
@@ -561,6 +592,13 @@ def outputs_verb(surface: Surface, job: str, notebook: Path | None) -> Text:
     """Shows the outputs of a job as its kernel would have shown them."""
     found = surface.job(job)
     if notebook is not None:
+        if found.size is not None:
+            raise InvalidOptionError(
+                f"Job {short_id(found.id)} is an array: each element has outputs of its own.",
+                advice=f"Ask for one of them: {short_id(found.id)}.0",
+            )
+        if not notebook.parent.is_dir():
+            raise InvalidOptionError(f"There is no folder {notebook.parent}.", advice="Make it, or name another file.")
         attempt = found.folder.latest_attempt()
         if attempt is None or not attempt.notebook.exists():
             raise UnknownNameError(f"Job {short_id(found.id)} has no sealed outputs yet.")

@@ -91,6 +91,7 @@ def serve(directory: Path, devices: tuple[str, ...], settings: Settings, *, slur
     }
     write_json(directory / "broker.json", record)
     print(f"broker for {', '.join(desk.devices)} at {directory / 'broker.sock'} and {url}", flush=True)
+    print(f"jobs of the tier qpu take their turn here with QHUB_BROKER_SOCKET={directory / 'broker.sock'}", flush=True)
     try:
         asyncio.run(_serve(server, [door, local]))
     finally:

@@ -101,6 +101,7 @@ def timeline(shown: list[Shown], width: int = 60) -> str:
         slices = f"{len(one.slices)} slice{'s' if len(one.slices) > 1 else ''}"
         lines.append(f"{f'{one.name} ({one.profile})':<{label}} {''.join(cells)} {done:,} of {one.row.shots:,} shots, {slices}")  # fmt: skip
     lines.append(f"{'':<{label}} {'0 s':<{width - 6}}{end - begin:5.1f} s")
+    lines.append(f"{'':<{label}} █ on the device   · waits; what a more urgent task interrupts goes on where it was")
     return "\n".join(lines)
 
 

@@ -101,8 +101,10 @@ def import_document(path: Path, device: str, shelf: Path) -> Imported:
     """Reads a vendor's JSON, as QRMI gives it, into the store. Raises UserError with what is wrong with the file."""
     try:
         document = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as JSON: {error}.") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON: {error}.") from error
     try:
         reading = vendors.read_document(document, device=own_name(device), source=f"file {path.name}")
     except InvalidOptionError as error:

@@ -335,7 +335,7 @@ class JobService:
         if not record.state.final:
             return Explanation(attempt.phase, "It is running and waits for nothing.", "nobody", "")
         if record.state is State.COMPLETED:
-            return Explanation("", "It completed.", "nobody", "")
+            return Explanation("", "It ran to its end, and nothing failed.", "nobody", "")
         return Explanation(attempt.cause or "unknown", attempt.message, Audience.YOU, attempt.advice)
 
     def fates(self, job_id: str) -> list[Fate]:

@@ -214,3 +214,25 @@ def test_rerun_submits_the_same_bundle_as_a_new_job(place, tmp_path):
     )
     assert (other["tier"], other["device"]) == ("emulation", "fez")
     assert "no device" in place.command("rerun", first["short_id"], "--device", "atlantis", code=2)
+
+
+def test_a_slip_in_the_words_is_one_sentence_that_says_where_the_help_is(place: Place) -> None:
+    assert place.command("job", code=2) == "qhub: Missing argument 'JOB'. `qhub job --help` says what it takes.\n"
+    told = place.command("run", "nosuch.py", code=2)
+    assert told.startswith("qhub: ")
+    assert "does not exist" in told
+    assert len(told.splitlines()) == 1
+    assert "`qhub run` takes --tier and --device" in place.command("use", "emulation", code=2)
+    known = place.command("frobnicate", code=2)
+    assert "virtual-qpu" in known
+    assert "more" not in known
+
+
+def test_questions_about_a_job_that_has_ended_get_true_answers(place: Place, tmp_path: Path) -> None:
+    facts = json.loads(place.command("run", script(place, "ended.py", "x = 1"), "--wait", "--json"))
+    one = facts["short_id"]
+    assert place.command("estimate", one) == f"Job {one}: It has ended: completed.\n"
+    assert "There is no folder" in place.command("outputs", one, "--notebook", str(tmp_path / "no" / "x.ipynb"), code=2)
+    many = json.loads(place.command("run", script(place, "many.py", "y = a"), "--sweep", "a=1,2", "--wait", "--json"))
+    told = place.command("outputs", many["short_id"], "--notebook", str(tmp_path / "x.ipynb"), code=2)
+    assert f"Ask for one of them: {many['short_id']}.0" in told

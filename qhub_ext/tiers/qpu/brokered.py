@@ -38,7 +38,7 @@ def ask_broker(path: Path, method: str, target: str, body: Any = None) -> Any:
     except OSError as error:
         raise DeviceError(
             f"The broker at {path} cannot be reached: {error.strerror or error}.",
-            advice="Is it running? `qhub broker status` asks it.",
+            advice="Where none runs, `qhub broker serve --device NAME` starts one.",
             cause=Cause.INTEGRATION,
         ) from None
     finally:
