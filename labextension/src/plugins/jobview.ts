@@ -47,7 +47,7 @@ export const jobViewPlugin: JupyterFrontEndPlugin<void> = {
         : null
     };
     // Notebook's main area holds the notebook and nothing else
-    const area = labShell ? 'main' : 'down';
+    const area = labShell ? 'main' : 'right';
 
     const add = (id: string): MainAreaWidget<JobView> => {
       const widget = new MainAreaWidget({ content: new JobView(id, options) });

@@ -1,4 +1,4 @@
-import { NotebookModel } from '@jupyterlab/notebook/lib/model';
+import { NotebookModel } from '@jupyterlab/notebook';
 import type { JSONObject } from '@lumino/coreutils';
 import { Signal } from '@lumino/signaling';
 import { beforeEach, describe, expect, it } from 'vitest';
