@@ -12,7 +12,7 @@ NASTY = "a b 'c' \"d\" | e\n<b>\tf, $(g) \\ é"
 
 def row(key: str = "7", task: str = "N/A", state: str = "RUNNING", name: str = NASTY, comment: str = "qhub x") -> str:
     fields = ["7", task, key, state, "None", "1", "1795449758", "1795449750", "1-02:03:04", "one01", "2666", "narrow"]
-    fields += ["development", "root", "qhub", "1", "(null)", "(null)", comment, name]
+    fields += ["development", "root", "qhub", "1", "(null)", "(null)", "N/A", comment, name]
     return "\x1f".join(fields) + "\x1e\n"
 
 

@@ -68,10 +68,13 @@ def parse_sacct(text: str) -> dict[str, list[Ending]]:
         if len(values) != len(_FIELDS) or not re.match(r"\d", values[0]):
             continue
         at = dict(zip(_FIELDS, values, strict=True))
+        job, _, component = at["JobID"].partition("+")
+        if component not in ("", "0"):  # of a heterogeneous job, the first one speaks for all
+            continue
         code, signal = _exit(at["ExitCode"])
         word, _, by = at["State"].partition(" by ")
         ending = Ending(
-            key=at["JobID"],
+            key=job,
             state=word,
             code=code,
             signal=signal,
@@ -100,7 +103,7 @@ def recall(commands: Commands, base: str) -> dict[str, Ending]:
     found = {}
     for text in re.split(r"(?m)^(?=JobId=\d)", answer.output):
         fields = parse_scontrol(text)
-        if "JobState" not in fields:
+        if "JobState" not in fields or re.match(r"JobId=\d+ HetJobId=\d+ HetJobOffset=[1-9]", text):
             continue
         code, signal = _exit(fields.get("ExitCode", "0:0"))
         task = re.match(r"JobId=\d+ ArrayJobId=(\d+) ArrayTaskId=([\d,-]+)", text)

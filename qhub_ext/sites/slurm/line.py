@@ -30,7 +30,9 @@ class Line:
         return [self._entry(row, numbers.get(row.key)) for row in (*running, *line)]
 
     def _is_over(self, row: Row) -> bool:
-        """One of ours is over when its runner is done, though Slurm still cleans up."""
+        """One of ours is over when its runner is done, though Slurm still cleans up. A component stands with its job."""
+        if row.component:
+            return True
         job_id = own_id(row)
         if row.user != self._user or job_id is None:
             return read_state(row.state).ended

@@ -36,6 +36,7 @@ _FIELDS = [
     "NumCPUs",
     "Licenses",
     "Dependency",
+    "HetJobOffset",
     "Comment",
     "Name",
 ]
@@ -65,6 +66,8 @@ class Row:
     cpus: int
     licenses: str
     dependency: str
+    component: int
+    """0, or which further component of a heterogeneous job it is: such a one has a number of its own."""
     comment: str
     name: str
 
@@ -177,13 +180,13 @@ def expand(key: str) -> list[str]:
 
 def _row(*values: str) -> Row:
     array, task, number, state, reason, restarts, start, submitted, limit, nodes, priority, *others = values
-    partition, qos, user, account, cpus, licenses, dependency, comment, name = others
+    partition, qos, user, account, cpus, licenses, dependency, component, comment, name = others
     element = f"{array}_{task}" if task.isdigit() else f"{array}_[{task}]"
     key = number if task == "N/A" else element
     return Row(
         *(key, state, reason, _number(restarts) or 0, _moment(start), _moment(submitted), parse_duration(limit)),
         *(_text(nodes), _number(priority) or 0, partition, _text(qos), user, _text(account), _number(cpus) or 1),
-        *(_text(licenses), _text(dependency), _text(comment), name),
+        *(_text(licenses), _text(dependency), _number(component) or 0, _text(comment), name),
     )
 
 

@@ -202,5 +202,5 @@ def pending(key: str, user: str) -> Row:
     """The row of a job that Slurm has just accepted."""
     fields: dict[str, object] = {f.name: "" for f in dataclasses.fields(Row)}
     fields |= {"key": key, "state": "PENDING", "reason": "None", "restarts": 0, "start": None, "limit_s": None}
-    fields |= {"submitted": time.time(), "priority": 0, "cpus": 1, "user": user}
+    fields |= {"submitted": time.time(), "priority": 0, "cpus": 1, "user": user, "component": 0}
     return Row(**fields)  # type: ignore[arg-type]

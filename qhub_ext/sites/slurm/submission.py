@@ -130,7 +130,7 @@ class Sender:
                     found[job_id] = (submitted or 0.0, place)
 
         for row in listing.list_names(self._commands, by_name, self._user).rows.values():
-            if not _never_queued(row.state, row.reason):
+            if not row.component and not _never_queued(row.state, row.reason):
                 see(row.name, row.key, row.submitted)
         absent = [p.name for p in parcels if any(f.id not in found for f in p.folders)]
         if absent and time.time() - since > QUIET_S:  # younger ones are in slurmctld's own memory
