@@ -32,7 +32,7 @@ CHECKED_S = 1.0
 """A changed `qhub.toml` is noticed within so many seconds."""
 INQUIRED_S = 60.0
 """Quantum resources are asked at most so often, and only when somebody looks at devices: each costs a process."""
-KEPT = 1000
+KEPT = 200
 """Answers kept at most; the oldest go first."""
 
 

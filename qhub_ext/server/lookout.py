@@ -31,13 +31,29 @@ class Seen:
 class Lookout:
     def __init__(self, service: JobService) -> None:
         self.service = service
+        self.broken = False
+        """A look ended half way, and what it had seen is lost: begin anew."""
         self._shelf = ShelfPulse(-1.0, "")
         self._known: set[str] = set()
         self._pulses: dict[str, list[Pulse]] = {}
         """Of the jobs that may still change; a pulse per element of an array."""
 
     def look(self) -> Seen:
-        """The first look tells of every job."""
+        """The first look tells of every job. Raises JobFolderError for a shelf that cannot be read."""
+        try:
+            self.broken = True
+            seen = self._look()
+            self.broken = False
+            return seen
+        except OSError as error:
+            shelf = self.service.shelf.path
+            raise JobFolderError(
+                f"The shelf {shelf} cannot be read: {error.strerror}.",
+                advice="Set `shelf` in qhub.toml (or QHUB_SHELF) to a folder that you own.",
+                where=str(shelf),
+            ) from error
+
+    def _look(self) -> Seen:
         seen = Seen()
         before = self._shelf
         now = take_shelf_pulse(self.service.shelf.path, time.time())

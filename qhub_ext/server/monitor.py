@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import secrets
 import time
@@ -75,6 +76,8 @@ class Monitor:
         """The same jobs with the site's word: what the feed shows of them."""
         self._word: SiteWord | None = None
         self._versions: dict[str, int] = {}
+        """The number of the look that last saw something new of each of them."""
+        self._numbers = itertools.count(1)
         self._printed: set[str] = set()
         self._printed_told_at: dict[str, float] = {}
         self._attended_at = self._looked_at = self._asked_at = float("-inf")
@@ -180,8 +183,9 @@ class Monitor:
         if lookout is not self._lookout:
             self._begin(lookout, seen)
         else:
-            # the first look imports modules and lists every job: how long it took says nothing about the next
-            self._look_took_s = self._looked_at - began
+            # the first look imports modules and lists every job: how long it took says nothing about the next; nor does a
+            # single slow one, on a busy machine
+            self._look_took_s = min(self._looked_at - began, 2 * self._look_took_s + 0.002)
             if seen:
                 self._take(seen)
         self._tell_printed()
@@ -190,7 +194,7 @@ class Monitor:
         """In the thread of the shelf."""
         service = self._get_service()
         lookout = self._lookout
-        if lookout is None or lookout.service is not service:
+        if lookout is None or lookout.service is not service or lookout.broken:
             lookout = Lookout(service)
         return lookout, lookout.look()
 
@@ -211,10 +215,9 @@ class Monitor:
 
     def _take(self, seen: Seen) -> None:
         for job_id in (*seen.settled, *seen.removed):
-            self.records.pop(job_id, None)
-            self._told.pop(job_id, None)
-        for job_id in (*seen.records, *seen.settled, *seen.removed):
-            self._versions[job_id] = self._versions.get(job_id, 0) + 1
+            for known in (self.records, self._told, self._versions, self._printed_told_at):
+                known.pop(job_id, None)
+        self._versions |= dict.fromkeys(seen.records, next(self._numbers))
         self.records |= seen.records
         entries = [Entry(s) for s in seen.settled.values()]
         told = {job_id: self._with_last_word(record) for job_id, record in seen.records.items()}
@@ -303,7 +306,7 @@ class Monitor:
             self._printed.discard(job_id)
             self._printed_told_at[job_id] = now
             if job_id not in self.records:
-                del self._printed_told_at[job_id]
+                self._printed_told_at.pop(job_id, None)
             if (entry := self.feed.get(job_id)) is not None:
                 self.hint("outputs", job_id, entry.summary.state)
 
