@@ -106,7 +106,8 @@ class UnknownNameError(UserError):
 
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         if near:
-            hint = f"Did you mean {' or '.join(repr(n) for n in near)}?"
+            *others, last = map(repr, near)
+            hint = f"Did you mean {', '.join(others)}{' or ' if others else ''}{last}?"
         elif known:
             most = len(known) if len(known) <= 30 else 20
             shown = ", ".join(known[:most]) + (f" and {len(known) - most} more" if len(known) > most else "")

@@ -24,7 +24,14 @@ from qhub_ext.display.site_queue import queue_table
 from qhub_ext.display.tables import Page, Table, Text
 from qhub_ext.display.tasks import tasks_table
 from qhub_ext.display.words import duration, moment, plain, state_words
-from qhub_ext.errors import CaptureError, DeviceError, InvalidOptionError, PreflightError, UnknownNameError
+from qhub_ext.errors import (
+    CaptureError,
+    DeviceError,
+    InvalidOptionError,
+    PreflightError,
+    UnknownNameError,
+    UserError,
+)
 from qhub_ext.job.context import TIERS
 from qhub_ext.job.identity import short_id
 from qhub_ext.job.record import JobRecord
@@ -276,13 +283,7 @@ def explain_verb(surface: Surface, job: str) -> Text:
     found = surface.job(job)
     why = surface.service.explain(found.id)
     state = found.state
-    lines = [f"Job {short_id(found.id)} {state_words(state)}: {why.sentence}"]
-    if why.cause:
-        lines.append(f"  cause  {why.cause}")
-    if why.audience != "nobody":
-        lines.append(f"  move   {why.audience}")
-    if why.advice:
-        lines.append(f"  try    {why.advice}")
+    lines = [f"Job {short_id(found.id)} {state_words(state)}: {why}"]
     fates = surface.service.fates(found.id)
     lines.extend(f"  device {fate.sentence} {fate.advice}".rstrip() for fate in fates)
     facts = vars(why) | {"job": found.id, "state": state, "device_tasks": [fate.to_json() for fate in fates]}
@@ -296,8 +297,10 @@ def estimate_verb(surface: Surface, job: str) -> Text:
     """When a waiting job may start, as a range; asks the site anew."""
     found = surface.job(job)
     guess = surface.service.estimate(found.id)
-    when = "The site cannot say when it starts" if found.record.state.waiting else f"Job {short_id(found.id)}"
-    if guess.earliest is not None:
+    when = "The site cannot say when it starts"
+    if not found.record.state.waiting:
+        when = f"Job {short_id(found.id)}"
+    elif guess.earliest is not None:
         latest = "" if guess.latest is None or guess.latest <= guess.earliest + 1 else f" and {moment(guess.latest)}"
         when = f"It may start {'between' if latest else 'at'} {moment(guess.earliest)}{latest}"
     return Text(f"{when}: {guess.why}", vars(guess) | {"job": found.id})
@@ -602,7 +605,10 @@ def outputs_verb(surface: Surface, job: str, notebook: Path | None) -> Text:
         attempt = found.folder.latest_attempt()
         if attempt is None or not attempt.notebook.exists():
             raise UnknownNameError(f"Job {short_id(found.id)} has no sealed outputs yet.")
-        notebook.write_bytes(attempt.notebook.read_bytes())
+        try:
+            notebook.write_bytes(attempt.notebook.read_bytes())
+        except OSError as error:
+            raise UserError(f"{notebook} cannot be written: {error.strerror}.") from error
         return Text(f"Wrote {notebook}.", {"notebook": str(notebook)})
     from qhub_ext.display.outputs import display_outputs, outputs_text
 

@@ -176,6 +176,39 @@ def request_from_json(wanted: Any, *, strict: bool = True) -> Request:
     return request
 
 
+_OF_A_LINE = {"wait", "dry-run", "as"}
+
+
+def request_from_keywords(options: Mapping[str, Any]) -> Request:
+    """What a program asks for: {"tier": "emulation", "time": "10m", "inputs": ["a"]}, by the names of options or of fields.
+
+    Read by the readers of the line; None asks for nothing.
+    """
+    by_name = {option.key: option for option in OPTIONS if option.name not in _OF_A_LINE}
+    by_name |= {option.name.replace("-", "_"): option for option in by_name.values()}
+    words: list[str] = []
+    lists: dict[str, Any] = {}
+    for name, value in options.items():
+        if name not in by_name:
+            raise UnknownNameError.among("option", name, sorted(by_name))
+        option = by_name[name]
+        if option.kind == "flag":
+            words += [option.flag] * bool(value)
+        elif isinstance(value, Mapping) and option.kind == "sweep":
+            lists |= value
+            words += [f"{option.flag}={each}={each}" for each in value]
+        elif isinstance(value, Mapping):
+            words += [f"{option.flag}={key}={each}" for key, each in value.items()]
+        elif isinstance(value, (list, tuple)):
+            words += [f"{option.flag}={each}" for each in value]
+        elif value is not None:
+            words.append(f"{option.flag}={value}{_UNITS.get(name, '')}")
+    request, _ = parse_words(words, lists)
+    if len(request.tiers) > 1:
+        raise InvalidOptionError("One job has one tier.", advice="Submit it once per tier.")
+    return request
+
+
 def split_line(line: str) -> list[str]:
     """Words as a shell would see them: quotes keep spaces together, a backslash takes the next character as it is."""
     try:

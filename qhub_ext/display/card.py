@@ -64,8 +64,14 @@ def card_lines(record: JobRecord, now: float | None = None) -> list[tuple[str, s
         lines.append(("as of", f"{moment(record.stale_since, now)}: the site cannot be reached; stale since then"))
     elif not record.state.final and record.as_of is not None and (record.standing or now - record.as_of >= 1):
         lines.append(("as of", f"{duration(max(0.0, now - record.as_of))} ago"))
-    lines.extend(("note", note) for note in record.notes[:5])
+    lines.extend(("note", _first_line(note)) for note in record.notes[:5])
     return lines
+
+
+def _first_line(note: str, at_most: int = 240) -> str:
+    """A crash report is a note of a hundred lines; the whole of it is in outcome.json."""
+    line, _, more = note.partition("\n")
+    return f"{line[:at_most]} …" if more or len(line) > at_most else line
 
 
 def card_text(record: JobRecord) -> str:

@@ -16,7 +16,8 @@ from qhub_ext.capture.freeze import Frozen, Row, freeze, preview
 from qhub_ext.capture.names import Names, analyse
 from qhub_ext.capture.notebook import over_choice, parse_notebook
 from qhub_ext.capture.runtime import record_runtime
-from qhub_ext.errors import CaptureError, InvalidOptionError, PreflightError, QhubError
+from qhub_ext.errors import CaptureError, InvalidOptionError, PreflightError, QhubError, UnknownNameError
+from qhub_ext.job.context import TIERS
 from qhub_ext.job.identity import element_id, new_job_id
 from qhub_ext.job.notebook import Notebook, percent_text
 from qhub_ext.job.spec import Element, JobSpec
@@ -282,7 +283,9 @@ def resource_title(tier: str | None, device: str, site: str, settings: Settings)
 
 
 def check_device(spec: JobSpec) -> DeviceBounds:
-    """Raises UnknownNameError for a device, PreflightError for more shots than it takes."""
+    """Raises UnknownNameError for a tier or device, PreflightError for more shots than it takes."""
+    if spec.tier not in TIERS:
+        raise UnknownNameError.among("tier", spec.tier, list(TIERS))
     device = _bounds(spec.device)
     if spec.shots is not None and device.max_shots and spec.shots > device.max_shots:
         raise PreflightError(

@@ -21,7 +21,7 @@ from qhub_ext.jobfolder.outcome import require_own
 from qhub_ext.jobfolder.outputs import read_outputs, read_text
 
 if TYPE_CHECKING:
-    from qhub_ext.service.jobs import JobService
+    from qhub_ext.service.jobs import Explanation, JobService
 
 POLL_FIRST_S = 0.02
 POLL_LAST_S = 0.5
@@ -255,6 +255,10 @@ class Job:
         element = self.elements[0] if self.size else self
         element[name]  # says why
         raise UnknownNameError.among("variable", name, self._available())
+
+    def explain(self) -> Explanation:
+        """Why it waits or how it ended, whose move it is, what to try."""
+        return self.service.explain(self.id)
 
     def cancel(self) -> None:
         self.service.apply("cancel", [self.id])

@@ -54,6 +54,13 @@ class Explanation:
     audience: str
     advice: str
 
+    def __str__(self) -> str:
+        said = {"cause": self.cause, "move": "" if self.audience == "nobody" else self.audience, "try": self.advice}
+        return "\n".join([self.sentence, *(f"  {label:<6} {text}" for label, text in said.items() if text)])
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002 - IPython's
+        printer.text(str(self))
+
 
 @dataclass(frozen=True)
 class SiteWord:
@@ -333,7 +340,7 @@ class JobService:
             reason = self.site(record.spec.site).explain_reason(job_id)
             return Explanation(reason.word, reason.sentence, reason.audience, reason.advice)
         if not record.state.final:
-            return Explanation(attempt.phase, "It is running and waits for nothing.", "nobody", "")
+            return Explanation("", _where(attempt), "nobody", "")
         if record.state is State.COMPLETED:
             return Explanation("", "It ran to its end, and nothing failed.", "nobody", "")
         return Explanation(attempt.cause or "unknown", attempt.message, Audience.YOU, attempt.advice)
@@ -381,18 +388,18 @@ class JobService:
 
 def submit(source: str, **options: Any) -> Job:
     """Submits a piece of Python text as a job: `submit("...", tier="emulation", shots=4000)`. Options as in `%%qpu`."""
-    from qhub_ext.capture.command import Request
+    from qhub_ext.capture.command import request_from_keywords
 
     service = JobService()
-    return service.submit(service.draft(Request(**options), source))
+    return service.submit(service.draft(request_from_keywords(options), source))
 
 
 def submit_notebook(path: str | Path, **options: Any) -> Job:
     """Submits a notebook file as a job: `submit_notebook("study.ipynb", tier="emulation")`. Options as in `%%qpu`."""
-    from qhub_ext.capture.command import Request
+    from qhub_ext.capture.command import request_from_keywords
 
     service = JobService()
-    return service.submit(service.draft_notebook(Path(path), Request(**options)))
+    return service.submit(service.draft_notebook(Path(path), request_from_keywords(options)))
 
 
 def read_source(path: Path) -> str:
@@ -405,6 +412,12 @@ def read_source(path: Path) -> str:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path} cannot be read as UTF-8 text: {error}.") from error
+
+
+def _where(attempt: Attempt) -> str:
+    if attempt.phase in ("", "node"):
+        return f"It is running{f' ({attempt.phase_text})' if attempt.phase_text else ''} and waits for nothing."
+    return f"It is running: {attempt.phase_text or attempt.phase}."
 
 
 def undecided(record: JobRecord) -> bool:

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhub_ext.capture.command import LONGEST_NAME, OPTIONS, Request, help_page, parse_line, parse_words
+from qhub_ext.capture.command import (
+    LONGEST_NAME,
+    OPTIONS,
+    Request,
+    help_page,
+    parse_line,
+    parse_words,
+    request_from_keywords,
+)
 from qhub_ext.capture.quantity import parse_memory, parse_time
 from qhub_ext.capture.sweep import parse_sweep
 from qhub_ext.errors import InvalidOptionError, QhubError, UnknownNameError, UserError
@@ -263,6 +271,41 @@ def test_the_help_page_names_every_option_within_its_width() -> None:
 def test_any_line_is_a_request_or_a_sentence(line: str) -> None:
     with contextlib.suppress(QhubError):
         assert isinstance(parse_line(line, {}), Request)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, Request()),
+        ({"tier": "local", "shots": 5, "time": "10m", "memory": "2G"}, Request(tier="local", shots=5, time_s=600, memory_mb=2048)),
+        ({"time_s": 90, "memory_mb": 500, "cold": True, "seed": None}, Request(time_s=90, memory_mb=500, cold=True)),
+        ({"inputs": ["a", "b"], "out": "c,d", "name": "-x"}, Request(inputs=("a", "b"), outputs=("c", "d"), name="-x")),
+        ({"site_options": {"qos": "short"}}, Request(site_options={"qos": "short"})),
+    ],
+)  # fmt: skip
+def test_a_program_asks_by_keywords_what_a_line_asks_by_options(options: dict[str, Any], expected: Request) -> None:
+    assert request_from_keywords(options) == expected
+
+
+def test_a_program_sweeps_over_its_own_values() -> None:
+    assert request_from_keywords({"sweep": {"x": [1, 2]}}).elements == [{"x": 1}, {"x": 2}]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"tier": "moon"}, "There is no tier 'moon'. Known: local, emulation, qpu."),
+        ({"teir": "local"}, "There is no option 'teir'. Did you mean 'tier'"),
+        ({"tier": "local,emulation"}, "One job has one tier."),
+        ({"shots": -1}, "--shots '-1' is not accepted."),
+        ({"shots": 1.5}, "--shots '1.5' is not accepted."),
+        ({"wait": True}, "There is no option 'wait'."),
+    ],
+)
+def test_a_program_s_slip_is_the_same_sentence_as_a_line_s(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError) as told:
+        request_from_keywords(options)
+    assert str(told.value).startswith(said)
 
 
 words = st.sampled_from(

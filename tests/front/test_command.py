@@ -190,6 +190,15 @@ def test_a_folder_of_another_user_is_one_sentence(place: Place) -> None:
         os.chown(folder.path, 0, 0)
 
 
+def test_a_job_that_runs_has_no_cause(place: Place) -> None:
+    place.command("run", script(place, "slow3.py", "import time\ntime.sleep(600)"), "--name", "slow three")
+    wait_until(lambda: place.service.job("slow three").state == "running", within_s=60, what="the job")
+    assert "and waits for nothing." in place.command("explain", "slow three")
+    assert json.loads(place.command("explain", "slow three", "--json"))["cause"] == ""
+    place.command("cancel", "slow three")
+    place.command("wait", "slow three", code=1)
+
+
 def test_settings_that_are_wrong_are_one_sentence(place: Place) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "qhub_ext.cli", "jobs"],

@@ -212,6 +212,16 @@ def test_bad_input_is_one_clear_sentence_and_nothing_is_submitted(
     assert not list(place.settings.shelf.glob(".new-*"))
 
 
+def test_a_job_explains_itself_and_a_crash_report_does_not_fill_its_card(notebook: Notebook) -> None:
+    notebook.run("%%qpu --as crashed\nimport ctypes\nctypes.string_at(0)")
+    notebook.run("crashed.wait()")
+    assert "crashed with SIGSEGV" in notebook.run("print(crashed.explain())").text
+    assert notebook.ask("crashed.explain().cause") == "'code'"
+    card = notebook.run("print(crashed)").text
+    assert "note" in card
+    assert len(card) < 1500
+
+
 def test_a_dry_run_shows_what_would_be_sent_and_sends_nothing(notebook: Notebook, place: Place) -> None:
     notebook.run(BELL)
     before = place.service.shelf.ids()
@@ -254,6 +264,7 @@ def test_what_use_chooses_holds_for_the_notebook_until_a_cell_says_otherwise(
 def test_the_help_page_names_every_option_and_verb(notebook: Notebook) -> None:
     import click
 
+    import qhub_ext.broker_verbs  # noqa: F401 - adds its verbs
     from qhub_ext.capture.command import OPTIONS
     from qhub_ext.verbs import verbs
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from qhub_ext.errors import JobFolderError
-from qhub_ext.job.identity import split_element
+from qhub_ext.job.identity import short_id, split_element
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.layout import JobFolder, folder_of
 from qhub_ext.jobfolder.outcome import read_record, read_spec
@@ -25,9 +25,9 @@ class Dependencies:
         for dependency in after:
             state = self._state(shelf, dependency, active)
             if state is None:
-                return (), f"{dependency}, which it waits for, does not exist"
+                return (), f"{short_id(dependency)}, which it waits for, does not exist"
             if state.final and state is not State.COMPLETED:
-                return (), f"{dependency}, which it waits for, ended as {state.value.replace('_', ' ')}"
+                return (), f"{short_id(dependency)}, which it waits for, ended as {state.value.replace('_', ' ')}"
             if state is not State.COMPLETED:
                 waiting.append(dependency)
         return tuple(waiting), ""

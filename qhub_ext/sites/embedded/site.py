@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from qhub_ext import __version__
-from qhub_ext.errors import JobFolderError, SiteError
+from qhub_ext.errors import InvalidOptionError, JobFolderError, SiteError
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.atomic import read_json, read_json_or_none
@@ -299,10 +299,10 @@ class EmbeddedSite:
     # ------------------------------------------------------------------ asking
 
     def _job_of(self, folder: JobFolder, total_cpus: int) -> TableJob:
-        """Raises SiteError for a folder that this site cannot run."""
+        """Raises SiteError for a folder that this site cannot run, InvalidOptionError for one that is too wide for it."""
         spec = read_sendable(folder)
         if spec.cpus > total_cpus:
-            raise SiteError(
+            raise InvalidOptionError(
                 f"The job asks for {spec.cpus} CPUs and the embedded site of this computer has {total_cpus}; nothing was queued.",
                 advice="Ask for fewer CPUs.",
             )
