@@ -51,7 +51,7 @@ def card_lines(record: JobRecord, now: float | None = None) -> list[tuple[str, s
         else:
             limit = f" of {duration(spec.time_s)}"
             lines.append(("running", duration(now - attempt.running_at) + limit))
-            if spec.kind == "notebook" and attempt.phase_text:
+            if (spec.kind == "notebook" or attempt.phase == "device") and attempt.phase_text:
                 lines.append(("now", attempt.phase_text))
     if len(record.attempts) > 1:
         lines.append(("attempt", f"{attempt.number}"))

@@ -42,7 +42,8 @@ class Progress:
         since = record.attempt.running_at or record.asked_at or record.spec.created_at
         now = record.attempt.ended_at or now
         reason = f" ({record.attempt.reason})" if record.state.waiting and record.attempt.reason else ""
-        if record.spec.kind == "notebook" and record.state is State.RUNNING and record.attempt.phase_text:
+        told = record.spec.kind == "notebook" or record.attempt.phase == "device"
+        if told and record.state is State.RUNNING and record.attempt.phase_text:
             reason = f" ({record.attempt.phase_text})"
         text = f"Job {self._id}  {state_words(record.state)}{reason}  {duration(now - since)}"
         if self._handle is not None:

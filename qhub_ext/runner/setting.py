@@ -77,7 +77,7 @@ def enter_context(spec: JobSpec, folder: JobFolder, attempt: AttemptFolder) -> N
             site=spec.site,
             profile=spec.profile,
             record=task_recorder(attempt),
-            announce=device_announcer(attempt),
+            announce=device_announcer(attempt, folder.journal(f"kernel-{attempt.number}")),
             pin=snapshot_keeper(folder, attempt),
             shelf=folder.bundle_root.parent,
         )
@@ -99,14 +99,24 @@ def task_recorder(attempt: AttemptFolder) -> Callable[[dict[str, Any]], None]:
     return record
 
 
-def device_announcer(attempt: AttemptFolder) -> Callable[[dict[str, Any]], None]:
-    """Writes each step of a task on a device, on the disk when it returns: what was sent is known whatever happens next."""
+def device_announcer(attempt: AttemptFolder, told: Path | None = None) -> Callable[[dict[str, Any]], None]:
+    """Writes each step of a task on a device, on the disk when it returns: what was sent is known whatever happens next.
+
+    A wait at the device goes into the job's journal `told` as well: whoever looks at the job sees that it is not the site that it waits for.
+    """
+    waiting = False
 
     def announce(step: dict[str, Any]) -> None:
+        nonlocal waiting
         attempt.tasks.mkdir(mode=0o700, exist_ok=True)
         with JournalWriter(attempt.device_journal) as journal:
             journal.append("task", **step)
             journal.sync()
+        words = str(step.get("waiting") or "")
+        if told is not None and (words or waiting):
+            phase = {"phase": "device", "text": words} if words else {"phase": "node", "text": ""}
+            append_once(told, "phase", attempt=attempt.number, **phase)
+        waiting = bool(words)
 
     return announce
 

@@ -339,6 +339,8 @@ class JobService:
         if record.state.waiting:
             reason = self.site(record.spec.site).explain_reason(job_id)
             return Explanation(reason.word, reason.sentence, reason.audience, reason.advice)
+        if not record.state.final and attempt.phase == "device":
+            return Explanation("device", f"It is running on its node and {attempt.phase_text}.", Audience.DEVICE, "")
         if not record.state.final:
             return Explanation("", _where(attempt), "nobody", "")
         if record.state is State.COMPLETED:

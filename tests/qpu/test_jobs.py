@@ -95,6 +95,31 @@ def test_a_job_whose_device_fails_is_failed_with_the_device_as_its_cause(service
     assert "Error code 6054" in record.attempt.message
 
 
+@pytest.mark.slow
+def test_a_job_that_waits_at_the_device_says_so_and_why(service: JobService, tmp_path: Path) -> None:
+    import httpx
+
+    from qhub_ext.tiers.qpu.virtual import virtual_resource
+    from tests.waiting import wait_until
+
+    virtual_resource("kingston", service.settings.qpu)
+    server = json.loads((tmp_path / "virtual" / "server.json").read_text())
+
+    def switch(verb: str, **body: str) -> None:
+        address, headers = f"{server['url']}/admin/faults", {"x-api-key": server["key"]}
+        with httpx.Client(trust_env=False) as client:
+            client.request(verb, address, json=body or None, headers=headers).raise_for_status()
+
+    switch("POST", kind="calibrating")
+    job = service.submit(service.draft(Request(tier="qpu"), CELL))
+    wait_until(lambda: job.record.attempt.phase == "device", within_s=60, what="the word that it waits at the device")
+    assert "waiting at kingston: paused, calibrating; 1 task there" in str(job)
+    assert "waiting at kingston" in service.explain(job.id).sentence
+    switch("DELETE")
+    assert job.wait(60).state is State.COMPLETED
+    assert "waiting at" not in str(job)
+
+
 SEQUENCE = """
 from qhub_ext import PulserBackend
 

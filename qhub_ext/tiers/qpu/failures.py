@@ -38,6 +38,14 @@ _KNOWN = {
     "UnsupportedFunctionError": (Cause.INTEGRATION, "does not offer this", ""),
     "ConfigError": (Cause.INTEGRATION, "is configured wrongly", "Compare its entry with the documentation of QRMI."),
     "EnvVarNotSetError": (Cause.INTEGRATION, "lacks a variable in its configuration", "Ask the operator to add it."),
+    **dict.fromkeys(
+        ("ConnectionError", "gaierror", "TimeoutError"),
+        (
+            Cause.INTEGRATION,
+            "cannot be reached",
+            "Is its endpoint right in the site's configuration, and its service up? Nothing was sent.",
+        ),
+    ),
     "ModuleNotFoundError": (Cause.ENVIRONMENT, "cannot be reached without the package qrmi", "pip install qrmi"),
     "ImportError": (
         Cause.ENVIRONMENT,

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
+import time
 from importlib import import_module
 from typing import Any, TextIO
-from urllib.parse import urlencode
-from urllib.request import Request, urlopen
+from urllib.parse import urlencode, urlsplit
+from urllib.request import Request, getproxies, proxy_bypass, urlopen
 
 KINDS = {
     "alice-bob-felis": "AliceBobFelis",
@@ -30,11 +32,16 @@ KINDS = {
 }
 
 
+FRESH_S = 30.0
+"""A service that answered so short a time ago is there."""
+
+
 class Owner:
     def __init__(self) -> None:
         self._resource: Any = None
         self._name = ""
         self._config: dict[str, str] = {}
+        self._heard_at = -FRESH_S
         self._open_tasks: set[str] = set()
 
     def answer(self, call: dict[str, Any]) -> Any:
@@ -46,10 +53,31 @@ class Owner:
             self._resource = qrmi.QuantumResource.from_config(call["resource"], kind, call["config"])
             return None
         if name == "task_start":
+            self._knock()
             task = str(self._resource.task_start(_payload(call["payload"])))
             self._open_tasks.add(task)
+            self._heard_at = time.monotonic()
             return task
-        return getattr(self, f"_{name}")(*call.get("arguments", ()))
+        answer = getattr(self, f"_{name}")(*call.get("arguments", ()))
+        if name != "target":  # which is null where nobody answers
+            self._heard_at = time.monotonic()
+        return answer
+
+    def _knock(self) -> None:
+        """Raises OSError where no connection can be made. QRMI says of a service that is down only that sending failed, and then nobody
+        could know whether it has the task; this way it is known that nothing was sent.
+        """
+        if time.monotonic() - self._heard_at < FRESH_S:
+            return
+        for key, value in self._config.items():
+            if not key.endswith(("_ENDPOINT", "_BASE_URL")) or not value.startswith("http"):
+                continue
+            address = urlsplit(value)
+            if getproxies().get(address.scheme) and not proxy_bypass(address.netloc):
+                continue  # the proxy makes the connection
+            port = address.port or (443 if address.scheme == "https" else 80)
+            with socket.create_connection((address.hostname or "", port), timeout=10):
+                pass
 
     def _status(self) -> dict[str, Any]:
         status = self._resource.status().to_dict()

@@ -84,7 +84,11 @@ class ResourceProcess:
             "type": self.resource.type,
             "config": dict(self.resource.config),
         }
-        self._ask(opening, OPEN_S)
+        try:
+            self._ask(opening, OPEN_S)
+        except DeviceError:  # a process without its resource would answer every later call with that
+            self._kill()
+            raise
 
     def _ask(self, call: dict[str, Any], deadline_s: float) -> Any:
         process = self._process

@@ -24,6 +24,9 @@ Record = dict[str, Any]
 """What the job folder keeps about a task: its id there, state, times and seconds of QPU."""
 
 _QUESTIONS = 3
+PATIENCE_S = 3.0
+"""A task that waits longer is asked about: what holds it at the device."""
+LOOK_EVERY_S = 30.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +45,7 @@ class Sender:
         task = self._start(payload, record)
         began, running_at = time.monotonic(), None
         pause = self.settings.poll_s
+        look_at = began + PATIENCE_S
         while True:
             state = self._ask("task_status", task)
             if state != "Queued" and running_at is None:
@@ -54,15 +58,36 @@ class Sender:
                 self.note(record, state="cancelled")
                 return None, record
             if state.lower() != record["state"]:
+                record.pop("waiting", None)
                 self.note(record, state=state.lower())
                 pause = self.settings.poll_s
+            if state == "Queued" and time.monotonic() >= look_at:
+                self.note(record, waiting=self._queue_words())
+                look_at = time.monotonic() + LOOK_EVERY_S
             time.sleep(pause)
             pause = min(pause * 1.3, self.settings.poll_max_s)
+        record.pop("waiting", None)
         record["running_s"] = time.monotonic() - (running_at or began)
         if state != "Completed":
             self.note(record, state=state.lower())
             raise self._ended(task, state)
         return str(self._ask("task_result", task)), record
+
+    def _queue_words(self) -> str:
+        """The device's own queue, as it tells of it: its state where that is not online, and the tasks there."""
+        name = self.resource.name
+        try:
+            status = process_for(self.resource).call("status", deadline_s=self.settings.deadline_s)
+        except DeviceError as error:
+            return f"waiting at {name}, which does not say why ({error.message.rstrip('.')})"
+        state = str(status.get("status", "")).rpartition(".")[2].lower()
+        reason = str(status.get("status_reason") or "")
+        parts = [", ".join(part for part in (state if state != "online" else "", reason) if part)]
+        count = status.get("pending_job_count")
+        if isinstance(count, int):
+            parts.append(f"{count} {'task' if count == 1 else 'tasks'} there")
+        told = "; ".join(part for part in parts if part)
+        return f"waiting at {name}" + (f": {told}" if told else "")
 
     def note(self, record: Record, **changes: Any) -> None:
         """On disk when it returns."""
