@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,8 +14,10 @@ import pytest
 
 from qhub_ext.settings import Settings, SlurmDeviceSettings, SlurmSettings, SlurmTierSettings
 from qhub_ext.sites.slurm import checkup
+from qhub_ext.sites.slurm.commands import Commands
 from qhub_ext.sites.slurm.site import SlurmSite
 from tests.slurm.cluster import Cluster
+from tests.waiting import wait_until
 
 
 def told(tmp_path: Path, level: str, **slurm: object) -> list[str]:
@@ -92,3 +98,130 @@ def test_a_clock_that_is_off_is_a_warning(monkeypatch: pytest.MonkeyPatch, clust
     (warning,) = (w for w in told(tmp_path, "warning") if "slurmctld" in w)
     assert "differ by" in warning
     assert "NTP" in warning
+
+
+def test_every_finding_that_is_not_good_says_what_to_mend(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.ask("scontrol", "update", "partition=narrow", "state=down")
+    cluster.stop("slurmdbd")
+    slurm = SlurmSettings(
+        array_max=50000,
+        timeout_s=5,
+        tiers={"a": SlurmTierSettings(partition="none"), "b": SlurmTierSettings(partition="narrow", reservation="cal")},
+        devices={"fez": SlurmDeviceSettings(licenses="qpu_cloud:9,none:1", gres="qpu:fez:1", qpu="fez")},
+    )
+    try:
+        findings = SlurmSite(Settings(shelf=tmp_path / "shelf", slurm=slurm)).doctor()
+    finally:
+        cluster.ask("scontrol", "update", "partition=narrow", "state=up")
+    bad = [f for f in findings if f.level != "ok"]
+    assert len(bad) >= 8
+    assert [f.what for f in bad if not f.advice] == []
+
+
+def test_a_partition_that_is_down_is_a_warning(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.ask("scontrol", "update", "partition=wide", "state=down")
+    try:
+        warnings = told(tmp_path, "warning", tiers={"local": SlurmTierSettings(partition="wide")})
+    finally:
+        cluster.ask("scontrol", "update", "partition=wide", "state=up")
+    assert "partition wide is down" in " ".join(warnings)
+
+
+def test_a_slurmdbd_that_is_down_is_named_and_the_rest_is_looked_at(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.stop("slurmdbd")
+    (failure,) = told(tmp_path, "failure", timeout_s=10)
+    assert "slurmdbd does not answer" in failure
+    assert "jobs run without it" in failure
+    assert "sees the shelf" in " ".join(told(tmp_path, "ok", timeout_s=10))
+
+
+def test_a_user_without_an_account_is_told_so(cluster: Cluster, tmp_path: Path) -> None:
+    slurm = SlurmSettings(tiers={"local": SlurmTierSettings(partition="wide")})
+    settings = Settings(shelf=tmp_path / "shelf", slurm=slurm)
+    findings = checkup.examine(Commands(None, 10), settings, "a-stranger")
+    (failure,) = [f for f in findings if f.level == "failure"]
+    assert "a-stranger has no account on this cluster" in failure.what
+    assert "association" in failure.advice
+
+
+def test_a_qos_that_the_partition_does_not_admit_is_named(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.ask("scontrol", "update", "partition=wide", "allowqos=production")
+    try:
+        tier = SlurmTierSettings(partition="wide", qos={"test": "test", "production": "production"})
+        (failure,) = told(tmp_path, "failure", tiers={"qpu": tier})[:1]
+    finally:
+        cluster.ask("scontrol", "update", "partition=wide", "allowqos=ALL")
+    assert "does not admit QOS 'test'" in failure
+    assert "It admits production" in failure
+
+
+def test_a_shelf_that_cannot_be_written_to_is_named(cluster: Cluster, tmp_path: Path) -> None:
+    (tmp_path / "shelf").write_text("a file where a folder should be")
+    (failure,) = told(tmp_path, "failure")
+    assert str(tmp_path / "shelf") in failure
+    assert "Set `shelf`" in failure
+
+
+def test_a_shelf_that_the_node_does_not_see_is_named(cluster: Cluster, tmp_path: Path) -> None:
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    # in a mount namespace of its own, this one process sees a file system that slurmd does not
+    code = f"""
+import json
+from qhub_ext.settings import Settings, SlurmSettings
+from qhub_ext.sites.slurm.site import SlurmSite
+found = SlurmSite(Settings(shelf={str(shelf)!r}, slurm=SlurmSettings())).doctor()
+print(json.dumps([f.what + " " + f.advice for f in found if f.level == "failure"]))
+"""
+    hide = f"mount -t tmpfs qhub-test {shlex.quote(str(shelf))} || exit 77; exec {shlex.quote(sys.executable)} -c {shlex.quote(code)}"
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", hide],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode == 77:
+        pytest.skip(f"Nothing can be mounted here: {done.stderr.strip()}")
+    (failure,) = json.loads(done.stdout)
+    assert f"does not see {shelf}" in failure
+    assert "storage that all nodes mount" in failure
+
+
+@pytest.mark.parametrize(
+    ("slurm", "word"),
+    [
+        ({"launcher": ("/no/such/apptainer", "exec")}, "/no/such/apptainer"),
+        (
+            {"launcher": ("env", "PYTHONPATH=/nowhere", "sh", "-c", "echo No module named qhub_ext; exit 1")},
+            "No module",
+        ),
+        ({"prologue": ("exit 5",)}, "the prologue ended the probe job"),
+    ],
+)
+def test_a_node_that_cannot_run_python_with_the_packages_is_named_with_its_words(
+    cluster: Cluster, tmp_path: Path, slurm: dict[str, object], word: str
+) -> None:
+    (failure,) = told(tmp_path, "failure", **slurm)
+    assert word in failure
+    assert list((tmp_path / "shelf").iterdir()) == []
+
+
+def test_a_clock_of_a_node_that_is_off_is_a_warning(cluster: Cluster, tmp_path: Path) -> None:
+    # the node reads its clock after the prologue, which sets it for this one script
+    (warning,) = told(tmp_path, "warning", prologue=("unset EPOCHREALTIME; EPOCHREALTIME=1000000000.5",))
+    assert "clocks of node" in warning
+    assert "NTP" in warning
+
+
+def test_a_probe_that_has_to_wait_is_a_warning_and_leaves_nothing(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkup, "PROBE_S", 1.0)
+    cluster.run("sbatch", "-p", "narrow", "-t", "2", "--wrap", "sleep 60")
+    tiers = {"local": SlurmTierSettings(partition="narrow")}
+    wait_until(lambda: "RUNNING" in cluster.ask("squeue", "-h", "-p", "narrow", "-o", "%T"), what="a full node")
+    warnings = told(tmp_path, "warning", tiers=tiers)
+    assert "still waited" in " ".join(warnings)
+    assert list((tmp_path / "shelf").iterdir()) == []
+    wait_until(lambda: "qhub-probe" not in cluster.ask("squeue", "-h", "-o", "%j"), what="the end of the probe")

@@ -1,4 +1,4 @@
-"""Ten reasons provoked on the real Slurm: the word, the numbers and whose move it is."""
+"""Eleven reasons provoked on the real Slurm: `qhub explain` tells the word, the numbers, whose move it is and what to try."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from qhub_ext.sites.scheduler import Reason
 from tests.slurm.cluster import Cluster
 from tests.slurm.fixtures import SlurmWorkshop
+from tests.slurm.test_explain_command import explain
 from tests.waiting import wait_until
 
 Case = Callable[[SlurmWorkshop, Cluster], dict[str, Any]]
@@ -95,7 +96,7 @@ def test_a_provoked_reason_is_explained_with_its_numbers(
     word: str, bench: SlurmWorkshop, cluster: Cluster, lenient: None
 ) -> None:
     prepare, parts = CASES[word]
-    job = bench.submit("sleep 60", **prepare(bench, cluster))
+    job = bench.submit("sleep 60", site="slurm", **prepare(bench, cluster))
 
     def reason() -> Reason | None:
         found = bench.site.explain_reason(job.id)
@@ -104,10 +105,13 @@ def test_a_provoked_reason_is_explained_with_its_numbers(
 
     found = wait_until(reason, within_s=20, what=f"the reason {word}")
     if word == "ReqNodeNotAvail" and found.word == "Resources":
-        assert "out of service" in found.sentence
-        return
+        parts = ("out of service",)
+    text = explain(bench, cluster, job.id)
+    assert f"cause  {found.word}" in text
     for part in parts:
-        assert part in found.sentence
+        assert part in text
+    assert f"move   {found.audience}" in text
+    assert f"try    {found.advice}" in text
     assert found.audience in ("you", "site")
     assert found.advice
 

@@ -146,6 +146,7 @@ def _accounting(commands: Commands, configuration: dict[str, str]) -> Finding:
             "warning",
             "The cluster has no slurmdbd: what became of a job is known for MinJobAge "
             f"({configuration.get('MinJobAge', '?')}) after its end, then from its folder only.",
+            "Nothing needs to be done; a look within that time tells more about a job that was killed.",
         )
     answer = commands.run("sacctmgr", "--noheader", "--parsable2", "show", "cluster", "format=cluster")
     if not answer.ok:
@@ -166,7 +167,11 @@ def _tiers(commands: Commands, settings: Settings, user: str) -> Iterator[Findin
             continue
         fields = partitions[partition]
         if fields.get("State") != "UP":
-            yield Finding("warning", f"{at}: partition {partition} is {fields.get('State', '?').lower()}.")
+            yield Finding(
+                "warning",
+                f"{at}: partition {partition} is {fields.get('State', '?').lower()}.",
+                "Jobs wait until it is up again; choose another if that takes long.",
+            )
         yield Finding("ok", f"{at}: jobs go to partition {partition}, at most {fields.get('MaxTime')} each.")
         if associations is not None:
             yield from _rights(at, tier, fields, associations, user)
@@ -228,7 +233,11 @@ def _resources(commands: Commands, at: str, licenses: str | None, gres: str | No
                 listed = ", ".join(sorted(known)) or "none"
                 yield Finding("failure", f"{at}: there is no licence {name!r}.", f"The cluster has: {listed}.")
             elif int(count or 1) > int(known[name]):
-                yield Finding("failure", f"{at}: a job asks for {count} of licence {name}; there are {known[name]}.")
+                yield Finding(
+                    "failure",
+                    f"{at}: a job asks for {count} of licence {name}; there are {known[name]}.",
+                    f"Ask for at most {known[name]}.",
+                )
             else:
                 yield Finding("ok", f"{at}: licence {name}, {known[name]} in all.")
     if gres:
@@ -287,8 +296,9 @@ def _run_probe(commands: Commands, settings: Settings, folder: Path) -> Iterator
     launcher = " ".join(map(shlex.quote, settings.slurm.launcher))
     script = f"""#!/bin/bash
 cd -- {shlex.quote(str(folder))} || exit 72
+printf 'node %s\\n' "$SLURMD_NODENAME" > .answer
 {prologue}
-printf 'node %s\\nclock %s\\n' "$SLURMD_NODENAME" "$EPOCHREALTIME" > .answer
+printf 'clock %s\\n' "$EPOCHREALTIME" >> .answer
 {launcher} {python} -c 'import qhub_ext, ipykernel, qiskit; print("packages", qiskit.__version__)' >> .answer 2>&1
 mv .answer answer
 """
@@ -315,7 +325,18 @@ mv .answer answer
         if state in ("PENDING", "CONFIGURING", "RUNNING"):
             commands.run("scancel", key)
             what = "still waited" if state == "PENDING" else "was not done"
-            yield Finding("warning", f"The probe job {what} after {PROBE_S:.0f} s; the nodes were not looked at.")
+            yield Finding(
+                "warning",
+                f"The probe job {what} after {PROBE_S:.0f} s; the nodes were not looked at.",
+                "Ask again when the partition is less busy.",
+            )
+        elif (folder / ".answer").exists():
+            began = (folder / ".answer").read_text(errors="replace").strip()
+            yield Finding(
+                "failure",
+                f"{began.capitalize()} sees the shelf, and the prologue ended the probe job there.",
+                "Mend slurm.prologue in qhub.toml: its lines run in the job's own shell.",
+            )
         else:
             yield Finding(
                 "failure",

@@ -96,10 +96,11 @@ def conclude(ending: Ending | None, seen: Evidence, *, owner_uid: int, names: di
             known.advice,
             ending.state,
         )
+    node = f" ({ending.nodes})" if ending.nodes else ""
     return Verdict(
         known.state if known.ended else State.LOST,
         known.cause or Cause.UNKNOWN,
-        f"{known.sentence[:-1]}{where}.{said}",
+        f"{known.sentence[:-1]}{node}.{said}",
         known.advice,
         ending.state,
     )

@@ -1,0 +1,88 @@
+"""What is said of an end that only Slurm's books tell about; for those that this cluster cannot provoke, too."""
+
+from __future__ import annotations
+
+import pytest
+
+from qhub_ext.errors import Cause
+from qhub_ext.job.state import State
+from qhub_ext.sites.slurm.accounting import Ending
+from qhub_ext.sites.slurm.options import DUPLICATE, NO_FOLDER, NO_ROOM
+from qhub_ext.sites.slurm.verdict import Evidence, conclude
+
+BEGUN = Evidence(launched=True, last_words="last line", time_s=600)
+ENDINGS = {
+    "out of memory": (("OUT_OF_MEMORY", 0, 125), BEGUN, State.FAILED, Cause.RESOURCES, "more memory", "--memory"),
+    "time limit": (("TIMEOUT", 0, 0), BEGUN, State.TIMED_OUT, Cause.RESOURCES, "given 600 s", "--time"),
+    "deadline": (("DEADLINE", 0, 0), BEGUN, State.TIMED_OUT, Cause.QUEUE_POLICY, "deadline passed", "later"),
+    "node failure": (("NODE_FAIL", 0, 0), BEGUN, State.FAILED, Cause.INTEGRATION, "ran on failed (n1).", "Requeue"),
+    "no boot": (("BOOT_FAIL", 0, 0), Evidence(), State.FAILED, Cause.INTEGRATION, "did not start", "Requeue"),
+    "launch failure": (("LAUNCH_FAILED", 0, 0), Evidence(), State.FAILED, Cause.INTEGRATION, "n1", "site"),
+    "preempted": (("PREEMPTED", 0, 0), BEGUN, State.CANCELLED, Cause.QUEUE_POLICY, "took its place", "profile"),
+    "federation": (("REVOKED", 0, 0), Evidence(), State.CANCELLED, Cause.QUEUE_POLICY, "Another cluster", ""),
+    "killed": (("FAILED", 0, 9), BEGUN, State.FAILED, Cause.UNKNOWN, "SIGKILL", "memory"),
+    "killed, as the shell says it": (("FAILED", 139, 0), BEGUN, State.FAILED, Cause.UNKNOWN, "SIGSEGV", "Requeue"),
+    "exit code": (("FAILED", 3, 0), BEGUN, State.FAILED, Cause.UNKNOWN, "last line", "console.log"),
+    "no such command": (("FAILED", 127, 0), BEGUN, State.FAILED, Cause.ENVIRONMENT, "exit code 127", "console.log"),
+    "folder not seen": (("FAILED", NO_FOLDER, 0), Evidence(), State.FAILED, Cause.INTEGRATION, "n1 does not see", "shelf"),
+    "no room": (("FAILED", NO_ROOM, 0), Evidence(), State.FAILED, Cause.RESOURCES, "full file system", "room"),
+    "second": (("FAILED", DUPLICATE, 0), Evidence(), State.CANCELLED, Cause.INTEGRATION, "queued twice", ""),
+    "silent": (("COMPLETED", 0, 0), BEGUN, State.FAILED, Cause.INTEGRATION, "no runner sealed", "script"),
+    "unknown word": (("LEVITATED", 0, 0), BEGUN, State.LOST, Cause.UNKNOWN, "LEVITATED", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ENDINGS)
+def test_ends_are_told_apart(case: str) -> None:
+    (word, code, signal), seen, state, cause, said, advice = ENDINGS[case]
+    found = conclude(Ending("7", word, code, signal, nodes="n1"), seen, owner_uid=1000)
+    assert (found.state, found.cause) == (state, cause)
+    assert said in found.message
+    assert found.message.endswith(("." if not seen.last_words else "line", "."))
+    assert advice in found.advice
+
+
+@pytest.mark.parametrize(
+    ("by", "reason", "seen", "cause", "said"),
+    [
+        (1000, "", BEGUN, Cause.USER, "It was cancelled."),
+        (1001, "", BEGUN, Cause.QUEUE_POLICY, "cancelled by bob, not by its owner"),
+        (1002, "", BEGUN, Cause.QUEUE_POLICY, "cancelled by uid 1002"),
+        (0, "DependencyNeverSatisfied", Evidence(), Cause.QUEUE_POLICY, "dependency is never satisfied"),
+        (
+            0,
+            "",
+            Evidence(unmet="abc, which it waits for, ended as failed"),
+            Cause.QUEUE_POLICY,
+            "abc, which it waits for",
+        ),
+    ],
+)
+def test_a_cancelled_job_names_who_or_what_cancelled_it(
+    by: int, reason: str, seen: Evidence, cause: Cause, said: str
+) -> None:
+    found = conclude(Ending("7", "CANCELLED", 0, 15, reason, by=by), seen, owner_uid=1000, names={1001: "bob"})
+    assert (found.state, found.cause) == (State.CANCELLED, cause)
+    assert said in found.message
+
+
+@pytest.mark.parametrize(
+    ("seen", "state", "cause"),
+    [
+        (Evidence(launched=True), State.LOST, Cause.INTEGRATION),
+        (Evidence(stop_why="cancel"), State.CANCELLED, Cause.USER),
+        (Evidence(element=True), State.CANCELLED, Cause.UNKNOWN),
+    ],
+)
+def test_a_job_of_which_slurm_knows_nothing_is_lost_unless_the_folder_knows_better(
+    seen: Evidence, state: State, cause: Cause
+) -> None:
+    found = conclude(None, seen, owner_uid=1000)
+    assert (found.state, found.cause) == (state, cause)
+    assert "." in found.message
+
+
+def test_an_attempt_before_another_was_stopped_as_asked_or_by_the_site() -> None:
+    asked = conclude(Ending("7", "REQUEUED", 0, 0), Evidence(stop_why="requeue", again=True), owner_uid=1000)
+    other = conclude(Ending("7", "CANCELLED", 0, 0), Evidence(again=True), owner_uid=1000)
+    assert (asked.cause, other.cause) == (Cause.USER, Cause.QUEUE_POLICY)
