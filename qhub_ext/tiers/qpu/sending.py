@@ -121,13 +121,15 @@ class Sender:
     def _ask(self, call: str, task: str) -> Any:
         """A question may be asked again, by a new helper too: the task's id is all that it needs."""
         process = process_for(self.resource)
+        until, pause = time.monotonic() + self.settings.patience_s, self.settings.poll_s
         for attempt in itertools.count(1):
             try:
                 return process.call(call, task, deadline_s=self.settings.deadline_s)
             except DeviceError as error:
-                if attempt >= _QUESTIONS or not error.transient:
+                if not error.transient or (attempt >= _QUESTIONS and time.monotonic() + pause > until):
                     raise
-                time.sleep(self.settings.poll_s * 2**attempt)
+                time.sleep(pause)
+                pause = min(self.settings.poll_max_s, pause * 2)
         raise AssertionError
 
     def _ended(self, task: str, state: str) -> DeviceError:
