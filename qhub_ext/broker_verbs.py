@@ -40,7 +40,7 @@ def status(surface: v.Surface) -> Page:
         ("device", "state", "running", "waiting", "next window", "trouble"),
         [
             (
-                d["name"],
+                d["name"] + (" (simulated)" if d.get("virtual") else ""),
                 d["state"],
                 str(d["running"]),
                 str(d["waiting"]),

@@ -668,6 +668,9 @@ def job_page(job: Job) -> str:
     if record.state.final and record.spec.size is None:
         variables = ", ".join(job.results()) or "none"
         lines.append(f"  variables   {variables}")
+    waits = "" if record.state.waiting or record.state.final else job.service.waits_at_broker(job.id)
+    if waits:
+        lines.append(f"  waits       {plain(waits)}")
     if record.qpu_s is not None:
         lines.append(f"  device      {duration(record.qpu_s)} of QPU")
     lines.extend(f"  device      {plain(fate.sentence)} {fate.advice}".rstrip() for fate in job.service.fates(job.id))

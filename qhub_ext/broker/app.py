@@ -100,6 +100,7 @@ def build(
 ) -> FastAPI:
     app = FastAPI(title="qhub_ext broker", summary="A second-level scheduler of quantum tasks.", version=__version__)
     seal = TokenSeal(desk.ledger.secret())
+    virtual = sorted(name for name, thread in threads.items() if thread.virtual)
 
     def session_of_token(request: Request) -> Session | None:
         session_id = seal.open(request.headers.get("authorization", "").removeprefix("Bearer "), time.time())
@@ -167,7 +168,7 @@ def build(
         return {
             "version": __version__,
             "at": now,
-            "devices": [_device(desk, name, now, rows) for name in desk.devices],
+            "devices": [{**_device(desk, name, now, rows), "virtual": name in virtual} for name in desk.devices],
             "profiles": [vars(p) for p in desk.policy.profiles.values()],
         }
 
@@ -178,7 +179,7 @@ def build(
             raise NotAllowedError("A session is opened on the unix socket, where it is known who asks.")
         found = membership.find(who.uid, body.job, body.profile, body.account)
         session = desk.open_session(who.uid, who.user, profile=found.profile, account=found.account, job=body.job)
-        return {"id": session.id, "key": session.key, "url": url(), "profile": session.profile, "until": session.until}
+        return {"id": session.id, "key": session.key, "url": url(), "profile": session.profile, "until": session.until, "virtual": virtual}  # fmt: skip
 
     @app.delete("/v1/sessions/{session_id}", status_code=204)
     def close_session(session_id: str, request: Request) -> Response:

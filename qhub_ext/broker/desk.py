@@ -382,7 +382,7 @@ class Desk:
 
     def add_window(self, window: Window, who: str) -> int:
         number = self.ledger.add_window(window)
-        self.order(who, "window", f"{number}: {window}")
+        self.order(who, "window", f"{number}: {window.sentence}")
         return number
 
     def drain(self, device: str, who: str, *, drained: bool, note: str = "") -> None:

@@ -35,6 +35,10 @@ class DeviceThread(threading.Thread):
         self.process = ResourceProcess(resource)
         self._target: tuple[float, dict[str, Any]] = (0.0, {})
 
+    @property
+    def virtual(self) -> bool:
+        return self._resource.virtual
+
     def target(self) -> dict[str, Any]:
         """Configuration and properties as the device gives them, at most TARGET_S old. Raises DeviceError."""
         asked_at, known = self._target

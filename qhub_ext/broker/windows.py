@@ -21,6 +21,12 @@ class Window:
     device: str = ""
     note: str = ""
 
+    @property
+    def sentence(self) -> str:
+        begin = datetime.fromtimestamp(self.start, UTC).isoformat(timespec="minutes")
+        again = f", again by {self.rule}" if self.rule else ""
+        return f"{self.device or 'all devices'} from {begin} for {self.length_s:g} s{again}"
+
     def __post_init__(self) -> None:
         if not self.length_s > 0:
             raise InvalidOptionError(

@@ -261,7 +261,9 @@ def resource_title(tier: str | None, device: str, site: str, settings: Settings)
     if tier != "qpu":
         return ""
     if settings.broker.socket is not None:
-        return "broker"
+        from qhub_ext.tiers.qpu.brokered import simulated_at
+
+        return f"broker, {VIRTUAL}" if simulated_at(settings.broker.socket, device) else "broker"
     from qhub_ext.tiers.qpu.resources import resource_for
     from qhub_ext.tiers.qpu.virtual import missing_packages
 

@@ -339,6 +339,8 @@ class JobService:
         if record.state.waiting:
             reason = self.site(record.spec.site).explain_reason(job_id)
             return Explanation(reason.word, reason.sentence, reason.audience, reason.advice)
+        if not record.state.final and (waits := self.waits_at_broker(job_id)):
+            return Explanation("device", waits, Audience.DEVICE, "")
         if not record.state.final and attempt.phase == "device":
             return Explanation("device", f"It is running on its node and {attempt.phase_text}.", Audience.DEVICE, "")
         if not record.state.final:
@@ -346,6 +348,19 @@ class JobService:
         if record.state is State.COMPLETED:
             return Explanation("", "It ran to its end, and nothing failed.", "nobody", "")
         return Explanation(attempt.cause or "unknown", attempt.message, Audience.YOU, attempt.advice)
+
+    def waits_at_broker(self, job_id: str) -> str:
+        """The broker's reason why a quantum task of a running job has not begun; "" where none waits there."""
+        from qhub_ext.jobfolder.device_tasks import read_device_tasks
+        from qhub_ext.tiers.qpu.brokered import why_it_waits
+
+        socket, folder = self.settings.broker.socket, self.shelf.folder(job_id)
+        if socket is None:
+            return ""
+        latest = max(folder.attempt_numbers(), default=0)
+        waiting = [t for t in read_device_tasks(folder) if t.attempt == latest and t.state == "queued"]
+        why = why_it_waits(socket, waiting[-1].task) if waiting else ""
+        return f"Its quantum task waits at the broker: {why}" if why else ""
 
     def fates(self, job_id: str) -> list[Fate]:
         """What became of tasks that the job left open on a device; asks the device, once for each that it can settle."""

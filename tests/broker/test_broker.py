@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from qiskit import QuantumCircuit
@@ -237,3 +238,41 @@ def test_the_command_shows_the_queue_and_carries_out_orders(new_broker: Callable
     assert "in use" in qhub("resume", "kingston")
     assert json.loads(qhub("audit", "--json"))["audit"][0]["verb"] == "resume"
     assert "There is no task 'nobodys'" in qhub("cancel", "nobodys")
+
+
+def test_a_job_says_why_its_task_waits_at_the_broker_and_that_the_device_is_simulated(
+    new_broker: Callable[..., Broker], tmp_path: Path
+) -> None:
+    broker = new_broker()
+    environment = os.environ | {
+        "QHUB_BROKER_SOCKET": str(broker.socket),
+        "QHUB_SHELF": str(tmp_path / "jobs"),
+        "QHUB_CACHE": str(tmp_path / "cache"),
+        "QHUB_EMBEDDED_DIRECTORY": str(tmp_path / "site"),
+        "QHUB_EMBEDDED_IDLE_EXIT_S": "1",
+    }
+
+    def qhub(*words: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "qhub_ext.cli", *words], env=environment, capture_output=True, text=True, timeout=120
+        )
+        return done.stdout + done.stderr
+
+    cell = tmp_path / "cell.py"
+    cell.write_text(
+        "from qiskit import QuantumCircuit, transpile\nfrom qhub_ext import Sampler, backend\n"
+        "circuit = QuantumCircuit(1)\ncircuit.x(0)\ncircuit.measure_all()\n"
+        "done = Sampler().run([transpile(circuit, backend())]).result()\n"
+    )
+    qhub("broker", "drain", "kingston")
+    assert "broker, virtual (simulated)" in qhub("run", str(cell), "--tier", "qpu", "--shots", "50")
+    why = "Its quantum task waits at the broker: kingston is being drained by its operator"
+    wait_until(lambda: why in qhub("explain", "-1"), within_s=120, what="the reason of the wait")
+    assert why in qhub("job", "-1")
+    assert "kingston (simulated)" in qhub("broker", "status")
+    qhub("broker", "resume", "kingston")
+    qhub("wait", "-1")
+    assert "kingston (simulated)" in qhub("usage")
+    assert "days old" not in qhub("logs", "-1")
+    qhub("broker", "window", "--start", "2100-01-01", "--length", "1h")
+    assert "all devices from 2100-01-01T00:00+00:00 for 3600 s" in qhub("broker", "audit")

@@ -9,7 +9,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from qhub_ext.errors import Cause, DeviceError, PreflightError
+from qhub_ext.errors import Cause, DeviceError, PreflightError, QhubError
 from qhub_ext.job.context import current
 from qhub_ext.tiers.qpu.resources import Resource
 
@@ -63,4 +63,24 @@ def brokered_resource(device: str, path: Path) -> Resource:
         "QRMI_IBM_QCS_SERVICE_CRN": "crn:v1:broker",
         "QRMI_IBM_QCS_SESSION_ID": session["id"],
     }
-    return Resource(device, "ibm-quantum-compute-service", f"the broker at {path}", device, config)
+    virtual = device in session.get("virtual", ())
+    source = f"the broker at {path}"
+    return Resource(device, "ibm-quantum-compute-service", source, device, config, virtual=virtual, brokered=True)
+
+
+def simulated_at(path: Path, device: str) -> bool:
+    """Whether the broker says that a virtual QPU stands for the device; False where it does not answer."""
+    try:
+        devices = ask_broker(path, "GET", "/v1/status")["devices"]
+    except QhubError:
+        return False
+    return any(d["name"] == device and d.get("virtual", False) for d in devices)
+
+
+def why_it_waits(path: Path, task: str) -> str:
+    """The broker's sentence about a task; "" where it has none or does not answer."""
+    try:
+        found = ask_broker(path, "GET", "/v1/tasks?limit=1000")["tasks"]
+    except QhubError:
+        return ""
+    return next((str(t["why"]) for t in found if t["id"] == task), "")

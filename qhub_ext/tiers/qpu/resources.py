@@ -34,6 +34,7 @@ class Resource:
     device: str
     config: Mapping[str, str] = field(default_factory=dict, repr=False)
     virtual: bool = False
+    brokered: bool = False
     trouble: str = ""
     mark: str = ""
 
@@ -44,6 +45,8 @@ class Resource:
 
     @property
     def title(self) -> str:
+        if self.brokered:
+            return f"The broker for {self.name!r}"
         return f"The {'virtual QPU' if self.virtual else 'resource'} {self.name!r}"
 
 

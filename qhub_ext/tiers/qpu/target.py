@@ -76,7 +76,8 @@ def live_device(name: str, resource: Resource, settings: QpuSettings) -> Live:
     """The device as the resource says it is. An answer that is younger than `qpu.target_age_s` is used again; where there is no answer,
     the newest that is known stands in, with a finding. Raises DeviceError where nothing is known.
     """
-    if resource.virtual and not resource.mark and name in catalog.packaged_names():
+    uncalibrated = resource.virtual and not resource.mark and not resource.brokered
+    if uncalibrated and name in catalog.packaged_names():
         return Live(devices.load_packaged(name), time.time())  # it has not been calibrated yet: it is the package's
     with _asking:
         known = _live.get(name)
@@ -90,7 +91,7 @@ def live_device(name: str, resource: Resource, settings: QpuSettings) -> Live:
                 found = _stand_in(name, resource, error)
             else:
                 found = _made(name, asked.document, asked.snapshot, asked.asked_at, resource.mark)
-        if not found.simulated:
+        if not (found.simulated or resource.virtual):
             found = replace(found, findings=(*found.findings, *_age(found.device, settings)))
         _live[name] = found
         if name not in catalog.packaged_names():  # local and emulation know no other
