@@ -24,7 +24,7 @@ from qhub_ext.jobfolder.outcome import read_spec
 from qhub_ext.jobfolder.shelf import Shelf, Summary, remove_drafts, summarise, unwritable
 from qhub_ext.service.again import draft_again
 from qhub_ext.service.device_wish import settle_wish
-from qhub_ext.service.draft import Draft, draft_job
+from qhub_ext.service.draft import VIRTUAL, Draft, draft_job
 from qhub_ext.service.job import Job
 from qhub_ext.service.standing import describe_standing
 from qhub_ext.settings import Settings, current_settings
@@ -139,7 +139,12 @@ class JobService:
             with JournalWriter(folder.journal(self._writer)) as journal:
                 journal.append("state", state=State.CREATED.value, attempt=1, at=draft.spec.created_at)
                 journal.append("state", state=State.SUBMITTED.value, attempt=1)
-                known = known_snapshot(draft.spec.device, self.settings.cache)
+                known = known_snapshot(
+                    draft.spec.device,
+                    self.shelf.path,
+                    self.settings.cache,
+                    live=draft.spec.tier == "qpu" and draft.spec.resource != VIRTUAL,
+                )
                 if known is not None:
                     journal.append("snapshot", moment="submission", id=known[0], taken_at=known[1])
         except OSError as error:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
+from pathlib import Path
 from statistics import median
 
 import pytest
@@ -10,7 +12,9 @@ from hypothesis import strategies as st
 
 from qhub_ext.errors import InvalidOptionError
 from qhub_ext.job.calibration import Column, GateTable, Snapshot, finite, spread
+from qhub_ext.jobfolder.calibrations import CalibrationStore
 from qhub_ext.tiers import catalog
+from qhub_ext.tiers.calibration import known_snapshot
 from qhub_ext.tiers.snapshots import parse_ibm_properties, to_utc
 
 
@@ -113,3 +117,15 @@ def test_an_edge_has_the_better_of_its_gates():
     gates = {"cx": table(1.0), "ecr": table(0.01), "rzz": table(0.001)}
     taken = Snapshot("d", "2026-01-01T00:00:00Z", "s", False, 2, {}, gates, basis=("cx", "ecr"))
     assert taken.edges == {(0, 1): 0.01}
+
+
+def test_the_device_itself_has_the_newest_that_it_told_of_and_the_simulated_tiers_that_of_the_package(
+    tmp_path: Path,
+) -> None:
+    packaged = catalog.read_snapshot("manila")
+    CalibrationStore(tmp_path).put(replace(packaged, taken_at="2026-10-01T00:00:00Z"))
+    assert known_snapshot("ibmq_manila", tmp_path, tmp_path / "cache") == (packaged.id, packaged.taken_at)
+    live = known_snapshot("ibmq_manila", tmp_path, tmp_path / "cache", live=True)
+    assert live is not None
+    assert live[1] == "2026-10-01T00:00:00Z"
+    assert known_snapshot("nowhere", tmp_path, tmp_path / "cache") is None
