@@ -17,6 +17,11 @@ def compare_jobs(jobs: Sequence[Job], name: str | None, most: int) -> Page:
     members = [element for job in jobs for element in (job.elements if job.size is not None else [job])]
     if len(members) < 2:
         raise InvalidOptionError("`compare` takes at least two jobs.", advice="Name them: `compare JOB JOB`.")
+    if len({job.id for job in members}) < len(members):
+        raise InvalidOptionError(
+            f"`compare` was given one job twice: {', '.join(short_id(job.id) for job in members)}.",
+            advice="A name means its latest job: give ids.",
+        )
     counts = {_title(job): _counts_of(job, name) for job in members}
     outcomes = leading(counts, most)
     rows = []

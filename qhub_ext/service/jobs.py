@@ -97,7 +97,8 @@ class JobService:
         file: str = "",
         arguments: Sequence[str] = (),
     ) -> Draft:
-        request = replace(request, after=tuple(self.shelf.find(r) for r in request.after))
+        names = namespace or {}
+        request = replace(request, after=tuple(_meant(names.get(r)) or self.shelf.find(r) for r in request.after))
         wished = None
         if request.device and is_wish(request.device):
             tier, site = request.tier or self.settings.tier, request.site or self.settings.site
@@ -434,6 +435,11 @@ def read_source(path: Path) -> str:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path} cannot be read as UTF-8 text: {error}.") from error
+
+
+def _meant(value: Any) -> str:
+    """The id of a job that a variable of the notebook holds, as `--as` made it; "" for any other value."""
+    return value.id if isinstance(value, Job) else ""
 
 
 def _where(attempt: Attempt) -> str:

@@ -382,3 +382,13 @@ def test_magics_inside_a_job_work_as_they_do_in_a_notebook(notebook: Notebook) -
     assert "['10']" in told.text
     told = notebook.run("%%qpu --wait\n%%capture held\nprint('caught')", ok=None)
     assert "caught" not in told.text
+
+
+def test_a_variable_that_holds_a_job_names_it(notebook: Notebook) -> None:
+    notebook.run("%%qpu --as held_job\n1 + 1")
+    told = notebook.run("%%qpu --after held_job --as later_job\n2 + 2")
+    assert "There is no job" not in told.text
+    notebook.run("later_job.result()")
+    assert "completed" in notebook.run("%qpu explain held_job").shown[0]["text/plain"]
+    twice = notebook.run("%qpu compare held_job held_job", ok=False)
+    assert "one job twice" in twice.text
