@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from qhub_ext.errors import SiteError, SiteUnreachableError
-from qhub_ext.sites.slurm.commands import Commands, unreachable
+from qhub_ext.sites.slurm.commands import Commands, portions, unreachable
 from qhub_ext.sites.slurm.listing import expand
 
 _FIELD = "\x1f"
@@ -38,13 +38,17 @@ def list_endings(commands: Commands, keys: Iterable[str], since: float) -> dict[
     """All attempts that sacct knows of these jobs, first to last. Raises SiteUnreachableError without accounting."""
     # waiting elements of an array are one line, which is not found by the number of one of them
     wanted = sorted({key.partition("_")[0] for key in keys})
-    if not wanted:
-        return {}
-    return _sacct(commands, f"--jobs={','.join(wanted)}", since)
+    found: dict[str, list[Ending]] = {}
+    for some in portions(wanted):
+        found |= _sacct(commands, f"--jobs={','.join(some)}", since)
+    return found
 
 
 def list_named_endings(commands: Commands, names: Sequence[str], since: float) -> dict[str, list[Ending]]:
-    return _sacct(commands, f"--name={','.join(sorted(set(names)))}", since)
+    found: dict[str, list[Ending]] = {}
+    for some in portions(sorted(set(names))):
+        found |= _sacct(commands, f"--name={','.join(some)}", since)
+    return found
 
 
 def _sacct(commands: Commands, which: str, since: float) -> dict[str, list[Ending]]:

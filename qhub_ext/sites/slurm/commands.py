@@ -9,7 +9,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,6 +151,13 @@ class Running:
 
 def _decode(output: bytes) -> str:
     return output.decode("utf-8", "replace")
+
+
+def portions(words: Iterable[str], most: int = 1000) -> Iterator[list[str]]:
+    """So many at a time: an argument has 128 KiB at most."""
+    every = list(words)
+    for start in range(0, len(every), most):
+        yield every[start : start + most]
 
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from qhub_ext.job.record import JobRecord
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.journal import read_all
 from qhub_ext.jobfolder.outcome import read_record
+from qhub_ext.settings import SlurmSettings
 from qhub_ext.sites.scheduler import SiteReport
 from qhub_ext.sites.slurm import accounting
 from qhub_ext.sites.slurm.accounting import Ending
@@ -27,25 +28,37 @@ LOST_AFTER_S = 10.0
 
 
 class Endings:
-    def __init__(self, commands: Commands, places: Places, poller: Poller, chronicle: Chronicle) -> None:
+    def __init__(
+        self, commands: Commands, settings: SlurmSettings, places: Places, poller: Poller, chronicle: Chronicle
+    ) -> None:
         self._commands = commands
+        self._pause_s = (settings.poll_s, settings.poll_max_s)
         self._places = places
         self._poller = poller
         self._chronicle = chronicle
         self._missing: dict[str, float] = {}
+        self._undecided: dict[str, tuple[float, SiteReport]] = {}
+        """What was said of those that nobody could decide about, and until when that stands."""
+        self._silences = 0
 
     def conclude(self, ended: Mapping[str, Place], seen: Listing) -> dict[str, SiteReport]:
         """Says the last word on those whose runner left none. Reports of those that stay undecided."""
         open_ones = {}
+        reports: dict[str, SiteReport] = {}
         for job_id, place in ended.items():
+            until, report = self._undecided.get(job_id, (0.0, None))
+            if report is not None and time.monotonic() < until:
+                reports[job_id] = report
+                continue
             record = self._open(job_id, place, seen.rows.get(place.key))
             if record is not None:
                 open_ones[job_id] = (place, record)
         if not open_ones:
-            return {}
+            return reports
         since = min(record.spec.created_at for _, record in open_ones.values())
         endings, trouble = accounting.endings_of(self._commands, [p.key for p, _ in open_ones.values()], since)
-        reports: dict[str, SiteReport] = {}
+        self._silences = self._silences + 1 if trouble else 0
+        pause = min(self._pause_s[1], self._pause_s[0] * 2**self._silences)
         # those that others wait for come first, so that a dependency can be named with its end
         for job_id, (place, record) in sorted(open_ones.items(), key=lambda item: len(item[1][1].spec.after)):
             row = seen.rows.get(place.key)
@@ -58,7 +71,9 @@ class Endings:
                 ending = Ending(place.key, row.state, 0, 0, row.reason, row.nodes)
             if ending is None and (trouble or self._may_turn_up(job_id)):
                 reports[job_id] = _forgotten(place, record, seen.as_of, trouble)
+                self._undecided[job_id] = (time.monotonic() + pause, reports[job_id])
                 continue
+            self._undecided.pop(job_id, None)
             if ending is not None and not read_state(ending.state).ended:
                 self._poller.expire([place.base])  # back in the queue between two questions
                 continue

@@ -109,7 +109,11 @@ def claims(folder: JobFolder) -> list[Claim]:
         return []
     for name in names:
         if name.endswith(".json") and name[:-5].isdigit():
-            record = read_json_or_none(root.sending(int(name[:-5])))
+            path = root.sending(int(name[:-5]))
+            try:
+                record = read_json_or_none(path)
+            except JobFolderError:  # torn when a machine stopped: something was sent, and nobody knows more
+                record = {"at": path.stat().st_mtime}
             if isinstance(record, dict) and (index is None or index in record.get("elements", [index])):
                 found.append(Claim(int(name[:-5]), float(record["at"]), int(record.get("first_attempt", 1))))
     return sorted(found, key=lambda claim: claim.number)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from qhub_ext.errors import SiteUnreachableError
 from qhub_ext.job.identity import element_id, is_job_id
-from qhub_ext.sites.slurm.commands import Commands, unreachable
+from qhub_ext.sites.slurm.commands import Commands, portions, unreachable
 from qhub_ext.sites.slurm.options import COMMENT_PREFIX
 
 _FIELD, _LINE = "\x1f", "\x1e"
@@ -107,7 +107,11 @@ def list_jobs(commands: Commands, bases: Iterable[str], user: str) -> Listing:
 
 
 def list_names(commands: Commands, names: Iterable[str], user: str) -> Listing:
-    return _list(commands, f"--name={','.join(sorted(set(names)))}", f"--user={user}")
+    as_of = time.time()
+    rows: dict[str, Row] = {}
+    for some in portions(sorted(set(names))):
+        rows |= _list(commands, f"--name={','.join(some)}", f"--user={user}").rows
+    return Listing(rows, as_of)
 
 
 def list_everything(commands: Commands) -> Listing:
@@ -181,6 +185,7 @@ def expand(key: str) -> list[str]:
 def _row(*values: str) -> Row:
     array, task, number, state, reason, restarts, start, submitted, limit, nodes, priority, *others = values
     partition, qos, user, account, cpus, licenses, dependency, component, comment, name = others
+    array = array.rpartition("\n")[2]  # a wrapper may have greeted before the first line
     element = f"{array}_{task}" if task.isdigit() else f"{array}_[{task}]"
     key = number if task == "N/A" else element
     return Row(

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from qhub_ext.errors import JobFolderError
+from qhub_ext.errors import JobFolderError, SiteError
 from qhub_ext.job.identity import split_element
 from qhub_ext.jobfolder.layout import JobFolder, folder_of
 from qhub_ext.jobfolder.outcome import read_record, read_spec
@@ -84,7 +84,8 @@ class Places:
             made = ledger.claims(folder)
             first[folder.id] = made[-1].first_attempt
             since = min(since, made[0].at)
-            if folder.script.is_file():
+            with contextlib.suppress(SiteError):  # one that cannot be read is no reason to know nothing of the others
+                parcels([folder], self._settings, first)
                 usable.append(folder)
         wanted = parcels(usable, self._settings, first)
         places = self._sender.find(wanted, since)

@@ -46,7 +46,7 @@ class SlurmSite:
         self._sender = Sender(self._commands, self._slurm, self._user)
         self._places = Places(Path(settings.shelf), self._sender, self._slurm)
         chronicle = Chronicle(self._commands, self._places)
-        endings = Endings(self._commands, self._places, self._poller, chronicle)
+        endings = Endings(self._commands, self._slurm, self._places, self._poller, chronicle)
         self._reports = Reports(self._places, self._poller, chronicle, endings)
         self._line = Line(self._commands, self._user, self._places, self._reports)
         self._verbs = Verbs(

@@ -12,7 +12,7 @@ from qhub_ext.jobfolder.outcome import read_record
 from qhub_ext.settings import SlurmSettings
 from qhub_ext.sites.scheduler import Refusal
 from qhub_ext.sites.slurm import ledger, listing
-from qhub_ext.sites.slurm.commands import Commands, unreachable
+from qhub_ext.sites.slurm.commands import Commands, portions, unreachable
 from qhub_ext.sites.slurm.ledger import Place
 from qhub_ext.sites.slurm.listing import Row
 from qhub_ext.sites.slurm.options import ranges
@@ -143,9 +143,11 @@ class Verbs:
                 ledger.say(self._places.folder(job_id), "stop", why=why, attempt=place.first_attempt + row.restarts)
 
     def _apply(self, command: str, words: list[str], places: dict[str, Place]) -> list[Refusal]:
-        """One command for all; when it complains, one each, to know which of them it does not like."""
-        if not places:
-            return []
+        """One command for very many; when it complains, one each, to know which of them it does not like."""
+        several = list(portions(places))
+        if len(several) != 1:
+            parts = ({job_id: places[job_id] for job_id in some} for some in several)
+            return [refusal for part in parts for refusal in self._apply(command, words, part)]
         keys = {place.key: job_id for job_id, place in places.items()}
         answer = self._commands.run(command, *words, *_targets(command, list(keys)))
         self._poller.expire({place.base for place in places.values()})
