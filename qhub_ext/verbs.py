@@ -567,7 +567,7 @@ def fetch_verb(surface: Surface, job: str, names: Sequence[str], force: bool) ->
         raise InvalidOptionError(f"{bad[0]!r} is not a name of a variable.", advice="Write NAME or NAME=NEW_NAME.")
     into: MutableMapping[str, Any] = {} if surface.namespace is None else surface.namespace
     fetched = found.fetch(into, mapping or None, force=force)
-    lines = [f"{n} = {into[n]!r}" for n in fetched.names]
+    lines = [f"{n} = {_shown(into[n])}" for n in fetched.names]
     if surface.namespace is not None and fetched.names:
         lines = [f"In the notebook now, from job {short_id(found.id)}: {', '.join(fetched.names)}."]
     stays = [f"{why} {found.way_out(name)}" for name, why in fetched.stays.items()]
@@ -576,6 +576,12 @@ def fetch_verb(surface: Surface, job: str, names: Sequence[str], force: bool) ->
     absent = [] if names else [f"{name!r} did not come back: {why}" for name, why in found.absent.items()]
     text = "\n".join([*lines, *stays, *absent])
     return Text(text or "The job brought no variables back.", {n: _jsonable(into[n]) for n in fetched.names})
+
+
+def _shown(value: Any) -> str:
+    """An address says nothing to anybody: such a value is told by its type."""
+    words = repr(value)
+    return f"<{type(value).__name__}>" if re.search(r" object at 0x[0-9a-f]+>$", words) else words
 
 
 def _jsonable(value: Any) -> Any:

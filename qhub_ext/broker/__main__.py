@@ -31,6 +31,7 @@ from qhub_ext.broker.profiles import DEFAULTS, Profile, Rule
 from qhub_ext.errors import DeviceError
 from qhub_ext.jobfolder.atomic import write_json
 from qhub_ext.settings import BrokerSettings, Settings, current_settings
+from qhub_ext.tiers import catalog
 from qhub_ext.tiers.qpu.resources import Resource, list_resources
 from qhub_ext.tiers.qpu.virtual import virtual_resource
 
@@ -139,7 +140,8 @@ def _resources(devices: tuple[str, ...], settings: Settings) -> list[Resource]:
             raise DeviceError("The broker has no device: no resource is named.", advice="Name one under qpu.resources in qhub.toml, or ask for a virtual one with --device NAME.")  # fmt: skip
         return named
     return [
-        next((r for r in named if name in (r.device, r.name)), None) or virtual_resource(name, settings.qpu)
+        next((r for r in named if name in (r.device, r.name)), None)
+        or virtual_resource(catalog.resolve(name), settings.qpu)
         for name in devices
     ]
 

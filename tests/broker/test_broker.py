@@ -238,6 +238,7 @@ def test_the_command_shows_the_queue_and_carries_out_orders(new_broker: Callable
     assert "in use" in qhub("resume", "kingston")
     assert json.loads(qhub("audit", "--json"))["audit"][0]["verb"] == "resume"
     assert "There is no task 'nobodys'" in qhub("cancel", "nobodys")
+    assert "Did you mean 'kingston'" in qhub("serve", "--device", "kingstn", "--directory", str(broker.directory / "x"))
 
 
 def test_a_job_says_why_its_task_waits_at_the_broker_and_that_the_device_is_simulated(

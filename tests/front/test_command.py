@@ -241,6 +241,8 @@ def test_questions_about_a_job_that_has_ended_get_true_answers(place: Place, tmp
     facts = json.loads(place.command("run", script(place, "ended.py", "x = 1"), "--wait", "--json"))
     one = facts["short_id"]
     assert place.command("estimate", one) == f"Job {one}: It has ended: completed.\n"
+    made = json.loads(place.command("run", script(place, "made.py", "class A: ...\nz = object()"), "--wait", "--json"))
+    assert "z = <object>" in place.command("fetch", made["short_id"], "z")
     assert "There is no folder" in place.command("outputs", one, "--notebook", str(tmp_path / "no" / "x.ipynb"), code=2)
     many = json.loads(place.command("run", script(place, "many.py", "y = a"), "--sweep", "a=1,2", "--wait", "--json"))
     told = place.command("outputs", many["short_id"], "--notebook", str(tmp_path / "x.ipynb"), code=2)
