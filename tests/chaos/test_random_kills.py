@@ -46,7 +46,7 @@ class Reaper:
     kills: Counter[str] = field(default_factory=Counter)
     hit: set[tuple[str, int]] = field(default_factory=set)
     kernel_is_the_job: bool = False
-    """Else it is a child that the job can do without."""
+    """Else it is a `sleep`, which the job can do without."""
     victims: tuple[str, ...] = ("daemon", "launcher", "runner", "kernel", "client")
 
     def strike(self, client: subprocess.Popen[bytes] | None) -> None:
@@ -75,7 +75,7 @@ class Reaper:
         if launch is None or launcher is None or script is None:
             return False
         if victim == "kernel":
-            kernels = _children(script.pid)
+            kernels = [n for n in _children(script.pid) if self.kernel_is_the_job or _command(n)[0] == b"sleep"]
             if kernels and self.kernel_is_the_job:
                 self.hit.add((job.id, job.attempt))
             return bool(kernels) and launcher.lives() and _kill(kernels[0])

@@ -212,6 +212,11 @@ def test_bad_input_is_one_clear_sentence_and_nothing_is_submitted(
     assert not list(place.settings.shelf.glob(".new-*"))
 
 
+def test_a_circuit_that_is_wider_than_the_device_is_told_at_once(notebook: Notebook) -> None:
+    notebook.run("from qiskit import QuantumCircuit\nwide = QuantumCircuit(157)")
+    assert "Note: `wide` has 157 qubits, kingston has 156." in notebook.run("%%qpu --dry-run\nwide").text
+
+
 def test_a_job_explains_itself_and_a_crash_report_does_not_fill_its_card(notebook: Notebook) -> None:
     notebook.run("%%qpu --as crashed\nimport ctypes\nctypes.string_at(0)")
     notebook.run("crashed.wait()")
