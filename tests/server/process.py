@@ -43,11 +43,18 @@ class Server:
     path: Path
 
     def get(self, path: str, **query: Any) -> Any:
-        address = f"{self.url}{path}?{urllib.parse.urlencode(query)}"
-        request = urllib.request.Request(address, headers={"Authorization": f"token {TOKEN}"})
+        return self._ask(f"{path}?{urllib.parse.urlencode(query)}", None)
+
+    def post(self, path: str, **body: Any) -> Any:
+        return self._ask(path, json.dumps(body).encode())
+
+    def _ask(self, path: str, body: bytes | None) -> Any:
+        """JSON, or the bytes of what is none."""
+        request = urllib.request.Request(f"{self.url}{path}", body, {"Authorization": f"token {TOKEN}"})
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
-                return json.loads(answer.read())
+                content = answer.read()
+                return json.loads(content) if "json" in answer.headers["Content-Type"] else content
         except urllib.error.HTTPError as error:
             return {"status": error.code, **json.loads(error.read())}
 

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import checks as c
 from schemathesis.specs.openapi import checks as o
 
+from qhub_ext.jobfolder.shelf import Shelf
 from qhub_ext.server.openapi import OPERATIONS
 from qhub_ext.settings import EmbeddedSettings, Settings
 from qhub_ext.sites.embedded.site import EmbeddedSite
@@ -47,7 +48,8 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
             yield Target(schema, jobs)
     finally:
         embedded = Settings(shelf=path / "jobs", embedded=EmbeddedSettings(directory=path / "site"))
-        sweep_up(Workshop(embedded, EmbeddedSite(embedded), []))
+        shelf = Shelf(embedded.shelf)
+        sweep_up(Workshop(embedded, EmbeddedSite(embedded), [shelf.folder(job_id) for job_id in shelf.ids()]))
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: f"{o.method} {o.template}")
