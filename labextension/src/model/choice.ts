@@ -68,6 +68,11 @@ export class ChoiceModel implements IDisposable {
     return this._changed;
   }
 
+  /** Somebody has picked something, whether or not the kernel can hear it. */
+  get picked(): ISignal<this, void> {
+    return this._picked;
+  }
+
   /** The kernel's sentence on what it refused to choose. */
   get refused(): ISignal<this, string> {
     return this._refused;
@@ -85,6 +90,7 @@ export class ChoiceModel implements IDisposable {
       this._save({ ...this.saved, ...(wanted as JSONObject) });
       this._changed.emit();
     }
+    this._picked.emit();
   }
 
   dispose(): void {
@@ -214,6 +220,7 @@ export class ChoiceModel implements IDisposable {
   }
 
   private readonly _changed = new Signal<this, void>(this);
+  private readonly _picked = new Signal<this, void>(this);
   private readonly _refused = new Signal<this, string>(this);
   private _kernel: Kernel.IKernelConnection | null = null;
   private _comm: Kernel.IComm | null = null;

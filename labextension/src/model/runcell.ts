@@ -49,6 +49,10 @@ export async function runInCell(
 export async function loadExtension(
   kernel: Kernel.IKernelConnection
 ): Promise<boolean> {
+  const { language_info } = await kernel.info;
+  if (language_info.name !== 'python') {
+    return false;
+  }
   const future = kernel.requestExecute({
     code: '%load_ext qhub_ext',
     silent: true,

@@ -74,6 +74,13 @@ export const notebookPlugin: JupyterFrontEndPlugin<void> = {
       choice.refused.connect((_, sentence) => {
         Notification.warning(sentence, { autoClose: 8000 });
       });
+      // who picks means to use it: the next cell finds the kernel ready, and the choice in it
+      choice.picked.connect(() => {
+        const kernel = sessionContext.session?.kernel;
+        if (kernel && !choice.isLive) {
+          void loadExtension(kernel);
+        }
+      });
       choices.set(context, choice);
       context.disposed.connect(() => {
         choices.delete(context);

@@ -32,6 +32,7 @@ class Kernel {
   status = 'idle';
   handleComms = false;
   canLoad = true;
+  info = Promise.resolve({ language_info: { name: 'python' } });
   readonly ran: { code: string; metadata?: object }[] = [];
   removeCommTarget = () => undefined;
   requestExecute = (
@@ -200,6 +201,9 @@ describe('what a notebook has of quantum jobs', () => {
     );
     await commands.execute(CommandIDs.chooseTier, { tier: 'local' });
     expect(panel.model.getMetadata(METADATA_KEY)).toEqual({ tier: 'local' });
+    await vi.waitFor(() =>
+      expect(kernel.ran.map(({ code }) => code)).toEqual(['%load_ext qhub_ext'])
+    );
     picker.dispose();
   });
 
@@ -228,6 +232,13 @@ describe('what a notebook has of quantum jobs', () => {
     box.querySelector('button')!.click();
     await done;
     cell.dispose();
+  });
+
+  it('asks no kernel of another language to load it', async () => {
+    kernel.info = Promise.resolve({ language_info: { name: 'R' } });
+    await commands.execute(CommandIDs.chooseTier, { tier: 'local' });
+    await new Promise(resolve => setTimeout(resolve));
+    expect(kernel.ran).toEqual([]);
   });
 
   it('submits the notebook, saved first, once the user agrees', async () => {

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'react';
+import { useEffect, useLayoutEffect, useRef, useState } from 'react';
 
 import { plain } from '../../words';
 import type { JobContext } from './context';
@@ -40,9 +40,6 @@ export function Log(props: { context: JobContext }): JSX.Element {
         lines.append(drawLine(line));
       }
       host.append(lines);
-      if (following.current) {
-        host.scrollTop = host.scrollHeight;
-      }
     };
     const restart = (): void => {
       screen = new Screen();
@@ -69,6 +66,13 @@ export function Log(props: { context: JobContext }): JSX.Element {
       watch.dispose();
     };
   }, [log]);
+
+  // after each piece, and when the first one makes the box appear: one that is hidden cannot be scrolled
+  useLayoutEffect(() => {
+    if (following.current) {
+      box.current!.scrollTop = box.current!.scrollHeight;
+    }
+  });
 
   return (
     <div className="qhub-Log jp-RenderedText">
