@@ -85,7 +85,10 @@ def devices(service: JobService, tier: str, told: Sequence[ResourceState]) -> di
         resource = None
         if state is not None:
             resource = {name: value for name, value in vars(state).items() if name != "device"}
-        rows.append(device.to_json() | {"snapshot_age_s": _age(device), "resource": resource})
+        rows.append(
+            device.to_json()
+            | {"snapshot_age_s": _age(device), "resource": resource, "virtual": virtual and state is None}
+        )
     return {"devices": rows}
 
 

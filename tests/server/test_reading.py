@@ -27,6 +27,7 @@ async def test_devices_come_with_the_age_of_their_snapshot(api):
     assert kingston["qubits"] == 156
     assert kingston["snapshot_age_s"] > 0
     assert kingston["resource"] is None
+    assert kingston["virtual"] is True
     assert len(kingston["dead_edges"]) > 0
 
 

@@ -54,6 +54,9 @@ export class PretendServer {
   writable = true;
   /** What every request throws, until it is null again. */
   failure: Error | null = null;
+  /** Pages of jobs from this offset on fail. */
+  failsFrom = Infinity;
+  failsChanges = false;
   devicesList: Device[] = [];
   tiers: Status['tiers'] = [
     { name: 'local', title: 'Local', open: true, why: '', noise: 'none' },
@@ -174,6 +177,9 @@ export class PretendServer {
   }
 
   private _page(offset: number, limit: number) {
+    if (offset >= this.failsFrom) {
+      throw new ApiError('Failed to fetch', 0);
+    }
     const all = [...this._jobs.values()].sort((a, b) => (a.id < b.id ? 1 : -1));
     return {
       jobs: all.slice(offset, offset + limit),
@@ -185,6 +191,9 @@ export class PretendServer {
   }
 
   private _changes(epoch: string, after: number): Changes {
+    if (this.failsChanges) {
+      throw new ApiError('Failed to fetch', 0);
+    }
     const complete = epoch === this.epoch;
     const since = (seqs: Map<string, number>) =>
       complete ? [...seqs].filter(([, seq]) => seq > after) : [];

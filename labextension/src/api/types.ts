@@ -68,6 +68,8 @@ export interface Device {
   medians: Record<string, number | null>;
   dead_edges: [number, number][];
   resource: Resource | null;
+  /** A simulated one stands in for it at this site. */
+  virtual?: boolean;
 }
 
 /** One line of a listing. `done` of `size` elements where it is an array. */

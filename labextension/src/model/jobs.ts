@@ -134,7 +134,8 @@ export class JobsModel implements IDisposable {
     try {
       const refusals =
         verb === 'rerun' ? await this._rerun(ids) : await this._ask(verb, ids);
-      await this._catchUp();
+      // it is done, whether or not the server can say now what has become of it
+      await this._catchUp().catch(error => this._fail(error as Error));
       return refusals;
     } finally {
       ids.forEach(id => this._pending.delete(id));
@@ -252,7 +253,6 @@ export class JobsModel implements IDisposable {
     this._epoch = first.epoch;
     this._seq = first.seq;
     this._counts = first.counts;
-    this._outdated = false;
     take(first);
     for (let fetched = first.jobs.length; fetched < first.total;) {
       const next = await this.client.jobs({ offset: fetched, limit: PAGE });
@@ -263,6 +263,7 @@ export class JobsModel implements IDisposable {
       take(next);
     }
     this._forget([...this._byId.keys()].filter(id => !seen.has(id)));
+    this._outdated = false; // not before: a page that is missing is asked for anew
     this._say('live', '');
     moves.forEach(move => this._moved.emit(move));
     this._updated.emit([...this._byId.keys()]);

@@ -85,6 +85,20 @@ describe('JobsModel', () => {
     expect(model.jobs).toHaveLength(2501);
   });
 
+  it('asks anew for what is missing when the server fails half way', async () => {
+    const jobs = Array.from({ length: 1500 }, (_, n) =>
+      summary(String(n).padStart(5, '0'), 'completed')
+    );
+    const server = new PretendServer(jobs);
+    server.failsFrom = 1000;
+    model = server.model();
+    await vi.waitFor(() => expect(model.connection).toBe('offline'));
+    expect(model.jobs).toHaveLength(1000);
+    server.failsFrom = Infinity;
+    await model.refresh();
+    expect(model.jobs).toHaveLength(1500);
+  });
+
   it('takes history for history, and what moved over a restart of the server for a move', async () => {
     const server = new PretendServer([summary('a', 'running')]);
     await live(server);
@@ -106,6 +120,14 @@ describe('JobsModel', () => {
     expect(await answer).toEqual(server.refusals);
     expect(model.pending('a')).toBeUndefined();
     expect(server.acts).toEqual([['hold', ['a']]]);
+  });
+
+  it('knows that an action is done also when the server is gone right after', async () => {
+    const server = new PretendServer([summary('a', 'queued')]);
+    await live(server);
+    server.failsChanges = true;
+    expect(await model.act('hold', ['a'])).toEqual([]);
+    expect(model.connection).toBe('offline');
   });
 
   it('gathers what the server says against running each job again', async () => {

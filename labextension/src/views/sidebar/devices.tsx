@@ -125,13 +125,23 @@ function DeviceItem(props: {
 function standing(device: Device, trans: TranslationBundle): [Tone, string] {
   const { resource } = device;
   if (resource === null) {
-    return ['quiet', trans.__('snapshot only')];
+    return device.virtual
+      ? ['quiet', trans.__('simulated')]
+      : ['quiet', trans.__('snapshot only')];
   }
   if (resource.trouble) {
     return ['bad', trans.__('in trouble')];
   }
-  if (resource.state === 'online') {
-    return ['good', trans.__('online')];
-  }
-  return ['waiting', plain(resource.state, 30) || trans.__('not asked yet')];
+  const words: Record<string, string> = {
+    '': trans.__('not asked yet'),
+    online: trans.__('online'),
+    paused: trans.__('paused'),
+    calibrating: trans.__('calibrating'),
+    offline: trans.__('offline'),
+    unknown: trans.__('unknown')
+  };
+  return [
+    resource.state === 'online' ? 'good' : 'waiting',
+    words[resource.state] ?? plain(resource.state, 30)
+  ];
 }
