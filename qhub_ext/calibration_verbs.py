@@ -10,6 +10,7 @@ from qhub_ext.display.calibration_tables import drift_page, head, history_table,
 from qhub_ext.display.tables import Text
 from qhub_ext.errors import InvalidOptionError
 from qhub_ext.job.identity import short_id
+from qhub_ext.jobfolder.calibrations import Entry
 from qhub_ext.service import calibrations
 from qhub_ext.service.calibration_look import find_snapshot, job_look
 
@@ -61,7 +62,7 @@ def calibration_view(
     if history:
         device = device.partition("@")[0]
         entries = calibrations.history(device, settings.shelf)
-        rows = [(e.digest, e.taken_at, "shelf" if e.path.name else "the installed package") for e in entries]
+        rows = [(e.digest, e.taken_at, _kept(e)) for e in entries]
         return history_table(calibrations.own_name(device), rows)
     if refresh:
         return _taken(calibrations.refresh(device, settings), "Asked")
@@ -73,6 +74,12 @@ def calibration_view(
         text = f"Wrote the calibration {short(snapshot.id)} of {snapshot.device} ({snapshot.taken_at}) to {export}."
         return Text(text, head(snapshot) | {"file": str(export)})
     return None
+
+
+def _kept(entry: Entry) -> str:
+    if not entry.path.name:
+        return "the installed package"
+    return "shelf, of a virtual QPU" if entry.simulated else "shelf"
 
 
 def _other(words: str, device: str, shelf: Path) -> Any:

@@ -2,6 +2,7 @@
 
     SHELF/.calibration/DEVICE/20260415T071515Z-288631aeaf799860.json.gz
     SHELF/.calibration/DEVICE/20260415T071515Z-288631aeaf799860.document.json.gz     what the vendor said, as it came
+    SHELF/.calibration/DEVICE/20261127T231225Z-cb3f65114011ad82.simulated.json.gz    of a virtual QPU: no device ever had it
 
 They lie on the shelf and not in the cache, because nothing can make them again, and because the nodes see the shelf. The folder of a job
 has hard links to (or copies of) those that it ran under, so that it can be read without the shelf.
@@ -28,7 +29,9 @@ from qhub_ext.jobfolder.layout import JobFolder
 DOCUMENT_SCHEMA = "qhub.vendor-document/1"
 ENDING = ".json.gz"
 DIGITS = 16
-_NAME = re.compile(rf"(\d{{4}})(\d\d)(\d\d)T(\d\d)(\d\d)([\d.]+Z)-([0-9a-f]{{{DIGITS}}}){re.escape(ENDING)}", re.ASCII)
+_NAME = re.compile(
+    rf"(\d{{4}})(\d\d)(\d\d)T(\d\d)(\d\d)([\d.]+Z)-([0-9a-f]{{{DIGITS}}})(\.simulated)?{re.escape(ENDING)}", re.ASCII
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Entry:
     taken_at: str
     digest: str
     path: Path
+    simulated: bool = False
 
     @property
     def id(self) -> str:
@@ -84,8 +88,8 @@ class CalibrationStore:
         return [entry for entry in found if entry is not None]
 
     def latest(self, device: str) -> Entry | None:
-        """The newest by the device's own date."""
-        return next(reversed(self.history(device)), None)
+        """The newest by the device's own date; what a virtual QPU made of it is none of its own."""
+        return next((entry for entry in reversed(self.history(device)) if not entry.simulated), None)
 
     def find(self, snapshot_id: str, device: str | None = None) -> Entry | None:
         """By its id or the first digits of it."""
@@ -168,15 +172,16 @@ def _unreadable(path: Path, error: Exception) -> JobFolderError:
 
 def file_name(snapshot: Snapshot) -> str:
     moment = snapshot.taken_at.replace("-", "").replace(":", "")
-    return f"{moment}-{snapshot.id.removeprefix('sha256:')[:DIGITS]}{ENDING}"
+    simulated = ".simulated" if snapshot.synthetic else ""
+    return f"{moment}-{snapshot.id.removeprefix('sha256:')[:DIGITS]}{simulated}{ENDING}"
 
 
 def _entry(device: str, path: Path) -> Entry | None:
     match = _NAME.fullmatch(path.name)
     if match is None:
         return None
-    year, month, day, hour, minute, rest, digest = match.groups()
-    return Entry(device, f"{year}-{month}-{day}T{hour}:{minute}:{rest}", digest, path)
+    year, month, day, hour, minute, rest, digest, simulated = match.groups()
+    return Entry(device, f"{year}-{month}-{day}T{hour}:{minute}:{rest}", digest, path, simulated is not None)
 
 
 def _mark(resource: str) -> str:

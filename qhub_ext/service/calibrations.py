@@ -52,7 +52,11 @@ def refresh(device: str, settings: Settings) -> Imported:
 
 def before(snapshot: Snapshot, shelf: Path) -> Snapshot:
     """The calibration of the same device before this one. Raises UnknownNameError where none is known."""
-    older = [entry for entry in history(snapshot.device, shelf) if entry.taken_at < snapshot.taken_at]
+    older = [
+        entry
+        for entry in history(snapshot.device, shelf)
+        if entry.taken_at < snapshot.taken_at and (snapshot.synthetic or not entry.simulated)
+    ]
     if not older:
         raise UnknownNameError(
             f"Of {snapshot.device} no calibration before that of {snapshot.taken_at:.16} is known.",

@@ -57,6 +57,23 @@ def test_the_history_of_a_device_is_in_the_order_of_its_own_dates(tmp_path: Path
     assert store.latest("kingston") is None
 
 
+def test_what_a_virtual_qpu_made_of_a_device_is_kept_and_found_but_never_the_device_s_newest(
+    tmp_path: Path, manila: Snapshot
+) -> None:
+    store = CalibrationStore(tmp_path)
+    real = store.put(manila)
+    made_up = replace(manila, taken_at="2026-11-01T00:00:00Z", synthetic=True)
+    store.put(made_up, lambda: {"a": 1})
+    latest = store.latest("manila")
+    assert latest is not None
+    assert latest.path == real
+    assert [entry.simulated for entry in store.history("manila")] == [False, True]
+    found = store.find(made_up.id)
+    assert found is not None
+    assert read_snapshot(found.path).synthetic
+    assert read_document(found.path) == {"a": 1}
+
+
 def test_a_snapshot_is_found_by_the_first_digits_of_its_id(tmp_path: Path, manila: Snapshot) -> None:
     store = CalibrationStore(tmp_path)
     path = store.put(manila)

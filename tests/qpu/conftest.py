@@ -114,8 +114,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualQpu]:
 
 
 @pytest.fixture
-def qpu(server: VirtualQpu, monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualQpu]:
+def qpu(server: VirtualQpu, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[VirtualQpu]:
     """The tier qpu of this process finds the server by its folder; faults and helpers end with the test."""
+    monkeypatch.setenv("QHUB_SHELF", str(tmp_path / "jobs"))
     monkeypatch.setenv("QHUB_QPU_VIRTUAL_DIRECTORY", str(server.directory))
     monkeypatch.setenv("QHUB_QPU_DEADLINE_S", "30")
     monkeypatch.setenv("QHUB_QPU_PATIENCE_S", "1")

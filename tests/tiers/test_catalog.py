@@ -70,7 +70,7 @@ def test_every_device_answers_to_the_name_of_its_class():
     from qiskit_ibm_runtime.fake_provider import backends
 
     classes = [name for name in vars(backends) if name.startswith("Fake")]
-    assert {catalog.resolve(name) for name in classes} == set(catalog.names())
+    assert {catalog.resolve(name) for name in classes} == set(catalog.packaged_names())
 
 
 def test_an_unknown_device_is_answered_with_the_nearest():

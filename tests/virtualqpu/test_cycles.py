@@ -36,7 +36,8 @@ def slow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualQpu
 
 
 @pytest.fixture
-def device(slow_server: VirtualQpu, monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualQpu]:
+def device(slow_server: VirtualQpu, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[VirtualQpu]:
+    monkeypatch.setenv("QHUB_SHELF", str(tmp_path / "jobs"))
     monkeypatch.setenv("QHUB_QPU_VIRTUAL_DIRECTORY", str(slow_server.directory))
     try:
         with context.using(tier="qpu", device="kingston"):
