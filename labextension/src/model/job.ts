@@ -11,9 +11,11 @@ const OUTPUTS_EVERY_MS = 2000;
 
 /**
  * What this page knows of one job. `stranger`: the server has no such job of this user. `offline`: it cannot be asked now,
- * and what it said before is still here. `missing`: Jupyter has no such server extension.
+ * and what it said before is still here. `refused`: it does not know this user, or not any more. `missing`: Jupyter has no
+ * such server extension.
  */
-export type Standing = 'loading' | 'live' | 'stranger' | 'offline' | 'missing';
+export type Standing =
+  'loading' | 'live' | 'stranger' | 'offline' | 'refused' | 'missing';
 
 /** One job in step with the server, for all views that show it: a `JobPool` hands it out and takes it back. */
 export class JobModel implements IDisposable {
@@ -115,7 +117,7 @@ export class JobModel implements IDisposable {
       return;
     }
     if (connection !== 'live') {
-      this._say(connection === 'missing' ? 'missing' : 'offline');
+      this._say(connection);
       return;
     }
     const line = this._line;
@@ -135,17 +137,33 @@ export class JobModel implements IDisposable {
   }
 
   private async _fetch(): Promise<void> {
-    const { client } = this._jobs;
+    const before = this._job;
     try {
-      const job = await client.job(this.id);
-      this._explanation = needsExplaining(job)
-        ? await client.explain(this.id)
-        : null;
-      this._job = job;
-      this._say('live');
-      this._pace();
+      this._job = await this._jobs.client.job(this.id);
     } catch (error) {
       this._say(standingAfter(error), (error as Error).message);
+      return;
+    }
+    if (before?.state !== this._job.state) {
+      this._explanation = null; // the reasons of another state are none of this one
+    }
+    this._say('live');
+    this._pace();
+    await this._explain();
+  }
+
+  /** After the facts are on screen: it may take the site a while to say why. */
+  private async _explain(): Promise<void> {
+    const explained = this._job;
+    if (explained === null || !needsExplaining(explained)) {
+      return;
+    }
+    const explanation = await this._jobs.client
+      .explain(this.id)
+      .catch(() => null);
+    if (!this._isDisposed && explained === this._job) {
+      this._explanation = explanation;
+      this._changed.emit();
     }
   }
 
@@ -214,7 +232,13 @@ function needsExplaining(job: Job): boolean {
 }
 
 function standingAfter(error: unknown): Standing {
-  if (!(error instanceof ApiError) || error.status !== 404) {
+  if (!(error instanceof ApiError)) {
+    return 'offline';
+  }
+  if (error.status === 401 || error.status === 403) {
+    return 'refused';
+  }
+  if (error.status !== 404) {
     return 'offline';
   }
   return error.isMissingExtension ? 'missing' : 'stranger';

@@ -97,7 +97,7 @@ export const notebookPlugin: JupyterFrontEndPlugin<void> = {
     );
 
     const current = (): NotebookPanel | null => tracker.currentWidget;
-    const pythonCell = (): CodeCell | null => {
+    const codeCell = (): CodeCell | null => {
       const cell = tracker.activeCell;
       return cell instanceof CodeCell ? cell : null;
     };
@@ -123,9 +123,10 @@ export const notebookPlugin: JupyterFrontEndPlugin<void> = {
           : trans.__('Run this cell as a job');
       },
       icon: args => (args.toolbar ? jobsIcon : undefined),
-      isEnabled: () => pythonCell() !== null,
+      isEnabled: () => codeCell() !== null,
+      isVisible: args => !args.toolbar || codeCell() !== null,
       execute: async args => {
-        const [panel, cell] = [current(), pythonCell()];
+        const [panel, cell] = [current(), codeCell()];
         if (panel && cell) {
           await runCell(panel, cell, where(args));
         }
@@ -137,7 +138,7 @@ export const notebookPlugin: JupyterFrontEndPlugin<void> = {
       label: trans.__('Submit Notebook as a Quantum Job…'),
       caption: trans.__('Run all of this notebook as one job'),
       icon: args => (args.toolbar ? notebookJobIcon : undefined),
-      isEnabled: () => current() !== null,
+      isEnabled: () => current() !== null && jobs.writable,
       execute: async () => {
         const panel = current();
         if (panel) {
@@ -145,6 +146,17 @@ export const notebookPlugin: JupyterFrontEndPlugin<void> = {
         }
       },
       describedBy: { args: { type: 'object', properties: {} } }
+    });
+
+    let writable = jobs.writable;
+    const notify = (): void =>
+      commands.notifyCommandChanged(CommandIDs.submitNotebook);
+    tracker.currentChanged.connect(notify);
+    jobs.changed.connect(() => {
+      if (writable !== jobs.writable) {
+        writable = jobs.writable;
+        notify();
+      }
     });
 
     const category = trans.__('Quantum Jobs');

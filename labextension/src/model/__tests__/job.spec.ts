@@ -100,6 +100,27 @@ describe('JobModel', () => {
     expect(model.explanation?.sentence).toBe('because');
   });
 
+  it('shows the facts before the site has said why, and stays live where it cannot', async () => {
+    jobs.job = { ...jobs.job, state: 'queued' };
+    let answer: (why: { sentence: string }) => void = () => undefined;
+    jobs.client.explain.mockReturnValueOnce(
+      new Promise(resolve => {
+        answer = resolve;
+      })
+    );
+    const model = pool.take('a-1');
+    await settle();
+    expect([model.standing, model.explanation]).toEqual(['live', null]);
+    answer({ sentence: 'because' });
+    await settle();
+    expect(model.explanation?.sentence).toBe('because');
+    jobs.client.explain.mockRejectedValueOnce(new ApiError('silent', 503));
+    jobs.job = { ...jobs.job, state: 'held' };
+    jobs.move('a-1');
+    await settle();
+    expect([model.standing, model.explanation]).toEqual(['live', null]);
+  });
+
   it('keeps what it knew while the server cannot be asked, and comes alive again', async () => {
     const model = pool.take('a-1');
     await settle();
@@ -115,9 +136,11 @@ describe('JobModel', () => {
 
   it.each([
     ['a job that is not of this user', 'unknown', 'stranger'],
-    ['a server without the extension', '', 'missing']
+    ['a server without the extension', '', 'missing'],
+    ['a server that does not know the user', 'refusal', 'refused']
   ])('tells %s', async (_, cause, standing) => {
-    jobs.client.job.mockRejectedValue(new ApiError('no', 404, '', cause));
+    const status = cause === 'refusal' ? 403 : 404;
+    jobs.client.job.mockRejectedValue(new ApiError('no', status, '', cause));
     const model = pool.take('a-1');
     await settle();
     expect(model.standing).toBe(standing);

@@ -134,6 +134,7 @@ beforeEach(async () => {
   tracker = {
     forEach: (visit: (one: unknown) => void) => visit(panel),
     widgetAdded: new Signal<object, unknown>({}),
+    currentChanged: new Signal<object, unknown>({}),
     currentWidget: panel,
     activeCell: null
   };
@@ -259,6 +260,13 @@ describe('what a notebook has of quantum jobs', () => {
     });
     const [notice] = Notification.manager.notifications.slice(-1);
     expect(notice.message).toBe('first.ipynb is job 7qm3xd now.');
+  });
+
+  it('offers a reader no submission', async () => {
+    expect(commands.isEnabled(CommandIDs.submitNotebook)).toBe(true);
+    server.writable = false;
+    await jobs.refresh();
+    expect(commands.isEnabled(CommandIDs.submitNotebook)).toBe(false);
   });
 
   it('submits nothing where the user does not', async () => {

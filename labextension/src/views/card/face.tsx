@@ -103,6 +103,9 @@ function Notice(props: {
       'Not one of your jobs: these are the facts that the notebook has saved.'
     ),
     offline: trans.__('The Jupyter server cannot be reached.'),
+    refused: trans.__(
+      'The Jupyter server does not know you, or not any more: sign in again.'
+    ),
     missing: trans.__(
       'The server extension of qhub_ext is not enabled here: these are the facts that the notebook has saved. Enable it with: jupyter server extension enable qhub_ext'
     )

@@ -30,6 +30,9 @@ export function JobFace(props: { context: JobContext }): JSX.Element {
         'There is no such job among yours: its folder may be gone, or it belongs to somebody else.'
       ),
       offline: trans.__('The Jupyter server cannot be reached.'),
+      refused: trans.__(
+        'The Jupyter server does not know you, or not any more: sign in again.'
+      ),
       missing: trans.__(
         'The server extension of qhub_ext is not enabled here. Enable it with: jupyter server extension enable qhub_ext'
       )
@@ -47,9 +50,13 @@ export function JobFace(props: { context: JobContext }): JSX.Element {
         <p className="qhub-Job-trouble" role="alert">
           {standing === 'stranger'
             ? trans.__('The job is gone: these are the facts of before.')
-            : trans.__(
-                'The Jupyter server cannot be reached: these are the facts of before.'
-              )}
+            : standing === 'refused'
+              ? trans.__(
+                  'The Jupyter server does not know you any more: these are the facts of before. Sign in again.'
+                )
+              : trans.__(
+                  'The Jupyter server cannot be reached: these are the facts of before.'
+                )}
         </p>
       )}
       <Tabs context={props.context} />
