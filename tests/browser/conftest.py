@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from qhub_ext.job.state import State
 from tests.browser.desk import Desk, Picture
 from tests.browser.lab import Lab, running
 
@@ -99,6 +100,8 @@ def desk_at(page: Page) -> Iterator[Callable[[Lab], Desk]]:
 
 
 @pytest.fixture
-def desk(desk_at: Callable[[Lab], Desk], lab: Lab) -> Desk:
+def desk(desk_at: Callable[[Lab], Desk], lab: Lab) -> Iterator[Desk]:
     """JupyterLab in a page; fails the test on traffic to other hosts, console errors and page errors."""
-    return desk_at(lab)
+    yield desk_at(lab)
+    service = lab.service  # nothing may go on holding the CPUs of the site that all share
+    service.apply("cancel", [job.id for job in service.jobs() if not State(job.state).final])

@@ -1,0 +1,87 @@
+"""Everything of the sidebar and of a job without a mouse."""
+
+from __future__ import annotations
+
+from playwright.sync_api import expect
+
+from tests.browser.desk import Desk
+from tests.waiting import wait_until
+
+SLEEP = "import time\ntime.sleep(600)"
+
+
+def test_jobs_are_reached_opened_and_cancelled_by_keys_alone(desk: Desk) -> None:
+    lab = desk.lab
+    first = lab.submit(SLEEP, name="keys one", tier="local")
+    second = lab.submit(SLEEP, name="keys two", tier="local")
+    page = desk.open()
+    press = page.keyboard.press
+
+    # from the palette, as any command of JupyterLab
+    press("Control+Shift+C")
+    page.keyboard.type("Show Quantum Jobs")
+    press("Enter")
+    expect(desk.row("keys two")).to_contain_text("running", timeout=60_000)
+    expect(desk.row("keys one")).to_contain_text("running", timeout=60_000)
+
+    # the focus is in the list; two rows are selected with Shift
+    expect(desk.sidebar.locator("[role=row]:focus")).to_have_count(1)
+    press("Home")
+    expect(desk.row("keys two")).to_be_focused()
+    press("Shift+ArrowDown")
+    expect(desk.row("keys one")).to_be_focused()
+    expect(desk.sidebar.locator("[role=row][aria-selected=true]")).to_have_count(2)
+
+    # Enter opens a job beside the notebooks, whose tabs arrows walk through
+    press("Enter")
+    view = page.locator(".qhub-Job")
+    expect(view.get_by_role("heading", name="keys one")).to_be_visible()
+    view.get_by_role("tab", name="Outputs").focus()
+    press("ArrowRight")
+    expect(view.get_by_role("tab", name="Log")).to_be_focused()
+    expect(view.get_by_role("tab", name="Log")).to_have_attribute("aria-selected", "true")
+    press("End")
+    expect(view.get_by_role("tab", name="Attempts")).to_be_focused()
+
+    # Delete asks; a hasty Enter changes nothing, and Tab leads to yes
+    dialog = page.get_by_role("dialog")
+    for keys in (["Enter"], ["Tab", "Enter"]):
+        assert lab.service.record(first.id).state == "running"
+        desk.row("keys one").focus()
+        press("Delete")
+        expect(dialog).to_contain_text("Cancel 2 jobs?")
+        expect(dialog.get_by_role("button", name="Back")).to_be_focused()
+        for key in keys:
+            press(key)
+        expect(dialog).to_have_count(0)
+    expect(desk.row("keys one")).to_contain_text("cancelled", timeout=30_000)
+    expect(desk.row("keys two")).to_contain_text("cancelled", timeout=30_000)
+    wait_until(lambda: {lab.service.record(job.id).state for job in (first, second)} == {"cancelled"})
+
+
+def test_tab_walks_through_the_sidebar_and_out_of_it(desk: Desk) -> None:
+    desk.lab.submit("print(1)", name="walked by", tier="local")
+    page = desk.open()
+    desk.show_jobs()
+    expect(desk.row("walked by")).to_contain_text("completed", timeout=60_000)
+    desk.sidebar.get_by_role("button", name="Ask anew").focus()
+    seen: list[str] = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        inside = desk.sidebar.evaluate("node => node.contains(document.activeElement)")
+        if not inside:
+            break
+        told = page.evaluate("document.activeElement.getAttribute('aria-label') || document.activeElement.innerText")
+        outline = page.evaluate(
+            "(s => s.outlineStyle !== 'none' || s.boxShadow !== 'none')(getComputedStyle(document.activeElement))"
+        )
+        focused = page.evaluate("document.activeElement.matches(':focus-visible')")
+        seen.append(told.split("\n")[0])
+        assert focused, seen
+        assert outline or "Search" in told, f"nothing shows that the focus is on {told!r}"
+    else:
+        raise AssertionError(f"Tab does not leave the sidebar: {seen}")
+    assert [word for word in ("Tiers", "Devices", "Search in jobs", "Tier", "waiting") if any(word in s for s in seen)] == [
+        "Tiers", "Devices", "Search in jobs", "Tier", "waiting",
+    ], seen  # fmt: skip
+    assert any("walked by" in s for s in seen), seen
