@@ -31,6 +31,7 @@ BENCHMARKS = {
     "slurm": "on a real Slurm",
     "qpu": "tasks on a device, here a virtual one",
     "broker": "the broker's policy",
+    "lab": "in JupyterLab",
 }
 
 
