@@ -73,6 +73,7 @@ class Job:
         began = time.perf_counter()
         BUDGET.allow(self.spec.output_limit_mb * _MIB)
         limit_memory(self.spec.memory_mb)
+        os.environ["QHUB_ATTEMPT"] = str(self.attempt.number)  # a kernel that was kept ready did not know it
         notes = setting.go_to_directory(self.spec)
         if sys.path[:1] != [""]:
             sys.path.insert(0, "")

@@ -54,16 +54,16 @@ def text(job: JobFolder) -> str:
     return read_text(job.attempt(1))
 
 
-def template(shop: Workshop) -> Process | None:
+def kept(shop: Workshop, what: str = "template") -> Process | None:
     assert isinstance(shop.site, EmbeddedSite)
-    return next(iter(shop.site.kept().get("template", ())), None)
+    return next(iter(shop.site.kept().get(what, ())), None)
 
 
-def until_ready(shop: Workshop) -> Process:
+def until_ready(shop: Workshop, what: str = "template") -> Process:
     """After a first job, which tells the site which Python to keep."""
-    if template(shop) is None:
+    if kept(shop, what) is None:
         send(shop, "pass")
-    return wait_until(lambda: template(shop), within_s=60, what="a template")  # type: ignore[return-value]
+    return wait_until(lambda: kept(shop, what), within_s=60, what=f"a {what}")  # type: ignore[return-value]
 
 
 def log(shop: Workshop) -> str:
@@ -93,18 +93,23 @@ print(json.dumps(facts))
 """
 
 
+def looked_round(tmp_path: Path, way: str, after: str = "", **embedded: Any) -> dict[str, Any]:
+    """What a cell finds that started in one of the ways, `after` something was kept ready for it."""
+    with embedded_workshop(tmp_path / way, **embedded) as shop:
+        if after:
+            until_ready(shop, after)
+        job = send(shop, LOOK_ROUND, directory=str(tmp_path))
+        assert how(job) == way
+        return dict(json.loads(text(job)))
+
+
 def test_a_cell_finds_what_it_would_find_in_a_python_of_its_own(tmp_path: Path, path: Path) -> None:
-    found = []
-    for name, kept in (("alone", False), ("forked", True)):
-        with embedded_workshop(tmp_path / name, template=kept) as shop:
-            if kept:
-                until_ready(shop)
-            job = send(shop, LOOK_ROUND, directory=str(tmp_path))
-            assert how(job) == ("forked" if kept else "cold")
-            found.append(json.loads(text(job)))
-    alone, forked = found
+    alone = looked_round(tmp_path, "cold", template=False)
+    forked = looked_round(tmp_path, "forked", after="template")
     forked["modules"].remove("sysconfig")  # what a cell with inputs has
     assert forked == alone
+    warm = looked_round(tmp_path, "warm", after="kernel", warm_kernels=1, warm_imports=("json",))
+    assert warm == alone
 
 
 def test_jobs_share_nothing_with_one_another(shop: Workshop) -> None:
@@ -285,4 +290,4 @@ def test_the_doctor_tells_what_it_takes(shop: Workshop) -> None:
 def test_it_can_be_switched_off(tmp_path: Path, path: Path) -> None:
     with embedded_workshop(tmp_path, template=False) as shop:
         assert [how(send(shop, "pass")) for _ in range(2)] == ["cold", "cold"]
-        assert template(shop) is None
+        assert kept(shop) is None
