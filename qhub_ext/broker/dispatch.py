@@ -71,6 +71,7 @@ class DeviceThread(threading.Thread):
         try:
             status = self.process.call("status", deadline_s=self._settings.deadline_s)
         except DeviceError:
+            self.process.close()  # a service that began anew knows none of the tokens that this helper was given
             return False
         return str(status.get("status", "")).rpartition(".")[2].lower() == "online"
 

@@ -58,7 +58,10 @@ def test_the_verbs_work_and_a_second_attempt_has_its_history(bench: SlurmWorksho
     bench.until_running(job)
     assert bench.site.requeue([job.id]) == []
     (record,) = bench.until_final(job, within_s=60)
-    assert [(a.state, a.cause) for a in record.attempts] == [(State.CANCELLED, Cause.USER), (State.COMPLETED, None)]
+    stopped, done = [(a.state, a.cause) for a in record.attempts]
+    # with no accounting, a node that forgets the first attempt before anybody looked leaves no word of its end
+    assert stopped in [(State.CANCELLED, Cause.USER), (State.LOST, Cause.UNKNOWN)]
+    assert done == (State.COMPLETED, None)
     held = bench.submit("true", site_options={"hold": "yes"})
     wait_until(lambda: bench.reported(held) is State.HELD, what="the hold")
     assert bench.site.explain_reason(held.id).word == "JobHeldUser"

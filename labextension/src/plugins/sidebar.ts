@@ -42,7 +42,7 @@ export const sidebarPlugin: JupyterFrontEndPlugin<IListing> = {
           command === CommandIDs.openJob
             ? { id: ids?.[0] }
             : { ids: [...(ids ?? [])] };
-        void commands.execute(command, args);
+        void commands.execute(command, args).finally(() => panel.regainFocus());
       }
     });
     panel.disposed.connect(() => listing.dispose());

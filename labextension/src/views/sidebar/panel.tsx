@@ -48,8 +48,19 @@ export class JobsPanel extends ReactWidget {
     this.listing.model.devices.start();
   }
 
+  /** After a dialog that the panel had asked for: where nothing else has the focus, the list takes it back. */
+  regainFocus(): void {
+    if (this.isVisible && document.activeElement === document.body) {
+      this.focus();
+    }
+  }
+
   protected onActivateRequest(message: Message): void {
     super.onActivateRequest(message);
+    this.focus();
+  }
+
+  private focus(): void {
     const row = this.node.querySelector<HTMLElement>(
       '[role=row][tabindex="0"]'
     );
