@@ -38,6 +38,9 @@ PAGES = {
     "jupyter_scheduler": ("scheduler/jobs", "scheduler/job_definitions"),
     "jupyterlab_slurm": (),  # its first request runs squeue, which is not its memory
 }
+COMMON = ("api/kernelspecs", "api/contents", "lab/api/settings")
+"""What every page of JupyterLab asks, and SETTLE_S for what a server still does after its start: neither is the extension's."""
+SETTLE_S = 2.0
 START_S, MEMORY_MB, HINT_S, PAGE_S = 0.050, 15.0, 0.100, 0.100
 
 
@@ -60,6 +63,9 @@ def measure_once(extension: str | None, cost: Cost, place: Path) -> None:
     with server(place, ["--no-browser"], module="jupyterlab", every_s=0.002) as one:
         cost.start_s.append(time.perf_counter() - began)
         cost.cpu_s.append(cpu_s(one.process.pid))
+        for page in COMMON:
+            one.get(page)
+        time.sleep(SETTLE_S)
         cost.idle_mb.append(pss_mb(one.process.pid))
         for page in PAGES[extension]:
             one.get(page)
@@ -145,7 +151,7 @@ def costs(rounds: int) -> list[Line]:
         loaded: dict[str, list[float]] = {kind: [] for kind in kinds if kind}
         for _ in range(rounds):
             for kind, times in loaded.items():
-                times.append(load_s(kind, Path(folder) / kind))
+                times.append(load_s(kind, Path(folder) / f"load {kind}"))
         for number in range(rounds):
             first = number % len(kinds)  # whoever comes first in a round is quicker or slower for that alone
             for kind in kinds[first:] + kinds[:first]:
