@@ -27,8 +27,8 @@ from qhub_ext.broker.tokens import TokenSeal
 from qhub_ext.broker.windows import Window
 from qhub_ext.errors import DeviceError, QhubError, UnknownNameError, UserError
 from qhub_ext.tiers import catalog
+from qhub_ext.tiers.qpu import qcs
 
-TOKEN_S = 3600
 LONGEST_WAIT_S = 60.0
 LARGEST_BODY = 64 * 2**20
 
@@ -276,14 +276,12 @@ def build(
 
     @app.post("/identity/token")
     async def token(request: Request) -> Response:
-        form = dict(part.partition("=")[::2] for part in (await request.body()).decode(errors="replace").split("&"))
         try:
-            session = desk.session_of(form.get("apikey", ""))
+            session = desk.session_of(qcs.read_apikey(await request.body()))
         except NotAllowedError as error:
             return refusal(400, error.message)
-        made = seal.make(session.id, time.time() + TOKEN_S)
-        expires = {"expires_in": TOKEN_S, "expiration": int(time.time()) + TOKEN_S}
-        return JSONResponse({"access_token": made, "token_type": "Bearer", **expires})
+        now = time.time()
+        return JSONResponse(qcs.token_answer(seal.make(session.id, now + qcs.TOKEN_S), now))
 
     @app.get("/api/v1/backends")
     def backends() -> dict[str, Any]:
@@ -436,7 +434,7 @@ def metrics_text(desk: Desk) -> str:
 def refusal(code: int, message: str, error: QhubError | None = None) -> Response:
     """In the vendor's shape, with ours beside."""
     ours = error.to_json() if error is not None else {"message": message}
-    return JSONResponse({"errors": [{"code": code, "message": message, "more_info": ""}], **ours}, status_code=code)
+    return JSONResponse({**qcs.error_body(code, message), **ours}, status_code=code)
 
 
 def user_name(uid: int) -> str:

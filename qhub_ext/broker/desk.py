@@ -199,13 +199,13 @@ class Desk:
     def wait_for(self, task_id: str, timeout_s: float) -> TaskState:
         """Until it has ended, or the time is over."""
         until = time.monotonic() + timeout_s
-        while True:
-            with self.changed:
-                found = self.state(task_id)
-                left = until - time.monotonic()
-                if found.row.ended or left <= 0:
-                    return found
+        with self.changed:
+            while (left := until - time.monotonic()) > 0:
+                row = self.ledger.task(task_id)
+                if row is None or row.ended:
+                    break
                 self.changed.wait(min(left, 1.0))
+            return self.state(task_id)
 
     def cancel(self, task_id: str, why: str = "It was cancelled.") -> TaskRow:
         """One on a device is stopped there; its thread writes the end."""

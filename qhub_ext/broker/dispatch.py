@@ -73,7 +73,7 @@ class DeviceThread(threading.Thread):
         except DeviceError:
             self.process.close()  # a service that began anew knows none of the tokens that this helper was given
             return False
-        return str(status.get("status", "")).rpartition(".")[2].lower() == "online"
+        return bool(status["status"] == "online")
 
     def _send(self, one: SliceRow, program: str) -> None:
         content = json.dumps(cut(program, self._desk.ledger.payload(one.task), one.pieces))
@@ -85,17 +85,12 @@ class DeviceThread(threading.Thread):
                     payload={"kind": "primitive", "program": program, "input": content},
                 )
             )
-        except UncertainTaskError as error:
-            self._desk.uncertain(one, error)
-            return
-        except HelperLostError as error:
-            if error.call == "task_start":
+        except DeviceError as error:
+            lost = isinstance(error, HelperLostError) and error.call == "task_start"
+            if lost or isinstance(error, UncertainTaskError):
                 self._desk.uncertain(one, error)
             else:
                 self._desk.refused(one, error)
-            return
-        except DeviceError as error:
-            self._desk.refused(one, error)
             return
         self._desk.sent(one, vendor)
         self._bring_back(SliceRow(**{**vars(one), "state": "sent", "vendor": vendor}))

@@ -103,7 +103,7 @@ class Policy:
 
     def decide(self, queue: TaskQueue, device: DeviceFacts, now: float, current: str = "") -> Decision | None:
         """The slice that runs next; None when nothing may run now. `current` is the task whose slice has just ended."""
-        if device.state(now) in (DOWN, MAINTENANCE, DRAINING):
+        if device.state(now) != AVAILABLE:
             return None
         budget = self.slice_s
         if device.window is not None:

@@ -93,7 +93,9 @@ def _asked(resource: Resource, deadline_s: float) -> ResourceState:
         return replace(row, state="unknown", trouble=str(error))
     finally:
         process.close()
-    state = str(status.get("status", "")).rpartition(".")[2].lower()
     return replace(
-        row, state=state, queue=status.get("pending_job_count"), trouble=str(status.get("status_reason") or "")
+        row,
+        state=status["status"],
+        queue=status.get("pending_job_count"),
+        trouble=str(status.get("status_reason") or ""),
     )

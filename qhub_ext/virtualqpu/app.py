@@ -29,14 +29,13 @@ from qhub_ext import __version__
 from qhub_ext.errors import InvalidOptionError, QhubError, UnknownNameError
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers.devices import Device
+from qhub_ext.tiers.qpu import qcs
 from qhub_ext.virtualqpu.calendar import Calendar
 from qhub_ext.virtualqpu.faults import Fault, Faults
 from qhub_ext.virtualqpu.line import Line, VirtualTask, described
 from qhub_ext.virtualqpu.machine import Machine
 from qhub_ext.virtualqpu.pasqal import OPEN, PREFIX, Bench, add_pasqal
 from qhub_ext.virtualqpu.running import run_program
-
-TOKEN_S = 3600
 
 
 @dataclass(frozen=True)
@@ -190,19 +189,12 @@ def build(house: House, key: str) -> FastAPI:
 
     @app.post("/identity/token")
     async def token(request: Request) -> Response:
-        form = dict(part.partition("=")[::2] for part in (await request.body()).decode().split("&"))
-        if not hmac.compare_digest(form.get("apikey", ""), key):
+        given = qcs.read_apikey(await request.body())
+        if not hmac.compare_digest(given.encode(), key.encode()):
             return refusal(400, "Provided API key could not be found.")
-        made = secrets.token_urlsafe(32)
-        tokens[made] = time.time() + TOKEN_S
-        return JSONResponse(
-            {
-                "access_token": made,
-                "token_type": "Bearer",
-                "expires_in": TOKEN_S,
-                "expiration": int(time.time()) + TOKEN_S,
-            }
-        )
+        made, now = secrets.token_urlsafe(32), time.time()
+        tokens[made] = now + qcs.TOKEN_S
+        return JSONResponse(qcs.token_answer(made, now))
 
     @app.get("/api/v1/backends")
     def backends() -> dict[str, Any]:
@@ -334,7 +326,7 @@ def build(house: House, key: str) -> FastAPI:
         line.cancel(task)
         return Response(status_code=204)
 
-    add_pasqal(app, house.sequences, key, lambda token: tokens.update({token: time.time() + TOKEN_S}), house.faults)
+    add_pasqal(app, house.sequences, key, lambda token: tokens.update({token: time.time() + qcs.TOKEN_S}), house.faults)
 
     @app.get("/admin/faults")
     def list_faults() -> dict[str, Any]:
@@ -374,7 +366,7 @@ def _seconds(moment: str) -> float:
 
 
 def refusal(code: int, message: str) -> Response:
-    return JSONResponse({"errors": [{"code": code, "message": message, "more_info": ""}]}, status_code=code)
+    return JSONResponse(qcs.error_body(code, message), status_code=code)
 
 
 def _condition(house: House, name: str) -> tuple[str, str]:

@@ -8,9 +8,11 @@ import os
 import socket
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from qhub_ext.errors import Cause, DeviceError, PreflightError, QhubError
 from qhub_ext.job.context import current
+from qhub_ext.tiers.qpu import qcs
 from qhub_ext.tiers.qpu.resources import Resource
 
 ANSWER_S = 30.0
@@ -55,17 +57,13 @@ def brokered_resource(device: str, path: Path) -> Resource:
     context = current()
     job = os.environ.get("SLURM_JOB_ID") or context.job_id or ""
     session = ask_broker(path, "POST", "/v1/sessions", {"job": job, "profile": context.profile})
-    url = session["url"]
     config = {
-        "QRMI_IBM_QCS_ENDPOINT": f"{url}/api/v1",
-        "QRMI_IBM_QCS_IAM_ENDPOINT": url,
-        "QRMI_IBM_QCS_IAM_APIKEY": session["key"],
-        "QRMI_IBM_QCS_SERVICE_CRN": "crn:v1:broker",
+        **qcs.client_config(session["url"], session["key"], "broker"),
         "QRMI_IBM_QCS_SESSION_ID": session["id"],
     }
     virtual = device in session.get("virtual", ())
     source = f"the broker at {path}"
-    return Resource(device, "ibm-quantum-compute-service", source, device, config, virtual=virtual, brokered=True)
+    return Resource(device, qcs.TYPE, source, device, config, virtual=virtual, brokered=True)
 
 
 def simulated_at(path: Path, device: str) -> bool:
@@ -80,7 +78,6 @@ def simulated_at(path: Path, device: str) -> bool:
 def why_it_waits(path: Path, task: str) -> str:
     """The broker's sentence about a task; "" where it has none or does not answer."""
     try:
-        found = ask_broker(path, "GET", "/v1/tasks?limit=1000")["tasks"]
+        return str(ask_broker(path, "GET", f"/v1/tasks/{quote(task, safe='')}")["why"])
     except QhubError:
         return ""
-    return next((str(t["why"]) for t in found if t["id"] == task), "")

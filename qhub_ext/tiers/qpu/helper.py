@@ -80,11 +80,13 @@ class Owner:
                 pass
 
     def _status(self) -> dict[str, Any]:
+        """`status` in the client's own word, such as online; the rest as plain data."""
         status = self._resource.status().to_dict()
-        return {
+        plain = {
             str(key): value if isinstance(value, int | float | bool | None) else str(value)
             for key, value in status.items()
         }
+        return {**plain, "status": str(plain.get("status", "")).rpartition(".")[2].lower()}
 
     def _target(self) -> str | None:
         return getattr(self._resource.target(), "value", None)

@@ -80,7 +80,7 @@ class Sender:
             status = process_for(self.resource).call("status", deadline_s=self.settings.deadline_s)
         except DeviceError as error:
             return f"waiting at {name}, which does not say why ({error.message.rstrip('.')})"
-        state = str(status.get("status", "")).rpartition(".")[2].lower()
+        state = status["status"]
         reason = str(status.get("status_reason") or "")
         parts = [", ".join(part for part in (state if state != "online" else "", reason) if part)]
         count = status.get("pending_job_count")

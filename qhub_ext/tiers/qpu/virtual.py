@@ -21,6 +21,7 @@ from typing import Any
 
 from qhub_ext.errors import Cause, DeviceError
 from qhub_ext.settings import QpuSettings
+from qhub_ext.tiers.qpu import qcs
 from qhub_ext.tiers.qpu.resources import Resource
 
 NEEDED = ("qrmi", "fastapi", "uvicorn", "qiskit_qasm3_import")
@@ -63,14 +64,9 @@ def virtual_resource(device: str, settings: QpuSettings) -> Resource:
             "QRMI_PASQAL_CLOUD_AUTH_ENDPOINT": f"{url}/identity/pasqal",
         }
         return Resource(device, "pasqal-cloud", source, device, config, virtual=True)
-    config = {
-        "QRMI_IBM_QCS_ENDPOINT": f"{url}/api/v1",
-        "QRMI_IBM_QCS_IAM_ENDPOINT": url,
-        "QRMI_IBM_QCS_IAM_APIKEY": server["key"],
-        "QRMI_IBM_QCS_SERVICE_CRN": "crn:v1:virtual",
-    }
+    config = qcs.client_config(url, server["key"], "virtual")
     mark = server["cycles"].get(device, "")
-    return Resource(device, "ibm-quantum-compute-service", source, device, config, virtual=True, mark=mark)
+    return Resource(device, qcs.TYPE, source, device, config, virtual=True, mark=mark)
 
 
 def running_resource(device: str, settings: QpuSettings) -> Resource | None:
