@@ -18,6 +18,7 @@ from typing import Any
 
 from qhub_ext.broker.ledger import Ledger, Session, SliceRow, TaskRow, write_durably
 from qhub_ext.broker.policy import Decision, DeviceFacts, Policy, Wait
+from qhub_ext.broker.profiles import DAY_S
 from qhub_ext.broker.slices import merge, read_work, shots_of
 from qhub_ext.broker.task_queue import TaskQueue, WaitingTask
 from qhub_ext.broker.windows import Window, next_window
@@ -74,6 +75,7 @@ class Desk:
         self._current: dict[str, str] = {}
         self.devices = tuple(devices)
         self.policy.fair_share.restore(self.ledger.shares())
+        self._restore_day()
         for row in self.ledger.open_tasks():
             self._queue.add(_waiting(row))
         for device in self.devices:
@@ -82,6 +84,15 @@ class Desk:
                     self.ledger.set_slice(one, state="uncertain", ended_at=self.clock())
                 elif (task := self._queue.get(one.task)) is not None:
                     task.running = device
+
+    def _restore_day(self) -> None:
+        """What was used today counts against the day's limits also after a restart."""
+        now = self.clock()
+        usage = self.policy.usage
+        usage.turn(now)
+        for row in self.ledger.usage(now // DAY_S * DAY_S):
+            usage.users[row["user"]] += row["qpu_s"]
+            usage.accounts[row["account"]] += row["qpu_s"]
 
     # ------------------------------------------------------------------ sessions
 

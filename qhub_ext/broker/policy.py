@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from qhub_ext.broker.fair_share import FairShare
-from qhub_ext.broker.profiles import DEFAULTS, Profile
+from qhub_ext.broker.profiles import DAY_S, DEFAULTS, Profile
 from qhub_ext.broker.task_queue import Group, TaskQueue, WaitingTask, group_of
 from qhub_ext.broker.work import Piece, seconds_of, smallest, take_slice
 
@@ -76,7 +76,7 @@ class Usage:
     running: Counter[str] = field(default_factory=Counter)
 
     def turn(self, now: float) -> None:
-        today = int(now // 86400)
+        today = int(now // DAY_S)
         if today != self.day:
             self.day = today
             self.users.clear()

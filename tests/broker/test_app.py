@@ -176,6 +176,31 @@ def test_an_idle_session_ends_and_one_with_work_does_not(tmp_path: Path) -> None
     desk.ledger.close()
 
 
+def test_what_was_used_today_counts_against_the_days_limit_also_after_a_restart(tmp_path: Path) -> None:
+    limited = {**KNOWN, "test": Profile("test", 1, user_day_s=10.0)}
+    now = 1000.0
+
+    def desk() -> Desk:
+        return Desk(tmp_path / "ledger", ["kingston"], Policy(profiles=limited), clock=lambda: now)
+
+    first = desk()
+    row = first.submit(first.open_session(ALICE, "alice", profile="test"), "kingston", "sampler", PARAMS)
+    one = first.ledger.begin_slice(row.id, "kingston", row.pieces, now)
+    rest = row.pieces  # more is left, so that the task still waits
+    first.ledger.finish_slice(one, b"{}", rest=rest, units=1, qpu_s=12.0, snapshot="", now=now)
+    first.ledger.close()
+    second = desk()
+    told = second.state(row.id).wait
+    assert told is not None
+    assert told.sentence == "The user alice has used 12 s of QPU today; the profile test gives 10 s a day."
+    assert second.next_slice("kingston", 0.0) is None
+    second.ledger.close()
+    now += 86400
+    third = desk()
+    assert third.next_slice("kingston", 0.0) is not None
+    third.ledger.close()
+
+
 def test_metrics_count_tasks_by_device_profile_and_state(ask: Ask) -> None:
     submit(ask, ALICE, session(ask, ALICE)["id"])
     text = ask(None, "GET", "/metrics").text
