@@ -11,15 +11,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from qiskit import QuantumCircuit, qpy
 
 from tests.benchmarks.line import Line
-from tests.qpu.conftest import VirtualQpu, isa, start_server
+from tests.qpu.conftest import VirtualQpu, isa, running_server
 
 SHOTS = 100
 
@@ -71,7 +69,7 @@ print(json.dumps({"first": first, "tasks": tasks}))
 
 def lines(quick: bool) -> list[Line]:
     tasks = 3 if quick else 100
-    with tempfile.TemporaryDirectory(prefix="qhub-qpu-") as folder, virtual_qpu(Path(folder) / "qpu") as server:
+    with tempfile.TemporaryDirectory(prefix="qhub-qpu-") as folder, running_server(Path(folder) / "qpu") as server:
         circuit = bell(Path(folder))
         counts = (tasks,) if quick else (1, 1, tasks)
         rounds = [[side(code, server, circuit, count) for code in (OURS, THEIRS)] for count in counts]
@@ -86,16 +84,6 @@ def lines(quick: bool) -> list[Line]:
         Line(f"{tasks} small tasks, one after another", sum(ours), "the same client, which polls every second", sum(theirs), ratio_at_most=1.0),
         Line("from a fresh Python to the first result, imports included", first[0], "the same client", first[1], ratio_at_most=1.0),
     ]  # fmt: skip
-
-
-@contextmanager
-def virtual_qpu(directory: Path) -> Iterator[VirtualQpu]:
-    process, server = start_server(directory)
-    try:
-        yield server
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 def bell(folder: Path) -> Path:

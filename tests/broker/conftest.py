@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 from qiskit import QuantumCircuit, qasm3
 
-from qhub_ext.tiers.qpu import backend as tier
 from qhub_ext.tiers.qpu import standing
 from qhub_ext.tiers.qpu.brokered import UnixConnection, ask_broker
+from qhub_ext.tiers.qpu.pool import close_all
 from qhub_ext.tiers.qpu.wire import untagged
-from tests.qpu.conftest import VirtualQpu, isa, start_server
+from tests.qpu.conftest import VirtualQpu, isa, server
 from tests.waiting import wait_until
+
+__all__ = ["server"]
 
 
 @dataclass
@@ -105,16 +107,6 @@ class Broker:
         return self.task(task_id)
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualQpu]:
-    process, server = start_server(tmp_path_factory.mktemp("virtual") / "qpu")
-    try:
-        yield server
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
 @pytest.fixture
 def new_broker(server: VirtualQpu, tmp_path: Path) -> Iterator[Callable[..., Broker]]:
     made: list[Broker] = []
@@ -144,9 +136,7 @@ def through_the_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Br
         yield go
     finally:
         standing._sessions.clear()
-        for process in tier._processes.values():
-            process.close()
-        tier._processes.clear()
+        close_all()
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from qiskit import QuantumCircuit
 from qiskit.transpiler import generate_preset_pass_manager
 
 from qhub_ext.primitives import backend
-from qhub_ext.tiers.qpu import backend as tier
+from qhub_ext.tiers.qpu.pool import close_all
 from tests.waiting import wait_until
 
 
@@ -103,14 +104,20 @@ def start_server(directory: Path, *options: str) -> tuple[subprocess.Popen[bytes
     return process, server
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualQpu]:
-    process, server = start_server(tmp_path_factory.mktemp("virtual") / "qpu")
+@contextmanager
+def running_server(directory: Path, *options: str) -> Iterator[VirtualQpu]:
+    process, server = start_server(directory, *options)
     try:
         yield server
     finally:
         process.terminate()
         process.wait(20)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualQpu]:
+    with running_server(tmp_path_factory.mktemp("virtual") / "qpu") as server:
+        yield server
 
 
 @pytest.fixture
@@ -124,9 +131,7 @@ def qpu(server: VirtualQpu, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         yield server
     finally:
         server.admin("DELETE")
-        for process in tier._processes.values():
-            process.close()
-        tier._processes.clear()
+        close_all()
 
 
 @pytest.fixture(scope="session")

@@ -21,19 +21,15 @@ from qhub_ext.settings import load_settings
 from qhub_ext.tiers import catalog, devices
 from qhub_ext.tiers.preflight import PreflightWarning
 from qhub_ext.tiers.qpu import target
-from qhub_ext.tiers.qpu.pool import _processes
-from tests.qpu.conftest import VirtualQpu, start_server
+from qhub_ext.tiers.qpu.pool import close_all
+from tests.qpu.conftest import VirtualQpu, running_server
 
 
 @pytest.fixture(scope="module")
 def site_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualQpu]:
     """A service whose device is called `our_qpu`: numbers of manila, known to no package by that name."""
-    process, server = start_server(tmp_path_factory.mktemp("site") / "qpu", "--device", "our_qpu=manila")
-    try:
+    with running_server(tmp_path_factory.mktemp("site") / "qpu", "--device", "our_qpu=manila") as server:
         yield server
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @pytest.fixture
@@ -53,9 +49,7 @@ def site(site_server: VirtualQpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             yield site_server
     finally:
         site_server.admin("DELETE")
-        for process in _processes.values():
-            process.close()
-        _processes.clear()
+        close_all()
         target._live.clear()
         devices.uninstall("our_qpu")
 

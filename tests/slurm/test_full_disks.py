@@ -14,26 +14,13 @@ from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.service import JobService
 from tests.sites.workshop import SEAL
 from tests.slurm.cluster import Cluster
-from tests.slurm.fixtures import SlurmWorkshop, running_cluster, slurm_workshop
+from tests.slurm.fixtures import SlurmWorkshop, slurm_workshop
+from tests.slurm.plain import bench, cluster
 from tests.slurm.small_disk import fill, small_disk
 from tests.slurm.test_exactly_once import let_a_minute_go_by, queued
 from tests.waiting import wait_until
 
-
-@pytest.fixture(scope="module")
-def cluster() -> Cluster:
-    """One without a database: it is restarted in a second."""
-    found = running_cluster(database=False)
-    if isinstance(found, str):
-        pytest.skip(found)
-    return found
-
-
-@pytest.fixture
-def bench(cluster: Cluster, tmp_path: Path) -> Iterator[SlurmWorkshop]:
-    with slurm_workshop(tmp_path, database=False) as workshop:
-        assert isinstance(workshop, SlurmWorkshop)
-        yield workshop
+__all__ = ["bench", "cluster"]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from qhub_ext.job.state import State
 from qhub_ext.jobfolder.journal import read_journal
 from qhub_ext.service import JobService
 from qhub_ext.settings import QpuSettings, Settings, SlurmDeviceSettings, SlurmSettings, SlurmTierSettings
-from tests.qpu.conftest import start_server
+from tests.qpu.conftest import running_server
 from tests.qpu.test_jobs import CELL
 from tests.slurm.cluster import Cluster
 
@@ -20,8 +20,7 @@ from tests.slurm.cluster import Cluster
 def test_a_qpu_job_holds_its_licence_reads_the_prologue_s_variables_and_leaves_no_secret_behind(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process, server = start_server(tmp_path / "virtual-qpu")
-    try:
+    with running_server(tmp_path / "virtual-qpu") as server:
         secrets = tmp_path / "kingston.env"
         secrets.touch(mode=0o600)
         # what the SPANK plugin of QRMI sets for --qpu=kingston, by the prologue of a site that has no plugin
@@ -56,6 +55,3 @@ def test_a_qpu_job_holds_its_licence_reads_the_prologue_s_variables_and_leaves_n
         held = b"".join(path.read_bytes() for path in job.folder.path.rglob("*") if path.is_file())
         assert server.key not in shown
         assert server.key.encode() not in held
-    finally:
-        process.terminate()
-        process.wait(20)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,24 +12,12 @@ from qhub_ext.job.state import State
 from qhub_ext.service import JobService
 from qhub_ext.sites.slurm import ledger
 from tests.slurm.cluster import Cluster
-from tests.slurm.fixtures import SlurmWorkshop, running_cluster, slurm_workshop
+from tests.slurm.fixtures import SlurmWorkshop, slurm_workshop
+from tests.slurm.plain import bench, cluster
 from tests.slurm.test_exactly_once import let_a_minute_go_by, queued
 from tests.waiting import wait_until
 
-
-@pytest.fixture(scope="module")
-def cluster() -> Cluster:
-    found = running_cluster(database=False)
-    if isinstance(found, str):
-        pytest.skip(found)
-    return found
-
-
-@pytest.fixture
-def bench(cluster: Cluster, tmp_path: Path) -> Iterator[SlurmWorkshop]:
-    with slurm_workshop(tmp_path, database=False) as workshop:
-        assert isinstance(workshop, SlurmWorkshop)
-        yield workshop
+__all__ = ["bench", "cluster"]
 
 
 def test_a_cell_goes_and_comes_back(bench: SlurmWorkshop) -> None:

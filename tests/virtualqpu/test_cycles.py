@@ -17,22 +17,19 @@ from qhub_ext.settings import current_settings
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers.preflight import PreflightWarning
 from qhub_ext.tiers.qpu import backend as tier
+from qhub_ext.tiers.qpu.pool import close_all
 from qhub_ext.tiers.qpu.process import ResourceProcess
 from qhub_ext.tiers.snapshots import parse_ibm_properties
 from qhub_ext.virtualqpu.__main__ import cycles_of
-from tests.qpu.conftest import VirtualQpu, isa, start_server
+from tests.qpu.conftest import VirtualQpu, isa, running_server
 from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
 def slow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualQpu]:
     """Its window lasts long enough to be looked at: 1000 s of the device are a second."""
-    process, server = start_server(tmp_path_factory.mktemp("cycles") / "qpu", "--window", "3000s", "--seed", "7")
-    try:
+    with running_server(tmp_path_factory.mktemp("cycles") / "qpu", "--window", "3000s", "--seed", "7") as server:
         yield server
-    finally:
-        process.terminate()
-        process.wait(20)
 
 
 @pytest.fixture
@@ -43,9 +40,7 @@ def device(slow_server: VirtualQpu, monkeypatch: pytest.MonkeyPatch, tmp_path: P
         with context.using(tier="qpu", device="kingston"):
             yield slow_server
     finally:
-        for process in tier._processes.values():
-            process.close()
-        tier._processes.clear()
+        close_all()
 
 
 @pytest.fixture
@@ -152,9 +147,8 @@ def test_real_snapshots_are_gone_through_in_turn_the_oldest_first(
         path.write_text(json.dumps({"configuration": catalog.read_configuration("manila"), "properties": properties}))
         files += ["--replay", str(path)]
     (tmp_path / "qpu").mkdir()
-    process, server = start_server(tmp_path / "qpu" / "v", "--device", "manila", "--window", "1s", *files)
-    monkeypatch.setenv("QHUB_QPU_VIRTUAL_DIRECTORY", str(server.directory))
-    try:
+    with running_server(tmp_path / "qpu" / "v", "--device", "manila", "--window", "1s", *files) as server:
+        monkeypatch.setenv("QHUB_QPU_VIRTUAL_DIRECTORY", str(server.directory))
         client = ResourceProcess(tier.find_resource("manila", current_settings().qpu, "embedded"))
         seen = []
         for _ in range(3):
@@ -162,9 +156,6 @@ def test_real_snapshots_are_gone_through_in_turn_the_oldest_first(
             before = server.calibrate("manila")["cycle"]
             wait_until(lambda before=before: server.calibration("manila")["cycle"] > before, what="the new snapshot")
         client.close()
-    finally:
-        process.terminate()
-        process.wait(20)
     assert seen == ["2026-01-01", "2026-03-01", "2026-01-01"]
 
 

@@ -23,5 +23,7 @@ def process_for(resource: Resource) -> ResourceProcess:
 @atexit.register
 def close_all() -> None:
     """Lets each end what it started and nobody waited for; the next call begins anew."""
-    for process in _processes.values():
-        process.close()
+    with _opening:
+        for process in _processes.values():
+            process.close()
+        _processes.clear()
