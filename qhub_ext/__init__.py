@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from qhub_ext.primitives import Estimator, Sampler, backend
     from qhub_ext.primitives.sequences import PulserBackend, pulser_device
     from qhub_ext.service import Job, JobService, submit, submit_notebook
+    from qhub_ext.telemetry.user import span
 
 _HOMES = {
     "Sampler": "qhub_ext.primitives",
@@ -28,6 +29,7 @@ _HOMES = {
     "pulser_device": "qhub_ext.primitives.sequences",
     "Job": "qhub_ext.service",
     "JobService": "qhub_ext.service",
+    "span": "qhub_ext.telemetry.user",
     "submit": "qhub_ext.service",
     "submit_notebook": "qhub_ext.service",
 }
@@ -41,6 +43,7 @@ __all__ = [
     "__version__",
     "backend",
     "pulser_device",
+    "span",
     "submit",
     "submit_notebook",
 ]

@@ -265,6 +265,12 @@ class ProfileSettings(_Section):
     qpu_s: float | None = Field(default=None, gt=0, description="Seconds of QPU that one job may use, as estimated.")
 
 
+class TelemetrySettings(_Section):
+    """Spans of jobs. Where they are sent to is said by OpenTelemetry's own variables (OTEL_EXPORTER_OTLP_ENDPOINT, _HEADERS, _PROTOCOL)."""
+
+    spans: bool = Field(default=True, description="Record in each job's folder where its time went.")
+
+
 class CaptureSettings(_Section):
     environment: tuple[str, ...] = Field(
         default=(
@@ -284,6 +290,10 @@ class CaptureSettings(_Section):
             "QHUB_CONFIG",
             "QHUB_QPU_*",
             "QHUB_BROKER_*",
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "OTEL_EXPORTER_OTLP_PROTOCOL",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
             "MPLCONFIGDIR",
             "XDG_*",
         ),
@@ -315,6 +325,7 @@ class Settings(_Section):
     broker: BrokerSettings = Field(default_factory=lambda: BrokerSettings())
     limits: LimitSettings = Field(default_factory=lambda: LimitSettings())
     capture: CaptureSettings = Field(default_factory=lambda: CaptureSettings())
+    telemetry: TelemetrySettings = Field(default_factory=lambda: TelemetrySettings())
     preflight: PreflightSettings = Field(default_factory=lambda: PreflightSettings())
     profiles: dict[str, ProfileSettings] = Field(
         default_factory=dict, description="Profile -> what it gives a job, such as seconds of QPU."

@@ -77,6 +77,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("wait", "flag", "Wait for the end and bring the names back; an interrupt detaches and does not cancel.", HOW, "w"),
     Option("dry-run", "flag", "Show the script, what would go along and how large it is; submit nothing.", HOW, "n"),
     Option("cold", "flag", "Start a kernel that has imported nothing yet, even where one is kept ready.", HOW),
+    Option("profile-classical", "flag", "Note which functions of the cell's own Python take its time; it runs slower meanwhile.", HOW),
     Option("name", "name", "What the job is called in lists.", HOW, "", "TEXT", "", f"up to {LONGEST_NAME} characters"),
     Option("as", "variable", "Variable of the notebook that will hold the Job.", DATA, "", "NAME"),
     Option("in", "names", "Names that go along, beside those that the cell is seen to read.", DATA, "i", "NAMES", "", "names, with commas"),
@@ -106,6 +107,7 @@ class Request:
     wait: bool = False
     dry_run: bool = False
     cold: bool = False
+    profile_classical: bool = False
     name: str | None = None
     inputs: tuple[str, ...] = ()
     without: tuple[str, ...] = ()

@@ -27,7 +27,7 @@ SCHEMA = "qhub.runtime/1"
 
 # never recorded and never sent, whatever the patterns of the settings say
 _SECRET = re.compile(
-    r"TOKEN|SECRET|PASSW|PASSPHRASE|CREDENTIAL|PRIVATE|COOKIE|SESSION_?ID|APIKEY|(^|_)(KEY|KEYS|AUTH|PWD|PASS|PAT|DSN|CRN|SIGNATURE)(_|$)",
+    r"TOKEN|SECRET|HEADERS|PASSW|PASSPHRASE|CREDENTIAL|PRIVATE|COOKIE|SESSION_?ID|APIKEY|(^|_)(KEY|KEYS|AUTH|PWD|PASS|PAT|DSN|CRN|SIGNATURE)(_|$)",
     re.IGNORECASE,
 )
 _URL_WITH_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s@]+@")

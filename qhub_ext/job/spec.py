@@ -23,7 +23,9 @@ class JobSpec:
     """`time_s` wall time in s, `memory_mb` in MiB (None: what the site gives), `created_at` in s since 1970 UTC.
 
     `outputs` are names of variables to bring back; None means all that the cell binds. `after` are ids of jobs of the same
-    site that must complete first. `resource` says what stands for the device on the tier qpu. A script has the path of its `file` and its `arguments`. An array has `size` elements, each with a folder and a spec of its own (`element`). `rerun_of` is the job whose bundle runs again.
+    site that must complete first. `resource` says what stands for the device on the tier qpu. A script has the path of its `file` and its `arguments`. An array has `size` elements, each with a folder and a spec of its own (`element`). `rerun_of` is the job whose bundle runs again. `traceparent` is W3C's
+    context of its trace, whose span is the job itself; `outer_traceparent` that of whoever submitted it. `profile_classical` asks for a
+    profile of the cell's own Python.
     """
 
     id: str
@@ -58,6 +60,9 @@ class JobSpec:
     element: Element | None = None
     requested: dict[str, Any] = field(default_factory=dict)
     rerun_of: str = ""
+    traceparent: str = ""
+    outer_traceparent: str = ""
+    profile_classical: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {"schema": SCHEMA, **dataclasses.asdict(self)}

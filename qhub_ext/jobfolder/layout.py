@@ -11,6 +11,7 @@ SHELF/ID/                   mode 0700
     script                  what the site scheduler runs
     calibration/            the calibration snapshots that it ran under
     journal/WRITER.jsonl    events, one writer per file
+    spans/WRITER.jsonl      spans of who submitted it, in OTLP JSON, one writer per file
     sendings/1.json         a client's claim to hand the job to the site, made before it does; a site may use them
     attempts/1/             one per try of the site
         console.log         what the script printed outside the kernel
@@ -19,6 +20,8 @@ SHELF/ID/                   mode 0700
         variables/          names that come back: manifest.json and one file per name
         tasks/0001.json     a record per quantum task; results beside it
         tasks/device.jsonl  each step of a task on a device: written before it is sent, and as it moves
+        spans/WRITER.jsonl  spans of the runner and the job kernel, in OTLP JSON
+        profile.json        where the cell's own Python spent its time; only where that was asked for
         launch.json, exit.json, alive.lock   between site and script: who runs it, how it ended
         outcome.json        the sealed verdict, renamed into place last
     elements/7/             only in an array: a folder of the same shape, which uses the array's inputs
@@ -64,6 +67,14 @@ class AttemptFolder:
     @property
     def device_journal(self) -> Path:
         return self.tasks / "device.jsonl"
+
+    @property
+    def spans(self) -> Path:
+        return self.path / "spans"
+
+    @property
+    def profile(self) -> Path:
+        return self.path / "profile.json"
 
     @property
     def launch(self) -> Path:
@@ -136,6 +147,10 @@ class JobFolder:
 
     def journal(self, writer: str) -> Path:
         return self.journals / f"{writer}.jsonl"
+
+    @property
+    def spans(self) -> Path:
+        return self.path / "spans"
 
     @property
     def sendings(self) -> Path:

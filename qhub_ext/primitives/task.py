@@ -20,6 +20,7 @@ from qiskit.circuit import QuantumCircuit
 from qhub_ext.errors import Audience, Cause, QhubError
 from qhub_ext.job.context import ExecutionContext
 from qhub_ext.settings import Settings, current_settings
+from qhub_ext.telemetry import recorder as spans
 from qhub_ext.tiers.backend import Execution, Outcome, Prepared, TierBackend
 from qhub_ext.tiers.opening import open_tier
 from qhub_ext.tiers.preflight import NOTE, WARN, Finding, PreflightWarning, Rules, check_qpu_time, raise_refusals
@@ -55,6 +56,7 @@ class Task:
     executions: int = 0
     settings: Settings = field(default_factory=current_settings)
     settled: int = 0
+    span: spans.OpenSpan | None = None
 
     @classmethod
     def begin(cls, primitive: str, context: ExecutionContext, options: Mapping[str, Any], seed: int | None) -> Task:
@@ -64,7 +66,16 @@ class Task:
         findings += tier.findings
         if context.pin is not None:
             context.pin(tier.device.snapshot, lambda: tier.device.document)
-        return cls(primitive, context, tier, seed, findings)
+        task = cls(primitive, context, tier, seed, findings)
+        task.span = spans.begin(
+            primitive,
+            "classical",
+            qhub__task__id=task.id,
+            qhub__task__primitive=primitive,
+            qhub__job__tier=tier.tier,
+            qhub__device=tier.device.name,
+        )
+        return task
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
@@ -116,13 +127,24 @@ class Task:
     def execute(self, batch: Sequence[Execution], seed: int, stopped: Callable[[], bool]) -> list[Outcome]:
         """Runs a batch. Raises TaskCancelledError when asked to stop on the way."""
         outcomes: list[Outcome] = []
-        with self.timed("execute"):
+        with self.timed("execute"), self._simulating(batch):
             for execution, outcome in zip(batch, self.tier.execute(batch, seed, stopped), strict=False):
                 self.count(execution.prepared, outcome)
                 outcomes.append(outcome)
         if len(outcomes) < len(batch):
             raise TaskCancelledError(f"The {self.primitive} task was cancelled after {self.executions} circuits.")
         return outcomes
+
+    @contextmanager
+    def _simulating(self, batch: Sequence[Execution]) -> Iterator[None]:
+        """A device's tasks have spans of their own."""
+        if self.tier.tier == "qpu" or self.span is None:
+            yield
+            return
+        with spans.recording("simulate", "quantum", messaging__batch__message_count=len(batch)) as span:
+            yield
+            if span is not None and self.methods:
+                span.attributes["qhub.task.method"] = str(list(self.methods.values())[-1]["method"])
 
     def execute_all(
         self, batches: Sequence[Sequence[Execution]], seeds: Sequence[int], stopped: Callable[[], bool]
@@ -139,11 +161,14 @@ class Task:
     @contextmanager
     def executing(self) -> Iterator[None]:
         """Leaves the record when the work within ends, well or not."""
+        token = spans.enter(self.span)  # this is a thread of its own
         try:
             yield
         except BaseException as error:
             self.finish(error)
             raise
+        finally:
+            spans.leave(token)
         self.finish()
 
     def count(self, prepared: Prepared, outcome: Outcome) -> None:
@@ -198,6 +223,10 @@ class Task:
 
     def finish(self, error: BaseException | None = None) -> None:
         """Hands the record to the context, whatever became of the task."""
+        if self.span is not None:
+            self.span.attributes["qhub.task.circuits"] = self.executions
+            self.span.attributes["qhub.task.shots"] = sum(kept["shots"] for kept in self.methods.values())
+            spans.finish(self.span, error)
         keep: Callable[[dict[str, Any]], None] | None = self.context.record
         if keep is not None:
             keep(self.record(error))

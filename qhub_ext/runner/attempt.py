@@ -22,6 +22,8 @@ from qhub_ext.runner.kernel import JobKernel
 from qhub_ext.runner.recording import out_of_room, seal_notebook
 from qhub_ext.runner.supervisor import Signals, Supervisor
 from qhub_ext.runner.verdict import Verdict, judge
+from qhub_ext.telemetry.context import context_of_job
+from qhub_ext.telemetry.recorder import Recorder
 
 RESERVE = 256 * 1024
 
@@ -72,8 +74,10 @@ def _run(
         )
         seal(attempt, _outcome(verdict, running_at))
         return 1
-    with JournalWriter(folder.journal(f"runner-{attempt.number}")) as journal:
-        supervisor = Supervisor(folder, attempt, spec, kernel, signals, journal, began)
+    root = context_of_job(spec.id, spec.traceparent).below("attempt", attempt.number)
+    spans = Recorder(attempt.spans / "runner.jsonl", root, "qhub-runner", qhub__job__id=spec.id, qhub__job__attempt=attempt.number)  # fmt: skip
+    with JournalWriter(folder.journal(f"runner-{attempt.number}")) as journal, contextlib.closing(spans):
+        supervisor = Supervisor(folder, attempt, spec, kernel, signals, journal, began, spans)
         supervisor.run()
         sealing = time.monotonic()
         full = out_of_room(
@@ -105,6 +109,7 @@ def _run(
             tasks=_count_tasks(attempt),
             qpu_s=used_seconds(folder, attempt.number),
         )
+        supervisor.record_return()
         give_back(attempt)
         seal(attempt, outcome)
     return 0 if verdict.state is State.COMPLETED else 1

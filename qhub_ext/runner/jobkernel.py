@@ -37,6 +37,8 @@ from qhub_ext.jobfolder.atomic import read_json
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.outcome import read_spec
 from qhub_ext.runner.allocation import memory_headroom_mb
+from qhub_ext.telemetry import recorder as spans
+from qhub_ext.telemetry.context import VARIABLE, context_of_job
 
 _MIB = 1024 * 1024
 _PDEATHSIG = 1
@@ -65,6 +67,13 @@ class Job:
         self._unsaid: list[warnings.WarningMessage] = []
         self._unwritten: list[tuple[Any, str]] = []
         self._pid = os.getpid()
+        self._runs = self._number = 0
+        self._span: Any = None
+        self._profile: Any = None
+        root = context_of_job(self.spec.id, self.spec.traceparent).below("attempt", self.attempt.number)
+        path = self.attempt.spans / "kernel.jsonl"
+        spans.install(spans.Recorder(path, root, "qhub-kernel", qhub__job__id=self.spec.id, qhub__job__attempt=self.attempt.number))  # fmt: skip
+        self._root = root
 
     def set_scene(self, shell: Any) -> None:
         from qhub_ext.runner import setting
@@ -79,7 +88,8 @@ class Job:
             sys.path.insert(0, "")
         setting.enter_context(self.spec, self.folder, self.attempt)
         namespace = shell.user_ns
-        notes += setting.restore_inputs(self.folder, namespace)
+        with spans.recording("load inputs", "environment"):
+            notes += setting.restore_inputs(self.folder, namespace)
         setting.show_figures()
         if self.spec.element is not None:
             namespace.update(self.spec.element.values)
@@ -87,6 +97,14 @@ class Job:
             self._become_script(shell)
         if self.spec.kind == "notebook":
             self._become_notebook(shell)
+        if spans.recorder() is not None:
+            from qhub_ext.telemetry.transpiling import watch
+
+            watch()
+        if self.spec.profile_classical:
+            from qhub_ext.runner.profile import Profile
+
+            self._profile = Profile(self.attempt)
         shell.events.register("pre_run_cell", self.before_cell)
         shell.events.register("post_run_cell", self.after_cell)
         self.status.tell("ready", seconds=time.perf_counter() - began, notes=notes)
@@ -101,7 +119,7 @@ class Job:
         if any(name not in sys.modules for name in names):
             JobStream.held = self._unwritten
             try:
-                with without_a_word() as self._unsaid:
+                with spans.recording("import ahead", "environment"), without_a_word() as self._unsaid:
                     import_ahead(names)
             finally:
                 JobStream.held = None
@@ -133,6 +151,30 @@ class Job:
         unsaid, self._unsaid = self._unsaid, []
         for warning in unsaid:
             warnings.showwarning(warning.message, warning.category, warning.filename, warning.lineno)
+        self._begin_span()
+
+    def _begin_span(self) -> None:
+        """The outermost cell's: cells that a cell runs are within it. The supervisor knows its id, and writes it where this process cannot."""
+        self._runs += 1
+        if self._runs > 1:
+            return
+        self._number += 1
+        own = self._root.below("cell", self._number)
+        os.environ[VARIABLE] = own.traceparent  # for the user's own OpenTelemetry, and for child processes
+        opened = spans.begin("cell", "classical", own=own, qhub__cell__number=self._number)
+        self._span = opened, spans.enter(opened)
+        if self._profile is not None:
+            self._profile.begin()
+
+    def _end_span(self, error: BaseException | None) -> None:
+        self._runs -= 1
+        if self._runs or self._span is None:
+            return
+        if self._profile is not None:
+            self._profile.end()
+        opened, token = self._span
+        spans.leave(token)
+        spans.finish(opened, error)
 
     def after_cell(self, result: Any) -> None:
         """Called after cells that the cell runs, too (`%%capture`); the cell's own end comes last, and counts."""
@@ -144,6 +186,7 @@ class Job:
             os._exit(0)
         JobStream.patient = False
         error = result.error_before_exec or result.error_in_exec
+        self._end_span(error)
         facts: dict[str, Any] = {}
         if error is not None:
             facts = {"line": line_of(error), "kinds": [kind.__name__ for kind in type(error).__mro__]}
@@ -160,7 +203,10 @@ class Job:
 
         raise_memory_limit()
         try:
-            found = setting.harvest(self.spec, self.folder, self.cell, self.attempt, shell.user_ns)
+            if self._profile is not None:
+                self._profile.write()
+            with spans.recording("put variables away", "return"):
+                found = setting.harvest(self.spec, self.folder, self.cell, self.attempt, shell.user_ns)
         except Exception as error:  # noqa: BLE001 - the edge of the process: the outcome is sealed with this sentence
             sentence = f"Variables did not come back: {type(error).__name__}: {error}".rstrip(".") + "."
             self.status.tell("harvested", variables=[], notes=[sentence])

@@ -27,6 +27,7 @@ from qhub_ext.runner.recording import NO_ROOM, Recorder
 from qhub_ext.runner.verdict import Sighting, Stop
 from qhub_ext.runner.widget_state import WidgetStates
 from qhub_ext.runner.wire import Message, Wire
+from qhub_ext.telemetry.recorder import Recorder as SpanRecorder
 
 _FINISH = "__import__('sys').modules['qhub_ext.runner.jobkernel'].finish()"
 _MEMORY_EVERY_S = 0.25
@@ -78,7 +79,11 @@ class Supervisor:
         signals: Signals,
         journal: JournalWriter,
         began: float,
+        spans: SpanRecorder,
     ) -> None:
+        self._spans = spans
+        self._began_at = time.time() - (time.monotonic() - began)
+        self._bound_at = self._cell_at = self._returning_at = None  # type: float | None
         self.notes: list[str] = []
         self.variables: tuple[str, ...] = ()
         self.timings = Timings(began)
@@ -151,11 +156,14 @@ class Supervisor:
             kind = line.pop("kind", "")
             if kind == "bound":
                 self.timings.parts["kernel_s"] = round(line["seconds"], 4)
+                self._bound_at = time.time()
+                self._spans.add("start kernel", "start", self._began_at, self._bound_at)
                 self._connect()
             elif kind == "ready":
                 self.timings.parts["environment_s"] = round(line["seconds"], 4)
                 self.notes += line["notes"]
                 self._ready_at = time.monotonic()
+                self._spans.add("set the scene", "environment", self._bound_at or self._began_at, time.time())
             elif kind == "refused":
                 if not line.get("interrupted"):
                     self.seen.refused = line
@@ -259,6 +267,8 @@ class Supervisor:
             # the connection ends when everything that the kernel had sent is here
             self._gone.poll(_REST_WITHIN_MS)
         self._drain()
+        self._record_cell()
+        self._returning_at = self._returning_at or time.time()
         self.seen.returncode = self._kernel.returncode
         self.seen.crash = self._kernel.crash_report()
         self.seen.oom_killed = oom_kills() > self._oom_before
@@ -293,7 +303,20 @@ class Supervisor:
             self._memory_at = now + _MEMORY_EVERY_S
             self._watch_memory()
 
+    def _record_cell(self) -> None:
+        """What the kernel did not live to write: the cell, as it was seen from here."""
+        if self._cell_at is not None and self.seen.reply is None:
+            own = self._spans.root.below("cell", self._cell.number)
+            self._spans.add("cell", "classical", self._cell_at, time.time(), own=own, qhub__cell__number=self._cell.number)  # fmt: skip
+        self._cell_at = None
+
+    def record_return(self) -> None:
+        """From the end of the cell to here."""
+        if self._returning_at is not None:
+            self._spans.add("put away", "return", self._returning_at, time.time())
+
     def _begin_cell(self) -> None:
+        self._cell_at = time.time()
         self._cell = self._coming.pop(0)
         self._done_at, self._idle = None, False
         self.seen.begin(self._cell.number, self._cell.source)
@@ -315,6 +338,7 @@ class Supervisor:
     def _end_cell(self) -> None:
         """The next one, unless this one failed or somebody asked for the end."""
         self._hear_status()
+        self._record_cell()
         reply = self.seen.reply or {}
         if self._cell.may_raise and reply.get("status") == "error" and self.seen.stop is None:
             self.seen.forgive()
@@ -326,6 +350,7 @@ class Supervisor:
 
     def _begin_harvest(self) -> None:
         self._phase = "harvest"
+        self._returning_at = time.time()
         self.seen.cell_done = True
         self.tell("state", state=State.FINISHING.value)
         code = {"code": _FINISH, "silent": True, "store_history": False, "allow_stdin": False, "stop_on_error": False}

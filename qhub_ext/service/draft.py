@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Draft:
-    """`notebook` is None for a cell or a script."""
+    """`notebook` is None for a cell or a script. `began_at` and `drafted_at` tell how long it took to make, in s since 1970 UTC."""
 
     spec: JobSpec
     elements: tuple[JobSpec, ...]
@@ -43,6 +43,8 @@ class Draft:
     before: dict[str, str | None]
     warnings: tuple[str, ...] = ()
     notebook: Notebook | None = None
+    began_at: float | None = None
+    drafted_at: float | None = None
 
     def inputs(self) -> list[Row]:
         """What goes along, a row per name."""
@@ -207,6 +209,7 @@ def _spec(
         variable_limit_mb=limits.variable_mb,
         grace_s=limits.grace_s,
         cold=request.cold,
+        profile_classical=request.profile_classical,
         site_options=_site_options(request),
         requested=request.given,
     )

@@ -27,6 +27,7 @@ from qhub_ext.service.device_wish import settle_wish
 from qhub_ext.service.draft import VIRTUAL, Draft, draft_job
 from qhub_ext.service.job import Job
 from qhub_ext.service.standing import describe_standing
+from qhub_ext.service.tracing import record_submission, with_trace
 from qhub_ext.settings import Settings, current_settings
 from qhub_ext.sites.pick import pick_site
 from qhub_ext.sites.scheduler import Expecting, Finding, QueueEntry, Refusal, SiteReport, SiteScheduler, StartEstimate
@@ -97,7 +98,7 @@ class JobService:
         file: str = "",
         arguments: Sequence[str] = (),
     ) -> Draft:
-        names = namespace or {}
+        names, began_at = namespace or {}, time.time()
         request = replace(request, after=tuple(_meant(names.get(r)) or self.shelf.find(r) for r in request.after))
         wished = None
         if request.device and is_wish(request.device):
@@ -108,7 +109,7 @@ class JobService:
         if wished is not None:
             draft = replace(draft, warnings=(f"The device is {wished.why}.", *draft.warnings))
         self.site(draft.spec.site)  # an unknown site is said before anything is written
-        return draft
+        return replace(draft, began_at=began_at, drafted_at=time.time())
 
     def draft_notebook(self, path: Path, request: Request) -> Draft:
         """All code cells of a notebook file, in order, as one job. The file itself is never written to."""
@@ -116,10 +117,13 @@ class JobService:
 
     def submit(self, draft: Draft) -> Job:
         """Returns when the site has the job for good. What is raised before that left nothing behind, or says what it left."""
+        asked_at = time.time()
+        draft = with_trace(draft, self.settings)
         site = self.site(draft.spec.site)
         with site.expect(draft.spec) if isinstance(site, Expecting) else nullcontext():
             folders = self._put_on_shelf(site, draft)
             self._hand_over(site, self.shelf.folder(draft.spec.id), folders)
+        record_submission(self.shelf.folder(draft.spec.id), draft, self._writer, asked_at)
         return Job(draft.spec.id, self, draft.before, fresh=True)
 
     def rerun(self, job_id: str, *, tier: str | None = None, device: str | None = None) -> Job:

@@ -65,7 +65,7 @@ def test_the_public_names_are_what_the_front_door_says() -> None:
 
     assert set(qhub_ext.__all__) == {
         *("Estimator", "Job", "JobService", "PulserBackend", "Sampler", "__version__"),
-        *("backend", "pulser_device", "submit", "submit_notebook"),
+        *("backend", "pulser_device", "span", "submit", "submit_notebook"),
     }
     for name in qhub_ext.__all__:
         assert getattr(qhub_ext, name) is not None

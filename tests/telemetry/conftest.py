@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from qhub_ext.telemetry import recorder as spans
+from qhub_ext.telemetry.context import TraceContext, new_context
+from qhub_ext.telemetry.otlp import RecordedSpan, read_spans
+from tests.runner.conftest import shared_workshop  # noqa: F401 - real jobs, here too
+
+
+class Recording:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.root: TraceContext = new_context()
+        self.recorder = spans.Recorder(path, self.root, "qhub-test")
+
+    @property
+    def spans(self) -> list[RecordedSpan]:
+        return read_spans(self.path) if self.path.exists() else []
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Iterator[Recording]:
+    made = Recording(tmp_path / "spans" / "test.jsonl")
+    spans.install(made.recorder)
+    yield made
+    spans.install(None)
+    made.recorder.close()
