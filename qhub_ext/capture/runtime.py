@@ -14,10 +14,11 @@ import socket
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from qhub_ext.capture.machine import container_record, loaded_modules, machine_record
 from qhub_ext.errors import EnvironmentMismatchError
 
 if TYPE_CHECKING:  # pydantic takes 0.3 s, and the job kernel only compares
@@ -43,7 +44,17 @@ def record_runtime(settings: Settings, directory: Path | None = None) -> dict[st
     `environment_digest` is the same for two jobs that one kept-ready kernel could serve.
     """
     environment = allowed_environment(settings.capture.environment, os.environ)
-    packages, packages_digest = _installed()
+    packages_digest = _installed()[1]
+    return place_record() | {
+        "environment": environment,
+        "environment_digest": _digest([sys.executable, sys.prefix, environment, packages_digest]),
+        "revision": git_revision(Path.cwd() if directory is None else directory),
+    }
+
+
+def place_record() -> dict[str, Any]:
+    """The part of it that says what a process has to work with; `state` changes with every installation there."""
+    packages, _ = _installed()
     return {
         "schema": SCHEMA,
         "python": platform.python_version(),
@@ -54,10 +65,22 @@ def record_runtime(settings: Settings, directory: Path | None = None) -> dict[st
         "host": socket.gethostname(),
         "path": [entry for entry in sys.path if entry],
         "packages": dict(packages),
-        "environment": environment,
-        "environment_digest": _digest([sys.executable, sys.prefix, environment, packages_digest]),
-        "revision": git_revision(Path.cwd() if directory is None else directory),
+        "state": environment_state(),
+        "machine": machine_record(),
+        "modules": loaded_modules(os.environ),
+        "container": container_record(os.environ),
     }
+
+
+def environment_state() -> str:
+    """Names what is installed for this interpreter: another one after every installation, also of the same version again."""
+    parts, path = [], [os.path.abspath(entry) for entry in sys.path]
+    _installed()
+    for folder in path:
+        stamp, names = _packages.get(folder, (0, {}))
+        if names:
+            parts.append([folder, stamp, names])
+    return _digest([sys.prefix, platform.python_implementation(), platform.python_version(), parts])
 
 
 def is_secret(name: str, value: str = "") -> bool:
@@ -168,6 +191,9 @@ class Difference:
     sentence: str
     advice: str = ""
 
+    def to_json(self) -> dict[str, str]:
+        return asdict(self)
+
 
 # values captured with one version of these are not read with another
 _BINDING = {"cloudpickle": 2, "qiskit": 2}
@@ -175,8 +201,8 @@ _BINDING = {"cloudpickle": 2, "qiskit": 2}
 _NOTED = ("qiskit-aer", "qiskit-ibm-runtime", "numpy", "scipy", "pandas", "qhub-ext")
 
 
-def compare(captured: Mapping[str, Any], here: Mapping[str, Any]) -> list[Difference]:
-    """How the place of execution differs from that of submission, refusals first."""
+def compare(captured: Mapping[str, Any], here: Mapping[str, Any], *, loads: bool = True) -> list[Difference]:
+    """How the place of execution differs from that of submission, refusals first. Where nothing captured is loaded there, nothing is refused."""
     found: list[Difference] = []
     then, now = str(captured.get("python", "")), str(here.get("python", ""))
     if then and now and _minor(then) != _minor(now):
@@ -217,18 +243,34 @@ def compare(captured: Mapping[str, Any], here: Mapping[str, Any]) -> list[Differ
         found.append(
             Difference("note", "platform", then, now, f"The platform is {now} here, it was {then} in the notebook.")
         )
+    if not loads:
+        found = [replace(difference, severity="note") for difference in found]
     return sorted(found, key=lambda difference: difference.severity != "refuse")
+
+
+def verdict_of(differences: Iterable[Difference]) -> Literal["same", "compatible", "refused"]:
+    severities = {difference.severity for difference in differences}
+    return "refused" if "refuse" in severities else "compatible" if severities else "same"
 
 
 def require_compatible(captured: Mapping[str, Any], here: Mapping[str, Any]) -> list[Difference]:
     """The notes; raises EnvironmentMismatchError when a difference forbids to load what was captured."""
     differences = compare(captured, here)
+    refuse(differences)
+    return differences
+
+
+def refuse(differences: Iterable[Difference]) -> None:
+    """Raises EnvironmentMismatchError with every difference that forbids to load what was captured, and what mends it."""
     refused = [d for d in differences if d.severity == "refuse"]
     if refused:
+        packages = " ".join(f"{d.what}=={d.captured}" for d in refused if d.what != "python")
+        mend = [d.advice for d in refused if d.what == "python" and d.advice]
+        mend += [f"pip install {packages}"] if packages else []
+        mend.append("`rerun JOB --runtime same` builds the environment of the submission and runs the job in it.")
         raise EnvironmentMismatchError(
-            " ".join(d.sentence for d in refused), advice=" ".join(d.advice for d in refused if d.advice)
+            " ".join(d.sentence for d in refused), advice=" ".join(m if m.endswith(".") else f"{m}." for m in mend)
         )
-    return differences
 
 
 def _packages_of(record: Mapping[str, Any]) -> dict[str, str]:

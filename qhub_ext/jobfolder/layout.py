@@ -1,6 +1,7 @@
 """Every file name inside a job folder, once. No other module joins a path inside one.
 
 SHELF/.calibration/         every calibration snapshot that a job met (jobfolder.calibrations)
+SHELF/.locks/               every environment that a job was submitted from (jobfolder.locks)
 SHELF/.generation           changes when a finished job begins anew (jobfolder.generation)
 SHELF/ID/                   mode 0700
     spec.json               what was asked for (qhub.job/1), never changed
@@ -8,6 +9,7 @@ SHELF/ID/                   mode 0700
     notebook.ipynb          only of a notebook: the notebook without outputs
     inputs/                 the captured names: manifest.json and one file per name
     runtime.json            Python, platform and packages of the place of submission
+    pylock.toml             the same as a lock (PEP 751); comes a second later the first time after an installation
     script                  what the site scheduler runs
     calibration/            the calibration snapshots that it ran under
     journal/WRITER.jsonl    events, one writer per file
@@ -17,6 +19,7 @@ SHELF/ID/                   mode 0700
         console.log         what the script printed outside the kernel
         outputs.jsonl       output messages as they come (nbformat shapes)
         outputs.ipynb       the same, sealed as a notebook; of a notebook, its executed copy
+        runtime.json        the place where it ran, and how that differs from the place of submission
         variables/          names that come back: manifest.json and one file per name
         tasks/0001.json     a record per quantum task; results beside it
         tasks/device.jsonl  each step of a task on a device: written before it is sent, and as it moves
@@ -55,6 +58,10 @@ class AttemptFolder:
     @property
     def notebook(self) -> Path:
         return self.path / "outputs.ipynb"
+
+    @property
+    def runtime(self) -> Path:
+        return self.path / "runtime.json"
 
     @property
     def variables(self) -> Path:
@@ -132,6 +139,10 @@ class JobFolder:
     @property
     def runtime(self) -> Path:
         return self.bundle_root / "runtime.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.bundle_root / "pylock.toml"
 
     @property
     def calibration(self) -> Path:

@@ -89,7 +89,7 @@ class Job:
         setting.enter_context(self.spec, self.folder, self.attempt)
         namespace = shell.user_ns
         with spans.recording("load inputs", "environment"):
-            notes += setting.restore_inputs(self.folder, namespace)
+            notes += setting.restore_inputs(self.folder, self.attempt, namespace)
         setting.show_figures()
         if self.spec.element is not None:
             namespace.update(self.spec.element.values)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import platform
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -36,31 +35,32 @@ class Harvest:
     disk_full: bool = False
 
 
-def restore_inputs(folder: JobFolder, namespace: dict[str, Any]) -> list[str]:
+def restore_inputs(folder: JobFolder, attempt: AttemptFolder, namespace: dict[str, Any]) -> list[str]:
     """Puts the captured names into the namespace; returns notes about packages that differ.
 
     Only from the user's own folder, and only when the versions that pickles depend on are the same: compared before anything
     is loaded, because other versions load wrong values, or none, with messages that help nobody.
     """
     require_own(folder)
-    from qhub_ext.capture.manifest import read_manifest
+    from qhub_ext.capture.manifest import Manifest, read_manifest
+    from qhub_ext.capture.runtime import compare, place_record, refuse, verdict_of
 
-    if not (folder.inputs / "manifest.json").exists():  # a cell that needs nothing
-        return []
-    manifest = read_manifest(folder.inputs)
-    if not manifest.names:
-        return []
-    from qhub_ext.capture.runtime import installed_packages, require_compatible
-    from qhub_ext.capture.thaw import thaw
+    captured = read_json_or_none(folder.runtime)
+    has_inputs = (folder.inputs / "manifest.json").exists()  # a cell that needs nothing has none
+    manifest = read_manifest(folder.inputs) if has_inputs else Manifest()
+    captured = captured or {"python": manifest.python, "packages": manifest.packages}
+    here = place_record()
+    if not captured.get("platform"):
+        captured = {**captured, "platform": here["platform"]}
+    differences = compare(captured, here, loads=bool(manifest.names))
+    drift = {"verdict": verdict_of(differences), "differences": [d.to_json() for d in differences]}
+    with contextlib.suppress(OSError):  # a full disk costs the record and not the job
+        write_json(attempt.runtime, {**here, "drift": drift})
+    refuse(differences)
+    if manifest.names:
+        from qhub_ext.capture.thaw import thaw
 
-    captured = read_json_or_none(folder.runtime) or {"python": manifest.python, "packages": manifest.packages}
-    here = {
-        "python": platform.python_version(),
-        "packages": installed_packages(),
-        "platform": captured.get("platform", ""),
-    }
-    differences = require_compatible(captured, here)
-    thaw(folder.inputs, namespace)
+        thaw(folder.inputs, namespace)
     return [difference.sentence for difference in differences]
 
 

@@ -22,6 +22,7 @@ from qhub_ext.jobfolder.journal import JournalWriter
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.outcome import read_spec
 from qhub_ext.jobfolder.shelf import Shelf, Summary, remove_drafts, summarise, unwritable
+from qhub_ext.reproduce.giving import give_lock
 from qhub_ext.service.again import draft_again
 from qhub_ext.service.device_wish import settle_wish
 from qhub_ext.service.draft import VIRTUAL, Draft, draft_job
@@ -138,6 +139,8 @@ class JobService:
             draft.spec, draft.cell, draft.frozen.write, draft.runtime, draft.elements, draft.notebook
         )
         folders = [folder.element(n) for n in range(len(draft.elements))] or [folder]
+        if not folder.lock.exists():
+            give_lock(folder, draft.runtime, self.shelf.path)
         try:
             for one, spec in zip(folders, draft.elements or (draft.spec,), strict=True):
                 write_beside(one.script, site.render_script(one, spec).encode())

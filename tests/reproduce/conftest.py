@@ -1,0 +1,3 @@
+from tests.front.conftest import Place, place
+
+__all__ = ["Place", "place"]
