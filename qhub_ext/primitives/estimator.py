@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import ClassicalRegister, Gate, QuantumCircuit
-from qiskit.circuit.library import RZGate, SXGate, U2Gate
+from qiskit.circuit.library import RGate, RZGate, SXGate, U2Gate
 from qiskit.primitives import BaseEstimatorV2, DataBin, PrimitiveResult, PubResult
 from qiskit.primitives.containers import EstimatorPubLike
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
@@ -229,13 +229,15 @@ def _measured(circuit: QuantumCircuit, mark: bytes, basis: Basis, device: Device
 def rotations(device: Device) -> Mapping[str, tuple[Gate, ...]]:
     """Gates of the device that turn each axis onto Z.
 
-    sx turns Y onto Z, rz(pi/2) turns X onto Y; u2(0, pi) is H, u2(0, pi/2) is H S^-1.
+    sx turns Y onto Z, rz(pi/2) turns X onto Y; u2(0, pi) is H, u2(0, pi/2) is H S^-1; r(theta, phi) turns about the axis phi of the equator.
     """
     names = device.target.operation_names
     if "sx" in names and "rz" in names:
         return {"Z": (), "Y": (SXGate(),), "X": (RZGate(math.pi / 2), SXGate())}
     if "u2" in names:
         return {"Z": (), "Y": (U2Gate(0, math.pi / 2),), "X": (U2Gate(0, math.pi),)}
+    if "r" in names:
+        return {"Z": (), "Y": (RGate(math.pi / 2, 0.0),), "X": (RGate(-math.pi / 2, math.pi / 2),)}
     raise PreflightError(
         f"An estimator cannot turn X and Y onto Z with the gates of {device.name} ({', '.join(names)}).",
         advice="Measure with a Sampler, or choose another device.",

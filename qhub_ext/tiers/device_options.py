@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qhub_ext.errors import InvalidOptionError, PreflightError, UnknownNameError
+from qhub_ext.tiers import iqm
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,25 @@ def check_option(name: str, value: Any) -> Any:
             _check(f"{name}.{part}", given, rule[part])
             found[part] = given
     return found
+
+
+def check_for(options: Mapping[str, Any], configuration: Mapping[str, Any], device: str) -> None:
+    """Raises InvalidOptionError for an option of IBM's service that another vendor's does not have."""
+    if iqm.MARK not in configuration:
+        return
+    for name in SENT:
+        given = options.get(name)
+        parts = [part for part in _parts(name, given) if part != "enable"] if given and name in IQM_TOO else []
+        if given is not None and (name not in IQM_TOO or parts):
+            lost = f"{name}.{parts[0]}" if parts else name
+            raise InvalidOptionError(
+                f"The option {lost!r} does not exist for {device}: IQM's servers have nothing like it.",
+                advice="They take dynamical_decoupling = {'enable': True}.",
+            )
+
+
+IQM_TOO = ("dynamical_decoupling",)
+"""Options that IQM's servers have as well, with the part `enable` alone."""
 
 
 def check_randomizations(options: Mapping[str, Any], shots: int) -> None:

@@ -37,13 +37,15 @@ _NOT_GATES = ("measure", "delay", "reset")
 class Device:
     """`max_shots` per circuit and parameter set; `rep_delay_s` the pause between shots, None where it is not reported.
 
-    `given` are the vendor's properties with `source` for where they came from; None means the catalog's.
+    `given` are the vendor's properties with `source` for where they came from; None means the catalog's. `taken` is the snapshot
+    that was read from the vendor's own document, where that is of another shape.
     """
 
     name: str
     configuration: Mapping[str, Any]
     given: Mapping[str, Any] | None = None
     source: str = ""
+    taken: Snapshot | None = None
 
     @property
     def qubits(self) -> int:
@@ -64,6 +66,8 @@ class Device:
 
     @cached_property
     def snapshot(self) -> Snapshot:
+        if self.taken is not None:
+            return self.taken
         if self.given is None:
             return catalog.read_snapshot(self.name)
         return parse_ibm_properties(self.given, self.configuration, device=self.name, source=self.source)
@@ -110,8 +114,8 @@ def load(name: str) -> Device:
         return load_packaged(found)
     site_devices.ensure(found)
     if found not in _installed:
-        document, source = site_devices.document(found), site_devices.snapshot(found).source
-        install(Device(found, document["configuration"], document["properties"], source))
+        document, snapshot = site_devices.document(found), site_devices.snapshot(found)
+        install(Device(found, document["configuration"], document["properties"], snapshot.source, snapshot))
     return _installed[found]
 
 

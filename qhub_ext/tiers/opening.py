@@ -9,6 +9,7 @@ from typing import Any
 from qhub_ext.errors import UnknownNameError
 from qhub_ext.job.context import TIERS, ExecutionContext
 from qhub_ext.tiers.backend import TierBackend
+from qhub_ext.tiers.device_options import check_for
 from qhub_ext.tiers.devices import Device, load
 from qhub_ext.tiers.options import read_options
 
@@ -41,7 +42,10 @@ def open_tier(context: ExecutionContext, options: Mapping[str, Any]) -> tuple[Ti
     Raises UnknownNameError for the tier, device or option, InvalidOptionError for a value.
     """
     check_tier(context.tier)
-    values, unused = read_options(context.tier, {**context.options, **options})
+    given = {**context.options, **options}
+    values, unused = read_options(context.tier, given)
+    device = load(context.device)
+    check_for(given, device.configuration, device.name)
     module, function = _OPENERS[context.tier].split(":")
     opener: Callable[..., TierBackend] = getattr(import_module(module), function)
-    return opener(load(context.device), values, memory_mb=context.memory_mb, cpus=context.cpus), unused
+    return opener(device, values, memory_mb=context.memory_mb, cpus=context.cpus), unused

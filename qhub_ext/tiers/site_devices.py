@@ -15,6 +15,7 @@ from qhub_ext.job.calibration import Snapshot
 from qhub_ext.job.context import current
 from qhub_ext.jobfolder.calibrations import CalibrationStore, Entry, document_of, read_document, read_snapshot
 from qhub_ext.settings import current_settings
+from qhub_ext.tiers.iqm import as_vendor_document, is_iqm
 
 
 def shelf() -> Path:
@@ -30,20 +31,22 @@ def names(packaged: Mapping[str, Any]) -> list[str]:
         standing = [resource.device for resource in list_resources(current_settings().qpu)]
     except QhubError:  # whoever asks for the resources is told; a list of names need not fail for it
         standing = []
-    met = [*CalibrationStore(shelf()).devices(), *_virtual_sequence_devices()]
+    met = [*CalibrationStore(shelf()).devices(), *_virtual_devices()]
     return sorted({name for name in (*standing, *met) if name and name not in packaged})
 
 
-def _virtual_sequence_devices() -> tuple[str, ...]:
-    from qhub_ext.tiers.qpu.virtual import SEQUENCE_DEVICES, missing_packages
+def _virtual_devices() -> tuple[str, ...]:
+    """Those that a virtual QPU can stand for beside the packaged ones."""
+    from qhub_ext.tiers.qpu.virtual import IQM_DEVICES, SEQUENCE_DEVICES, missing_packages
 
-    practice = current_settings().qpu.virtual_at(current_settings().site)
-    return SEQUENCE_DEVICES if practice and not missing_packages(SEQUENCE_DEVICES[0]) else ()
+    if not current_settings().qpu.virtual_at(current_settings().site):
+        return ()
+    return tuple(name for name in (*IQM_DEVICES, *SEQUENCE_DEVICES) if not missing_packages(name))
 
 
 def takes_circuits(name: str) -> bool:
     """Whether what stands for a device takes Qiskit's circuits; so does everything that is not known here."""
-    from qhub_ext.tiers.qpu.capabilities import PRIMITIVES
+    from qhub_ext.tiers.qpu.capabilities import CIRCUITS
     from qhub_ext.tiers.qpu.resources import list_resources
     from qhub_ext.tiers.qpu.virtual import SEQUENCE_DEVICES
 
@@ -51,7 +54,7 @@ def takes_circuits(name: str) -> bool:
         standing = [r for r in list_resources(current_settings().qpu) if name in (r.device, r.name) and not r.trouble]
     except QhubError:
         standing = []
-    return standing[0].can.takes == PRIMITIVES if standing else name not in SEQUENCE_DEVICES
+    return standing[0].can.takes in CIRCUITS if standing else name not in SEQUENCE_DEVICES
 
 
 def newest(name: str) -> Entry | None:
@@ -61,7 +64,10 @@ def newest(name: str) -> Entry | None:
 
 
 def document(name: str) -> Mapping[str, Any]:
-    """What the service said when it was last asked. Raises PreflightError when it never was, or is not of a kind with a Target."""
+    """What the service said when it was last asked, as configuration and properties.
+
+    Raises PreflightError when it never was, or is not of a kind with a Target; InvalidOptionError for gates that are not written here.
+    """
     entry = newest(name)
     found = None if entry is None else read_document(entry.path)
     if found is None:
@@ -69,6 +75,8 @@ def document(name: str) -> Mapping[str, Any]:
             f"Nothing is known of the device {name!r} yet: its target was never asked for.",
             advice=f"`qhub calibration {name} --refresh` asks the resource that stands for it.",
         )
+    if entry is not None and is_iqm(found):
+        return as_vendor_document(found, read_snapshot(entry.path))
     if not isinstance(found.get("configuration"), Mapping) or not isinstance(found.get("properties"), Mapping):
         raise PreflightError(
             f"What is known of the device {name!r} has no configuration and properties: circuits cannot be made ready for it.",
@@ -92,13 +100,16 @@ def ensure(name: str) -> None:
         return
     if not takes_circuits(name):
         raise PreflightError(
-            f"{name} takes Pulser sequences, not Qiskit primitives.",
+            f"{name} takes Pulser sequences, not Qiskit circuits.",
             advice="Use qhub_ext.PulserBackend; `qhub resources` shows what each device takes.",
         )
     from qhub_ext.tiers.qpu.resources import resource_for
+    from qhub_ext.tiers.qpu.virtual import virtual_resource
 
     settings = current_settings().qpu
     resource = resource_for(name, settings)
+    if resource is None and name in _virtual_devices():
+        resource = virtual_resource(name, settings)
     if resource is None:
         raise DeviceError(f"No quantum resource of this site stands for {name}.")
     import_module("qhub_ext.tiers.qpu.target").ask_target(resource, settings)  # by name: it needs what needs this

@@ -148,6 +148,7 @@ def read_iqm(document: Mapping[str, Any], *, device: str, source: str) -> Readin
     place = {name: number for number, name in enumerate(names)}
     columns: dict[str, list[tuple[float | None, str | None]]] = {}
     errors: dict[str, dict[tuple[int, ...], tuple[float | None, str | None]]] = {}
+    lengths = _iqm_lengths(document, place, columns)
     for observation in observations:
         field = str(observation.get("dut_field", ""))
         at = observation.get("created_timestamp")
@@ -173,7 +174,11 @@ def read_iqm(document: Mapping[str, Any], *, device: str, source: str) -> Readin
         else:
             unread.skip(f"observations of {'.'.join(field.split('.')[:3])}")
     sites: dict[str, list[tuple[tuple[int, ...], tuple[Any, Any], tuple[Any, Any]]]] = {
-        gate: [(site, error, (None, None)) for site, error in sorted(found.items())] for gate, found in errors.items()
+        gate: [
+            (site, errors.get(gate, {}).get(site, (None, None)), lengths.get(gate, {}).get(site, (None, None)))
+            for site in sorted({*errors.get(gate, ()), *lengths.get(gate, ())})
+        ]
+        for gate in sorted({*errors, *lengths})
     }
     dated = {"last_update_date": metrics.get("end_timestamp") or metrics.get("created_timestamp")}
     return Reading(
@@ -181,7 +186,7 @@ def read_iqm(document: Mapping[str, Any], *, device: str, source: str) -> Readin
             device=device,
             taken_at=_moment(dated, columns, sites, unread),
             source=source,
-            synthetic=False,
+            synthetic=bool(document.get("simulated")),
             qubits=len(names),
             columns={name: Column.of(columns[name]) for name in sorted(columns)},
             gates=_tables(sites),
@@ -192,6 +197,42 @@ def read_iqm(document: Mapping[str, Any], *, device: str, source: str) -> Readin
     )
 
 
+_Value = tuple[float | None, str | None]
+
+
+def _iqm_lengths(
+    document: Mapping[str, Any], place: Mapping[str, int], columns: dict[str, list[_Value]]
+) -> dict[str, dict[tuple[int, ...], _Value]]:
+    """Gate -> locus -> duration in s and its moment, of the implementation that is the default; that of a measurement goes to `columns`.
+
+    They stand in the calibration set, among much that a snapshot does not keep.
+    """
+    gates = (document.get("dynamic_quantum_architecture") or {}).get("gates") or {}
+    calibration = document.get("calibration_set") or {}
+    found: dict[str, dict[tuple[int, ...], _Value]] = {}
+    for observation in calibration.get("observations") or () if isinstance(calibration, Mapping) else ():
+        match = (
+            _IQM_LENGTH.fullmatch(str(observation.get("dut_field", ""))) if isinstance(observation, Mapping) else None
+        )
+        if match is None or observation.get("invalid"):
+            continue
+        gate, locus = match["gate"], tuple(match["locus"].split("__"))
+        known = gates.get(gate) or {}
+        overridden = (known.get("override_default_implementation") or {}).get(",".join(locus))
+        if match["implementation"] != (overridden or known.get("default_implementation")) or any(
+            n not in place for n in locus
+        ):
+            continue
+        at = observation.get("created_timestamp")
+        value = (finite(observation.get("value")), to_utc(at) if at else None)
+        if gate == "measure":
+            columns.setdefault("readout_length_s", [(None, None)] * len(place))[place[locus[0]]] = value
+        else:
+            found.setdefault(gate, {})[tuple(place[name] for name in locus)] = value
+    return found
+
+
+_IQM_LENGTH = re.compile(r"gates\.(?P<gate>prx|cz|measure)\.(?P<implementation>\w+)\.(?P<locus>\w+)\.duration")
 _IQM_FIELD = re.compile(
     r"(?P<kind>characterization)\.model\.(?P<locus>\w+)\.(?P<quantity>t1_time|t2_time|t2_echo_time)"
     r"|metrics\.(?P<kind2>ssro|rb|irb)\.(?P<gate>\w+)\.\w+\.(?P<locus2>\w+)\.(?P<quantity2>fidelity|error_0_to_1|error_1_to_0)"

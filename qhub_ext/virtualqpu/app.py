@@ -4,6 +4,7 @@
 /api/v1/backends ...                  devices, configuration, properties
 /api/v1/sessions ..., /api/v1/jobs ...
 /core-fast/api ...                     Pasqal's, see `pasqal`
+/iqm/api ...                           IQM's, see `iqm`
 /health, /admin/faults, /admin/calibration   ours
 """
 
@@ -30,8 +31,10 @@ from qhub_ext.errors import InvalidOptionError, QhubError, UnknownNameError
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers.devices import Device
 from qhub_ext.tiers.qpu import qcs
-from qhub_ext.virtualqpu.calendar import Calendar
+from qhub_ext.virtualqpu import iqm
+from qhub_ext.virtualqpu.calendar import Calendar, Moment
 from qhub_ext.virtualqpu.faults import Fault, Faults
+from qhub_ext.virtualqpu.iqm import IqmMachine, add_iqm
 from qhub_ext.virtualqpu.line import Line, VirtualTask, described
 from qhub_ext.virtualqpu.machine import Machine
 from qhub_ext.virtualqpu.pasqal import OPEN, PREFIX, Bench, add_pasqal
@@ -75,7 +78,7 @@ class House:
 
     def resolve(self, name: str) -> str:
         """Raises UnknownNameError."""
-        found = name if name in self._models else catalog.resolve(name)
+        found = name if name in (*self._models, *iqm.NAMES) else catalog.resolve(name)
         if self.devices and found not in self.devices:
             raise UnknownNameError.among("device", name, list(self.devices))
         return found
@@ -83,8 +86,11 @@ class House:
     def machine(self, name: str) -> Machine:
         with self._opened:
             if name not in self._machines:
-                self._machines[name] = Machine(
-                    name, self._models.get(name, name), seed=self.cycles.seed, replay=self.cycles.replay.get(name, ())
+                replay = self.cycles.replay.get(name, ())
+                self._machines[name] = (
+                    IqmMachine(name, seed=self.cycles.seed, replay=replay)
+                    if name in iqm.NAMES
+                    else Machine(name, self._models.get(name, name), seed=self.cycles.seed, replay=replay)
                 )
             return self._machines[name]
 
@@ -98,6 +104,9 @@ class House:
         """The device with the snapshot that is in force now."""
         moment = self.calendar(name).now()
         return self.machine(name).at(moment.cycle, moment.since)
+
+    def moment(self, name: str) -> Moment:
+        return self.calendar(name).now()
 
     def line(self, name: str) -> Line:
         with self._opened:
@@ -138,6 +147,8 @@ class House:
 def _called(words: str) -> tuple[str, str]:
     """`kingston` or `NAME=kingston` -> (name, device). Raises UnknownNameError."""
     name, equals, model = words.partition("=")
+    if name in iqm.NAMES and not equals:
+        return name, name
     found = catalog.resolve(model if equals else name)
     return (name.strip(), found) if equals else (found, found)
 
@@ -152,7 +163,7 @@ def build(house: House, key: str) -> FastAPI:
     @app.middleware("http")
     async def door(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
         path = request.url.path
-        if path.startswith(("/api/", PREFIX)):
+        if path.startswith(("/api/", PREFIX, iqm.PREFIX)):
             house.last_asked = time.monotonic()
             fault = house.faults.at_the_door(request.method, path)
             if fault is not None:
@@ -163,7 +174,10 @@ def build(house: House, key: str) -> FastAPI:
                 elif fault.kind != "late":
                     return refusal(int(fault.kind), f"a fault that was switched on ({fault.kind})")
             bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
-            if path not in OPEN and tokens.get(bearer, 0.0) < time.time():
+            if path.startswith(iqm.PREFIX):  # IQM's tokens are made by hand and hold: the key is one
+                if not hmac.compare_digest(bearer.encode(), key.encode()):
+                    return iqm.trouble(401, "unauthorized", "The token is not valid.")
+            elif path not in OPEN and tokens.get(bearer, 0.0) < time.time():
                 return refusal(401, "The token is not valid.")
             if fault is not None and fault.kind == "late":
                 answer = await go_on(request)
@@ -198,8 +212,8 @@ def build(house: House, key: str) -> FastAPI:
 
     @app.get("/api/v1/backends")
     def backends() -> dict[str, Any]:
-        named = house.devices or tuple(d.name for d in catalog.list_devices())
-        return {"devices": [_backend(house, name) for name in named]}
+        named = house.devices or tuple(catalog.packaged_names())
+        return {"devices": [_backend(house, name) for name in named if name not in iqm.NAMES]}
 
     @app.get("/api/v1/backends/{name}/status")
     def backend_status(name: str) -> dict[str, Any]:
@@ -283,6 +297,8 @@ def build(house: House, key: str) -> FastAPI:
     async def start(request: Request) -> Any:
         body = await request.json()
         name = house.resolve(str(body.get("backend")))
+        if name in iqm.NAMES:
+            return refusal(404, f"{name} takes jobs of IQM's API only, under {iqm.PREFIX}api.")
         session = str(body.get("session_id") or "")
         if session and (house.faults.strikes("session_expired") or not sessions.get(session, {}).get("accepting_jobs")):
             return refusal(409, f"The session {session} has ended and takes no more jobs.")
@@ -327,6 +343,8 @@ def build(house: House, key: str) -> FastAPI:
         return Response(status_code=204)
 
     add_pasqal(app, house.sequences, key, lambda token: tokens.update({token: time.time() + qcs.TOKEN_S}), house.faults)
+
+    add_iqm(app, house, house.resolve)
 
     @app.get("/admin/faults")
     def list_faults() -> dict[str, Any]:

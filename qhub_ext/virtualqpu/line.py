@@ -30,7 +30,7 @@ class Payload(Protocol):
 @dataclass(eq=False)
 class VirtualTask:
     """`state` in the service's words. Moments in s since 1970 UTC, `qpu_s` in the device's own time. `params` is what was sent, as JSON,
-    compressed.
+    compressed; `notes` are sentences about what of it was ignored.
     """
 
     backend: str
@@ -45,6 +45,7 @@ class VirtualTask:
     qpu_s: float | None = None
     result: str | None = None
     reason: str = ""
+    notes: tuple[str, ...] = ()
     stop: threading.Event = field(default_factory=threading.Event)
 
     @property

@@ -114,7 +114,7 @@ class Machine:
         place = backend(device.name, tier="emulation")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a device does not warn; the client has
-            if name == "sampler":
+            if name != "estimator":
                 return list(Sampler(backend=place, options={"readout": "asymmetric"}).run(
                     [(pub.circuit, pub.values, pub.shots) for pub in pubs]
                 ).result())  # fmt: skip

@@ -55,8 +55,8 @@ def test_one_unknown_type_does_not_take_the_others_down(tmp_path: Path) -> None:
 
 
 def test_a_resource_of_a_type_that_takes_no_primitives_says_so_before_submission() -> None:
-    own = {"fresnel": QpuResourceSettings(type="iqm-server", device="kingston")}
-    with pytest.raises(DeviceError, match="take IQM circuits, which this version does not send"):
+    own = {"fresnel": QpuResourceSettings(type="alice-bob-felis", device="kingston")}
+    with pytest.raises(DeviceError, match="take Felis programs, which this version does not send"):
         resource_title("qpu", "kingston", "embedded", Settings(qpu=QpuSettings(resources=own)))
 
 

@@ -80,7 +80,7 @@ def test_a_sequence_that_fails_there_is_failed_here(qpu: VirtualQpu) -> None:
 
 
 def test_each_kind_of_payload_is_refused_where_a_device_takes_the_other(bell: Any) -> None:
-    with pytest.raises(PreflightError, match="takes Pulser sequences, not Qiskit primitives"):
+    with pytest.raises(PreflightError, match="takes Pulser sequences, not Qiskit"):
         Sampler().run([bell])
     with context.using(device="kingston"), pytest.raises(PreflightError, match="takes Qiskit primitives, not Pulser"):
         PulserBackend(pair()).run(runs=10)

@@ -10,6 +10,7 @@
     failures    what the vendor's errors mean: cause, whose move it is, whether a task may exist
     sending     one task on its way, whatever it carries
     sequences   Pulser sequences on their way
+    writing     what a type's way of writing circuits has to do: `ibm` and `iqm` do it
     wire        circuits and results as IBM's primitives send them
     backend     the tier: PUBs out, bits back
     virtual     a virtual QPU on demand, where the site has no device

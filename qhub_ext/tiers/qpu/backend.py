@@ -1,4 +1,4 @@
-"""The tier qpu: circuits go to the device as PUBs of one task, and come back as bits.
+"""The tier qpu: circuits go to the device as those of one task, written as its type reads them, and come back as bits.
 
 A task is written down before it is sent. When the answer to the start is lost, the task may exist: it is said to be uncertain and is
 never sent again.
@@ -6,7 +6,6 @@ never sent again.
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +16,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
-from qiskit.primitives import BitArray, PrimitiveResult
 
 from qhub_ext.errors import DeviceError
 from qhub_ext.job.context import current
@@ -29,14 +27,16 @@ from qhub_ext.tiers.devices import Device
 from qhub_ext.tiers.facts import shot_seconds
 from qhub_ext.tiers.fingerprint import fingerprint
 from qhub_ext.tiers.preflight import WARN, Finding, PreflightWarning
-from qhub_ext.tiers.qpu.capabilities import PRIMITIVES
+from qhub_ext.tiers.qpu.capabilities import CIRCUITS, IQM_CIRCUITS
+from qhub_ext.tiers.qpu.ibm import IbmWriter
+from qhub_ext.tiers.qpu.iqm import IqmWriter, timeline_seconds
 from qhub_ext.tiers.qpu.pool import _processes, process_for  # noqa: F401 - tests look into the pool through the tier
 from qhub_ext.tiers.qpu.resources import Resource, resource_for
 from qhub_ext.tiers.qpu.sending import Sender
 from qhub_ext.tiers.qpu.standing import brokered, find_resource, require
 from qhub_ext.tiers.qpu.target import ask_target, live_device
 from qhub_ext.tiers.qpu.virtual import running_resource
-from qhub_ext.tiers.qpu.wire import quantum_seconds, to_qasm, untagged
+from qhub_ext.tiers.qpu.writing import Answer, Group, UnreadableError, Writer
 from qhub_ext.tiers.reduce import active_qubits
 
 
@@ -48,14 +48,14 @@ def present_device(device: Device) -> Device:
         resource = running_resource(device.name, settings)
     if resource is None:
         return device
-    require(resource, PRIMITIVES)
+    require(resource, *CIRCUITS)
     return live_device(device.name, resource, settings).device
 
 
 def open_qpu(device: Device, options: Mapping[str, Any], *, memory_mb: int | None, cpus: int | None) -> DeviceBackend:  # noqa: ARG001 - the device needs neither
     settings = current_settings().qpu
     resource = find_resource(device.name, settings, current().site)
-    require(resource, PRIMITIVES)
+    require(resource, *CIRCUITS)
     live = live_device(device.name, resource, settings)
     check_rep_delay(options, live.device.configuration, device.name)
     findings = [*live.findings, *(_not_simulated(options, device.name) if resource.virtual else ())]
@@ -94,7 +94,7 @@ class DeviceBackend:
             fingerprint=fingerprint(circuit) if mark is None else mark,
             parameters=tuple(range(circuit.num_parameters)),
             qpu_s_per_shot=self._shot_seconds(circuit),
-            plan=to_qasm(circuit),
+            plan=self.writer.plan(circuit, self.device),
         )
 
     def _shot_seconds(self, circuit: QuantumCircuit) -> float | None:
@@ -115,61 +115,68 @@ class DeviceBackend:
         groups = [[batch[place] for place in some] for some in places.values()]
         if not groups or stopped():
             return
-        pubs = [_pub(group) for group in groups]
-        result, record = self._run(pubs, stopped)
-        if len(record.get("snapshots", ())) > 1 and result is not None:
-            if self.settings.on_calibration_change == "restart":
-                result, record = self._run(
-                    pubs, stopped
-                )  # once: a device that is calibrated all the time must not cost for ever
-            elif self.settings.on_calibration_change == "flag":
-                warnings.warn(
-                    f"{self.device.name} was calibrated while the task {record['task']} ran: its PUBs have different noise.",
-                    PreflightWarning,
-                    stacklevel=2,
-                )
-        if result is None:
-            return
-        if len(result) != len(groups):
-            raise self.sender.odd(f"it has {len(result)} parts for {len(groups)} PUBs")
-        seconds = (record.get("qpu_s") or record["running_s"] or 0.0) / len(batch)
         method = {"method": "device", "reason": self.resource.name, "virtual": self.resource.virtual}
-        rows: dict[int, NDArray[np.uint8]] = {}
-        for some, group, part in zip(places.values(), groups, result, strict=True):
-            rows |= zip(some, self._bits(part.data, group), strict=True)
+        rows: dict[int, tuple[NDArray[np.uint8], float]] = {}
+        numbered = list(places.values())
+        for members in self.writer.tasks(groups):
+            some = [groups[member] for member in members]
+            answer, record = self._settled(some, stopped)
+            if answer is None:
+                return
+            seconds = (record.get("qpu_s") or record["running_s"] or 0.0) / sum(len(group) for group in some)
+            for member, bits in zip(members, answer.bits, strict=True):
+                rows |= {place: (one, seconds) for place, one in zip(numbered[member], bits, strict=True)}
         for place, execution in enumerate(batch):
-            yield Outcome(rows[place], None, execution.shots, None, method, seconds)
+            yield Outcome(rows[place][0], None, execution.shots, None, method, rows[place][1])
 
     # ------------------------------------------------------------------ one task
 
-    def _run(self, pubs: list[Any], stopped: Callable[[], bool]) -> tuple[PrimitiveResult[Any] | None, dict[str, Any]]:
-        content = json.dumps(
-            {"pubs": pubs, "version": 2, "support_qiskit": True, "options": _vendor_options(self.options)}
-        )
-        payload = {"kind": "primitive", "program": "sampler", "input": content}
-        text, record = self.sender.run(payload, payload_digest(pubs), self.sent, stopped)
+    def _settled(self, groups: Sequence[Group], stopped: Callable[[], bool]) -> tuple[Answer | None, dict[str, Any]]:
+        """A task's answer; of a second one where the device was calibrated in the middle of the first, and the site wants that."""
+        answer, record = self._run(groups, stopped)
+        if len(record.get("snapshots", ())) > 1 and answer is not None:
+            if self.settings.on_calibration_change == "restart":
+                # once: a device that is calibrated all the time must not cost for ever
+                return self._run(groups, stopped)
+            if self.settings.on_calibration_change == "flag":
+                warnings.warn(
+                    f"{self.device.name} was calibrated while the task {record['task']} ran: its PUBs have different noise.",
+                    PreflightWarning,
+                    stacklevel=3,
+                )
+        return answer, record
+
+    def _run(self, groups: Sequence[Group], stopped: Callable[[], bool]) -> tuple[Answer | None, dict[str, Any]]:
+        written = self.writer.write(groups, self.device, self.options)
+        text, record = self.sender.run(written.payload, payload_digest(written.content), self.sent, stopped)
         if text is None:
             return None, record
         try:
-            result = untagged(json.loads(text))
-        except ValueError:
-            raise self.sender.odd("it is no JSON") from None
-        if not isinstance(result, PrimitiveResult):
-            raise self.sender.odd("it is no result of a primitive")
-        record["qpu_s"] = quantum_seconds(result.metadata)
-        self._note_calibration(result.metadata, record)
+            answer = self.writer.read(text, groups)
+        except UnreadableError as error:
+            raise self.sender.odd(str(error)) from None
+        record["qpu_s"] = answer.qpu_s
+        if self.resource.can.timeline:
+            record["qpu_s"] = timeline_seconds(self.sender.log(record["task"]))
+        self._note_calibration(answer.snapshots, record)
         self.sender.note(record, state="completed")
-        return result, record
+        return answer, record
+
+    @cached_property
+    def writer(self) -> Writer:
+        return IqmWriter() if self.resource.can.takes == IQM_CIRCUITS else IbmWriter()
 
     @cached_property
     def sender(self) -> Sender:
         return Sender(self.resource, self.settings)
 
-    def _note_calibration(self, metadata: Mapping[str, Any], record: dict[str, Any]) -> None:
+    def _note_calibration(self, told_ids: Sequence[str], record: dict[str, Any]) -> None:
         """Under which snapshots the task ran, as its result says, or as the device says before and after; new ones are kept."""
-        ids = [str(identity) for identity in metadata.get("snapshots") or ()]
         known = self.device.snapshot.id
-        told = bool(ids)
+        if self.resource.can.pinned:
+            record["snapshots"], record["snapshots_by"] = [known], "request"
+            return
+        ids, told = list(told_ids), bool(told_ids)
         record["snapshots"], record["snapshots_by"] = ids or [known], "result" if told else "device"
         elsewhere = [identity for identity in ids if identity != known]
         if not elsewhere and (told or time.time() - self.asked_at < self.settings.target_age_s):
@@ -183,37 +190,3 @@ class DeviceBackend:
             pin(asked.snapshot, lambda: asked.document)
         if not told:
             record["snapshots"] = list(dict.fromkeys([known, asked.snapshot.id]))
-
-    def _bits(self, data: Any, group: list[Execution]) -> list[NDArray[np.uint8]]:
-        """Per execution, all clbits of the circuit per shot, packed big-endian, the last clbit first."""
-        circuit, shots = group[0].prepared.circuit, group[0].shots
-        single = np.zeros((len(group), shots, circuit.num_clbits), dtype=np.uint8)
-        for register in circuit.cregs:
-            array = data.get(register.name) if isinstance(data, dict) else getattr(data, register.name, None)
-            if not isinstance(array, BitArray):
-                if register.size == 0:
-                    continue
-                raise self.sender.odd(f"it has no register {register.name!r}")
-            if array.num_shots != shots or array.size != len(group) or array.num_bits != register.size:
-                raise self.sender.odd(
-                    f"register {register.name!r} has {array.size} x {array.num_shots} shots of {array.num_bits} bits, "
-                    f"not {len(group)} x {shots} of {register.size}"
-                )
-            bits = np.unpackbits(array.array.reshape(len(group), shots, -1), axis=-1)[..., -register.size :]
-            places = [circuit.num_clbits - 1 - circuit.find_bit(bit).index for bit in reversed(register)]
-            single[..., places] = bits
-        padding = -circuit.num_clbits % 8
-        packed = np.packbits(np.pad(single, [(0, 0), (0, 0), (padding, 0)]), axis=-1)
-        return list(packed)
-
-
-def _pub(group: list[Execution]) -> list[Any]:
-    first = group[0]
-    values = [list(execution.values) for execution in group]
-    if len(group) == 1:
-        return [first.prepared.plan, values[0] or None, first.shots]
-    return [first.prepared.plan, values, first.shots]
-
-
-def _vendor_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 PRIMITIVES = "Qiskit primitives"
 SEQUENCES = "Pulser sequences"
-IQM_CIRCUITS = "IQM circuits"
+IQM_CIRCUITS = "Qiskit circuits, as IQM's"
 QUBIT_PROGRAMS = "Felis programs"
 OQTOPUS_JOBS = "OQTOPUS jobs"
 
-SENT = (PRIMITIVES, SEQUENCES)
+CIRCUITS = (PRIMITIVES, IQM_CIRCUITS)
+"""What Sampler, Estimator and backend() of a cell end in."""
+SENT = (*CIRCUITS, SEQUENCES)
 """What this version can send."""
 
 
@@ -21,7 +23,9 @@ SENT = (PRIMITIVES, SEQUENCES)
 class Capabilities:
     """`takes` is the kind of payload. `typed_options`: options that QRMI does not know are dropped on the way. `lists`: the service can be
     asked for tasks whose id is not known. `reserves`: `acquire` is a real reservation and not a dummy. `target` is the shape of what the
-    device says of itself, "" where that is nothing. `waits_s`: a question about a task may take so long.
+    device says of itself, "" where that is nothing. `held`: the service holds the answer to a question about a task until that has ended, for half a
+    minute at most. `timeline`: the log of a task tells when it was on the device.
+    `pinned`: a task names the calibration that it is to run with.
     """
 
     type: str
@@ -33,7 +37,9 @@ class Capabilities:
     reserves: bool = False
     cancels: bool = True
     logs: bool = True
-    waits_s: float = 0.0
+    held: bool = False
+    timeline: bool = False
+    pinned: bool = False
 
     @property
     def sent(self) -> bool:
@@ -49,7 +55,7 @@ CAPABILITIES = {
         Capabilities("qiskit-runtime-service", "IBM (ended on 2026-11-21)", PRIMITIVES, "ibm"),
         Capabilities("pasqal-cloud", "Pasqal", SEQUENCES, "pulser"),
         Capabilities("pasqal-local", "Pasqal", SEQUENCES, "pulser", reserves=True),
-        Capabilities("iqm-server", "IQM", IQM_CIRCUITS, "iqm", waits_s=30.0),
+        Capabilities("iqm-server", "IQM", IQM_CIRCUITS, "iqm", held=True, timeline=True, pinned=True),
         Capabilities("alice-bob-felis", "Alice & Bob", QUBIT_PROGRAMS, logs=False),
         Capabilities("oqtopus", "OQTOPUS", OQTOPUS_JOBS),
     )

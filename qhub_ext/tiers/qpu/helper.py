@@ -14,9 +14,12 @@ import json
 import os
 import socket
 import sys
+import threading
 import time
+from http import HTTPStatus
 from importlib import import_module
 from typing import Any, TextIO
+from urllib.error import HTTPError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import Request, getproxies, proxy_bypass, urlopen
 
@@ -36,21 +39,61 @@ FRESH_S = 30.0
 """A service that answered so short a time ago is there."""
 
 
+HELD = ("iqm-server",)
+"""Types whose service holds its answer to QRMI's question about a task until that has ended, for 30 s at most."""
+LOOK_S = 1.0
+SILENT_S = 75.0
+ENDED = ("Completed", "Failed", "Cancelled")
+
+
+class QrmiError(Exception):
+    """What QRMI would say, of what was asked without it."""
+
+
+class Watch:
+    """Waits for the end of a task with a QuantumResource of its own: the process stays free for other calls, such as to stop it."""
+
+    def __init__(self, resource: Any, task: str) -> None:
+        self.state, self.settled = "Queued", threading.Event()
+        self.error: BaseException | None = None
+        self._asked_at = time.monotonic()
+        threading.Thread(target=self._wait, args=(resource, task), daemon=True).start()
+
+    @property
+    def silent_s(self) -> float:
+        return time.monotonic() - self._asked_at
+
+    def _wait(self, resource: Any, task: str) -> None:
+        try:
+            while self.state not in ENDED:
+                self._asked_at = time.monotonic()
+                self.state = _state_of(resource, task)
+        except BaseException as error:  # noqa: BLE001 - a panic of pyo3 is a BaseException; who asks is told
+            self.error = error
+        self.settled.set()
+
+
+def _state_of(resource: Any, task: str) -> str:
+    return str(resource.task_status(task)).rpartition(".")[2]
+
+
 class Owner:
     def __init__(self) -> None:
         self._resource: Any = None
         self._name = ""
         self._config: dict[str, str] = {}
+        self._type = ""
         self._heard_at = -FRESH_S
         self._open_tasks: set[str] = set()
+        self._watches: dict[str, Watch] = {}
 
     def answer(self, call: dict[str, Any]) -> Any:
         name = call["call"]
         if name == "open":
             qrmi: Any = import_module("qrmi")
-            kind = getattr(qrmi.ResourceType, KINDS[call["type"]])
-            self._name, self._config = call["resource"], call["config"]
-            self._resource = qrmi.QuantumResource.from_config(call["resource"], kind, call["config"])
+            self._kind = getattr(qrmi.ResourceType, KINDS[call["type"]])
+            self._type, self._name, self._config = call["type"], call["resource"], call["config"]
+            self._resource = self._made()
             return None
         if name == "task_start":
             self._knock()
@@ -62,6 +105,10 @@ class Owner:
         if name != "target":  # which is null where nobody answers
             self._heard_at = time.monotonic()
         return answer
+
+    def _made(self) -> Any:
+        qrmi: Any = import_module("qrmi")
+        return qrmi.QuantumResource.from_config(self._name, self._kind, self._config)
 
     def _knock(self) -> None:
         """Raises OSError where no connection can be made. QRMI says of a service that is down only that sending failed, and then nobody
@@ -86,6 +133,9 @@ class Owner:
             str(key): value if isinstance(value, int | float | bool | None) else str(value)
             for key, value in status.items()
         }
+        if self._type in HELD:  # its reason is when its health was read last, whatever that was
+            read = str(plain.get("status_reason") or "").removeprefix("healthy ")
+            plain["status_reason"] = f"not healthy, {read}" if plain.get("healthy") is False else ""
         return {**plain, "status": str(plain.get("status", "")).rpartition(".")[2].lower()}
 
     def _target(self) -> str | None:
@@ -98,10 +148,24 @@ class Owner:
         self._resource.release(token)
 
     def _task_status(self, task: str) -> str:
-        state = str(self._resource.task_status(task)).rpartition(".")[2]
-        if state in ("Completed", "Failed", "Cancelled"):
+        state = self._watched(task) if self._type in HELD else _state_of(self._resource, task)
+        if state in ENDED:
             self._open_tasks.discard(task)
         return state
+
+    def _watched(self, task: str) -> str:
+        """The state that was told last: the question itself is with the service, which holds its answer. Raises what it raised."""
+        watch = self._watches.get(task)
+        if watch is None:
+            watch = self._watches[task] = Watch(self._made(), task)
+        if not watch.settled.wait(LOOK_S) and watch.silent_s < SILENT_S:
+            return watch.state
+        del self._watches[task]
+        if not watch.settled.is_set():
+            raise QrmiError(f"error sending request: no answer within {SILENT_S:.0f} s")
+        if watch.error is not None:
+            raise watch.error
+        return watch.state
 
     def _task_result(self, task: str) -> str:
         return str(self._resource.task_result(task).value)
@@ -110,7 +174,18 @@ class Owner:
         return str(self._resource.task_logs(task))
 
     def _task_stop(self, task: str) -> None:
-        self._resource.task_stop(task)
+        """QRMI asks for the state of a task first. Where the service holds that answer for half a minute, most tasks would have run
+        before they are stopped: there the same request that QRMI would send in the end is sent at once.
+        """
+        if self._type in HELD:
+            url = f"{self._config['QRMI_IQM_ISA_ENDPOINT']}/api/v1/jobs/{task}/cancel"
+            try:
+                _fetch(url, {"authorization": f"Bearer {self._config['QRMI_IQM_ISA_TOKEN']}"}, {})
+            except HTTPError as error:
+                if error.code != HTTPStatus.FORBIDDEN:  # which says that it has ended
+                    raise QrmiError(f"status {error.code}: {error.reason}") from None
+        else:
+            self._resource.task_stop(task)
         self._open_tasks.discard(task)
 
     def _tasks(self, since: str, until: str) -> list[dict[str, Any]]:
@@ -139,7 +214,7 @@ class Owner:
     def stop_open_tasks(self) -> None:
         for task in sorted(self._open_tasks):
             try:
-                self._resource.task_stop(task)
+                self._task_stop(task)
             except BaseException as error:  # noqa: BLE001 - the process ends; the panics of pyo3 are no Exceptions
                 print(f"task {task} could not be stopped: {error}", file=sys.stderr)
 
@@ -158,6 +233,10 @@ def _payload(payload: dict[str, Any]) -> Any:
         return qrmi.Payload.QiskitPrimitive(input=payload["input"], program_id=payload["program"])
     if payload["kind"] == "pulser":
         return qrmi.Payload.PasqalCloud(sequence=payload["sequence"], job_runs=payload["runs"])
+    if payload["kind"] == "iqm":
+        return qrmi.Payload.IQMServer(
+            iqmjson=payload["input"], job_type="circuit", use_timeslot=False, tag=payload.get("tag")
+        )
     raise ValueError(f"there is no payload {payload['kind']!r}")
 
 

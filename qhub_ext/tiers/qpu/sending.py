@@ -65,7 +65,8 @@ class Sender:
                 self.note(record, waiting=self._queue_words())
                 look_at = time.monotonic() + LOOK_EVERY_S
             time.sleep(pause)
-            pause = min(pause * 1.3, self.settings.poll_max_s)
+            if not self.resource.can.held:  # else the helper waits for the end, and we ask the helper only
+                pause = min(pause * 1.3, self.settings.poll_max_s)
         record.pop("waiting", None)
         record["running_s"] = time.monotonic() - (running_at or began)
         if state != "Completed":
@@ -103,7 +104,8 @@ class Sender:
         self.note(record)  # on disk before it is on the wire
         try:
             process = process_for(self.resource)
-            task = str(process.call("task_start", deadline_s=self.settings.deadline_s, payload=dict(payload)))
+            named = {**payload, "tag": record["id"]}
+            task = str(process.call("task_start", deadline_s=self.settings.deadline_s, payload=named))
         except HelperLostError as error:
             lost = error.call == "task_start"
             self.note(record, state="uncertain" if lost else "refused")
@@ -132,12 +134,15 @@ class Sender:
                 pause = min(self.settings.poll_max_s, pause * 2)
         raise AssertionError
 
-    def _ended(self, task: str, state: str) -> DeviceError:
+    def log(self, task: str) -> str:
+        """What the service kept of a task, in its own words; else why that cannot be had."""
         try:
-            process = process_for(self.resource)
-            words = " ".join(str(process.call("task_logs", task, deadline_s=self.settings.deadline_s)).split())[-300:]
+            return str(process_for(self.resource).call("task_logs", task, deadline_s=self.settings.deadline_s))
         except DeviceError as error:
-            words = f"(its log cannot be had: {error.message})"
+            return f"(its log cannot be had: {error.message})"
+
+    def _ended(self, task: str, state: str) -> DeviceError:
+        words = " ".join(self.log(task).split())[-300:]
         if state == "Cancelled":
             return DeviceError(f"{self.resource.title} cancelled the task {task}: {words}", advice="Was it over a limit of the service?", cause=Cause.QUEUE_POLICY)  # fmt: skip
         return DeviceError(f"The task {task} failed on {self.resource.name}: {words}", advice="Its words say what the device did not like.")  # fmt: skip

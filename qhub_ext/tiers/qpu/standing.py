@@ -40,10 +40,10 @@ def brokered(device: str, path: Path) -> Resource:
     return _sessions[key]
 
 
-def require(resource: Resource, payload: str) -> None:
-    """Raises PreflightError for a resource that does not take this kind of payload."""
-    if resource.can.takes != payload:
+def require(resource: Resource, *payloads: str) -> None:
+    """Raises PreflightError for a resource that takes none of these kinds of payload."""
+    if resource.can.takes not in payloads:
         raise PreflightError(
-            f"{resource.title} takes {resource.can.takes}, not {payload}.",
+            f"{resource.title} takes {resource.can.takes}, not {payloads[0]}.",
             advice="`qhub resources` shows what each takes.",
         )

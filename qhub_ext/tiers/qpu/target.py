@@ -16,6 +16,7 @@ from qhub_ext.jobfolder.calibrations import CalibrationStore, read_document, rea
 from qhub_ext.settings import QpuSettings
 from qhub_ext.tiers import catalog, devices, site_devices
 from qhub_ext.tiers.devices import Device
+from qhub_ext.tiers.iqm import vendor_document
 from qhub_ext.tiers.preflight import WARN, Finding
 from qhub_ext.tiers.qpu.pool import process_for
 from qhub_ext.tiers.qpu.resources import Resource
@@ -137,14 +138,14 @@ def _stand_in(name: str, resource: Resource, error: DeviceError) -> Live:
 
 
 def _made(name: str, document: Mapping[str, Any], snapshot: Snapshot, asked_at: float, mark: str = "") -> Live:
-    simulated = bool(document["configuration"].get("simulated"))
-    return Live(_device(name, document, snapshot), asked_at, mark, simulated=simulated)
+    device = _device(name, vendor_document(document, snapshot), snapshot)
+    return Live(device, asked_at, mark, simulated=bool(device.configuration.get("simulated")))
 
 
 def _device(name: str, document: Mapping[str, Any], snapshot: Snapshot) -> Device:
     if name in catalog.packaged_names() and snapshot.id == catalog.read_snapshot(name).id:
         return devices.load_packaged(name)  # the package's numbers: one object for both
-    return Device(name, document["configuration"], document["properties"], snapshot.source)
+    return Device(name, document["configuration"], document["properties"], snapshot.source, snapshot)
 
 
 def _age(device: Device, settings: QpuSettings) -> list[Finding]:

@@ -30,6 +30,8 @@ START_S = 60.0
 
 SEQUENCE_DEVICES = ("FRESNEL", "EMU_FREE", "EMU_FRESNEL", "EMU_MPS")
 """Devices that take Pulser sequences, by the names of Pasqal's cloud."""
+IQM_DEVICES = ("garnet",)
+"""Devices that take circuits of IQM's gates."""
 FOR_SEQUENCES = ("pulser", "pulser_simulation")
 
 
@@ -64,8 +66,14 @@ def virtual_resource(device: str, settings: QpuSettings) -> Resource:
             "QRMI_PASQAL_CLOUD_AUTH_ENDPOINT": f"{url}/identity/pasqal",
         }
         return Resource(device, "pasqal-cloud", source, device, config, virtual=True)
-    config = qcs.client_config(url, server["key"], "virtual")
     mark = server["cycles"].get(device, "")
+    if device in IQM_DEVICES:
+        config = {"QRMI_IQM_ISA_ENDPOINT": f"{url}/iqm", "QRMI_IQM_ISA_TOKEN": server["key"]}
+        # another server knows other calibration sets: what the one before said does not hold
+        return Resource(
+            device, "iqm-server", source, device, config, virtual=True, mark=mark or str(server["instance"])
+        )
+    config = qcs.client_config(url, server["key"], "virtual")
     return Resource(device, qcs.TYPE, source, device, config, virtual=True, mark=mark)
 
 

@@ -1,0 +1,65 @@
+"""How the circuits of a call are written for the type of a resource, and how its answer is read: `ibm` and `iqm` do it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit.circuit import QuantumCircuit
+
+from qhub_ext.tiers.backend import Execution
+from qhub_ext.tiers.devices import Device
+
+Group = Sequence[Execution]
+"""Executions of one circuit with one number of shots, which differ in their values."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """`payload` for the helper of the resource; `content` is what a digest of it is made of."""
+
+    payload: dict[str, Any]
+    content: Sequence[Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`bits[i][j]` belongs to execution j of group i: packed big-endian, the last clbit first, a row per shot.
+
+    `snapshots` are the calibrations that it ran under, where the service says; `qpu_s` the device's time where it is told.
+    """
+
+    bits: Sequence[Sequence[NDArray[np.uint8]]]
+    snapshots: tuple[str, ...] = ()
+    qpu_s: float | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+class UnreadableError(ValueError):
+    """An answer that is not what was asked for; its message says how."""
+
+
+class Writer(Protocol):
+    def plan(self, circuit: QuantumCircuit, device: Device) -> Any:
+        """What a circuit becomes, before it has values. Raises PreflightError for what cannot be written."""
+        ...
+
+    def tasks(self, groups: Sequence[Group]) -> list[list[int]]:
+        """Which groups, by their places, go into one task."""
+        ...
+
+    def write(self, groups: Sequence[Group], device: Device, options: Mapping[str, Any]) -> Written: ...
+
+    def read(self, text: str, groups: Sequence[Group]) -> Answer:
+        """Raises UnreadableError."""
+        ...
+
+
+def packed(single: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Bits of shape (..., clbits), the last clbit first, padded to whole bytes at their high end."""
+    padding = -single.shape[-1] % 8
+    widths = [(0, 0)] * (single.ndim - 1) + [(padding, 0)]
+    return np.packbits(np.pad(single, widths), axis=-1)
