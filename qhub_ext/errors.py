@@ -126,7 +126,12 @@ class CaptureError(UserError):
 
 
 class PreflightError(UserError):
-    pass
+    """`cause` is code unless it is set: memory, a limit of the profile, a gate that is switched off are not."""
+
+    def __init__(self, message: str, *, advice: str = "", where: str = "", cause: Cause | None = None) -> None:
+        super().__init__(message, advice=advice, where=where)
+        if cause is not None:
+            self.cause = cause
 
 
 class SettingsError(QhubError):

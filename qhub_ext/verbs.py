@@ -277,16 +277,17 @@ def job_verb(surface: Surface, job: str) -> Job:
 
 @verbs.command("explain")
 @one_job
+@click.option("--offline", is_flag=True, help="From the job's folder alone: ask neither site, broker nor device.")
 @facts_verb
-def explain_verb(surface: Surface, job: str) -> Text:
-    """Why a job waits, or why it ended as it did; whose move it is, and what to try."""
+def explain_verb(surface: Surface, job: str, offline: bool) -> Text:
+    """Why a job waits, ended as it did, or has doubtful results: cause, evidence, whose move it is, what to try."""
     found = surface.job(job)
-    why = surface.service.explain(found.id)
-    state = found.state
+    why = surface.service.explain(found.id, ask=not offline)
+    state = (surface.service.shelf.record(found.id) if offline else found.record).state.value
     lines = [f"Job {short_id(found.id)} {state_words(state)}: {why}"]
-    fates = surface.service.fates(found.id)
+    fates = [] if offline else surface.service.fates(found.id)
     lines.extend(f"  device {fate.sentence} {fate.advice}".rstrip() for fate in fates)
-    facts = vars(why) | {"job": found.id, "state": state, "device_tasks": [fate.to_json() for fate in fates]}
+    facts = why.to_json() | {"job": found.id, "state": state, "device_tasks": [fate.to_json() for fate in fates]}
     return Text("\n".join(lines), facts)
 
 

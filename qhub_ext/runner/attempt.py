@@ -21,7 +21,7 @@ from qhub_ext.runner.allocation import claim, give_back, open_attempt, set_aside
 from qhub_ext.runner.kernel import JobKernel
 from qhub_ext.runner.recording import out_of_room, seal_notebook
 from qhub_ext.runner.supervisor import Signals, Supervisor
-from qhub_ext.runner.verdict import Verdict, judge
+from qhub_ext.runner.verdict import Sighting, Verdict, judge
 from qhub_ext.telemetry.context import context_of_job
 from qhub_ext.telemetry.recorder import Recorder
 
@@ -102,7 +102,7 @@ def _run(
         outcome = _outcome(
             verdict,
             running_at,
-            error=seen.error if verdict.state is not State.COMPLETED else None,
+            error=_error(seen) if verdict.state is not State.COMPLETED else None,
             variables=supervisor.variables,
             notes=tuple(supervisor.notes),
             timings_s=supervisor.timings.parts,
@@ -152,6 +152,13 @@ def _outcome(verdict: Verdict, running_at: float, **fields: object) -> Outcome:
         advice=verdict.advice,
         **fields,  # type: ignore[arg-type]
     )
+
+
+def _error(seen: Sighting) -> dict[str, Any] | None:
+    """What the traceback says, and the facts that no reader can take from its text."""
+    if seen.error is None:
+        return None
+    return {**seen.error, "facts": {**seen.ended, **({} if seen.cells is None else {"cell": seen.number})}}
 
 
 def _count_tasks(attempt: AttemptFolder) -> int:

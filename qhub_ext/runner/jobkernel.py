@@ -189,13 +189,9 @@ class Job:
         self._end_span(error)
         facts: dict[str, Any] = {}
         if error is not None:
-            facts = {"line": line_of(error), "kinds": [kind.__name__ for kind in type(error).__mro__]}
-            if isinstance(error, SystemExit):
-                facts["exit"] = 0 if error.code is None else error.code if isinstance(error.code, int) else 1
-            if isinstance(error, OSError):
-                facts["errno"] = error.errno
-            if isinstance(error, QhubError):  # it knows its cause better than a traceback does
-                facts["told"] = error.to_json()
+            from qhub_ext.runner.raised import facts_of
+
+            facts = facts_of(error, _cell_files())
         self.status.tell("ended", **facts)
 
     def harvest(self, shell: Any) -> None:
@@ -212,21 +208,6 @@ class Job:
             self.status.tell("harvested", variables=[], notes=[sentence])
         else:
             self.status.tell("harvested", variables=found.variables, notes=found.notes, disk_full=found.disk_full)
-
-
-def line_of(error: BaseException) -> int | None:
-    """The last line of the cell that runs, counted from 1, that the error passed through."""
-    if isinstance(error, SyntaxError) and error.lineno and (error.filename or "").startswith(_cell_files()):
-        return error.lineno
-    line, step, running = None, error.__traceback__, ""
-    while step is not None:
-        file = step.tb_frame.f_code.co_filename
-        if not running and file.startswith(_cell_files()):
-            running = file  # a function that an earlier cell of a notebook defined has a file of its own
-        if running and file == running:
-            line = step.tb_lineno
-        step = step.tb_next
-    return line
 
 
 def _cell_files() -> str:

@@ -152,6 +152,8 @@ def _raised(spec: JobSpec, seen: Sighting) -> Verdict:
         return Verdict(State.FAILED, Cause(told["cause"]), _sentence(told["message"], place), told["advice"])
     if "SystemExit" in kinds:
         return Verdict(State.FAILED, Cause.CODE, f"{seen.whole} exited with code {seen.ended.get('exit', 1)}{place}.")
+    if seen.ended.get("own"):  # whatever its class: the cell's own words
+        return _said_so(seen, sentence)
     if "MemoryError" in kinds:
         advice = "Ask for more memory, or let the cell hold less at a time."
         granted = f" The job was given {spec.memory_mb} MiB." if spec.memory_mb else ""
@@ -167,6 +169,16 @@ def _raised(spec: JobSpec, seen: Sighting) -> Verdict:
     if name == "NameError":
         advice = "A name that the analysis of the cell cannot see (inside eval or a string) travels with --in NAME."
         return Verdict(State.FAILED, Cause.CODE, sentence, advice)
+    return Verdict(State.FAILED, Cause.CODE, sentence, "The traceback is in the job's outputs.")
+
+
+def _said_so(seen: Sighting, sentence: str) -> Verdict:
+    """The cell raised by itself; it may have done so because of an error of ours that it caught."""
+    for behind in seen.ended.get("behind") or ():
+        told = behind.get("told")
+        if told and told["cause"] not in (Cause.CODE, Cause.UNKNOWN):
+            came = f"{sentence} It came from: {told['message']}"
+            return Verdict(State.FAILED, Cause(told["cause"]), came, told["advice"])
     return Verdict(State.FAILED, Cause.CODE, sentence, "The traceback is in the job's outputs.")
 
 

@@ -121,7 +121,8 @@ def script(service: JobService, job_id: str) -> dict[str, Any]:
 def explain(service: JobService, job_id: str) -> dict[str, Any]:
     known(service, job_id)
     why = service.explain(job_id)
-    return {"cause": why.cause, "sentence": why.sentence, "audience": who(why.audience), "advice": why.advice}
+    findings = [finding.to_json() | {"audience": who(finding.audience)} for finding in why.findings]
+    return why.to_json() | {"audience": who(why.audience), "findings": findings}
 
 
 def detail(service: JobService, job_id: str) -> dict[str, Any]:

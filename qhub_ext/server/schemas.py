@@ -135,7 +135,15 @@ SCHEMAS: dict[str, Schema] = {
         begin=maybe(MOMENT), end=maybe(MOMENT), note=TEXT,
         spans=many(thing(name=TEXT, kind=TEXT, begin=MOMENT, end=maybe(MOMENT), attempt=COUNT)),
     ),
-    "Explanation": thing(cause=TEXT, sentence=TEXT, audience=TEXT, advice=TEXT),
+    "Explanation": thing(
+        cause=TEXT, sentence=TEXT, audience=TEXT, advice=TEXT, word=TEXT, again={"type": "boolean"},
+        findings=many(
+            thing(
+                rule=TEXT, cause=TEXT, sentence=TEXT, audience=TEXT, advice=TEXT, again={"type": "boolean"}, confidence=TEXT, word=TEXT,
+                clues=many(thing(text=TEXT, where=TEXT, tab=TEXT)),
+            )
+        ),
+    ),
     "Doctor": thing(findings=many(thing(level=TEXT, what=TEXT, advice=TEXT, facts=ANYTHING))),
     "Submission": {
         "type": "object",

@@ -21,7 +21,8 @@ from qhub_ext.jobfolder.outcome import require_own
 from qhub_ext.jobfolder.outputs import read_outputs, read_text
 
 if TYPE_CHECKING:
-    from qhub_ext.service.jobs import Explanation, JobService
+    from qhub_ext.diagnosis.explain import Explanation
+    from qhub_ext.service.jobs import JobService
 
 POLL_FIRST_S = 0.02
 POLL_LAST_S = 0.5
@@ -257,7 +258,7 @@ class Job:
         raise UnknownNameError.among("variable", name, self._available())
 
     def explain(self) -> Explanation:
-        """Why it waits or how it ended, whose move it is, what to try."""
+        """Why it waits, how it ended, or what makes its results doubtful: cause, evidence, whose move it is, what to try."""
         return self.service.explain(self.id)
 
     def cancel(self) -> None:

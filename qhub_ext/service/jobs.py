@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qhub_ext.errors import Audience, QhubError, SiteError, SiteUnreachableError, UserError
-from qhub_ext.job.identity import element_id, short_id, split_element
+from qhub_ext.errors import QhubError, SiteError, SiteUnreachableError, UserError
+from qhub_ext.job.identity import short_id, split_element
 from qhub_ext.job.record import Attempt, JobRecord
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import State, advance
@@ -37,6 +37,7 @@ from qhub_ext.tiers.wishes import is_wish
 
 if TYPE_CHECKING:
     from qhub_ext.capture.command import Request
+    from qhub_ext.diagnosis.explain import Explanation
     from qhub_ext.service.device_tasks import Fate
     from qhub_ext.service.usage import JobUsage
 
@@ -45,23 +46,6 @@ JUST_SENT_S = 30.0
 """A submission takes so long at most: until then nothing is said about a job that the site does not know."""
 STALE_DRAFT_S = 3600.0
 UNDECIDED_S = 600.0
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """`cause` is the site's word for a job that waits, our cause for one that ended. `audience` is whose move it is."""
-
-    cause: str
-    sentence: str
-    audience: str
-    advice: str
-
-    def __str__(self) -> str:
-        said = {"cause": self.cause, "move": "" if self.audience == "nobody" else self.audience, "try": self.advice}
-        return "\n".join([self.sentence, *(f"  {label:<6} {text}" for label, text in said.items() if text)])
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002 - IPython's
-        printer.text(str(self))
 
 
 @dataclass(frozen=True)
@@ -340,27 +324,12 @@ class JobService:
     def queue(self) -> list[QueueEntry]:
         return self.site().queue()
 
-    def explain(self, job_id: str) -> Explanation:
-        """Why it waits or how it ended: what happened, whose move it is, what to try."""
-        record = self.record(job_id)
-        attempt = record.attempt
-        if record.spec.size is not None and record.state.waiting:
-            elements = (element_id(job_id, n) for n in range(record.spec.size))
-            job_id = next((i for i in elements if self.record(i).state.waiting), job_id)
-        if attempt.reason == INTERRUPTED:
-            return Explanation("integration", INTERRUPTED, Audience.YOU, f"`requeue {short_id(job_id)}`")
-        if record.state.waiting:
-            reason = self.site(record.spec.site).explain_reason(job_id)
-            return Explanation(reason.word, reason.sentence, reason.audience, reason.advice)
-        if not record.state.final and (waits := self.waits_at_broker(job_id)):
-            return Explanation("device", waits, Audience.DEVICE, "")
-        if not record.state.final and attempt.phase == "device":
-            return Explanation("device", f"It is running on its node and {attempt.phase_text}.", Audience.DEVICE, "")
-        if not record.state.final:
-            return Explanation("", _where(attempt), "nobody", "")
-        if record.state is State.COMPLETED:
-            return Explanation("", "It ran to its end, and nothing failed.", "nobody", "")
-        return Explanation(attempt.cause or "unknown", attempt.message, Audience.YOU, attempt.advice)
+    def explain(self, job_id: str, *, ask: bool = True) -> Explanation:
+        """Why it waits, how it ended, or what makes its results doubtful, with evidence. `ask` allows questions to the site and the broker."""
+        from qhub_ext.diagnosis.explain import explain
+        from qhub_ext.service.evidence import evidence_of
+
+        return explain(evidence_of(self, job_id, ask=ask))
 
     def waits_at_broker(self, job_id: str) -> str:
         """The broker's reason why a quantum task of a running job has not begun; "" where none waits there."""
@@ -447,12 +416,6 @@ def read_source(path: Path) -> str:
 def _meant(value: Any) -> str:
     """The id of a job that a variable of the notebook holds, as `--as` made it; "" for any other value."""
     return value.id if isinstance(value, Job) else ""
-
-
-def _where(attempt: Attempt) -> str:
-    if attempt.phase in ("", "node"):
-        return f"It is running{f' ({attempt.phase_text})' if attempt.phase_text else ''} and waits for nothing."
-    return f"It is running: {attempt.phase_text or attempt.phase}."
 
 
 def undecided(record: JobRecord) -> bool:

@@ -18,7 +18,7 @@ from qiskit.circuit import QuantumCircuit
 from qiskit.result.models import ExperimentResult
 from qiskit_aer import AerError, AerSimulator
 
-from qhub_ext.errors import PreflightError
+from qhub_ext.errors import Cause, PreflightError
 from qhub_ext.tiers.backend import Execution, Outcome, Prepared
 from qhub_ext.tiers.devices import Device
 from qhub_ext.tiers.facts import circuit_facts, exact_quarter_turns, line_order, shot_seconds
@@ -295,6 +295,7 @@ def _out_of_memory(circuit: QuantumCircuit, choice: Choice, limit_mb: int, said:
     return PreflightError(
         f"Simulating {circuit.num_qubits} active qubits with {choice.method} ran out of the {limit_mb} MiB this job may use.",
         advice=f"Ask for more memory, or entangle fewer qubits. Aer said: {said.strip()}",
+        cause=Cause.RESOURCES,
     )
 
 

@@ -17,7 +17,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from qhub_ext.errors import PreflightError, UnknownNameError
+from qhub_ext.errors import Cause, PreflightError, UnknownNameError
 
 METHODS = ("stabilizer", "density_matrix", "statevector", "matrix_product_state")
 AUTOMATIC = "automatic"
@@ -133,11 +133,11 @@ def choose_method(
                 f"The method {asked!r} cannot run this circuit exactly: {why}.", advice="Leave the method out."
             )
         if named.memory_mb > limit_mb:
-            raise PreflightError(too_large(facts, [named], limit_mb), advice=_ADVICE)
+            raise PreflightError(too_large(facts, [named], limit_mb), advice=_ADVICE, cause=Cause.RESOURCES)
         return Choice(named.method, named.device, "as asked", named.memory_mb, named.seconds)
     fitting = [f for f in possible if f.memory_mb <= limit_mb]
     if not fitting:
-        raise PreflightError(too_large(facts, possible, limit_mb), advice=_ADVICE)
+        raise PreflightError(too_large(facts, possible, limit_mb), advice=_ADVICE, cause=Cause.RESOURCES)
     best = min(fitting, key=lambda f: f.seconds)
     exact = next((f for f in fitting if f.method == "density_matrix"), None)
     if noisy and exact is not None and exact.seconds <= _PATIENCE_S:

@@ -9,7 +9,7 @@ from typing import Any
 
 from qiskit.circuit import QuantumCircuit
 
-from qhub_ext.errors import PreflightError
+from qhub_ext.errors import Cause, PreflightError
 from qhub_ext.job.calibration import DEAD
 from qhub_ext.tiers.devices import Device
 from qhub_ext.tiers.prospects import Use, expected_success
@@ -19,6 +19,10 @@ REFUSE, WARN, NOTE = "refuse", "warn", "note"
 _ALWAYS = frozenset({"barrier", "store", "break_loop", "continue_loop"})
 _NEVER_OFF = frozenset({"measure", "delay", "reset"})
 _TRANSPILE = "Transpile it: generate_preset_pass_manager(optimization_level=3, backend=backend()).run(circuit)."
+
+
+# a refusal of another kind is the code's
+_CAUSES = {"dead": Cause.CALIBRATION, "qpu-time": Cause.QUEUE_POLICY}
 
 
 class PreflightWarning(UserWarning):
@@ -50,7 +54,8 @@ def raise_refusals(findings: Iterable[Finding]) -> None:
     refusals = [finding for finding in findings if finding.severity == REFUSE]
     if refusals:
         more = f" ({len(refusals) - 1} more like it.)" if len(refusals) > 1 else ""
-        raise PreflightError(refusals[0].sentence + more, advice=refusals[0].advice)
+        cause = _CAUSES.get(refusals[0].kind)
+        raise PreflightError(refusals[0].sentence + more, advice=refusals[0].advice, cause=cause)
 
 
 @dataclass(frozen=True)

@@ -53,12 +53,13 @@ def explain(bench: SlurmWorkshop, cluster: Cluster, *words: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("provoke", "word", "sentence"),
+    ("provoke", "word", "cause", "sentence"),
     [
-        (held, "JobHeldUser", "It is held, by its owner."),
+        (held, "JobHeldUser", "user", "It is held, by its owner."),
         (
             over_the_qos,
             "QOSMaxJobsPerUserLimit",
+            "queue policy",
             f"limit is 1 (MaxJobsPU). 1 of yours run, with 1 CPUs. Yours that hold it: {short_id(HOLDER)}.",
         ),
     ],
@@ -66,6 +67,7 @@ def explain(bench: SlurmWorkshop, cluster: Cluster, *words: str) -> str:
 def test_the_command_prints_why_a_job_waits_and_whose_move_it_is(
     provoke: Callable[[SlurmWorkshop], JobFolder],
     word: str,
+    cause: str,
     sentence: str,
     bench: SlurmWorkshop,
     cluster: Cluster,
@@ -74,9 +76,9 @@ def test_the_command_prints_why_a_job_waits_and_whose_move_it_is(
     wait_until(lambda: bench.site.explain_reason(job.id).word == word, what=f"the reason {word}")
     text = explain(bench, cluster, job.id)
     assert sentence in text
-    assert f"cause  {word}" in text
+    assert f"cause  {cause} ({word})" in text
     assert "move   you" in text
     assert "try    " in text
     facts: dict[str, Any] = json.loads(explain(bench, cluster, job.id, "--json"))
     assert sentence in facts["sentence"]
-    assert (facts["cause"], facts["audience"], facts["job"]) == (word, "you", job.id)
+    assert (facts["cause"], facts["word"], facts["audience"], facts["job"]) == (cause, word, "you", job.id)

@@ -107,7 +107,7 @@ def test_a_provoked_reason_is_explained_with_its_numbers(
     if word == "ReqNodeNotAvail" and found.word == "Resources":
         parts = ("out of service",)
     text = explain(bench, cluster, job.id)
-    assert f"cause  {found.word}" in text
+    assert f" ({found.word})\n" in text
     for part in parts:
         assert part in text
     assert f"move   {found.audience}" in text

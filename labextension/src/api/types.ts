@@ -225,11 +225,34 @@ export interface Trace {
   note: string;
 }
 
+/** One piece of evidence; `tab` is the part of the job view that shows it. */
+export interface Clue {
+  text: string;
+  where: string;
+  tab: string;
+}
+
+export interface Finding {
+  rule: string;
+  cause: string;
+  sentence: string;
+  clues: Clue[];
+  audience: string;
+  advice: string;
+  again: boolean;
+  confidence: string;
+  word: string;
+}
+
+/** `findings` are ranked, the best first; an older server sends none. */
 export interface Explanation {
   cause: string;
   sentence: string;
   audience: string;
   advice: string;
+  word?: string;
+  again?: boolean;
+  findings?: Finding[];
 }
 
 export interface QueueEntry {

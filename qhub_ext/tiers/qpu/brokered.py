@@ -48,8 +48,14 @@ def ask_broker(path: Path, method: str, target: str, body: Any = None) -> Any:
     record = json.loads(content) if content else {}
     if answer.status >= 400:
         refused = PreflightError if answer.status in (400, 403, 404, 409) else DeviceError
-        raise refused(f"The broker refused: {record.get('message', answer.reason)}", advice=record.get("advice", ""))
+        said = f"The broker refused: {record.get('message', answer.reason)}"
+        raise refused(said, advice=record.get("advice", ""), cause=_cause(record.get("cause")))
     return record
+
+
+def _cause(told: Any) -> Cause | None:
+    """A broker of another version may have a word of its own."""
+    return Cause(told) if told in set(Cause) else None
 
 
 def brokered_resource(device: str, path: Path) -> Resource:

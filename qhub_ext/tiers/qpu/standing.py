@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qhub_ext.errors import PreflightError
+from qhub_ext.errors import Cause, PreflightError
 from qhub_ext.job.context import current
 from qhub_ext.settings import QpuSettings, current_settings
 from qhub_ext.tiers.qpu.brokered import brokered_resource
@@ -25,6 +25,7 @@ def find_resource(device: str, settings: QpuSettings, site: str) -> Resource:
     raise PreflightError(
         f"No quantum resource of this site stands for {device}.",
         advice="`qhub devices` lists those that there are; the same cell runs on the tiers local and emulation.",
+        cause=Cause.INTEGRATION,
     )
 
 

@@ -22,6 +22,8 @@ export interface JobContext {
   rendermime: IRenderMimeRegistry;
   trans: TranslationBundle;
   highlight: Highlight | null;
+  /** Goes to another tab, by its name. */
+  show?: (tab: string) => void;
 }
 
 /** One of the tabs of a job view. */

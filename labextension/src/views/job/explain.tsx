@@ -1,9 +1,12 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+
+import type { Clue, Explanation, Finding } from '../../api/types';
 import { plain } from '../../words';
 import { Move, moveWord } from '../facts';
 import { Answer } from './answer';
 import type { JobContext } from './context';
 
-/** Why it waits, or ended as it did; whose move it is; what to try. */
+/** Why it waits, ended as it did, or has doubtful results; with evidence; whose move it is; what to try. */
 export function Explain(props: { context: JobContext }): JSX.Element {
   const { facets, trans } = props.context;
   return (
@@ -18,7 +21,10 @@ export function Explain(props: { context: JobContext }): JSX.Element {
             {why.cause && (
               <>
                 <dt>{trans.__('Cause')}</dt>
-                <dd>{plain(why.cause, 100)}</dd>
+                <dd>
+                  {plain(why.cause, 100)}
+                  {why.word ? ` (${plain(why.word, 100)})` : ''}
+                </dd>
               </>
             )}
             {moveWord(why, trans) && (
@@ -35,9 +41,76 @@ export function Explain(props: { context: JobContext }): JSX.Element {
                 <dd>{plain(why.advice, 2000)}</dd>
               </>
             )}
+            {why.again && (
+              <>
+                <dt>{trans.__('Again')}</dt>
+                <dd>{trans.__('Trying again can help.')}</dd>
+              </>
+            )}
           </dl>
+          <Evidence
+            clues={why.findings?.[0]?.clues ?? []}
+            show={props.context.show}
+            trans={trans}
+          />
+          <Others why={why} trans={trans} />
         </div>
       )}
     </Answer>
+  );
+}
+
+/** Each piece as it stands where it was found, with a way there. */
+function Evidence(props: {
+  clues: Clue[];
+  show?: (tab: string) => void;
+  trans: TranslationBundle;
+}): JSX.Element | null {
+  const { clues, show, trans } = props;
+  return clues.length === 0 ? null : (
+    <>
+      <h3>{trans.__('Seen')}</h3>
+      <ul className="qhub-Explain-clues">
+        {clues.map((clue, index) => (
+          <li key={index}>
+            <code>{plain(clue.text, 500)}</code>{' '}
+            {clue.tab && show ? (
+              <button
+                type="button"
+                className="qhub-Explain-where"
+                onClick={() => show(clue.tab)}
+              >
+                {plain(clue.where, 200)}
+              </button>
+            ) : (
+              <span className="qhub-quiet">{plain(clue.where, 200)}</span>
+            )}
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+/** What else was found, in its order. */
+function Others(props: {
+  why: Explanation;
+  trans: TranslationBundle;
+}): JSX.Element | null {
+  const others: Finding[] = props.why.findings?.slice(1) ?? [];
+  return others.length === 0 ? null : (
+    <>
+      <h3>{props.trans.__('Also found')}</h3>
+      <ul className="qhub-Explain-clues">
+        {others.map((finding, index) => (
+          <li key={index}>
+            {plain(finding.sentence, 1000)}{' '}
+            <span className="qhub-quiet">
+              {plain(`${finding.cause}, ${finding.confidence}`, 100)}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </>
   );
 }

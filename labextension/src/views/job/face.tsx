@@ -168,7 +168,7 @@ function Tabs(props: { context: JobContext }): JSX.Element {
         aria-labelledby={`${prefix}-${name}`}
         tabIndex={name === 'log' ? -1 : 0}
       >
-        <Body context={props.context} />
+        <Body context={{ ...props.context, show: setChosen }} />
       </section>
     </>
   );

@@ -69,7 +69,32 @@ class Jobs {
         cause: 'code',
         sentence: `It raised ${HOSTILE}.`,
         audience: 'you',
-        advice: 'Mend line 3.'
+        advice: 'Mend line 3.',
+        again: true,
+        findings: [
+          {
+            rule: 'code',
+            cause: 'code',
+            sentence: `It raised ${HOSTILE}.`,
+            clues: [{ text: HOSTILE, where: 'cell.py:3', tab: 'code' }],
+            audience: 'you',
+            advice: 'Mend line 3.',
+            again: false,
+            confidence: 'sure',
+            word: ''
+          },
+          {
+            rule: 'memory',
+            cause: 'resources',
+            sentence: 'It may have been memory.',
+            clues: [],
+            audience: 'you',
+            advice: '',
+            again: false,
+            confidence: 'possible',
+            word: ''
+          }
+        ]
       })
     ),
     outputs: vi.fn(() => Promise.resolve(this.written)),
@@ -199,7 +224,10 @@ describe('the view of a job', () => {
       'Timeline',
       /site queue.*4 s.*unaccounted.*2 quantum tasks.*density_matrix214096.*0\.82 of/
     ],
-    ['Why', /It raised <img.*code.*your move.*Mend line 3/],
+    [
+      'Why',
+      /It raised <img.*code.*your move.*Mend line 3.*Trying again can help.*Seen.*cell\.py:3.*It may have been memory.*resources, possible/
+    ],
     ['Code', /print.*#!\/bin\/sh/s],
     [
       'Names',

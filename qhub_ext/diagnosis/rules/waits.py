@@ -1,0 +1,121 @@
+"""A job that waits, or that runs and waits for a device."""
+
+from __future__ import annotations
+
+import re
+
+from qhub_ext.diagnosis.evidence import NOBODY, Clue, Confidence, Evidence, Finding
+from qhub_ext.diagnosis.rules.device import CALIBRATING, MAINTAINED
+from qhub_ext.errors import Audience, Cause
+from qhub_ext.sites.embedded.policy import DEPENDENCY, HELD_BY_USER, LAUNCH_FAILED, PRIORITY, RESOURCES, TOO_WIDE
+from qhub_ext.sites.slurm.reasons import is_known
+
+_USER = re.compile(r"JobHeldUser|BeginTime|job requeued in held state")
+_BROKEN = re.compile(
+    r"NodeDown|FrontEndDown|JobLaunchFailure|launch failed|SystemFailure|LaunchFailed|BurstBufferOperation|BlockMaxError|PartitionDown"
+)
+_OURS = frozenset({DEPENDENCY, HELD_BY_USER, LAUNCH_FAILED, PRIORITY, RESOURCES, TOO_WIDE})
+
+
+def not_sent(seen: Evidence) -> Finding | None:
+    reason = seen.record.attempt.reason
+    if "submission was interrupted" not in reason:
+        return None
+    return Finding(
+        "not sent",
+        Cause.INTEGRATION,
+        reason,
+        (Clue(seen.state, seen.place(seen.folder.journals), "attempts"),),
+        Audience.YOU,
+        "`requeue` sends it again.",
+        again=True,
+    )
+
+
+def site_silent(seen: Evidence) -> Finding | None:
+    if not seen.silent:
+        return None
+    return Finding(
+        "site silent",
+        Cause.INTEGRATION,
+        f"The site cannot be asked: {seen.silent}",
+        (Clue(seen.silent, f"site {seen.record.spec.site}", "timeline"),),
+        Audience.SITE,
+        "What is shown is as old as it says. `qhub doctor` looks into it.",
+        again=True,
+    )
+
+
+def site_reason(seen: Evidence) -> Finding | None:
+    """The site's own reason. Its words are known; what they mean for the cause is here."""
+    reason = seen.waits
+    if reason is None:
+        return None
+    word = reason.word
+    if word == "ReqNodeNotAvail":
+        reserved = re.search(r"reserv|maint", reason.sentence.partition(".")[2], re.I)
+        cause, trust = (Cause.QUEUE_POLICY if reserved else Cause.INTEGRATION), Confidence.LIKELY
+    elif _USER.search(word):
+        cause, trust = Cause.USER, Confidence.SURE
+    elif _BROKEN.search(word):
+        cause, trust = Cause.INTEGRATION, Confidence.SURE
+    elif word == RESOURCES and "out of service" in reason.sentence:
+        cause, trust = Cause.INTEGRATION, Confidence.LIKELY
+    elif word and (word in _OURS or is_known(word)):
+        cause, trust = Cause.QUEUE_POLICY, Confidence.SURE
+    else:
+        cause, trust = Cause.UNKNOWN, Confidence.POSSIBLE
+    clue = Clue(word or "no reason", f"the reason that the site {seen.record.spec.site!r} gives", "timeline")
+    return Finding("site", cause, reason.sentence, (clue,), reason.audience, reason.advice, confidence=trust, word=word)
+
+
+def at_broker(seen: Evidence) -> Finding | None:
+    if not seen.broker:
+        return None
+    cause = (
+        Cause.CALIBRATION
+        if CALIBRATING.search(seen.broker)
+        else Cause.DEVICE
+        if MAINTAINED.search(seen.broker) or " down " in seen.broker
+        else Cause.QUEUE_POLICY
+    )
+    rule = {Cause.CALIBRATION: "calibration window", Cause.DEVICE: "maintenance"}.get(cause, "broker")
+    return Finding(
+        rule,
+        cause,
+        seen.broker,
+        (Clue(seen.broker, "the broker, `qhub broker tasks`", "timeline"), *seen.in_device_journal()),
+        Audience.DEVICE,
+    )
+
+
+def at_device(seen: Evidence) -> Finding | None:
+    attempt = seen.record.attempt
+    if attempt.phase != "device" or not attempt.phase_text:
+        return None
+    words = attempt.phase_text
+    silent = "does not say why" in words
+    cause = Cause.CALIBRATION if CALIBRATING.search(words) else Cause.DEVICE
+    sentence = f"It is running on its node and {words}."
+    clue = Clue(words, seen.place(seen.attempt.device_journal), "timeline")
+    rule = (
+        "calibration window" if cause is Cause.CALIBRATION else "maintenance" if MAINTAINED.search(words) else "device"
+    )
+    return Finding(
+        rule, cause, sentence, (clue,), Audience.DEVICE, confidence=Confidence.LIKELY if silent else Confidence.SURE
+    )
+
+
+def running(seen: Evidence) -> Finding | None:
+    attempt = seen.record.attempt
+    text = f" ({attempt.phase_text})" if attempt.phase_text else ""
+    sentence = (
+        f"It is running{text} and waits for nothing."
+        if attempt.phase in ("", "node")
+        else f"It is running: {attempt.phase_text or attempt.phase}."
+    )
+    return Finding("running", Cause.UNKNOWN, sentence, audience=NOBODY, confidence=Confidence.POSSIBLE)
+
+
+RULES = (not_sent, site_silent, site_reason)
+RUNNING = (at_broker, at_device, running)
