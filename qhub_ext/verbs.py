@@ -637,6 +637,23 @@ def compare_verb(surface: Surface, jobs: Sequence[str], name: str | None, most: 
     return compare_jobs([surface.job(j) for j in jobs], name, most)
 
 
+@verbs.command("trace")
+@some_jobs
+@click.option(
+    "--html",
+    "page",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write it as one page, to open in a browser.",
+)
+@click.option("--logs", is_flag=True, help="Show with it what the job printed, and when.")
+@facts_verb
+def trace_verb(surface: Surface, jobs: Sequence[str], page: Path | None, logs: bool) -> Any:
+    """Where the time of a job went: its spans, the parts of its wall time, and what to change; several jobs side by side."""
+    from qhub_ext.trace_verbs import trace_view
+
+    return trace_view(surface, jobs, page=page, logs=logs)
+
+
 @verbs.command("doctor")
 @click.option("--settings", "show_settings", is_flag=True, help="List every setting with its value and meaning.")
 @facts_verb

@@ -23,6 +23,7 @@ from qhub_ext.jobfolder.outputs import read_outputs, read_text
 if TYPE_CHECKING:
     from qhub_ext.diagnosis.explain import Explanation
     from qhub_ext.service.jobs import JobService
+    from qhub_ext.service.traces import JobTrace
 
 POLL_FIRST_S = 0.02
 POLL_LAST_S = 0.5
@@ -260,6 +261,12 @@ class Job:
     def explain(self) -> Explanation:
         """Why it waits, how it ended, or what makes its results doubtful: cause, evidence, whose move it is, what to try."""
         return self.service.explain(self.id)
+
+    def trace(self) -> JobTrace:
+        """Where its time went: `.breakdown`, `.advice`, `.trace.spans`; `%qpu trace` draws it."""
+        from qhub_ext.service.traces import trace_of
+
+        return trace_of(self.folder, self.record)
 
     def cancel(self) -> None:
         self.service.apply("cancel", [self.id])

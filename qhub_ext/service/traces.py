@@ -1,0 +1,90 @@
+"""The trace of a job as its folder tells it: spans, breakdown, advice, and the profile where one was asked for."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from qhub_ext.diagnosis.advice import Advice, advise, counts_of
+from qhub_ext.diagnosis.breakdown import Breakdown, break_down
+from qhub_ext.diagnosis.rows import Row, rows_of
+from qhub_ext.diagnosis.spans import Facts
+from qhub_ext.diagnosis.trace import NS, Trace, assemble, assemble_array
+from qhub_ext.errors import JobFolderError
+from qhub_ext.job.record import JobRecord
+from qhub_ext.jobfolder.atomic import read_json, read_json_or_none
+from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
+from qhub_ext.jobfolder.outcome import read_record
+from qhub_ext.telemetry.otlp import RecordedSpan, read_spans
+
+
+@dataclass(frozen=True)
+class JobTrace:
+    """`profile` has the functions of the latest attempt that took most. `at` is when it was read, in s since 1970 UTC."""
+
+    record: JobRecord
+    trace: Trace
+    at: float
+    profile: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def closed(self) -> Trace:
+        return self.trace.until(int(self.at * NS))
+
+    @property
+    def breakdown(self) -> Breakdown:
+        return break_down(self.closed)
+
+    @property
+    def advice(self) -> Advice | None:
+        return advise(
+            self.breakdown, counts_of(self.trace, self.record.spec.tier, profiled=bool(self.profile))
+        )  # fmt: skip
+
+    @property
+    def rows(self) -> list[Row]:
+        return rows_of(self.trace, int(self.at * NS))
+
+    @property
+    def notes(self) -> list[str]:
+        return [*(clock.sentence for clock in self.trace.clocks), *self.trace.notes]
+
+
+def trace_of(folder: JobFolder, record: JobRecord) -> JobTrace:
+    now = time.time()
+    if record.spec.size is not None:
+        elements = [read_record(folder.element(n)) for n in range(record.spec.size)]
+        return JobTrace(record, assemble_array(record, elements), now)
+    facts = {number: _facts(folder.attempt(number)) for number in folder.attempt_numbers()}
+    trace = assemble(record, read_recorded(folder), facts)
+    latest = folder.latest_attempt()
+    return JobTrace(record, trace, now, () if latest is None else read_profile(latest))
+
+
+def read_recorded(folder: JobFolder) -> list[RecordedSpan]:
+    """Of all writers; of an element of an array, only its own."""
+    folders = [folder.spans, *(folder.attempt(number).spans for number in folder.attempt_numbers())]
+    found: list[RecordedSpan] = []
+    for one in folders:
+        if one.is_dir():
+            for path in sorted(one.glob("*.jsonl")):
+                found += read_spans(path)
+    return found
+
+
+def read_profile(attempt: AttemptFolder) -> tuple[dict[str, Any], ...]:
+    try:
+        record = read_json_or_none(attempt.profile) or {}
+    except JobFolderError:
+        return ()
+    return tuple(row for row in record.get("functions", ()) if isinstance(row, dict))
+
+
+def _facts(attempt: AttemptFolder) -> Facts:
+    """For an attempt that recorded no spans of its own."""
+    outcome = read_json_or_none(attempt.outcome) or {}
+    tasks = []
+    if attempt.tasks.is_dir() and not attempt.spans.is_dir():
+        tasks = [read_json(path) for path in sorted(attempt.tasks.glob("[0-9]*.json"))]
+    return Facts(tasks, outcome.get("timings_s"))
