@@ -92,12 +92,13 @@ class QpuMagics(Magics):
 
         namespace = self._notebook if not local_ns or local_ns is self._notebook else self._notebook | local_ns
         request = parse_line(line, namespace).over(self.choice.told)
-        drafts = [self.service.draft(replace(request, tier=tier), cell, namespace) for tier in request.tiers]
+        service = self.service  # looked up once: it looks at the settings each time
+        drafts = [service.draft(replace(request, tier=tier), cell, namespace) for tier in request.tiers]
         for warning in drafts[0].warnings:
             print(f"Note: {warning}", file=sys.stderr)
         if request.dry_run:
             return self._preview(drafts, namespace)
-        jobs = Jobs(self.service.submit(draft) for draft in drafts)
+        jobs = Jobs(service.submit(draft) for draft in drafts)
         held: Job | Jobs = jobs if len(request.tiers) > 1 else jobs[0]
         if request.variable:
             self._notebook[request.variable] = held

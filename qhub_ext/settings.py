@@ -374,16 +374,27 @@ def _cached(fingerprint: tuple[Any, ...]) -> Settings:  # noqa: ARG001 - the cac
     return load_settings()
 
 
+# what can change where settings lie, or what they say
+_STEERING = ("QHUB_", "JUPYTER_", "XDG_", "HOME")
+
+
+@lru_cache(maxsize=4)
+def _files_under(variables: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    return tuple(map(str, config_files(dict(variables))))
+
+
+def _stamp(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0
+
+
 def current_settings() -> Settings:
     """The settings of this process, read again only when a file or a variable changed."""
-    stamps = []
-    for path in config_files():
-        try:
-            stamps.append((str(path), path.stat().st_mtime_ns))
-        except OSError:
-            stamps.append((str(path), 0))
-    variables = tuple(sorted((k, v) for k, v in os.environ.items() if k.startswith(("QHUB_", "XDG_", "HOME"))))
-    return _cached((tuple(stamps), variables))
+    named = [name for name in sorted(os.environ) if name.startswith(_STEERING)]
+    variables = tuple((name, os.environ[name]) for name in named)
+    return _cached((*map(_stamp, _files_under(variables)), *variables))
 
 
 def describe_settings() -> list[tuple[str, str, str]]:

@@ -1,7 +1,8 @@
-"""Whole files only: written beside and renamed, so that a reader never sees half of one."""
+"""Whole files only: written beside and renamed, so that a reader never sees half of one; plainly where nobody reads yet."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -14,23 +15,16 @@ def write_beside(path: Path, data: bytes, *, durable: bool = False, exclusive: b
     """Puts `data` at `path`, mode 0600. `durable` waits for the disk; `exclusive` leaves an existing file and returns False."""
     draft = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
-        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            try:
-                view = memoryview(data)
-                while view:
-                    view = view[os.write(fd, view) :]
-                if durable:
-                    os.fsync(fd)
-            finally:
-                os.close(fd)
+            write_new(draft, data, durable=durable)
             if exclusive:
                 os.link(draft, path)  # unlike rename, it fails when somebody was first
                 os.unlink(draft)
             else:
                 os.replace(draft, path)
         except BaseException:
-            os.unlink(draft)
+            with contextlib.suppress(FileNotFoundError):  # it could not even be made
+                os.unlink(draft)
             raise
     except FileExistsError:
         if exclusive:
@@ -39,9 +33,26 @@ def write_beside(path: Path, data: bytes, *, durable: bool = False, exclusive: b
     return True
 
 
+def write_new(path: Path, data: bytes, *, durable: bool = False) -> None:
+    """Makes the file at once, mode 0600: for a folder that nobody reads before it is whole. Raises FileExistsError."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        if durable:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def write_json(path: Path, record: Any, *, durable: bool = False, exclusive: bool = False) -> bool:
+    return write_beside(path, json_bytes(record), durable=durable, exclusive=exclusive)
+
+
+def json_bytes(record: Any) -> bytes:
     text = json.dumps(record, ensure_ascii=False, separators=(",", ":"), default=str)
-    return write_beside(path, text.encode("utf-8", "surrogatepass"), durable=durable, exclusive=exclusive)
+    return text.encode("utf-8", "surrogatepass")
 
 
 def read_json(path: Path) -> Any:

@@ -23,7 +23,7 @@ from qhub_ext.job.identity import is_job_id, short_id, split_element
 from qhub_ext.job.record import Attempt, JobRecord
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import FINAL, State
-from qhub_ext.jobfolder.atomic import write_beside, write_json
+from qhub_ext.jobfolder.atomic import json_bytes, write_new
 from qhub_ext.jobfolder.generation import read_generation
 from qhub_ext.jobfolder.layout import JobFolder, folder_of
 from qhub_ext.jobfolder.outcome import read_record, read_spec
@@ -83,11 +83,11 @@ class Shelf:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             for folder in (draft.path, draft.inputs, draft.journals):
                 folder.mkdir(mode=0o700)
-            write_json(draft.spec, spec.to_json())
-            write_beside(draft.cell, cell.encode("utf-8", "surrogatepass"))
+            write_new(draft.spec, json_bytes(spec.to_json()))
+            write_new(draft.cell, cell.encode("utf-8", "surrogatepass"))
             if notebook is not None:
-                write_json(draft.notebook, notebook)
-            write_json(draft.runtime, runtime)
+                write_new(draft.notebook, json_bytes(notebook))
+            write_new(draft.runtime, json_bytes(runtime))
             write_inputs(draft.inputs)
             if elements:
                 draft.elements.mkdir(mode=0o700)
@@ -95,7 +95,7 @@ class Shelf:
                 folder_ = draft.element(index)
                 for made in (folder_.path, folder_.journals):
                     made.mkdir(mode=0o700)
-                write_json(folder_.spec, element.to_json())
+                write_new(folder_.spec, json_bytes(element.to_json()))
             os.rename(draft.path, final.path)
         except OSError as error:
             shutil.rmtree(draft.path, ignore_errors=True)

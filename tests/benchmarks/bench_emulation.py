@@ -179,8 +179,8 @@ def listing(repeats: int) -> list[Line]:
 
         def afresh() -> None:
             (cache / "devices.json").unlink(missing_ok=True)
-            catalog.read_snapshot.cache_clear()
-            catalog.read_configuration.cache_clear()
+            catalog._read_snapshot.cache_clear()
+            catalog._read_configuration.cache_clear()
             catalog.list_devices(cache)
 
         first, again = measure(afresh, lambda: catalog.list_devices(cache), repeats=max(2, repeats // 2))
