@@ -14,14 +14,15 @@ from qhub_ext import verbs as v
 from qhub_ext.capture.quantity import parse_time
 from qhub_ext.display.tables import Page, Table, Text
 from qhub_ext.display.tasks import tasks_table
+from qhub_ext.display.usage import BROKER_KEYS, broker_figure, broker_usage_table, write_figure
 from qhub_ext.display.words import duration, moment
 from qhub_ext.errors import InvalidOptionError
-from qhub_ext.tiers.qpu.brokered import ask_broker
+from qhub_ext.tiers.qpu.brokered import Place, ask_broker, job_session
 
 
-def _socket(surface: v.Surface) -> Path:
+def _socket(surface: v.Surface) -> Place:
     settings = surface.service.settings.broker
-    return settings.socket or settings.directory / "broker.sock"
+    return settings.place or settings.directory / "broker.sock"
 
 
 @v.verbs.group("broker")
@@ -37,7 +38,7 @@ def status(surface: v.Surface) -> Page:
     tasks = ask_broker(_socket(surface), "GET", "/v1/tasks?everybody=true&limit=50")
     now = time.time()
     devices = Table(
-        ("device", "state", "running", "waiting", "next window", "trouble"),
+        ("device", "state", "running", "waiting", "next window", "alone", "trouble"),
         [
             (
                 d["name"] + (" (simulated)" if d.get("virtual") else ""),
@@ -45,7 +46,8 @@ def status(surface: v.Surface) -> Page:
                 str(d["running"]),
                 str(d["waiting"]),
                 moment(d["window"][0], now) if d["window"] else "–",
-                d["trouble"],
+                f"{d['lease']['holder']}, {duration(d['lease']['until'] - now)} more" if d.get("lease") else "–",
+                d["trouble"] or d.get("drained") or "",
             )
             for d in facts["devices"]
         ],
@@ -124,31 +126,91 @@ def window(surface: v.Surface, start: str | None, length: str | None, rule: str,
     return Table(("window", "device", "start", "length", "again", "note"), rows, facts=found, empty="No window is set.")
 
 
+@broker.command("limits")
+@click.argument("scope", required=False, type=click.Choice(["profile", "user", "account"]))
+@click.argument("name", required=False)
+@click.argument("what", required=False)
+@click.argument("value", required=False)
+@v.facts_verb
+def limits(surface: v.Surface, scope: str | None, name: str | None, what: str | None, value: str | None) -> Table:
+    """What profiles, users and accounts may use; with all four words sets one (operators): `limits user alice user_day_s 600`.
+
+    VALUE is a number, `none` for no limit, or `default` for what the settings say. A word for a user counts before that for an account, and that before the
+    profile's. `share` weighs a user in the fair share (1 where nothing is set).
+    """
+    path = _socket(surface)
+    if value is not None:
+        target = f"/v1/limits/{_segment(scope or '')}/{_segment(name or '')}/{_segment(what or '')}"
+        if value == "default":
+            ask_broker(path, "DELETE", target)
+        else:
+            ask_broker(path, "PUT", target, {"value": None if value == "none" else _number(value)})
+    elif what is not None:
+        raise InvalidOptionError("A limit needs a value.", advice=f"qhub broker limits {scope} {name} {what} 600")
+    found = ask_broker(path, "GET", "/v1/limits")
+    shown = [one for one in found["limits"] if scope in (None, one["scope"]) and name in (None, one["name"])]
+    rows = [
+        (one["scope"], one["name"], one["what"], "none" if one["value"] is None else f"{one['value']:g}", "an operator" if one["set"] else "settings")
+        for one in shown
+    ]  # fmt: skip
+    return Table(("of", "name", "limit", "value", "set by"), rows, facts=found, empty="No limit is set.")
+
+
+@broker.command("priority")
+@click.argument("task")
+@click.argument("priority", type=click.IntRange(-10, 10))
+@v.facts_verb
+def priority(surface: v.Surface, task: str, priority: int) -> Text:
+    """Moves a task up (to 10) or down (to -10) within its profile; a higher profile still goes first (operators)."""
+    found = ask_broker(_socket(surface), "PUT", f"/v1/tasks/{_segment(task)}/priority", {"priority": priority})
+    return Text(f"The task {found['id']} has priority {found['priority']} among those of {found['profile']}.", found)
+
+
+@broker.command("lease", context_settings={"ignore_unknown_options": True})
+@click.argument("device", required=False)
+@click.option("--for", "length", help="How long, such as 10m; the profile says how long at most.")
+@click.option("--profile", default="", help="Profile of the session, where the site gives none.")
+@click.option("--end", is_flag=True, help="Give the device back (yours, or anybody's for operators).")
+@v.facts_verb
+def lease(surface: v.Surface, device: str | None, length: str | None, profile: str, end: bool) -> Table:
+    """Who has a device alone; with --for takes it for the session of this job, with --end gives it back."""
+    path = _socket(surface)
+    if device is not None and end:
+        ask_broker(path, "DELETE", f"/v1/devices/{_segment(device)}/lease")
+    elif device is not None and length:
+        body = {"session": job_session(path, profile)["id"], "length_s": float(parse_time(length, "--for"))}
+        ask_broker(path, "POST", f"/v1/devices/{_segment(device)}/lease", body)
+    elif end or length:
+        raise InvalidOptionError("Name the device.", advice="qhub broker lease kingston --for 10m")
+    found, now = ask_broker(path, "GET", "/v1/leases"), time.time()
+    rows = [(one["device"], one["user"], one["profile"], moment(one["until"], now), duration(one["until"] - now)) for one in found["leases"]]  # fmt: skip
+    return Table(("device", "who", "profile", "until", "left"), rows, facts=found, empty="Nobody has a device alone.")
+
+
+@broker.command("token")
+@click.argument("user")
+@click.option("--revoke", is_flag=True, help="The user's token is good no more.")
+@v.facts_verb
+def token(surface: v.Surface, user: str, revoke: bool) -> Text:
+    """Makes a token for a user who comes over TCP where there is no MUNGE (operators): `[broker] token_file` names the file with it."""
+    if revoke:
+        ask_broker(_socket(surface), "DELETE", f"/v1/tokens/{_segment(user)}")
+        return Text(f"The token of {user} is good no more.", {"user": user})
+    found = ask_broker(_socket(surface), "POST", "/v1/tokens", {"user": user})
+    return Text(f"{found['token']}\nShown this once: {user} keeps it in a file of mode 0600 that `token_file` under [broker] names.", found)  # fmt: skip
+
+
 @broker.command("usage")
 @click.option("--days", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True)
+@click.option("--by", type=click.Choice(BROKER_KEYS), help="Add up by this alone; default: every combination.")
+@click.option("--figure", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture (HTML) here as well.")
 @v.facts_verb
-def usage(surface: v.Surface, days: float) -> Table:
+def usage(surface: v.Surface, days: float, by: str | None, figure: Path | None) -> Table:
     """Seconds of QPU by user, account, profile, device and job."""
     found = ask_broker(_socket(surface), "GET", f"/v1/usage?days={days}")
-    rows = [
-        (
-            u["user"],
-            u["account"],
-            u["profile"],
-            u["device"],
-            u["job"],
-            f"{u['qpu_s']:.1f} s",
-            str(u["tasks"]),
-            str(u["slices"]),
-        )
-        for u in found["usage"]
-    ]
-    return Table(
-        ("user", "account", "profile", "device", "job", "QPU", "tasks", "slices"),
-        rows,
-        facts=found,
-        empty="Nothing ran in that time.",
-    )
+    if figure is not None:
+        write_figure(figure, broker_figure(found["usage"], by or "user", days))
+    return broker_usage_table(found, by)
 
 
 @broker.command("audit")
@@ -194,6 +256,13 @@ def demo(surface: v.Surface, device: str, figure: Path | None) -> Text:  # noqa:
 
 def _segment(text: str) -> str:
     return quote(text, safe="")
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidOptionError(f"{text!r} is no limit.", advice="Give a number, `none` or `default`.") from None
 
 
 def _begin(text: str) -> float:

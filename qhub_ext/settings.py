@@ -210,15 +210,44 @@ class BrokerSettings(_Section):
         default_factory=lambda: Path(platformdirs.user_state_dir("qhub")) / "broker" / socket.gethostname(),
         description="Folder of the broker's own ledger and socket, on this host's own disk.",
     )
-    port: int = Field(
-        default=0, ge=0, le=65535, description="Port on 127.0.0.1 for the genuine client; 0 takes a free one."
+    url: str = Field(
+        default="",
+        description="Address of a broker on another host, such as http://login1:8731, where there is no socket of it here.",
     )
+    token_file: Path | None = Field(
+        default=None,
+        description="File of mode 0600 with your token for `url`; default: MUNGE says who you are.",
+    )
+    munge_socket: Path | None = Field(
+        default=None, description="Socket of munged; default: the one that it was built with."
+    )
+    database: str = Field(
+        default="",
+        description="PostgreSQL for the ledger, such as postgresql:///qhub; default: SQLite in `directory`. Passwords belong in ~/.pgpass.",
+    )
+    host: str = Field(
+        default="127.0.0.1",
+        description="Address that the broker listens at, for the genuine client and for callers with MUNGE or a token.",
+    )
+    port: int = Field(default=0, ge=0, le=65535, description="Port there; 0 takes a free one.")
+    session_idle_s: float = Field(
+        default=3600.0, gt=0, description="A session without a call or a task ends after so long."
+    )
+    sweep_s: float = Field(
+        default=10.0, gt=0, description="How often sessions, leases and the jobs behind them are looked after."
+    )
+    session_s: float = Field(default=7 * 86400.0, gt=0, description="Longest life of a session.")
     slice_s: float = Field(default=60.0, gt=0, description="Seconds of QPU after which another task may have its turn.")
     overhead_s: float = Field(default=1.0, ge=0, description="Seconds that the device needs once per slice.")
     profiles: dict[str, BrokerProfileSettings] = Field(
         default_factory=dict, description="Name -> policy class of tasks."
     )
     rules: tuple[BrokerRuleSettings, ...] = Field(default=(), description="Which jobs have which profile.")
+
+    @property
+    def place(self) -> Path | str | None:
+        """Where the tier qpu finds its broker; None where it goes straight to the device."""
+        return self.socket or self.url or None
 
 
 class LimitSettings(_Section):

@@ -44,7 +44,7 @@ from qhub_ext.tiers import catalog
 from qhub_ext.tiers.qpu.brokered import ask_broker
 
 LISTED = 20
-USAGE_KEYS = ("device", "job", "profile", "day", "site")
+USAGE_KEYS = ("device", "job", "profile", "user", "account", "day", "site")
 
 EXIT_OK = 0
 EXIT_JOB_FAILED = 1
@@ -312,10 +312,10 @@ def estimate_verb(surface: Surface, job: str) -> Text:
 def queue_verb(surface: Surface) -> Table | Page:
     """The site's queue: what runs, what waits and why, by priority; where there is a broker, also the tasks that wait there."""
     jobs = queue_table(surface.service.queue(), time.time())
-    socket = surface.service.settings.broker.socket
-    if socket is None:
+    place = surface.service.settings.broker.place
+    if place is None:
         return jobs
-    found = ask_broker(socket, "GET", "/v1/tasks?everybody=true")
+    found = ask_broker(place, "GET", "/v1/tasks?everybody=true")
     return Page([jobs, tasks_table(found, "Tasks at the broker")], {"jobs": jobs.facts, **found})
 
 
@@ -423,15 +423,19 @@ def _error(value: float | None) -> str:
 @verbs.command("usage")
 @click.option("--by", type=click.Choice(USAGE_KEYS), default="device", show_default=True, help="What is added up.")
 @click.option("--since", default="30d", show_default=True, help="Jobs submitted within this time, such as 7d or 12h.")
+@click.option("--figure", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture (HTML) here as well.")
 @facts_verb
-def usage_verb(surface: Surface, by: str, since: str) -> Table:
+def usage_verb(surface: Surface, by: str, since: str, figure: Path | None) -> Table:
     """Seconds of QPU that your jobs used, from their own records; with `--by job --json` also the site's ids of them."""
     from qhub_ext.capture.quantity import parse_time
-    from qhub_ext.display.usage import usage_table
+    from qhub_ext.display.usage import usage_figure, usage_table, write_figure
     from qhub_ext.service.usage import summed
 
     jobs = surface.service.usage(time.time() - parse_time(since, "--since"))
-    return usage_table(by, since, summed(jobs, by), [one.to_json() for one in jobs])
+    sums = summed(jobs, by)
+    if figure is not None:
+        write_figure(figure, usage_figure(by, since, sums))
+    return usage_table(by, since, sums, [one.to_json() for one in jobs])
 
 
 @verbs.command("logs")

@@ -13,6 +13,7 @@ import secrets
 import signal
 import socket
 import struct
+import sys
 import threading
 import time
 from pathlib import Path
@@ -23,10 +24,12 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from qhub_ext.broker.app import build, default_operators
+from qhub_ext.broker.database import LedgerError
 from qhub_ext.broker.desk import Desk
 from qhub_ext.broker.dispatch import DeviceThread
 from qhub_ext.broker.membership import Membership, OneUser, SlurmJobs
 from qhub_ext.broker.policy import Policy
+from qhub_ext.broker.postgres import Postgres
 from qhub_ext.broker.profiles import DEFAULTS, Profile, Rule
 from qhub_ext.errors import DeviceError
 from qhub_ext.jobfolder.atomic import write_json
@@ -35,7 +38,7 @@ from qhub_ext.tiers import catalog
 from qhub_ext.tiers.qpu.resources import Resource, list_resources
 from qhub_ext.tiers.qpu.virtual import virtual_resource
 
-SWEEP_S = 10.0
+_ANY = ("", "0.0.0.0", "::")  # noqa: S104 - what an operator may choose to listen at
 _PEER = struct.Struct("3i")
 
 
@@ -68,14 +71,19 @@ def serve(directory: Path, devices: tuple[str, ...], settings: Settings, *, slur
     directory.mkdir(mode=0o755 if slurm else 0o700, parents=True, exist_ok=True)
     resources = _resources(devices, settings)
     policy = _policy(settings.broker)
-    desk = Desk(directory / "ledger", [r.device for r in resources], policy)
+    given = settings.broker
+    database = Postgres(given.database) if given.database else None
+    desk = Desk(
+        directory / "ledger", [r.device for r in resources], policy, database=database,
+        session_idle_s=given.session_idle_s, session_s=given.session_s,
+    )  # fmt: skip
     threads = {r.device: DeviceThread(desk, r, settings.qpu) for r in resources}
-    door = _door(directory, settings.broker.port)
-    url = f"http://127.0.0.1:{door.getsockname()[1]}"
+    door = _door(directory, given.host, given.port)
+    url = f"http://{'127.0.0.1' if given.host in _ANY else given.host}:{door.getsockname()[1]}"
     local = _unix_socket(directory / "broker.sock", 0o666 if slurm else 0o600)
     rules = tuple(Rule(r.profile, r.qos, r.partition, r.account) for r in settings.broker.rules)
     membership: Membership = SlurmJobs(policy.profiles, rules) if slurm else OneUser(policy.profiles)
-    app = build(desk, threads, url=lambda: url, membership=membership, operators=default_operators())
+    app = build(desk, threads, url=lambda: url, membership=membership, operators=default_operators(), munge_socket=given.munge_socket)  # fmt: skip
     server = uvicorn.Server(
         uvicorn.Config(
             app, http=PeerProtocol, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1
@@ -83,7 +91,7 @@ def serve(directory: Path, devices: tuple[str, ...], settings: Settings, *, slur
     )
     for thread in threads.values():
         thread.start()
-    threading.Thread(target=_sweep, args=(desk,), name="broker-sweep", daemon=True).start()
+    threading.Thread(target=_sweep, args=(desk, membership, given.sweep_s), name="broker-sweep", daemon=True).start()
     record = {
         "url": url,
         "socket": str(directory / "broker.sock"),
@@ -102,18 +110,18 @@ def serve(directory: Path, devices: tuple[str, ...], settings: Settings, *, slur
         desk.ledger.close()
 
 
-def _door(directory: Path, port: int) -> socket.socket:
+def _door(directory: Path, host: str, port: int) -> socket.socket:
     """On the port of the broker before, where nobody else took it: clients that wait for their tasks find it again."""
     try:
         before = int(urlsplit(json.loads((directory / "broker.json").read_text())["url"]).port or 0)
     except (OSError, ValueError, KeyError, TypeError):
         before = 0
     try:
-        return socket.create_server(("127.0.0.1", port or before))
+        return socket.create_server((host, port or before))
     except OSError:
         if port:
             raise
-        return socket.create_server(("127.0.0.1", 0))
+        return socket.create_server((host, 0))
 
 
 async def _serve(server: uvicorn.Server, sockets: list[socket.socket]) -> None:
@@ -153,10 +161,16 @@ def _policy(settings: BrokerSettings) -> Policy:
     return Policy(profiles=known, slice_s=settings.slice_s, overhead_s=settings.overhead_s)
 
 
-def _sweep(desk: Desk) -> None:
+def _sweep(desk: Desk, membership: Membership, every_s: float) -> None:
+    told = ""
     while not desk.closed:
-        time.sleep(SWEEP_S)
-        desk.sweep()
+        time.sleep(every_s)
+        try:
+            desk.sweep(membership.gone)
+        except LedgerError as error:
+            if error.message != told:
+                told = error.message
+                print(f"broker: {told}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from typing import Any
 
 from qhub_ext.broker.desk import Desk
 from qhub_ext.broker.dispatch import DeviceThread
-from qhub_ext.broker.ledger import SliceRow, TaskRow
 from qhub_ext.broker.policy import Policy
+from qhub_ext.broker.rows import SliceRow, TaskRow
 from qhub_ext.settings import QpuSettings
 from qhub_ext.tiers.qpu.virtual import virtual_resource
 

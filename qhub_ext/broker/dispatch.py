@@ -6,12 +6,16 @@ One slice is at the device at a time, so that nothing of ours waits in the vendo
 from __future__ import annotations
 
 import json
+import sys
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
 
+from qhub_ext.broker.database import LedgerError
 from qhub_ext.broker.desk import Desk
-from qhub_ext.broker.ledger import SliceRow
+from qhub_ext.broker.rows import SliceRow, TaskRow
 from qhub_ext.broker.slices import check_result, cut
 from qhub_ext.errors import Cause, DeviceError, UncertainTaskError
 from qhub_ext.settings import QpuSettings
@@ -23,7 +27,10 @@ from qhub_ext.tiers.qpu.wire import quantum_seconds
 PROBE_FIRST_S = 0.5
 PROBE_LAST_S = 30.0
 TARGET_S = 60.0
+LEDGER_S = 0.5
+"""A ledger that takes nothing now is tried again so often: what is on the device waits meanwhile."""
 _LOST = "Lost"
+T = TypeVar("T")
 
 
 class DeviceThread(threading.Thread):
@@ -48,9 +55,15 @@ class DeviceThread(threading.Thread):
             self._target = (time.monotonic(), known)
         return known
 
+    @property
+    def begun(self) -> bool:
+        return self.ident is not None
+
     def run(self) -> None:
         device = self._resource.device
-        for one in self._desk.ledger.open_slices(device):  # of a broker that was killed: the device knows them still
+        for one in (
+            self._surely(lambda: self._desk.ledger.open_slices(device)) or ()
+        ):  # of a broker that was killed: the device knows them still
             self._bring_back(one)
         probe = PROBE_FIRST_S
         while not self._desk.closed:
@@ -61,11 +74,24 @@ class DeviceThread(threading.Thread):
                     continue
                 self._desk.up(device)
                 probe = PROBE_FIRST_S
-            found = self._desk.next_slice(device, timeout_s=1.0)
+            found = self._surely(lambda: self._desk.next_slice(device, timeout_s=1.0))
             if found is not None:
                 task, one = found
-                self._send(one, task.program)
+                self._send(one, task)
         self.process.close()
+
+    def _surely(self, verb: Callable[[], T]) -> T | None:
+        """Until the ledger took it; None when the broker closes first. Every verb of the desk may be said again."""
+        told = ""
+        while not self._desk.closed:
+            try:
+                return verb()
+            except LedgerError as error:
+                if error.message != told:
+                    told = error.message
+                    print(f"broker: {told}", file=sys.stderr, flush=True)
+                time.sleep(LEDGER_S)
+        return None
 
     def _answers(self) -> bool:
         try:
@@ -75,8 +101,14 @@ class DeviceThread(threading.Thread):
             return False
         return bool(status["status"] == "online")
 
-    def _send(self, one: SliceRow, program: str) -> None:
-        content = json.dumps(cut(program, self._desk.ledger.payload(one.task), one.pieces))
+    def _send(self, one: SliceRow, task: TaskRow) -> None:
+        program = task.program
+        try:
+            content = json.dumps(cut(program, self._desk.ledger.payload(one.task), one.pieces))
+        except (OSError, ValueError) as error:
+            gone = DeviceError(f"The payload of the task {one.task} cannot be read any more: {error}.", advice="Submit it again.", cause=Cause.INTEGRATION)  # fmt: skip
+            self._surely(partial(self._desk.failed, one, gone))
+            return
         try:
             vendor = str(
                 self.process.call(
@@ -88,11 +120,11 @@ class DeviceThread(threading.Thread):
         except DeviceError as error:
             lost = isinstance(error, HelperLostError) and error.call == "task_start"
             if lost or isinstance(error, UncertainTaskError):
-                self._desk.uncertain(one, error)
+                self._surely(partial(self._desk.uncertain, one, error))
             else:
-                self._desk.refused(one, error)
+                self._surely(partial(self._desk.refused, one, error))
             return
-        self._desk.sent(one, vendor)
+        self._surely(lambda: self._desk.sent(one, vendor))
         self._bring_back(SliceRow(**{**vars(one), "state": "sent", "vendor": vendor}))
 
     def _bring_back(self, one: SliceRow) -> None:
@@ -114,7 +146,8 @@ class DeviceThread(threading.Thread):
                 self._take(one, str(result))
                 return
             if state == _LOST and self._desk.wanted(one):
-                self._desk.uncertain(one, DeviceError(f"{self._resource.title} does not know the task {one.vendor} any more."))  # fmt: skip
+                lost = DeviceError(f"{self._resource.title} does not know the task {one.vendor} any more.")
+                self._surely(partial(self._desk.uncertain, one, lost))
                 return
             if state not in ("Queued", "Running"):
                 self._ended(one, str(state))
@@ -127,17 +160,20 @@ class DeviceThread(threading.Thread):
             metadata = dict(check_result(one.pieces, text).metadata)
         except DeviceError as error:
             error.cause = Cause.INTEGRATION
-            self._desk.failed(one, error)
+            self._surely(partial(self._desk.failed, one, error))
             return
-        self._desk.finished(one, text, quantum_seconds(metadata), str(metadata.get("snapshot", "")))
+        last = self._surely(lambda: self._desk.finished(one, text, quantum_seconds(metadata), str(metadata.get("snapshot", ""))))  # fmt: skip
+        if last:
+            self._surely(lambda: self._desk.complete(one.task))
 
     def _ended(self, one: SliceRow, state: str) -> None:
         if not self._desk.wanted(one):
-            self._desk.stopped(one)
+            self._surely(lambda: self._desk.stopped(one))
             return
         words = " ".join(str(self._tolerant("task_logs", one.vendor) or "").split())[-300:]
         cause = Cause.QUEUE_POLICY if state == "Cancelled" else Cause.DEVICE
-        self._desk.failed(one, DeviceError(f"{self._resource.title}: the task {one.vendor} ended as {state}: {words}", cause=cause))  # fmt: skip
+        ended = DeviceError(f"{self._resource.title}: the task {one.vendor} ended as {state}: {words}", cause=cause)
+        self._surely(lambda: self._desk.failed(one, ended))
 
     def _tolerant(self, call: str, vendor: str) -> Any:
         """An answer, or None when there was none now: questions may be asked again."""

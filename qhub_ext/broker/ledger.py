@@ -1,6 +1,7 @@
-"""What the broker must not forget, in SQLite on its own disk: sessions, tasks, slices, windows, and who ordered what.
+"""What the broker must not forget: sessions, tasks, slices, leases, windows, limits, and who ordered what.
 
-Payloads and results lie beside it as files, one folder per task. Every method is one transaction; after kill -9 the next start reads on here.
+Tables lie in a database (SQLite beside, or PostgreSQL), payloads and results as files on the broker's own disk, one folder per task. Every method is
+one transaction, and may be tried again after a LedgerError; after kill -9 the next start reads on here.
 """
 
 from __future__ import annotations
@@ -8,150 +9,85 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from qhub_ext.broker.database import Database, Execute, Row, Sqlite, translated
+from qhub_ext.broker.rows import (
+    ENDED,
+    LeaseRow,
+    Session,
+    SliceRow,
+    TaskRow,
+    packed,
+    packed_pieces,
+    slice_row,
+    task_row,
+)
 from qhub_ext.broker.windows import Window
 from qhub_ext.broker.work import Piece
 from qhub_ext.errors import JobFolderError
 
-VERSION = 1
-ENDED = ("completed", "failed", "cancelled")
-
-_TABLES = """
+_STEPS = (
+    """
 CREATE TABLE sessions (
-  id TEXT PRIMARY KEY, uid INTEGER, user TEXT, account TEXT, profile TEXT, job TEXT, key TEXT UNIQUE,
-  created_at REAL, seen_at REAL, idle_s REAL, until REAL, ended_at REAL);
+  id TEXT PRIMARY KEY, uid {int}, "user" TEXT, account TEXT, profile TEXT, job TEXT, key TEXT UNIQUE,
+  created_at {real}, seen_at {real}, idle_s {real}, until {real}, ended_at {real});
 CREATE TABLE tasks (
-  id TEXT PRIMARY KEY, uid INTEGER, session TEXT, user TEXT, account TEXT, profile TEXT, job TEXT, device TEXT, program TEXT,
-  submitted_at REAL, deadline_at REAL, started_at REAL, ended_at REAL, state TEXT, pieces TEXT, shots INTEGER, done INTEGER,
-  qpu_s REAL, cause TEXT, message TEXT, advice TEXT, digest TEXT);
+  id TEXT PRIMARY KEY, uid {int}, session TEXT, "user" TEXT, account TEXT, profile TEXT, job TEXT, device TEXT, program TEXT,
+  submitted_at {real}, deadline_at {real}, started_at {real}, ended_at {real}, state TEXT, pieces TEXT, shots {int}, done {int},
+  qpu_s {real}, cause TEXT, message TEXT, advice TEXT, digest TEXT);
 CREATE INDEX tasks_open ON tasks (state) WHERE state NOT IN ('completed', 'failed', 'cancelled');
 CREATE INDEX tasks_by_time ON tasks (submitted_at);
 CREATE TABLE slices (
-  task TEXT, number INTEGER, device TEXT, pieces TEXT, state TEXT, vendor TEXT, sent_at REAL, ended_at REAL, qpu_s REAL, snapshot TEXT,
+  task TEXT, number {int}, device TEXT, pieces TEXT, state TEXT, vendor TEXT, sent_at {real}, ended_at {real}, qpu_s {real}, snapshot TEXT,
   PRIMARY KEY (task, number));
-CREATE TABLE windows (id INTEGER PRIMARY KEY, device TEXT, start REAL, length_s REAL, rule TEXT, note TEXT);
-CREATE TABLE drained (device TEXT PRIMARY KEY, since REAL, note TEXT);
-CREATE TABLE audit (at REAL, who TEXT, verb TEXT, what TEXT);
-CREATE TABLE shares (owner TEXT PRIMARY KEY, seconds REAL, at REAL);
-"""
-
-
-@dataclass(frozen=True)
-class Session:
-    """Bound to (uid, site job, profile). Moments in s since 1970 UTC; `idle_s` without a word ends it, and so does `until`."""
-
-    id: str
-    uid: int
-    user: str
-    account: str
-    profile: str
-    job: str
-    key: str
-    created_at: float
-    seen_at: float
-    idle_s: float
-    until: float
-    ended_at: float | None = None
-
-
-@dataclass(frozen=True)
-class TaskRow:
-    """`pieces` is what is left; `done` of `shots` are finished (PUBs, for an estimator); `digest` is that of the payload."""
-
-    id: str
-    uid: int
-    session: str
-    user: str
-    account: str
-    profile: str
-    job: str
-    device: str
-    program: str
-    submitted_at: float
-    deadline_at: float | None
-    started_at: float | None
-    ended_at: float | None
-    state: str
-    pieces: tuple[Piece, ...]
-    shots: int
-    done: int
-    qpu_s: float
-    cause: str
-    message: str
-    advice: str
-    digest: str
-
-    @property
-    def ended(self) -> bool:
-        return self.state in ENDED
-
-
-@dataclass(frozen=True)
-class SliceRow:
-    """`state` is sending, sent, done, uncertain (the answer was lost), refused or cancelled; `vendor` the task's id there."""
-
-    task: str
-    number: int
-    device: str
-    pieces: tuple[Piece, ...]
-    state: str
-    vendor: str
-    sent_at: float
-    ended_at: float | None
-    qpu_s: float | None
-    snapshot: str
+CREATE TABLE windows (id {serial}, device TEXT, start {real}, length_s {real}, rule TEXT, note TEXT);
+CREATE TABLE drained (device TEXT PRIMARY KEY, since {real}, note TEXT);
+CREATE TABLE audit (at {real}, who TEXT, verb TEXT, what TEXT);
+CREATE TABLE shares (owner TEXT PRIMARY KEY, seconds {real}, at {real})
+""",
+    """
+ALTER TABLE tasks ADD COLUMN priority {int} NOT NULL DEFAULT 0;
+CREATE INDEX slices_open ON slices (device) WHERE state IN ('sending', 'sent');
+CREATE INDEX sessions_open ON sessions (uid) WHERE ended_at IS NULL;
+CREATE TABLE limits (scope TEXT, name TEXT, what TEXT, value {real}, PRIMARY KEY (scope, name, what));
+CREATE TABLE leases (id {serial}, device TEXT, session TEXT, "user" TEXT, profile TEXT, since {real}, until {real}, ended_at {real})
+""",
+)
+VERSION = len(_STEPS)
+"""A ledger of an earlier version is taken on by the steps that it has not made yet."""
 
 
 class Ledger:
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, database: Database | None = None) -> None:
         self.directory = directory
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = threading.RLock()
-        self._db = sqlite3.connect(
-            directory / "broker.sqlite", isolation_level=None, check_same_thread=False, timeout=30.0
-        )
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA journal_mode = WAL")
-        # a killed broker loses nothing; a host that loses power may lose its last moments, and a client sends those tasks again by their ids
-        self._db.execute("PRAGMA synchronous = NORMAL")
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            with self.transaction() as db:
-                for statement in _TABLES.split(";\n"):
-                    if statement.strip():
-                        db.execute(statement)
-                db.execute(f"PRAGMA user_version = {VERSION}")
-        elif version != VERSION:
+        self._database = database or Sqlite(directory / "broker.sqlite")
+        version = self._database.version()
+        if version > VERSION:
+            self._database.close()
             raise JobFolderError(
-                f"{directory / 'broker.sqlite'} is of version {version}; this broker reads {VERSION}.",
-                where=str(directory),
+                f"{self._database.title} is of version {version}; this broker reads {VERSION}.", where=str(directory)
             )
+        if version < VERSION:
+            with self.transaction() as execute:
+                for step in _STEPS[version:]:
+                    for statement in step.split(";\n"):
+                        execute(statement.format(**self._database.types))
+                self._database.set_version(execute, VERSION)
 
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+    def transaction(self) -> AbstractContextManager[Execute]:
+        return self._database.transaction()
 
-    def _rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        with self._lock:
-            return self._db.execute(query, values).fetchall()
+    def _rows(self, query: str, *values: Any) -> list[Row]:
+        return self._database.rows(query, *values)
 
     def close(self) -> None:
-        with self._lock:
-            self._db.close()
+        self._database.close()
 
     def secret(self) -> bytes:
         """Of this broker, made once; mode 0600."""
@@ -177,29 +113,38 @@ class Ledger:
         return [Session(**row) for row in self._rows("SELECT * FROM sessions WHERE ended_at IS NULL")]
 
     def touch_session(self, session_id: str, now: float) -> None:
-        with self.transaction() as db:
-            db.execute("UPDATE sessions SET seen_at = ? WHERE id = ?", (now, session_id))
+        with self.transaction() as execute:
+            execute("UPDATE sessions SET seen_at = ? WHERE id = ?", now, session_id)
 
     def end_session(self, session_id: str, now: float) -> None:
-        with self.transaction() as db:
-            db.execute("UPDATE sessions SET ended_at = ? WHERE id = ? AND ended_at IS NULL", (now, session_id))
+        with self.transaction() as execute:
+            execute("UPDATE sessions SET ended_at = ? WHERE id = ? AND ended_at IS NULL", now, session_id)
+
+    def shift(self, seconds: float) -> None:
+        """Deadlines of sessions and leases, when the clock was set."""
+        with self.transaction() as execute:
+            execute(
+                "UPDATE sessions SET seen_at = seen_at + ?, until = until + ? WHERE ended_at IS NULL", seconds, seconds
+            )
+            execute("UPDATE leases SET since = since + ?, until = until + ? WHERE ended_at IS NULL", seconds, seconds)
 
     # -- tasks
 
     def add_task(self, task: TaskRow, payload: bytes) -> None:
         """The payload is on disk before the task is known."""
         folder = self.folder(task.id)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with translated(str(folder)):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_durably(folder / "payload.json", payload)
-        self._insert("tasks", asdict(task) | {"pieces": _packed(task.pieces)})
+        self._insert("tasks", packed(task))
 
     def task(self, task_id: str) -> TaskRow | None:
         rows = self._rows("SELECT * FROM tasks WHERE id = ?", task_id)
-        return _task(rows[0]) if rows else None
+        return task_row(rows[0]) if rows else None
 
     def open_tasks(self) -> list[TaskRow]:
         return [
-            _task(row) for row in self._rows(f"SELECT * FROM tasks WHERE state NOT IN {ENDED} ORDER BY submitted_at")
+            task_row(row) for row in self._rows(f"SELECT * FROM tasks WHERE state NOT IN {ENDED} ORDER BY submitted_at")
         ]
 
     def tasks(
@@ -210,20 +155,44 @@ class Ledger:
         clause = f"WHERE {' AND '.join(where)}" if where else ""
         values = [*([uid] if uid is not None else []), limit, offset]
         query = f"SELECT * FROM tasks {clause} ORDER BY submitted_at DESC, id LIMIT ? OFFSET ?"
-        return [_task(row) for row in self._rows(query, *values)]
+        return [task_row(row) for row in self._rows(query, *values)]
+
+    def tasks_of(self, ids: Iterable[str]) -> dict[str, TaskRow]:
+        """By their ids; those that there are."""
+        wanted = list(ids)
+        found: dict[str, TaskRow] = {}
+        for begin in range(0, len(wanted), 500):
+            some = wanted[begin : begin + 500]
+            for row in self._rows(f"SELECT * FROM tasks WHERE id IN ({', '.join('?' * len(some))})", *some):
+                found[row["id"]] = task_row(row)
+        return found
 
     def count_open(self, uid: int) -> int:
-        return int(self._rows(f"SELECT count(*) FROM tasks WHERE uid = ? AND state NOT IN {ENDED}", uid)[0][0])
+        return int(self._rows(f"SELECT count(*) AS n FROM tasks WHERE uid = ? AND state NOT IN {ENDED}", uid)[0]["n"])
 
-    def set_task(self, task_id: str, **changes: Any) -> None:
-        if "pieces" in changes:
-            changes["pieces"] = _packed(changes["pieces"])
-        with self.transaction() as db:
-            self._update_task(db, task_id, changes)
+    def count_ended(self) -> list[Row]:
+        """By device, profile and state, of all time."""
+        return self._rows(
+            f"SELECT device, profile, state, count(*) AS n FROM tasks WHERE state IN {ENDED} GROUP BY device, profile, state"
+        )
 
-    def _update_task(self, db: sqlite3.Connection, task_id: str, changes: dict[str, Any]) -> None:
-        names = ", ".join(f"{name} = ?" for name in changes)
-        db.execute(f"UPDATE tasks SET {names} WHERE id = ?", (*changes.values(), task_id))
+    def end_task(self, task_id: str, state: str, *, ended_at: float, cause: str, message: str, advice: str) -> bool:
+        """Whether this ended it: a task ends once."""
+        with self.transaction() as execute:
+            ended = execute(
+                f"UPDATE tasks SET state = ?, ended_at = ?, cause = ?, message = ?, advice = ? WHERE id = ? AND state NOT IN {ENDED} RETURNING id",
+                state, ended_at, cause, message, advice, task_id,
+            )  # fmt: skip
+        return bool(ended)
+
+    def last_end(self, session_id: str) -> float:
+        """When the last task of a session ended; 0 where none did."""
+        found = self._rows("SELECT max(ended_at) AS at FROM tasks WHERE session = ?", session_id)[0]["at"]
+        return float(found or 0.0)
+
+    def set_priority(self, task_id: str, priority: int) -> None:
+        with self.transaction() as execute:
+            execute("UPDATE tasks SET priority = ? WHERE id = ?", priority, task_id)
 
     def payload(self, task_id: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.folder(task_id) / "payload.json").read_bytes())
@@ -247,55 +216,49 @@ class Ledger:
 
     def begin_slice(self, task_id: str, device: str, pieces: Sequence[Piece], now: float) -> SliceRow:
         """Written down before it is sent."""
-        with self.transaction() as db:
-            (last,) = db.execute("SELECT coalesce(max(number), 0) FROM slices WHERE task = ?", (task_id,)).fetchone()
+        with self.transaction() as execute:
+            last = execute("SELECT coalesce(max(number), 0) AS last FROM slices WHERE task = ?", task_id)[0]["last"]
             row = SliceRow(task_id, last + 1, device, tuple(pieces), "sending", "", now, None, None, "")
-            self._insert_into(db, "slices", asdict(row) | {"pieces": _packed(row.pieces)})
-            db.execute(
-                "UPDATE tasks SET state = 'running', started_at = coalesce(started_at, ?) WHERE id = ?", (now, task_id)
+            self._insert_into(execute, "slices", packed(row))
+            execute(
+                "UPDATE tasks SET state = 'running', started_at = coalesce(started_at, ?) WHERE id = ?", now, task_id
             )
         return row
 
     def set_slice(self, row: SliceRow, **changes: Any) -> None:
         names = ", ".join(f"{name} = ?" for name in changes)
-        with self.transaction() as db:
-            db.execute(
-                f"UPDATE slices SET {names} WHERE task = ? AND number = ?",
-                (*changes.values(), row.task, row.number),
-            )
+        with self.transaction() as execute:
+            execute(f"UPDATE slices SET {names} WHERE task = ? AND number = ?", *changes.values(), row.task, row.number)
 
     def finish_slice(
-        self,
-        row: SliceRow,
-        result: bytes,
-        *,
-        rest: Sequence[Piece],
-        units: int,
-        qpu_s: float,
-        snapshot: str,
-        now: float,
-    ) -> None:
-        """The result is on disk before the slice counts, and both what is done and what is left change at once."""
+        self, row: SliceRow, result: bytes, *, rest: Sequence[Piece], units: int, qpu_s: float, snapshot: str, now: float,
+        share: tuple[str, float] | None = None,
+    ) -> None:  # fmt: skip
+        """The result is on disk before the slice counts; what is done, what is left and the owner's `share` change at once, and only once."""
         write_durably(self.folder(row.task) / f"slice-{row.number}.json", result)
-        with self.transaction() as db:
-            db.execute(
-                "UPDATE slices SET state = 'done', ended_at = ?, qpu_s = ?, snapshot = ? WHERE task = ? AND number = ?",
-                (now, qpu_s, snapshot, row.task, row.number),
-            )
-            db.execute(
+        with self.transaction() as execute:
+            counted = execute(
+                "UPDATE slices SET state = 'done', ended_at = ?, qpu_s = ?, snapshot = ? WHERE task = ? AND number = ? AND state <> 'done' RETURNING task",
+                now, qpu_s, snapshot, row.task, row.number,
+            )  # fmt: skip
+            if not counted:
+                return
+            execute(
                 "UPDATE tasks SET pieces = ?, done = done + ?, qpu_s = qpu_s + ?, state = 'queued' WHERE id = ?",
-                (_packed(rest), units, qpu_s, row.task),
-            )
+                packed_pieces(rest), units, qpu_s, row.task,
+            )  # fmt: skip
+            if share is not None:
+                _put_share(execute, *share, now)
 
     def slices(self, task_id: str) -> list[SliceRow]:
-        return [_slice(row) for row in self._rows("SELECT * FROM slices WHERE task = ? ORDER BY number", task_id)]
+        return [slice_row(row) for row in self._rows("SELECT * FROM slices WHERE task = ? ORDER BY number", task_id)]
 
     def slice_result(self, row: SliceRow) -> str:
         return (self.folder(row.task) / f"slice-{row.number}.json").read_text()
 
     def open_slices(self, device: str) -> list[SliceRow]:
         return [
-            _slice(r)
+            slice_row(r)
             for r in self._rows("SELECT * FROM slices WHERE device = ? AND state IN ('sending', 'sent')", device)
         ]
 
@@ -306,81 +269,106 @@ class Ledger:
         return [(r["id"], Window(r["start"], r["length_s"], r["rule"], r["device"], r["note"])) for r in rows]
 
     def add_window(self, window: Window) -> int:
-        with self.transaction() as db:
-            cursor = db.execute(
-                "INSERT INTO windows (device, start, length_s, rule, note) VALUES (?, ?, ?, ?, ?)",
-                (window.device, window.start, window.length_s, window.rule, window.note),
-            )
-            return int(cursor.lastrowid or 0)
+        with self.transaction() as execute:
+            (made,) = execute(
+                "INSERT INTO windows (device, start, length_s, rule, note) VALUES (?, ?, ?, ?, ?) RETURNING id",
+                window.device, window.start, window.length_s, window.rule, window.note,
+            )  # fmt: skip
+        return int(made["id"])
 
     def remove_window(self, number: int) -> bool:
-        with self.transaction() as db:
-            return db.execute("DELETE FROM windows WHERE id = ?", (number,)).rowcount > 0
+        with self.transaction() as execute:
+            return bool(execute("DELETE FROM windows WHERE id = ? RETURNING id", number))
 
     def drained(self) -> dict[str, str]:
         return {row["device"]: row["note"] for row in self._rows("SELECT * FROM drained")}
 
     def set_drained(self, device: str, *, drained: bool, note: str, now: float) -> None:
-        with self.transaction() as db:
-            db.execute("DELETE FROM drained WHERE device = ?", (device,))
+        with self.transaction() as execute:
+            execute("DELETE FROM drained WHERE device = ?", device)
             if drained:
-                db.execute("INSERT INTO drained VALUES (?, ?, ?)", (device, now, note))
+                execute("INSERT INTO drained VALUES (?, ?, ?)", device, now, note)
+
+    def limits(self) -> list[Row]:
+        return self._rows("SELECT scope, name, what, value FROM limits ORDER BY scope, name, what")
+
+    def set_limit(self, scope: str, name: str, what: str, value: float | None) -> None:
+        """`value` None for none at all."""
+        with self.transaction() as execute:
+            execute("DELETE FROM limits WHERE scope = ? AND name = ? AND what = ?", scope, name, what)
+            execute("INSERT INTO limits VALUES (?, ?, ?, ?)", scope, name, what, value)
+
+    def drop_limit(self, scope: str, name: str, what: str) -> bool:
+        with self.transaction() as execute:
+            return bool(execute("DELETE FROM limits WHERE scope = ? AND name = ? AND what = ? RETURNING what", scope, name, what))  # fmt: skip
+
+    def add_lease(self, device: str, session: Session, since: float, until: float) -> LeaseRow:
+        with self.transaction() as execute:
+            (made,) = execute(
+                'INSERT INTO leases (device, session, "user", profile, since, until) VALUES (?, ?, ?, ?, ?, ?) RETURNING *',
+                device, session.id, session.user, session.profile, since, until,
+            )  # fmt: skip
+        return LeaseRow(**made)
+
+    def end_lease(self, number: int, now: float) -> None:
+        with self.transaction() as execute:
+            execute("UPDATE leases SET ended_at = ? WHERE id = ? AND ended_at IS NULL", now, number)
+
+    def open_leases(self) -> list[LeaseRow]:
+        return [LeaseRow(**row) for row in self._rows("SELECT * FROM leases WHERE ended_at IS NULL ORDER BY id")]
+
+    def last_lease(self, device: str, user: str) -> LeaseRow | None:
+        rows = self._rows('SELECT * FROM leases WHERE device = ? AND "user" = ? ORDER BY id DESC LIMIT 1', device, user)
+        return LeaseRow(**rows[0]) if rows else None
 
     def log(self, who: str, verb: str, what: str, now: float) -> None:
-        with self.transaction() as db:
-            db.execute("INSERT INTO audit VALUES (?, ?, ?, ?)", (now, who, verb, what))
+        with self.transaction() as execute:
+            execute("INSERT INTO audit VALUES (?, ?, ?, ?)", now, who, verb, what)
 
-    def audit(self, limit: int = 1000) -> list[dict[str, Any]]:
-        return [dict(row) for row in self._rows("SELECT * FROM audit ORDER BY at DESC LIMIT ?", limit)]
+    def audit(self, limit: int = 1000) -> list[Row]:
+        return self._rows("SELECT * FROM audit ORDER BY at DESC LIMIT ?", limit)
 
     def usage(self, since: float) -> list[dict[str, Any]]:
         """Seconds of QPU, slices and tasks by user, account, profile, device and job, of slices that ended since then."""
         query = """
-            SELECT t.user, t.account, t.profile, s.device, t.job, sum(s.qpu_s) AS qpu_s, count(*) AS slices, count(DISTINCT t.id) AS tasks
+            SELECT t."user", t.account, t.profile, s.device, t.job, sum(s.qpu_s) AS qpu_s, count(*) AS slices, count(DISTINCT t.id) AS tasks
             FROM slices s JOIN tasks t ON t.id = s.task WHERE s.state = 'done' AND s.ended_at >= ?
-            GROUP BY t.user, t.account, t.profile, s.device, t.job ORDER BY qpu_s DESC"""
-        return [dict(row) for row in self._rows(query, since)]
+            GROUP BY t."user", t.account, t.profile, s.device, t.job ORDER BY qpu_s DESC"""
+        return self._rows(query, since)
 
     def shares(self) -> dict[str, tuple[float, float]]:
         return {row["owner"]: (row["seconds"], row["at"]) for row in self._rows("SELECT * FROM shares")}
 
     def set_share(self, owner: str, seconds: float, now: float) -> None:
-        with self.transaction() as db:
-            db.execute("INSERT OR REPLACE INTO shares VALUES (?, ?, ?)", (owner, seconds, now))
+        with self.transaction() as execute:
+            _put_share(execute, owner, seconds, now)
 
     def folder(self, task_id: str) -> Path:
         return self.directory / "tasks" / task_id
 
-    def _insert(self, table: str, record: dict[str, Any]) -> None:
-        with self.transaction() as db:
-            self._insert_into(db, table, record)
+    def _insert(self, table: str, record: Row) -> None:
+        with self.transaction() as execute:
+            self._insert_into(execute, table, record)
 
-    def _insert_into(self, db: sqlite3.Connection, table: str, record: dict[str, Any]) -> None:
-        marks = ", ".join("?" * len(record))
-        db.execute(f"INSERT INTO {table} ({', '.join(record)}) VALUES ({marks})", tuple(record.values()))
+    def _insert_into(self, execute: Execute, table: str, record: Row) -> None:
+        names = ", ".join(f'"{name}"' for name in record)
+        execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(record))})", *record.values())
+
+
+def _put_share(execute: Execute, owner: str, seconds: float, now: float) -> None:
+    execute(
+        "INSERT INTO shares (owner, seconds, at) VALUES (?, ?, ?) "
+        "ON CONFLICT (owner) DO UPDATE SET seconds = excluded.seconds, at = excluded.at",
+        owner, seconds, now,
+    )  # fmt: skip
 
 
 def write_durably(path: Path, content: bytes) -> None:
     """Beside, on the disk, then renamed."""
     beside = path.with_name(f".{path.name}.new")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
-
-
-def _packed(pieces: Sequence[Piece]) -> str:
-    return json.dumps([[p.pub, p.units, p.unit_s, p.first] for p in pieces])
-
-
-def _pieces(text: str) -> tuple[Piece, ...]:
-    return tuple(Piece(*fields) for fields in json.loads(text))
-
-
-def _task(row: sqlite3.Row) -> TaskRow:
-    return TaskRow(**{**dict(row), "pieces": _pieces(row["pieces"])})
-
-
-def _slice(row: sqlite3.Row) -> SliceRow:
-    return SliceRow(**{**dict(row), "pieces": _pieces(row["pieces"])})
+    with translated(str(path)):
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pwd
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from qhub_ext.broker.desk import NotAllowedError
 from qhub_ext.broker.profiles import Profile, Rule, profile_of
+from qhub_ext.broker.refusals import NotAllowedError
 from qhub_ext.errors import SiteUnreachableError, UnknownNameError
 
 ASK_S = 20.0
+_ALIVE = frozenset({"R", "CG", "CF", "PD", "S", "ST", "SI", "SO", "RS", "RQ", "RD", "RF", "RH", "SE"})
+"""States in which a job still has something before it; one that is suspended or put back keeps its sessions."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,9 @@ class Member:
 class Membership(Protocol):
     def find(self, uid: int, job: str, profile: str, account: str) -> Member:
         """Raises NotAllowedError for a job that is not this user's, or does not run."""
+
+    def gone(self, jobs: Iterable[tuple[int, str]]) -> set[str]:
+        """Those of (uid, job) that have ended; none where the site does not say."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,9 @@ class OneUser:
         if wanted not in self.profiles:
             raise UnknownNameError.among("profile", wanted, list(self.profiles))
         return Member(wanted, account)
+
+    def gone(self, jobs: Iterable[tuple[int, str]]) -> set[str]:  # noqa: ARG002 - the protocol's
+        return set()
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,22 @@ class SlurmJobs:
         if state not in ("R", "CG"):
             raise NotAllowedError(f"The job {job} is not running ({state}).")
         return Member(profile_of(self.rules, self.profiles, qos=qos, partition=partition, account=found), found)
+
+    def gone(self, jobs: Iterable[tuple[int, str]]) -> set[str]:
+        """Asked once for all. A job that the cluster does not list any more has ended, where it answered at all."""
+        wanted = {job for _, job in jobs}
+        if not wanted:
+            return set()
+        command = ["squeue", "--noheader", "--states=all", "--jobs", ",".join(sorted(wanted)), "--Format", "JobID:40,StateCompact:20"]  # fmt: skip
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=ASK_S, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return set()
+        if done.returncode and "Invalid job id" not in done.stderr:
+            return set()
+        lines = [line.split() for line in done.stdout.splitlines()]
+        alive = {words[0] for words in lines if len(words) == 2 and words[1] in _ALIVE}
+        return wanted - alive
 
 
 def _name(uid: int) -> str:

@@ -1,6 +1,7 @@
 """Whose slice runs next on a device, and why everybody else waits. Pure: tasks, facts and a moment in, a decision out.
 
-Order: (-effective rank, fair-share ratio, -deadline boost, submit time, id); the last two inside a group (see `task_queue`). A task that is being run keeps
+Order: (-effective rank, -priority, fair-share ratio, -deadline boost, submit time, id); the last two inside a group (see `task_queue`). The
+priority is an operator's word and moves a task within its rank. A task that is being run keeps
 the device against its own rank until it is done, and yields between slices to a higher one. Before a calibration window only what
 is over by its beginning is started, the best-ordered that fits first.
 """
@@ -10,8 +11,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from qhub_ext.broker.fair_share import FairShare
+from qhub_ext.broker.limits import Limits
 from qhub_ext.broker.profiles import DAY_S, DEFAULTS, Profile
 from qhub_ext.broker.task_queue import Group, TaskQueue, WaitingTask, group_of
 from qhub_ext.broker.work import Piece, seconds_of, smallest, take_slice
@@ -24,10 +27,11 @@ AVAILABLE, DRAINING, MAINTENANCE, DOWN = "available", "draining", "maintenance",
 
 @dataclass(frozen=True)
 class Lease:
-    """The device belongs to one session until `until` (s since 1970 UTC)."""
+    """The device belongs to one session until `until` (s since 1970 UTC). `holder` says whose it is."""
 
     session: str
     until: float
+    holder: str = "another session"
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,13 @@ class Decision:
 
 @dataclass
 class Usage:
-    """Seconds of QPU of the current day (UTC), by user and by account, and tasks on devices by profile."""
+    """Seconds of QPU of the current day (UTC), by user and by account, tasks on devices by profile, and slices that ended."""
 
     day: int = -1
     users: Counter[str] = field(default_factory=Counter)
     accounts: Counter[str] = field(default_factory=Counter)
     running: Counter[str] = field(default_factory=Counter)
+    slices: int = 0
 
     def turn(self, now: float) -> None:
         today = int(now // DAY_S)
@@ -93,6 +98,7 @@ class Policy:
     boost_s: float = 600.0
     fair_share: FairShare = field(default_factory=FairShare)
     usage: Usage = field(default_factory=Usage)
+    limits: Limits = field(default_factory=Limits)
 
     def charge(self, task: WaitingTask, seconds: float, now: float) -> None:
         """A slice of it ran."""
@@ -124,7 +130,7 @@ class Policy:
         preempts = ""
         if running is not None and not running.running and chosen is not running and chosen is not None:
             may = self.blocked(group_of(running), device, now) is None and self._fits(running, device, now)
-            if may and self._rank(chosen, now) <= self._rank(running, now):
+            if may and self._level(chosen, now) <= self._level(running, now):
                 chosen = running
             else:
                 preempts = running.id
@@ -138,23 +144,29 @@ class Policy:
 
     def blocked(self, group: Group, device: DeviceFacts, now: float) -> Wait | None:
         """What keeps all tasks of a group from the device, whatever their order."""
-        name, user, account, session, devices, _ = group
+        name, user, account, session, devices, *_ = group
         profile = self.profiles[name]
         if devices and device.name not in devices:
             return Wait("other_device", f"It is for {', '.join(devices)}.")
         lease = device.lease
         if lease is not None and now < lease.until and lease.session != session:
-            return Wait("lease", f"Another session has {device.name} to itself for {lease.until - now:.0f} s more.")
-        if profile.slots is not None and self.usage.running[name] >= profile.slots:
-            return Wait("slots", f"{profile.slots} tasks of the profile {name} run already: that is its limit.")
-        for whose, what, cap, used in (
-            ("user", user, profile.user_day_s, self.usage.users[user]),
-            ("account", account, profile.account_day_s, self.usage.accounts[account]),
+            until = datetime.fromtimestamp(lease.until, UTC)
+            return Wait(
+                "lease",
+                f"{lease.holder} has {device.name} to itself until {until:%H:%M:%S} UTC, {lease.until - now:.0f} s more.",
+            )
+        slots = self.limits.cap(profile, "slots")
+        if slots is not None and self.usage.running[name] >= slots:
+            return Wait("slots", f"{slots:g} tasks of the profile {name} run already: that is its limit.")
+        for whose, what, used in (
+            ("user", user, self.usage.users[user]),
+            ("account", account, self.usage.accounts[account]),
         ):
+            cap = self.limits.cap(profile, f"{whose}_day_s", user=user, account=account)
             if cap is not None and used >= cap:
                 return Wait(
                     f"{whose}_day",
-                    f"The {whose} {what} has used {used:.0f} s of QPU today; the profile {name} gives {cap:g} s a day.",
+                    f"The {whose} {what} has used {used:.0f} s of QPU today; {self._giver(name, whose, what)} {cap:g} s a day.",
                 )
         return None
 
@@ -202,6 +214,13 @@ class Policy:
 
     # ------------------------------------------------------------------ order
 
+    def _giver(self, profile: str, whose: str, name: str) -> str:
+        own = any((one.scope, one.name, one.what) == (whose, name, f"{whose}_day_s") for one in self.limits.all())
+        return "an operator gave it" if own else f"the profile {profile} gives"
+
+    def _level(self, task: WaitingTask, now: float) -> tuple[int, int]:
+        return self._rank(task, now), task.priority
+
     def _rank(self, task: WaitingTask, now: float) -> int:
         return self.profiles[task.profile].rank_at(now - task.submitted_at)
 
@@ -209,6 +228,7 @@ class Policy:
         near = task.deadline_at is not None and task.deadline_at - now - task.seconds < self.boost_s
         return (
             -self._rank(task, now),
+            -task.priority,
             self.fair_share.ratio(task.user, now),
             -1.0 if near else 0.0,
             task.submitted_at,

@@ -1,6 +1,6 @@
 """The tasks that have something left to run, in groups whose own order never changes: a decision looks at the head of each.
 
-A group is (profile, user, account, session, with or without a deadline). Inside it the order is fixed: by deadline where there are deadlines,
+A group is (profile, user, account, session, devices, with or without a deadline, priority). Inside it the order is fixed: by deadline where there are deadlines,
 then by submission, then by id. So a decision costs as much as there are groups, however long the queue is.
 """
 
@@ -29,6 +29,7 @@ class WaitingTask:
     deadline_at: float | None = None
     running: str = ""
     preempted_by: str = ""
+    priority: int = 0
     waiting_since: float = 0.0
 
     @property
@@ -40,7 +41,7 @@ class WaitingTask:
         return (self.deadline_at or 0.0, self.submitted_at, self.id)
 
 
-Group = tuple[str, str, str, str, tuple[str, ...], bool]
+Group = tuple[str, str, str, str, tuple[str, ...], bool, int]
 
 
 @dataclass
@@ -70,6 +71,14 @@ class TaskQueue:
     def remove(self, task_id: str) -> WaitingTask | None:
         """Its place in the heap is left to be stepped over."""
         return self._tasks.pop(task_id, None)
+
+    def move(self, task: WaitingTask, priority: int) -> None:
+        """To another group, and out of its own, where its place must not be found again."""
+        heap = self._groups.get(group_of(task), [])
+        heap[:] = [entry for entry in heap if entry[1] != task.id]
+        heapq.heapify(heap)
+        task.priority = priority
+        heapq.heappush(self._groups.setdefault(group_of(task), []), (task.order, task.id))
 
     def groups(self) -> list[Group]:
         for group in [g for g, heap in self._groups.items() if self._front(heap) is None]:
@@ -111,4 +120,12 @@ class TaskQueue:
 
 
 def group_of(task: WaitingTask) -> Group:
-    return (task.profile, task.user, task.account, task.session, task.devices, task.deadline_at is not None)
+    return (
+        task.profile,
+        task.user,
+        task.account,
+        task.session,
+        task.devices,
+        task.deadline_at is not None,
+        task.priority,
+    )

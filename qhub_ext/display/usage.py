@@ -1,8 +1,10 @@
-"""Seconds of QPU as a table."""
+"""Seconds of QPU as a table and as a picture."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from qhub_ext.display.tables import Table
@@ -51,3 +53,75 @@ def usage_table(by: str, since: str, rows: Sequence[Row], jobs: Sequence[dict[st
         footer=f"{duration(total)} in the last {since}. QPU is what the devices counted; of tasks that they did not count, the time that they were "
         "seen running. `open`: how they ended is not known; `explain JOB` asks.",
     )
+
+
+BROKER_KEYS = ("user", "account", "profile", "device", "job")
+
+
+def broker_usage_table(found: dict[str, Any], by: str | None) -> Table:
+    """`found` is the broker's answer to `/v1/usage`."""
+    rows = found["usage"]
+    total = sum(row["qpu_s"] for row in rows)
+    footer = f"{total:.1f} s of QPU" if rows else ""
+    if by is None:
+        shown = [(*(row[key] for key in BROKER_KEYS), f"{row['qpu_s']:.1f} s", str(row["tasks"]), str(row["slices"])) for row in rows]  # fmt: skip
+        return Table((*BROKER_KEYS, "QPU", "tasks", "slices"), shown, facts=found, empty=_NOTHING, footer=footer)
+    sums = _summed(rows, by)
+    parts = [
+        (key or "–", f"{seconds:.1f} s", f"{100 * seconds / total:.0f} %" if total else "–", str(tasks), str(slices))
+        for key, (seconds, tasks, slices) in sums.items()
+    ]
+    facts = found | {
+        "by": by,
+        "sums": [{"key": k, "qpu_s": s, "tasks": t, "slices": n} for k, (s, t, n) in sums.items()],
+    }
+    return Table((by, "QPU", "share", "tasks", "slices"), parts, facts=facts, empty=_NOTHING, footer=footer)
+
+
+def broker_figure(rows: Sequence[Mapping[str, Any]], by: str, days: float) -> Any:
+    """A bar per user (or account, profile, device, job), in pieces by profile, as a plotly figure."""
+    other = "device" if by == "profile" else "profile"
+    keys = list(_summed(rows, by))
+    series: dict[str, Counter[str]] = {}
+    for row in rows:
+        series.setdefault(row[other], Counter())[row[by]] += row["qpu_s"]
+    return _bars(keys, series, f"Seconds of QPU in the last {days:g} days, by {by}")
+
+
+def usage_figure(by: str, since: str, rows: Sequence[Row]) -> Any:
+    """What the devices counted, and what was only seen, as a plotly figure."""
+    names = [short_id(row.key) if is_job_id(row.key) else row.key for row in rows]
+    series = {
+        "counted by the device": Counter({name: row.qpu_s for name, row in zip(names, rows, strict=True)}),
+        "only seen from here": Counter({name: row.seen_s for name, row in zip(names, rows, strict=True)}),
+    }
+    shown = {name: values for name, values in series.items() if any(values.values())}
+    return _bars(names, shown, f"Seconds of QPU in the last {since}, by {by}")
+
+
+def write_figure(path: Path, figure: Any) -> None:
+    """One file that needs no network."""
+    path.write_text(figure.to_html(include_plotlyjs=True))
+
+
+def _bars(keys: Sequence[str], series: Mapping[str, Counter[str]], title: str) -> Any:
+    import plotly.graph_objects as go  # 0.1 s that only a picture needs
+
+    plot = go.Figure(layout={"barmode": "stack", "title": title, "template": "plotly_white"})
+    for name, values in sorted(series.items()):
+        plot.add_bar(orientation="h", name=name or "–", y=[key or "–" for key in keys], x=[values[key] for key in keys])
+    plot.update_xaxes(title="seconds of QPU")
+    plot.update_yaxes(autorange="reversed", type="category")
+    return plot
+
+
+def _summed(rows: Sequence[Mapping[str, Any]], by: str) -> dict[str, tuple[float, int, int]]:
+    """The largest first."""
+    sums: dict[str, tuple[float, int, int]] = {}
+    for row in rows:
+        seconds, tasks, slices = sums.get(row[by], (0.0, 0, 0))
+        sums[row[by]] = (seconds + row["qpu_s"], tasks + row["tasks"], slices + row["slices"])
+    return dict(sorted(sums.items(), key=lambda pair: -pair[1][0]))
+
+
+_NOTHING = "Nothing ran in that time."

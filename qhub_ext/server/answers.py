@@ -71,7 +71,7 @@ def devices(service: JobService, tier: str, told: Sequence[ResourceState]) -> di
 
     settings = service.settings
     met = _newer_snapshots(service)
-    named = [] if settings.broker.socket else list_states(settings.qpu, ask=False)
+    named = [] if settings.broker.place else list_states(settings.qpu, ask=False)
     standing = {state.device: state for state in reversed([*told, *named])}
     virtual = settings.qpu.virtual_at(settings.site)
     rows = []

@@ -138,8 +138,8 @@ def _resource(task: DeviceTask, record: JobRecord, settings: Settings) -> Any:
     from qhub_ext.tiers.qpu.resources import list_resources
     from qhub_ext.tiers.qpu.virtual import running_resource
 
-    if settings.broker.socket is not None:
-        return f"The task went through the broker at {settings.broker.socket}, which keeps account of it: `qhub broker status`."
+    if settings.broker.place is not None:
+        return f"The task went through the broker at {settings.broker.place}, which keeps account of it: `qhub broker status`."
     if task.virtual:
         device = catalog.packaged(record.spec.device) or record.spec.device
         found = running_resource(device, settings.qpu)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from qhub_ext.errors import QhubError
 from qhub_ext.service.draft import resource_title
 from qhub_ext.settings import Settings
@@ -16,11 +18,9 @@ def settle_wish(text: str, tier: str | None, site: str, settings: Settings) -> C
     if tier != "qpu":
         return choose(text, devices)
     waiting: dict[str, int] | None = None
-    if settings.broker.socket is not None:
-        status = ask_broker(settings.broker.socket, "GET", "/v1/status")
-        usable = [d for d in status["devices"] if d["state"] in ("available", "maintenance")]
-        waiting = {d["name"]: d["waiting"] + d["running"] for d in usable}
-        return choose(text, [d for d in devices if d.name in waiting], waiting)
+    if settings.broker.place is not None:  # it knows what waits where, and its word counts
+        found = ask_broker(settings.broker.place, "GET", f"/v1/choice?wish={quote(text)}")
+        return Choice(found["device"], found["why"])
     if LEAST_BUSY in " ".join(text.lower().split()):
         from qhub_ext.service.resources import list_states
 

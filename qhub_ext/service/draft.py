@@ -263,10 +263,10 @@ def resource_title(tier: str | None, device: str, site: str, settings: Settings)
     """
     if tier != "qpu":
         return ""
-    if settings.broker.socket is not None:
+    if settings.broker.place is not None:
         from qhub_ext.tiers.qpu.brokered import simulated_at
 
-        return f"broker, {VIRTUAL}" if simulated_at(settings.broker.socket, device) else "broker"
+        return f"broker, {VIRTUAL}" if simulated_at(settings.broker.place, device) else "broker"
     from qhub_ext.tiers.qpu.resources import resource_for
     from qhub_ext.tiers.qpu.virtual import missing_packages
 

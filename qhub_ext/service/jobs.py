@@ -336,12 +336,12 @@ class JobService:
         from qhub_ext.jobfolder.device_tasks import read_device_tasks
         from qhub_ext.tiers.qpu.brokered import why_it_waits
 
-        socket, folder = self.settings.broker.socket, self.shelf.folder(job_id)
-        if socket is None:
+        place, folder = self.settings.broker.place, self.shelf.folder(job_id)
+        if place is None:
             return ""
         latest = max(folder.attempt_numbers(), default=0)
         waiting = [t for t in read_device_tasks(folder) if t.attempt == latest and t.state == "queued"]
-        why = why_it_waits(socket, waiting[-1].task) if waiting else ""
+        why = why_it_waits(place, waiting[-1].task) if waiting else ""
         return f"Its quantum task waits at the broker: {why}" if why else ""
 
     def fates(self, job_id: str) -> list[Fate]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from qhub_ext.errors import DeviceError
 from qhub_ext.settings import QpuSettings, Settings
-from qhub_ext.tiers.qpu.brokered import ask_broker
+from qhub_ext.tiers.qpu.brokered import Place, ask_broker
 from qhub_ext.tiers.qpu.capabilities import CAPABILITIES
 from qhub_ext.tiers.qpu.process import ResourceProcess
 from qhub_ext.tiers.qpu.resources import Resource, list_resources
@@ -46,7 +45,7 @@ def list_states(settings: QpuSettings, *, ask: bool) -> list[ResourceState]:
 
 def standing(settings: Settings) -> list[ResourceState]:
     """As `list_states(ask=True)`; where the tier qpu goes through a broker, what that says of its devices."""
-    path = settings.broker.socket
+    path = settings.broker.place
     return list_states(settings.qpu, ask=True) if path is None else _brokered(path)
 
 
@@ -54,7 +53,7 @@ def standing(settings: Settings) -> list[ResourceState]:
 _WORDS = {"available": "online", "maintenance": "calibrating", "draining": "paused", "down": "offline"}
 
 
-def _brokered(path: Path) -> list[ResourceState]:
+def _brokered(path: Place) -> list[ResourceState]:
     """Raises DeviceError for a broker that does not answer."""
     now = time.time()
     found = []

@@ -24,6 +24,7 @@ class JobUsage:
     site: str
     site_id: str | None
     profile: str
+    account: str
     device: str
     resource: str
     simulated: bool
@@ -58,6 +59,8 @@ KEYS: dict[str, Callable[[JobUsage], str]] = {
     "profile": lambda one: one.profile,
     "day": lambda one: one.day,
     "site": lambda one: one.site,
+    "user": lambda one: one.owner,
+    "account": lambda one: one.account or "–",
 }
 
 
@@ -75,6 +78,7 @@ def usage_of(folder: JobFolder, record: JobRecord) -> JobUsage | None:
         site=record.spec.site,
         site_id=record.site_id,
         profile=record.spec.profile,
+        account=record.spec.site_options.get("account", ""),
         device=record.spec.device,
         resource=tasks[-1].resource,
         simulated=all(task.virtual for task in tasks),

@@ -19,10 +19,11 @@ from qhub_ext.tiers.qpu import standing
 from qhub_ext.tiers.qpu.brokered import UnixConnection, ask_broker
 from qhub_ext.tiers.qpu.pool import close_all
 from qhub_ext.tiers.qpu.wire import untagged
+from tests.broker.house import ask, desk
 from tests.qpu.conftest import VirtualQpu, isa, server
 from tests.waiting import wait_until
 
-__all__ = ["server"]
+__all__ = ["ask", "desk", "server"]
 
 
 @dataclass

@@ -139,7 +139,7 @@ def test_a_lease_keeps_others_out_until_it_ends() -> None:
     assert decision.task_id == "d"
     other = queue.get("p")
     assert other is not None
-    assert "to itself for 100 s more" in policy.why(queue, other, leased, 0.0).sentence
+    assert "to itself until 00:01:40 UTC, 100 s more" in policy.why(queue, other, leased, 0.0).sentence
     decision = policy.decide(queue, leased, 100.0)
     assert decision is not None
     assert decision.task_id == "p"

@@ -8,11 +8,12 @@ import os
 import socket
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-from qhub_ext.errors import Cause, DeviceError, PreflightError, QhubError
+from qhub_ext.errors import Cause, DeviceError, PreflightError, QhubError, SettingsError
 from qhub_ext.job.context import current
-from qhub_ext.tiers.qpu import qcs
+from qhub_ext.settings import current_settings
+from qhub_ext.tiers.qpu import munge, qcs
 from qhub_ext.tiers.qpu.resources import Resource
 
 ANSWER_S = 30.0
@@ -29,17 +30,30 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def ask_broker(path: Path, method: str, target: str, body: Any = None) -> Any:
-    """The JSON answer of the broker at this socket. Raises DeviceError with its words."""
-    connection = UnixConnection(path)
+Place = Path | str
+"""A broker's socket on this host, or its address on another one."""
+
+
+def ask_broker(place: Place, method: str, target: str, body: Any = None) -> Any:
+    """The JSON answer of the broker at this place. Raises DeviceError with its words."""
+    content = b"" if body is None else json.dumps(body).encode()
+    headers = {"content-type": "application/json"}
+    connection: http.client.HTTPConnection
+    if isinstance(place, Path):
+        connection = UnixConnection(place)
+    else:
+        parts = urlsplit(place)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        connection = kind(parts.hostname or "", parts.port, timeout=ANSWER_S)
+        headers["authorization"] = _credential(method, target, content)
     try:
-        headers = {"content-type": "application/json"}
-        connection.request(method, target, None if body is None else json.dumps(body), headers)
+        connection.request(method, target, content or None, headers)
         answer = connection.getresponse()
         content = answer.read()
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
+        told = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DeviceError(
-            f"The broker at {path} cannot be reached: {error.strerror or error}.",
+            f"The broker at {place} cannot be reached: {told}.",
             advice="Where none runs, `qhub broker serve --device NAME` starts one.",
             cause=Cause.INTEGRATION,
         ) from None
@@ -47,7 +61,7 @@ def ask_broker(path: Path, method: str, target: str, body: Any = None) -> Any:
         connection.close()
     record = json.loads(content) if content else {}
     if answer.status >= 400:
-        refused = PreflightError if answer.status in (400, 403, 404, 409) else DeviceError
+        refused = PreflightError if answer.status in (400, 401, 403, 404, 409) else DeviceError
         said = f"The broker refused: {record.get('message', answer.reason)}"
         raise refused(said, advice=record.get("advice", ""), cause=_cause(record.get("cause")))
     return record
@@ -58,11 +72,29 @@ def _cause(told: Any) -> Cause | None:
     return Cause(told) if told in set(Cause) else None
 
 
-def brokered_resource(device: str, path: Path) -> Resource:
-    """A resource of the vendor's own type, whose endpoint is the broker and whose credentials are those of this job's session."""
+def _credential(method: str, target: str, body: bytes) -> str:
+    """What says over TCP who asks: the token that an operator gave, or MUNGE."""
+    settings = current_settings().broker
+    if settings.token_file is None:
+        return f"MUNGE {munge.encode(munge.bound_to(method, target, body), settings.munge_socket)}"
+    try:
+        if settings.token_file.stat().st_mode & 0o077:
+            raise SettingsError(f"{settings.token_file} can be read by others.", advice=f"chmod 600 {settings.token_file}")  # fmt: skip
+        return f"Bearer {settings.token_file.read_text().strip()}"
+    except OSError as error:
+        raise SettingsError(f"The token file {settings.token_file} cannot be read: {error.strerror}.") from None
+
+
+def job_session(place: Place, profile: str = "") -> dict[str, Any]:
+    """The session of the job that this process belongs to: asked again, it is the same one."""
     context = current()
     job = os.environ.get("SLURM_JOB_ID") or context.job_id or ""
-    session = ask_broker(path, "POST", "/v1/sessions", {"job": job, "profile": context.profile})
+    return dict(ask_broker(place, "POST", "/v1/sessions", {"job": job, "profile": profile or context.profile}))
+
+
+def brokered_resource(device: str, path: Place) -> Resource:
+    """A resource of the vendor's own type, whose endpoint is the broker and whose credentials are those of this job's session."""
+    session = job_session(path)
     config = {
         **qcs.client_config(session["url"], session["key"], "broker"),
         "QRMI_IBM_QCS_SESSION_ID": session["id"],
@@ -72,7 +104,7 @@ def brokered_resource(device: str, path: Path) -> Resource:
     return Resource(device, qcs.TYPE, source, device, config, virtual=virtual, brokered=True)
 
 
-def simulated_at(path: Path, device: str) -> bool:
+def simulated_at(path: Place, device: str) -> bool:
     """Whether the broker says that a virtual QPU stands for the device; False where it does not answer."""
     try:
         devices = ask_broker(path, "GET", "/v1/status")["devices"]
@@ -81,7 +113,7 @@ def simulated_at(path: Path, device: str) -> bool:
     return any(d["name"] == device and d.get("virtual", False) for d in devices)
 
 
-def why_it_waits(path: Path, task: str) -> str:
+def why_it_waits(path: Place, task: str) -> str:
     """The broker's sentence about a task; "" where it has none or does not answer."""
     try:
         return str(ask_broker(path, "GET", f"/v1/tasks/{quote(task, safe='')}")["why"])

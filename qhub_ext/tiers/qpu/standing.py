@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from qhub_ext.errors import Cause, PreflightError
 from qhub_ext.job.context import current
 from qhub_ext.settings import QpuSettings, current_settings
-from qhub_ext.tiers.qpu.brokered import brokered_resource
+from qhub_ext.tiers.qpu.brokered import Place, brokered_resource
 from qhub_ext.tiers.qpu.resources import Resource, resource_for
 from qhub_ext.tiers.qpu.virtual import virtual_resource
 
 
 def find_resource(device: str, settings: QpuSettings, site: str) -> Resource:
     """The resource that stands for a device, or a virtual QPU. Raises DeviceError, PreflightError where there is none."""
-    broker = current_settings().broker.socket
+    broker = current_settings().broker.place
     if broker is not None:
         return brokered(device, broker)
     resource = resource_for(device, settings)
@@ -29,10 +27,10 @@ def find_resource(device: str, settings: QpuSettings, site: str) -> Resource:
     )
 
 
-_sessions: dict[tuple[str, Path, str | None, str], Resource] = {}
+_sessions: dict[tuple[str, Place, str | None, str], Resource] = {}
 
 
-def brokered(device: str, path: Path) -> Resource:
+def brokered(device: str, path: Place) -> Resource:
     """One session per job: asked for once."""
     context = current()
     key = (device, path, context.job_id, context.profile)

@@ -1,0 +1,207 @@
+"""The broker's own API: sessions, tasks, leases and accounts, for people and tools of the site."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated, Any
+
+import anyio
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from qhub_ext import __version__
+from qhub_ext.broker.desk import Desk, TaskState
+from qhub_ext.broker.front import Days, Front, Limit, Offset, Seconds, Words, result_of
+from qhub_ext.broker.refusals import NotAllowedError
+from qhub_ext.broker.rows import TaskRow
+from qhub_ext.errors import UnknownNameError
+
+WISH_LONGEST = 300
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class SessionBody(Body):
+    """`job` is the site scheduler's id; the profile is the site's word for that job, and `profile` counts only where the site has none.
+
+    The session ends `life_s` after now, or `idle_s` after its last call; the broker's own settings are the longest.
+    """
+
+    job: Annotated[Words, Field(max_length=200)] = ""
+    profile: Annotated[Words, Field(max_length=100)] = ""
+    account: Annotated[Words, Field(max_length=200)] = ""
+    idle_s: float | None = Field(default=None, gt=0, le=1e9)
+    life_s: float | None = Field(default=None, gt=0, le=1e9)
+
+
+class TaskBody(Body):
+    """`device` by its name, or by what it should be like: `qubits>=100, 2q<3e-3, least busy`."""
+
+    id: str = Field(
+        default="", pattern=r"^[A-Za-z0-9_-]{0,64}$", description="Made by the client: sent again, it is the same task."
+    )
+    session: Words = Field(max_length=64)
+    device: Words = Field(max_length=WISH_LONGEST)
+    program: str = Field(max_length=40)
+    params: dict[str, Any]
+    deadline_at: float | None = Field(default=None, ge=0, le=1e12)
+
+
+class LeaseBody(Body):
+    session: Words = Field(max_length=64)
+    length_s: float = Field(gt=0, le=1e9)
+
+
+def add_api(app: FastAPI, front: Front) -> None:
+    desk = front.desk
+
+    @app.get("/v1/status")
+    def status(request: Request) -> dict[str, Any]:
+        front.caller(request)
+        now = desk.clock()
+        return {
+            "version": __version__,
+            "at": now,
+            "devices": [{**_device(desk, name, now), "virtual": name in front.virtual} for name in desk.devices],
+            "profiles": [vars(p) for p in desk.policy.profiles.values()],
+        }
+
+    @app.get("/v1/choice")
+    def choice(request: Request, wish: Annotated[Words, Field(max_length=WISH_LONGEST)]) -> dict[str, Any]:
+        """The device of this broker that fits a wish best now, such as `qubits>=100, 2q<3e-3, least busy`."""
+        front.caller(request)
+        return front.choice(wish)
+
+    @app.post("/v1/sessions", status_code=201)
+    def open_session(body: SessionBody, request: Request) -> dict[str, Any]:
+        who = front.caller(request)
+        if who.session is not None:
+            raise NotAllowedError("A session is opened where it is known who asks, not with the key of another one.")
+        found = front.membership.find(who.uid, body.job, body.profile, body.account)
+        session = desk.open_session(
+            who.uid, who.user, profile=found.profile, account=found.account, job=body.job, idle_s=body.idle_s, life_s=body.life_s
+        )  # fmt: skip
+        on_socket = request.client is not None and request.client.host.startswith("uid:")
+        url = front.url() if on_socket else str(request.base_url).rstrip("/")
+        return {"id": session.id, "key": session.key, "url": url, "profile": session.profile, "idle_s": session.idle_s, "until": session.until, "virtual": front.virtual}  # fmt: skip
+
+    @app.delete("/v1/sessions/{session_id}", status_code=204)
+    def close_session(session_id: str, request: Request) -> Response:
+        who = front.caller(request)
+        found = desk.ledger.session(id=session_id.replace("\0", " "))
+        if found is None or (found.uid != who.uid and not who.operator):
+            raise UnknownNameError(f"There is no session {session_id!r}.")
+        desk.close_session(found.id)
+        if found.uid != who.uid:
+            desk.orders.log(who.user, "close session", found.id)
+        return Response(status_code=204)
+
+    @app.post("/v1/tasks", status_code=201)
+    def submit(body: TaskBody, request: Request) -> dict[str, Any]:
+        session = front.own_session(request, body.session)
+        row = desk.submit(session, front.device(body.device), body.program, body.params, task_id=body.id, deadline_at=body.deadline_at)  # fmt: skip
+        return described(desk.state(row.id))
+
+    @app.get("/v1/tasks")
+    def tasks(request: Request, everybody: bool = False, limit: Limit = 200, offset: Offset = 0) -> dict[str, Any]:
+        """Those that wait or run, in the order in which they would run now. Others' are shown without what is theirs alone."""
+        who = front.caller(request)
+        shown, total = desk.queue("" if everybody else who.user, limit, offset)
+        found = [
+            {**_summary(row, mine=row.uid == who.uid or who.operator), "reason": wait.reason if wait else "", "why": wait.sentence if wait else "", "place": place}
+            for place, row, wait in shown
+        ]  # fmt: skip
+        return {"tasks": found, "total": total}
+
+    @app.get("/v1/tasks/{task_id}")
+    async def task(task_id: str, request: Request, wait: Seconds = 0.0) -> dict[str, Any]:
+        """With `wait`, answers when the task has ended or after so many seconds."""
+        row = await anyio.to_thread.run_sync(front.own_task, request, task_id)
+        return described(await anyio.to_thread.run_sync(desk.wait_for, row.id, wait, abandon_on_cancel=True))
+
+    @app.get("/v1/tasks/{task_id}/result")
+    def result(task_id: str, request: Request) -> Response:
+        return result_of(desk, front.own_task(request, task_id))
+
+    @app.post("/v1/tasks/{task_id}/cancel")
+    def cancel(task_id: str, request: Request) -> dict[str, Any]:
+        row, who = front.own_task(request, task_id), front.caller(request)
+        mine = row.uid == who.uid
+        desk.cancel(row.id, "It was cancelled by its owner." if mine else f"It was cancelled by {who.user}.")
+        if not mine:
+            desk.orders.log(who.user, "cancel", row.id)
+        return described(desk.state(row.id))
+
+    @app.get("/v1/leases")
+    def leases(request: Request) -> dict[str, Any]:
+        """Who has a device alone, and until when."""
+        who, now = front.caller(request), desk.clock()
+        held = [one for one in desk.orders.leases.values() if now < one.until]
+        shown = [{"device": one.device, "user": one.user, "profile": one.profile, "since": one.since, "until": one.until, "mine": one.user == who.user} for one in held]  # fmt: skip
+        return {"leases": shown}
+
+    @app.post("/v1/devices/{name}/lease", status_code=201)
+    def take_lease(name: str, body: LeaseBody, request: Request) -> dict[str, Any]:
+        """The device for one session alone, for as long as its profile allows; what runs of others ends its slice."""
+        session = front.own_session(request, body.session)
+        return vars(desk.take_lease(front.device(name), session, body.length_s)) | {"session": session.id}
+
+    @app.delete("/v1/devices/{name}/lease", status_code=204)
+    def end_lease(name: str, request: Request) -> Response:
+        device, who = front.device(name), front.caller(request)
+        held = desk.orders.leases.get(device)
+        if held is not None and held.user != who.user and not who.operator:
+            raise NotAllowedError(f"The lease of {device} is {held.user}'s.", advice="They or an operator can end it.")
+        desk.orders.end_lease(device, who.user)
+        return Response(status_code=204)
+
+    @app.get("/v1/usage")
+    def usage(request: Request, days: Days = 1.0) -> dict[str, Any]:
+        who = front.caller(request)
+        rows = desk.ledger.usage(desk.clock() - days * 86400)
+        return {"usage": [row for row in rows if who.operator or row["user"] == who.user]}
+
+
+def described(found: TaskState) -> dict[str, Any]:
+    """A task for its owner. Moments in s since 1970 UTC, `qpu_s` in seconds of QPU."""
+    row = found.row
+    return {
+        **_summary(row, mine=True),
+        "reason": found.wait.reason if found.wait else "",
+        "why": found.wait.sentence if found.wait else "",
+        "device_state": found.device_state,
+        "cause": row.cause,
+        "message": row.message,
+        "advice": row.advice,
+        "slices": [
+            {"number": s.number, "state": s.state, "vendor": s.vendor, "sent_at": s.sent_at, "ended_at": s.ended_at, "qpu_s": s.qpu_s,
+             "snapshot": s.snapshot, "units": sum(p.units for p in s.pieces)}
+            for s in found.slices
+        ],
+    }  # fmt: skip
+
+
+def _summary(row: TaskRow, *, mine: bool) -> dict[str, Any]:
+    return {
+        "id": row.id if mine else "", "mine": mine, "user": row.user, "account": row.account, "profile": row.profile,
+        "job": row.job if mine else "", "session": row.session if mine else "", "device": row.device, "program": row.program,
+        "state": row.state, "submitted_at": row.submitted_at, "started_at": row.started_at, "ended_at": row.ended_at,
+        "deadline_at": row.deadline_at, "priority": row.priority, "done": row.done, "of": row.shots, "qpu_s": row.qpu_s,
+    }  # fmt: skip
+
+
+def _device(desk: Desk, name: str, now: float) -> dict[str, Any]:
+    facts = desk.facts(name)
+    mine = {(profile, state): n for (device, profile, state), n in desk.counts().items() if device == name}
+    by_profile: Counter[str] = Counter()
+    for (profile, _), n in mine.items():
+        by_profile[profile] += n
+    return {
+        "name": name, "state": facts.state(now), "trouble": desk.trouble(name), "down_since": facts.down_since, "window": facts.window,
+        "drained": desk.orders.drained.get(name), "lease": None if facts.lease is None else {"holder": facts.lease.holder, "until": facts.lease.until},
+        "waiting": sum(n for (_, state), n in mine.items() if state == "queued"), "running": sum(n for (_, state), n in mine.items() if state == "running"),
+        "by_profile": dict(by_profile),
+    }  # fmt: skip

@@ -1,0 +1,203 @@
+"""Who asks, and what everybody who answers needs: the desk, the devices' threads, and the refusals in one shape."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Query, Request
+from fastapi.responses import JSONResponse, Response
+from pydantic import AfterValidator
+
+from qhub_ext.broker.database import LedgerError
+from qhub_ext.broker.desk import Desk
+from qhub_ext.broker.dispatch import DeviceThread
+from qhub_ext.broker.membership import Membership
+from qhub_ext.broker.refusals import ConflictError, NotAllowedError, UnknownCallerError
+from qhub_ext.broker.rows import Session, TaskRow
+from qhub_ext.broker.tokens import TokenSeal
+from qhub_ext.errors import DeviceError, QhubError, SiteUnreachableError, UnknownNameError, UserError
+from qhub_ext.tiers import catalog
+from qhub_ext.tiers.qpu import qcs
+from qhub_ext.tiers.wishes import choose, is_wish
+
+LONGEST_WAIT_S = 60.0
+
+Limit = Annotated[int, Query(ge=0, le=10_000)]
+Offset = Annotated[int, Query(ge=0, le=10**12)]
+Seconds = Annotated[float, Query(ge=0, le=LONGEST_WAIT_S)]
+Days = Annotated[float, Query(gt=0, le=3650)]
+
+
+def _no_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("a text with a NUL character is not taken")
+    return text
+
+
+Words = Annotated[str, AfterValidator(_no_nul)]
+"""Text that every database can hold."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A uid by the socket, MUNGE or a token, or a session by its key. `operator` may order."""
+
+    uid: int
+    user: str
+    session: Session | None
+    operator: bool
+
+
+class NotJsonError(UserError):
+    """The body of a request."""
+
+
+@dataclass
+class Front:
+    """`url` is where the genuine client finds this broker."""
+
+    desk: Desk
+    threads: Mapping[str, DeviceThread]
+    url: Callable[[], str]
+    membership: Membership
+    operators: frozenset[int]
+
+    def __post_init__(self) -> None:
+        self.seal = TokenSeal(self.desk.ledger.secret())
+        self.virtual = sorted(name for name, thread in self.threads.items() if thread.virtual)
+
+    def known(self, uid: int) -> Caller:
+        return Caller(uid, user_name(uid), None, operator=uid in self.operators)
+
+    def by_seal(self, token: str) -> Caller | None:
+        """The session that a token of ours was made for, while it is open."""
+        session_id = self.seal.open(token, time.time())
+        session = self.desk.ledger.session(id=session_id) if session_id else None
+        if session is None or session.ended_at is not None:
+            return None
+        self.desk.seen(session)
+        return Caller(session.uid, session.user, session, operator=False)
+
+    def caller(self, request: Request) -> Caller:
+        found = getattr(request.state, "caller", None)
+        if not isinstance(found, Caller):
+            raise UnknownCallerError("Who calls is not known.", advice="Use the unix socket, or the key of a session.")
+        return found
+
+    def operator(self, request: Request) -> Caller:
+        found = self.caller(request)
+        if not found.operator:
+            raise NotAllowedError(f"{found.user} is no operator of this broker.", advice="Ask one.")
+        return found
+
+    def own_task(self, request: Request, task_id: str) -> TaskRow:
+        """A stranger's task is as unknown as one that never was."""
+        row, who = self.desk.ledger.task(_no_nul_id(task_id)), self.caller(request)
+        if row is None or (row.uid != who.uid and not who.operator):
+            raise UnknownNameError(f"There is no task {task_id!r}.")
+        if row.uid == who.uid and not row.ended:
+            self._keep(row.session)
+        return row
+
+    def own_session(self, request: Request, session_id: str) -> Session:
+        found, who = self.desk.ledger.session(id=_no_nul_id(session_id)), self.caller(request)
+        if found is None or found.uid != who.uid:
+            raise UnknownNameError(f"There is no session {session_id!r}.")
+        if found.ended_at is not None:
+            raise NotAllowedError(f"The session {found.id} has ended.", advice="Open another one.")
+        self.desk.seen(found)
+        return found
+
+    def _keep(self, session_id: str) -> None:
+        session = self.desk.ledger.session(id=session_id)
+        if session is not None and session.ended_at is None:
+            self.desk.seen(session)
+
+    def session_of(self, who: Caller) -> Session:
+        if who.session is None:
+            raise NotAllowedError("This needs the key of a session.")
+        return who.session
+
+    def device(self, name: str) -> str:
+        """By its name, or by what it should be like: `qubits>=100, least busy`."""
+        if name in self.desk.devices:
+            return name
+        if is_wish(name):
+            return str(self.choice(name)["device"])
+        try:
+            found = catalog.resolve(name)
+        except UnknownNameError:
+            found = name
+        if found not in self.desk.devices:
+            raise UnknownNameError.among("device", name, list(self.desk.devices))
+        return found
+
+    def choice(self, wish: str) -> dict[str, Any]:
+        """The best of the devices that take tasks here, by what is known of them and by the seconds of QPU that wait."""
+        desk, now = self.desk, self.desk.clock()
+        usable = {d for d in desk.devices if desk.facts(d).state(now) in ("available", "maintenance")}
+        known = [d for d in catalog.list_devices() if d.name in usable]
+        found = choose(wish, known, {device: count for device, count in desk.waiting().items() if device in usable})
+        return {"device": found.name, "why": found.why}
+
+
+def _no_nul_id(text: str) -> str:
+    """An id that no row can have finds none."""
+    return text.replace("\0", "\ufffd")
+
+
+def user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def default_operators() -> frozenset[int]:
+    return frozenset({0, os.getuid()})
+
+
+def refusal(code: int, message: str, error: QhubError | None = None) -> Response:
+    """In the vendor's shape, with ours beside."""
+    ours = error.to_json() if error is not None else {"message": message}
+    return JSONResponse({**qcs.error_body(code, message), **ours}, status_code=code)
+
+
+def status_of(error: QhubError) -> int:
+    for kind, code in _STATUS:
+        if isinstance(error, kind):
+            return code
+    return 503 if error.transient else 502 if isinstance(error, DeviceError) else 500
+
+
+_STATUS: tuple[tuple[type[QhubError], int], ...] = (
+    (UnknownNameError, 404),
+    (ConflictError, 409),
+    (UnknownCallerError, 401),
+    (NotAllowedError, 403),
+    (LedgerError, 503),
+    (SiteUnreachableError, 503),
+    (UserError, 400),
+)
+
+
+def result_of(desk: Desk, row: TaskRow) -> Response:
+    content = desk.ledger.result(row.id)
+    if content is None:
+        return refusal(404, f"The task {row.id} has no result: it is {row.state}.")
+    return Response(content, media_type="text/plain; charset=utf-8")
+
+
+async def json_body(request: Request) -> dict[str, Any]:
+    try:
+        body = await request.json()
+    except (ValueError, RecursionError) as error:
+        raise NotJsonError(f"The body is no JSON: {error}.") from None
+    if not isinstance(body, dict):
+        raise NotJsonError("The body must be a JSON object.")
+    return body

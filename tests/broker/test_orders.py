@@ -1,0 +1,233 @@
+"""What operators order, and leases: who may, what it does to the queue, and that everybody is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qhub_ext.broker.desk import Desk
+from qhub_ext.broker.limits import Limit
+from qhub_ext.broker.policy import Policy
+from qhub_ext.broker.profiles import Profile
+from qhub_ext.broker.refusals import ConflictError, NotAllowedError
+from tests.broker.house import ALICE, BOB, OPERATOR, PARAMS, Ask, session, submit
+
+LEASING = {
+    "production": Profile("production", 2, lease_s=600.0),
+    "test": Profile("test", 1, lease_s=100.0),
+    "development": Profile("development", 0),
+}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def leasing(tmp_path: Path, clock: Clock) -> Any:
+    made = Desk(tmp_path / "leasing", ["kingston"], Policy(profiles=LEASING), clock=clock)
+    yield made
+    made.ledger.close()
+
+
+def why(desk: Desk, task: str) -> str:
+    wait = desk.state(task).wait
+    return "" if wait is None else wait.sentence
+
+
+# ---------------------------------------------------------------------- leases
+
+
+def test_a_lease_gives_the_device_to_one_session_and_every_waiting_task_says_whose_it_is_and_until_when(
+    leasing: Desk, clock: Clock
+) -> None:
+    hers = leasing.open_session(ALICE, "alice", profile="test")
+    his = leasing.open_session(BOB, "bob", profile="production")
+    waiting = leasing.submit(his, "kingston", "sampler", PARAMS).id
+    leasing.take_lease("kingston", hers, 100.0)
+    assert leasing.next_slice("kingston", 0.0) is None, "it stands ready for her"
+    assert why(leasing, waiting) == "alice (test) has kingston to itself until 00:18:20 UTC, 100 s more."
+    mine = leasing.submit(hers, "kingston", "sampler", PARAMS).id
+    assert leasing.next_slice("kingston", 0.0)[0].id == mine
+    clock.now += 100.0
+    leasing.finished(leasing.ledger.slices(mine)[0], "{}", 1.0, "")
+    assert leasing.next_slice("kingston", 0.0)[0].id == waiting
+
+
+def test_a_lease_is_no_longer_than_the_profile_allows_and_one_at_a_time(leasing: Desk) -> None:
+    hers = leasing.open_session(ALICE, "alice", profile="test")
+    his = leasing.open_session(BOB, "bob", profile="production")
+    with pytest.raises(NotAllowedError, match="more than the profile test gives: at most 100 s"):
+        leasing.take_lease("kingston", hers, 101.0)
+    with pytest.raises(NotAllowedError, match="the profile development gives: none"):
+        leasing.take_lease("kingston", leasing.open_session(BOB, "bob", profile="development"), 1.0)
+    leasing.take_lease("kingston", hers, 100.0)
+    with pytest.raises(ConflictError, match=r"alice \(test\) has kingston to itself for 100 s more"):
+        leasing.take_lease("kingston", his, 10.0)
+    leasing.orders.end_lease("kingston", "alice")
+    leasing.take_lease("kingston", his, 10.0)
+    assert [row["verb"] for row in leasing.ledger.audit()].count("lease") == 2
+
+
+def test_a_lease_is_not_taken_again_at_once_while_others_wait(leasing: Desk, clock: Clock) -> None:
+    hers = leasing.open_session(ALICE, "alice", profile="test")
+    leasing.take_lease("kingston", hers, 100.0)
+    leasing.submit(leasing.open_session(BOB, "bob", profile="test"), "kingston", "sampler", PARAMS)
+    clock.now += 101.0
+    with pytest.raises(NotAllowedError, match="alone until a moment ago, and others wait"):
+        leasing.take_lease("kingston", hers, 100.0)
+    clock.now += 100.0
+    leasing.take_lease("kingston", hers, 100.0)
+
+
+def test_a_lease_ends_with_its_session_and_when_it_stands_idle(leasing: Desk, clock: Clock) -> None:
+    his = leasing.open_session(BOB, "bob", profile="production")
+    leasing.take_lease("kingston", his, 600.0)
+    leasing.close_session(his.id)
+    assert leasing.orders.leases == {}
+    hers = leasing.open_session(ALICE, "alice", profile="production")
+    leasing.take_lease("kingston", hers, 600.0)
+    clock.now += 299.0
+    leasing.sweep()
+    assert leasing.orders.leases
+    clock.now += 2.0
+    leasing.sweep()
+    assert leasing.orders.leases == {}
+    assert leasing.ledger.audit()[0]["what"].endswith("no task of its session for 300 s")
+
+
+def test_a_lease_outlives_the_brokers_process(leasing: Desk, clock: Clock, tmp_path: Path) -> None:
+    leasing.take_lease("kingston", leasing.open_session(ALICE, "alice", profile="production"), 600.0)
+    leasing.ledger.close()
+    again = Desk(tmp_path / "leasing", ["kingston"], Policy(profiles=LEASING), clock=clock)
+    assert again.facts("kingston").lease.holder == "alice (production)"
+    again.ledger.close()
+
+
+def test_a_lease_over_http_is_for_ones_own_session_and_an_operator_may_end_it(ask: Ask) -> None:
+    hers = session(ask, ALICE, profile="production")["id"]
+    body = {"session": hers, "length_s": 60}
+    assert ask(BOB, "POST", "/v1/devices/kingston/lease", json=body).status_code == 404
+    assert ask(ALICE, "POST", "/v1/devices/kingston/lease", json=body).status_code == 201
+    (held,) = ask(BOB, "GET", "/v1/leases").json()["leases"]
+    assert (held["device"], held["user"], held["mine"]) == ("kingston", str(ALICE), False)
+    assert ask(BOB, "DELETE", "/v1/devices/kingston/lease").status_code == 403
+    waiting = submit(ask, BOB, session(ask, BOB)["id"]).json()
+    assert waiting["why"].startswith(f"{ALICE} (production) has kingston to itself until")
+    assert ask(BOB, "GET", "/v1/status").json()["devices"][0]["lease"]["holder"] == f"{ALICE} (production)"
+    assert ask(OPERATOR, "DELETE", "/v1/devices/kingston/lease").status_code == 204
+    assert ask(ALICE, "DELETE", "/v1/devices/kingston/lease").status_code == 404
+
+
+# ---------------------------------------------------------------------- limits
+
+
+def put(ask: Ask, target: str, value: Any) -> int:
+    return ask(OPERATOR, "PUT", f"/v1/limits/{target}", json={"value": value}).status_code
+
+
+def test_a_limit_that_an_operator_set_holds_at_once_and_default_takes_it_back(ask: Ask, desk: Desk) -> None:
+    mine = session(ask, ALICE)["id"]
+    assert put(ask, "profile/development/shots", 50) == 200
+    assert "development allows 50" in submit(ask, ALICE, mine).json()["message"]
+    assert put(ask, f"user/{ALICE}/shots", None) == 200, "the word for a user counts before that for the profile"
+    assert submit(ask, ALICE, mine).status_code == 201
+    shown = ask(OPERATOR, "GET", "/v1/limits").json()["limits"]
+    assert {"scope": "profile", "name": "development", "what": "shots", "value": 50, "set": True} in shown
+    assert ask(OPERATOR, "DELETE", "/v1/limits/profile/development/shots").status_code == 204
+    assert submit(ask, BOB, session(ask, BOB)["id"]).status_code == 201
+    verbs = [(row["verb"], row["what"]) for row in desk.ledger.audit()]
+    assert verbs[-1] == ("limit", "shots of profile development: 50")
+    assert verbs[0] == ("limit", "shots of profile development: as the settings say")
+
+
+@pytest.mark.parametrize(
+    ("target", "value", "code"),
+    [
+        ("profile/nothing/shots", 5, 404), ("galaxy/milky/shots", 5, 404), ("profile/test/colour", 5, 404), ("account/physics/shots", 5, 404),
+        ("profile/test/shots", 0, 400), ("profile/test/slots", 1.5, 400), ("user/alice/share", 0, 400), ("user/alice/share", None, 400),
+        ("profile/test/shots", -1, 422), ("profile/test/shots", "many", 422), ("account/physics/account_day_s", 0, 200),
+    ],
+)  # fmt: skip
+def test_a_limit_that_makes_no_sense_is_refused(ask: Ask, target: str, value: Any, code: int) -> None:
+    assert put(ask, target, value) == code
+
+
+def test_a_users_and_an_accounts_day_are_said_with_their_numbers(tmp_path: Path, clock: Clock) -> None:
+    desk = Desk(tmp_path / "day", ["kingston"], clock=clock)
+    mine = desk.open_session(ALICE, "alice", profile="production", account="physics")
+    task = desk.submit(mine, "kingston", "sampler", PARAMS).id
+    desk.policy.usage.accounts["physics"] = 30
+    desk.orders.set_limit(Limit("account", "physics", "account_day_s", 30.0), "root")
+    assert why(desk, task) == "The account physics has used 30 s of QPU today; an operator gave it 30 s a day."
+    assert desk.next_slice("kingston", 0.0) is None
+    desk.orders.set_limit(Limit("account", "physics", "account_day_s", 31.0), "root")
+    assert desk.next_slice("kingston", 0.0) is not None
+    desk.ledger.close()
+
+
+def test_a_share_weighs_a_user_in_the_fair_share_also_after_a_restart(tmp_path: Path, clock: Clock) -> None:
+    desk = Desk(tmp_path / "share", ["kingston"], clock=clock)
+    for user, uid in (("alice", ALICE), ("bob", BOB)):
+        desk.submit(desk.open_session(uid, user, profile="test"), "kingston", "sampler", PARAMS, task_id=user)
+        desk.ledger.set_share(user, 30.0, clock.now)
+    desk.orders.set_limit(Limit("user", "bob", "share", 3.0), "root")
+    desk.ledger.close()
+    again = Desk(tmp_path / "share", ["kingston"], clock=clock)
+    assert again.next_slice("kingston", 0.0)[0].id == "bob"
+    again.ledger.close()
+
+
+# ---------------------------------------------------------------------- priorities
+
+
+def test_an_operator_moves_a_task_within_its_profile_and_never_past_a_higher_one(tmp_path: Path, clock: Clock) -> None:
+    desk = Desk(tmp_path / "moved", ["kingston"], clock=clock)
+    for name, profile in (("first", "test"), ("second", "test"), ("third", "test"), ("urgent", "production")):
+        desk.submit(desk.open_session(ALICE, "alice", profile=profile), "kingston", "sampler", PARAMS, task_id=name)
+    desk.move("third", 5, "root")
+    desk.move("first", -10, "root")
+    assert [row.id for _, row, _ in desk.queue()[0]] == ["urgent", "third", "second", "first"]
+    desk.ledger.close()
+    again = Desk(tmp_path / "moved", ["kingston"], clock=clock)
+    order = []
+    while (found := again.next_slice("kingston", 0.0)) is not None:
+        order.append(found[0].id)
+        again.cancel(found[0].id)
+        again.stopped(found[1])
+    assert order == ["urgent", "third", "second", "first"]
+    assert {row["what"] for row in again.ledger.audit()} == {"third: 0 -> 5", "first: 0 -> -10"}
+    again.ledger.close()
+
+
+def test_a_task_that_was_moved_up_goes_between_the_slices_of_one_that_runs(tmp_path: Path, clock: Clock) -> None:
+    desk = Desk(tmp_path / "between", ["kingston"], Policy(slice_s=0.01), clock=clock)
+    mine = desk.open_session(ALICE, "alice", profile="test")
+    for name in ("long", "other"):
+        desk.submit(mine, "kingston", "sampler", PARAMS, task_id=name)
+    row, one = desk.next_slice("kingston", 0.0)
+    assert row.id == "long"
+    desk.move("other", 1, "root")
+    desk.finished(one, "{}", 0.01, "")
+    assert desk.next_slice("kingston", 0.0)[0].id == "other"
+    desk.ledger.close()
+
+
+def test_a_priority_out_of_range_and_a_task_that_ended_are_refused(ask: Ask) -> None:
+    mine = submit(ask, ALICE, session(ask, ALICE)["id"]).json()["id"]
+    target = f"/v1/tasks/{mine}/priority"
+    assert ask(OPERATOR, "PUT", target, json={"priority": 11}).status_code == 422
+    assert ask(OPERATOR, "PUT", target, json={"priority": 4}).json()["priority"] == 4
+    ask(ALICE, "POST", f"/v1/tasks/{mine}/cancel")
+    assert ask(OPERATOR, "PUT", target, json={"priority": 4}).status_code == 409
