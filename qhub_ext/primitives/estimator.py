@@ -24,9 +24,10 @@ from qhub_ext.primitives.refusal import told_to_the_caller
 from qhub_ext.primitives.task import Task
 from qhub_ext.primitives.task_job import TaskJob
 from qhub_ext.tiers.backend import DEFAULT_PRECISION, Execution, Outcome, Prepared
+from qhub_ext.tiers.device_options import own_estimator
 from qhub_ext.tiers.devices import Device
 from qhub_ext.tiers.fingerprint import fingerprint
-from qhub_ext.tiers.preflight import Finding, check_duplicates, check_estimated, check_isa, check_shots
+from qhub_ext.tiers.preflight import NOTE, Finding, check_duplicates, check_estimated, check_isa, check_shots
 from qhub_ext.tiers.seeds import SeedSequence, check_seed
 
 _REGISTER = "qhub_observables"
@@ -37,7 +38,8 @@ class Estimator(BaseEstimatorV2):
 
     Each group of qubit-wise commuting terms is measured with ceil(1 / precision^2) shots; `default_precision` is 1/64 (4096
     shots) when neither it nor the context's shots say otherwise. `stds` are standard errors of the whole sum, from the shots.
-    `seed`, `options`, `mode` and `backend` are as in Sampler.
+    `seed`, `options`, `mode` and `backend` are as in Sampler. With `resilience_level` or `resilience` among the options, the tier qpu leaves
+    the measuring to the estimator of the device's own service.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Estimator(BaseEstimatorV2):
             own_seeds = [seeds.next(work.mark) for work in works]
             task.findings += check_duplicates([work.mark for work in works])
             task.foresee(execution for work in works for execution in work.executions)
+            task.findings += _left_to_the_service(task)
         task.pubs = [
             {
                 "circuit": w.pub.circuit.name,
@@ -98,6 +101,8 @@ class Estimator(BaseEstimatorV2):
 
         def work(stopped: Callable[[], bool]) -> PrimitiveResult[PubResult]:
             with task.executing():
+                if own_estimator(task.tier.options):
+                    return task.estimate(coerced, stopped)
                 results = []
                 everything = task.execute_all([one.executions for one in works], own_seeds, stopped)
                 for one, outcomes in zip(works, everything, strict=True):
@@ -142,6 +147,17 @@ class _Work:
                 "circuit_metadata": self.pub.circuit.metadata,
             },
         )
+
+
+def _left_to_the_service(task: Task) -> list[Finding]:
+    asked = own_estimator(task.tier.options)
+    if not asked:
+        return []
+    sentence = (
+        f"{', '.join(asked)}: the estimator of {task.tier.device.name}'s own service measures these PUBs. "
+        "What it does against errors takes more of the device than was estimated."
+    )
+    return [Finding(NOTE, "own-estimator", sentence)]
 
 
 def _coerce(pubs: Iterable[EstimatorPubLike], precision: float) -> list[EstimatorPub]:

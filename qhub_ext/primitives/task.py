@@ -16,12 +16,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from qiskit.circuit import QuantumCircuit
+from qiskit.primitives import PrimitiveResult
+from qiskit.primitives.containers.estimator_pub import EstimatorPub
 
 from qhub_ext.errors import Audience, Cause, QhubError
 from qhub_ext.job.context import ExecutionContext
 from qhub_ext.settings import Settings, current_settings
 from qhub_ext.telemetry import recorder as spans
 from qhub_ext.tiers.backend import Execution, Outcome, Prepared, TierBackend
+from qhub_ext.tiers.device_options import check_primitive
 from qhub_ext.tiers.opening import open_tier
 from qhub_ext.tiers.preflight import NOTE, WARN, Finding, PreflightWarning, Rules, check_qpu_time, raise_refusals
 
@@ -61,6 +64,7 @@ class Task:
     @classmethod
     def begin(cls, primitive: str, context: ExecutionContext, options: Mapping[str, Any], seed: int | None) -> Task:
         """Opens the context's tier. Raises UnknownNameError or InvalidOptionError for what it does not know."""
+        check_primitive({**context.options, **options}, primitive)
         tier, unused = open_tier(context, options)
         findings = [Finding(NOTE, "option-without-effect", sentence) for sentence in unused]
         findings += tier.findings
@@ -134,6 +138,19 @@ class Task:
         if len(outcomes) < len(batch):
             raise TaskCancelledError(f"The {self.primitive} task was cancelled after {self.executions} circuits.")
         return outcomes
+
+    def estimate(self, pubs: Sequence[EstimatorPub], stopped: Callable[[], bool]) -> PrimitiveResult[Any]:
+        """Leaves PUBs to the estimator of the device's own service. Raises TaskCancelledError when asked to stop on the way."""
+        tier: Any = self.tier  # only devices have the options that lead here
+        with self.timed("execute"):
+            found = tier.estimate(pubs, stopped)
+        if found is None:
+            raise TaskCancelledError(f"The {self.primitive} task was cancelled.")
+        result, seconds = found
+        self.executions += len(pubs)
+        self.methods["whole"] = {**tier.method, "executions": len(pubs), "shots": 0, "seconds": seconds}
+        self.qpu_s = None  # how much it would take was not known
+        return result
 
     @contextmanager
     def _simulating(self, batch: Sequence[Execution]) -> Iterator[None]:

@@ -305,7 +305,8 @@ def build(house: House, key: str) -> FastAPI:
         machine = await anyio.to_thread.run_sync(house.machine, name)
         program = await anyio.to_thread.run_sync(machine.read, str(body.get("program_id")), body.get("params") or {})
         sent = zlib.compress(json.dumps(body.get("params") or {}).encode(), 1)
-        task = VirtualTask(name, program, session, sent)
+        notes = (f"Taken, and not simulated: {', '.join(program.ignored)}.",) if program.ignored else ()
+        task = VirtualTask(name, program, session, sent, notes=notes)
         house.line(name).accept(task)
         return {"id": task.id, "backend": name}
 
@@ -329,7 +330,8 @@ def build(house: House, key: str) -> FastAPI:
             return refusal(404, f"There is no job {task_id!r}.")
         task = found[1]
         text = f"simulated on a virtual {task.backend}: {task.state}"
-        return PlainTextResponse(f"{text}: {task.reason}\n" if task.reason else f"{text}\n")
+        first = f"{text}: {task.reason}" if task.reason else text
+        return PlainTextResponse("\n".join((first, *task.notes)) + "\n")
 
     @app.post("/api/v1/jobs/{task_id}/cancel")
     def cancel(task_id: str) -> Response:

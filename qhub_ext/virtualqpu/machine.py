@@ -49,8 +49,11 @@ class Pub:
 
 @dataclass(frozen=True, eq=False)
 class Program:
+    """`ignored` names what was asked for and is not simulated."""
+
     name: str
     pubs: tuple[Pub, ...]
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +109,8 @@ class Machine:
         pubs = params.get("pubs")
         if not isinstance(pubs, list) or not pubs:
             raise InvalidOptionError("`pubs` must be a list with at least one PUB.")
-        return Program(program, tuple(self._pub(program, pub, params, number) for number, pub in enumerate(pubs)))
+        made = tuple(self._pub(program, pub, params, number) for number, pub in enumerate(pubs))
+        return Program(program, made, ignored(params))
 
     def results(self, name: str, pubs: Sequence[Pub], device: Device) -> list[Any]:
         """Of each PUB, with the noise that the device has in this calibration."""
@@ -147,6 +151,7 @@ class Machine:
             "snapshot": ids[0],
             "snapshots": list(dict.fromkeys(ids)),
             "cycle": runs[0].cycle,
+            **({"not_simulated": list(program.ignored)} if program.ignored else {}),
         }
         encoded = tagged(PrimitiveResult([run.result for run in runs], metadata=metadata))
         encoded["__value__"]["metadata"]["execution"] = {
@@ -178,14 +183,15 @@ class Machine:
                 f"{which} has {circuit.num_qubits} qubits, {self.device.name} has {self.device.qubits}."
             )
         rest = [*given[1:], None, None, None]
+        delay = ((params.get("options") or {}).get("execution") or {}).get("rep_delay")
+        pause = None if delay is None else float(delay)
         if program == "sampler":
             values, shots = rest[0], rest[1] or params.get("shots") or DEFAULT_SHOTS
-            pause = ((params.get("options") or {}).get("execution") or {}).get("rep_delay")
             return Pub(
                 circuit,
                 _values(values, circuit, which),
                 _whole(shots, which, self.device.max_shots),
-                rep_delay_s=None if pause is None else float(pause),
+                rep_delay_s=pause,
             )
         observables = _observables(rest[0], self.device.qubits, which)
         precision = float(rest[2] or params.get("precision") or DEFAULT_PRECISION)
@@ -193,7 +199,15 @@ class Machine:
             raise InvalidOptionError(f"{which}: a precision of {precision} is not accepted.")
         shots = _whole(int(np.ceil(precision**-2 * (1 - 1e-12))), which, self.device.max_shots)
         widened = _widened(circuit, observables.num_qubits)
-        return Pub(widened, _values(rest[1], circuit, which), shots, precision, observables)
+        return Pub(widened, _values(rest[1], circuit, which), shots, precision, observables, pause)
+
+
+def ignored(params: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of what a payload asks for beyond circuits, shots and the pause between them."""
+    options = params.get("options") or {}
+    found = [name for name, value in options.items() if value not in (None, {}) and name != "execution"]
+    found += [f"execution.{name}" for name in options.get("execution") or {} if name != "rep_delay"]
+    return tuple(sorted([*found, *(("resilience_level",) if params.get("resilience_level") else ())]))
 
 
 def _circuit(given: Any, which: str) -> QuantumCircuit:

@@ -155,7 +155,7 @@ def test_the_bits_of_an_answer_come_to_their_places() -> None:
     execution = Execution(prepared(circuit), 50)
     keys = list(execution.prepared.plan.clbits)
     text = json.dumps({"measurements": [{key: bits[:, [k]].tolist() for k, key in enumerate(keys)}]})
-    (only,) = IqmWriter().read(text, [[execution]]).bits[0]
+    (only,) = IqmWriter().read(text, [[execution]]).content[0]
     assert only.shape == (50, 2)
     assert np.array_equal(np.unpackbits(only, axis=-1)[:, -11:][:, ::-1], bits)
 

@@ -85,14 +85,155 @@ def test_what_would_be_lost_is_refused_by_its_name_on_every_tier(
 @pytest.mark.parametrize(
     "name", ["environment", "max_execution_time", "resilience", "resilience_level", "seed_estimator"]
 )
-def test_the_genuine_client_does_lose_them(qpu: VirtualQpu, bell: QuantumCircuit, name: str) -> None:
-    assert name in device_options.LOST
+def test_the_genuine_client_does_lose_them_with_a_sampler_task(
+    qpu: VirtualQpu, bell: QuantumCircuit, name: str
+) -> None:
+    assert name in device_options.LOST or name in device_options.ESTIMATED
     assert name not in sent_by_hand(qpu, bell, {name: {"job_tags": ["mine"], "measure_mitigation": True, "level": 2}})
 
 
 def test_the_genuine_client_loses_a_part_that_it_does_not_know(qpu: VirtualQpu, bell: QuantumCircuit) -> None:
     options = {"twirling": {"enable_gates": True, "colour": "blue"}, "foo": 1}
     assert sent_by_hand(qpu, bell, options) == {"twirling": {"enable_gates": True}}
+
+
+MITIGATED: dict[str, Any] = {
+    "resilience_level": 2,
+    "seed_estimator": 5,
+    "resilience": {
+        "measure_mitigation": True,
+        "measure_noise_learning": {"num_randomizations": 4, "shots_per_randomization": "auto"},
+        "zne_mitigation": True,
+        "zne": {
+            "amplifier": "pea",
+            "noise_factors": [1, 1.5, 2],
+            "extrapolator": ["exponential", "linear"],
+            "extrapolated_noise_factors": [0, 1],
+        },
+        "pec_mitigation": False,
+        "pec": {"max_overhead": 50, "noise_gain": "auto"},
+        "layer_noise_learning": {
+            "max_layers_to_learn": 3,
+            "shots_per_randomization": 64,
+            "num_randomizations": 8,
+            "layer_pair_depths": [0, 1, 2],
+        },
+    },
+    "dynamical_decoupling": FULL["dynamical_decoupling"],
+    "twirling": FULL["twirling"],
+    "execution": {"init_qubits": False, "rep_delay": 1e-4},
+}
+
+
+@pytest.fixture
+def unmeasured(bell: QuantumCircuit) -> QuantumCircuit:
+    return bell.remove_final_measurements(inplace=False)
+
+
+def parts_of(table: Any, found: Any, path: str = "") -> None:
+    """Every part of the table is in `found`."""
+    if isinstance(table, device_options.Rule):
+        return
+    for name, rule in table.items():
+        assert name in found, f"{path}{name}"
+        parts_of(rule, found[name], f"{path}{name}.")
+
+
+def test_an_estimator_that_is_to_mitigate_is_the_service_s_own_and_gets_every_option_as_it_was_given(
+    qpu: VirtualQpu, unmeasured: QuantumCircuit
+) -> None:
+    parts_of(device_options.ESTIMATED, MITIGATED)
+    records: list[dict[str, Any]] = []
+    pairs = [["I" * q + "ZZ" + "I" * (unmeasured.num_qubits - 2 - q)] for q in range(2)]
+    with context.using(record=records.append), pytest.warns(PreflightWarning, match="simulates nothing of it"):
+        job = Estimator(options=MITIGATED).run([(unmeasured, pairs, None, 0.05)])
+    result = job.result()
+    assert result[0].data.evs.shape == result[0].data.stds.shape == (2, 1)
+    assert result.metadata["not_simulated"] == sorted({*MITIGATED, "execution.init_qubits"} - {"execution"})
+    (sent,) = records[0]["device_tasks"]
+    (task,) = [one for one in qpu.tasks() if one["id"] == sent["task"]]
+    assert task["program"]["id"] == "estimator"
+    params = qpu.params(sent["task"])
+    reached = params["options"] | {"resilience_level": params["resilience_level"]}
+    assert reached == MITIGATED
+    assert [len(params["pubs"]), params["pubs"][0][3]] == [1, 0.05]
+    assert records[0]["methods"][0]["executions"] == 1
+    assert sent["qpu_s"] > 0
+    assert any(f["kind"] == "own-estimator" for f in records[0]["findings"])
+
+
+@pytest.mark.filterwarnings("ignore:The virtual kingston takes")
+def test_the_service_s_own_estimator_agrees_with_ours_where_nothing_is_mitigated(
+    unmeasured: QuantumCircuit,
+) -> None:
+    width = unmeasured.num_qubits
+    active = sorted({unmeasured.find_bit(q).index for i in unmeasured.data for q in i.qubits})
+    word = "".join("Z" if width - 1 - k in active else "I" for k in range(width))
+    ours = Estimator().run([(unmeasured, word)]).result()[0].data
+    theirs = Estimator(options={"resilience_level": 0}).run([(unmeasured, word)]).result()[0].data
+    assert abs(float(ours.evs) - float(theirs.evs)) < 5 * (float(ours.stds) + float(theirs.stds))
+    assert float(theirs.evs) > 0.8
+
+
+@pytest.mark.parametrize("where", ["local", "emulation"])
+def test_on_a_tier_without_a_service_its_record_says_that_nothing_is_mitigated(
+    where: str, unmeasured: QuantumCircuit
+) -> None:
+    records: list[dict[str, Any]] = []
+    with context.using(tier=where, record=records.append):
+        Estimator(options={"resilience_level": 1}).run([(unmeasured, "Z" * unmeasured.num_qubits)]).result()
+    assert [f["sentence"] for f in records[0]["findings"] if f["kind"] == "option-without-effect"] == [
+        f"The option 'resilience_level' has no effect on the tier {where}."
+    ]
+
+
+@pytest.mark.parametrize("where", ["local", "qpu"])
+def test_what_belongs_to_an_estimator_is_refused_to_a_sampler(where: str, bell: QuantumCircuit) -> None:
+    with (
+        context.using(tier=where),
+        pytest.raises(InvalidOptionError, match="'resilience_level' belongs to an estimator"),
+    ):
+        Sampler(options={"resilience_level": 1}).run([bell])
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "words"),
+    [
+        ({"resilience_level": 3}, InvalidOptionError, "Accepted: 0, 1, 2"),
+        ({"resilience_level": True}, InvalidOptionError, "resilience_level"),
+        ({"resilience": {"zne": {"amplifier": "loud"}}}, InvalidOptionError, "resilience.zne.amplifier"),
+        ({"resilience": {"zne": {"extrapolator": ["cubic"]}}}, InvalidOptionError, "resilience.zne.extrapolator"),
+        ({"resilience": {"zne": {"colour": 1}}}, UnknownNameError, "part of the option 'resilience.zne', 'colour'"),
+        ({"resilience": {"pec": 3}}, InvalidOptionError, "'resilience.pec' takes a dict"),
+        (
+            {"resilience": {"layer_noise_model": [1]}},
+            InvalidOptionError,
+            "'resilience.layer_noise_model' would be lost",
+        ),
+        ({"resilience_level": 1, "execution": {"meas_type": "classified"}}, InvalidOptionError, "execution.meas_type"),
+    ],
+)
+def test_an_estimator_s_option_that_is_not_accepted_is_refused_by_its_name(
+    unmeasured: QuantumCircuit, options: dict[str, Any], kind: type[Exception], words: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        Estimator(options=options).run([(unmeasured, "Z" * unmeasured.num_qubits)])
+    assert words in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:The virtual kingston takes")
+def test_the_vendor_s_own_estimator_options_are_taken(qpu: VirtualQpu, unmeasured: QuantumCircuit) -> None:
+    theirs = EstimatorOptions()
+    theirs.resilience.zne_mitigation = True
+    theirs.resilience.zne.noise_factors = (1, 3)
+    records: list[dict[str, Any]] = []
+    with context.using(record=records.append):
+        Estimator(options={"resilience": theirs.resilience}).run([(unmeasured, "Z" * unmeasured.num_qubits)]).result()
+    (sent,) = records[0]["device_tasks"]
+    assert qpu.params(sent["task"])["options"]["resilience"] == {
+        "zne_mitigation": True,
+        "zne": {"noise_factors": [1, 3]},
+    }
 
 
 def sent_by_hand(qpu: VirtualQpu, bell: QuantumCircuit, options: dict[str, Any]) -> dict[str, Any]:

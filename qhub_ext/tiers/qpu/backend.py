@@ -11,24 +11,26 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
+from qiskit.primitives import PrimitiveResult
+from qiskit.primitives.containers.estimator_pub import EstimatorPub
 
 from qhub_ext.errors import DeviceError
 from qhub_ext.job.context import current
 from qhub_ext.jobfolder.device_tasks import payload_digest
 from qhub_ext.settings import QpuSettings, current_settings
 from qhub_ext.tiers.backend import Execution, Outcome, Prepared
-from qhub_ext.tiers.device_options import SENT, check_randomizations, check_rep_delay
+from qhub_ext.tiers.device_options import ESTIMATED, SENT, check_randomizations, check_rep_delay, own_estimator
 from qhub_ext.tiers.devices import Device
 from qhub_ext.tiers.facts import shot_seconds
 from qhub_ext.tiers.fingerprint import fingerprint
 from qhub_ext.tiers.preflight import WARN, Finding, PreflightWarning
 from qhub_ext.tiers.qpu.capabilities import CIRCUITS, IQM_CIRCUITS
-from qhub_ext.tiers.qpu.ibm import IbmWriter
+from qhub_ext.tiers.qpu.ibm import IbmWriter, read_estimator, write_estimator
 from qhub_ext.tiers.qpu.iqm import IqmWriter, timeline_seconds
 from qhub_ext.tiers.qpu.pool import _processes, process_for  # noqa: F401 - tests look into the pool through the tier
 from qhub_ext.tiers.qpu.resources import Resource, resource_for
@@ -36,8 +38,10 @@ from qhub_ext.tiers.qpu.sending import Sender
 from qhub_ext.tiers.qpu.standing import brokered, find_resource, require
 from qhub_ext.tiers.qpu.target import ask_target, live_device
 from qhub_ext.tiers.qpu.virtual import running_resource
-from qhub_ext.tiers.qpu.writing import Answer, Group, UnreadableError, Writer
+from qhub_ext.tiers.qpu.writing import Answer, UnreadableError, Writer, Written
 from qhub_ext.tiers.reduce import active_qubits
+
+T = TypeVar("T")
 
 
 def present_device(device: Device) -> Device:
@@ -63,7 +67,7 @@ def open_qpu(device: Device, options: Mapping[str, Any], *, memory_mb: int | Non
 
 
 def _not_simulated(options: Mapping[str, Any], device: str) -> list[Finding]:
-    names = ", ".join(name for name in options if name in SENT)
+    names = ", ".join(name for name in options if name in (*SENT, *ESTIMATED))
     sentence = f"The virtual {device} takes {names} as the device would, and simulates nothing of it."
     return [Finding(WARN, "option-not-simulated", sentence)] if names else []
 
@@ -87,7 +91,8 @@ class DeviceBackend:
     """All PUBs of a call are one task: each task waits in the device's queue."""
 
     def prepare(self, circuit: QuantumCircuit, shots: int, mark: bytes | None = None) -> Prepared:
-        check_randomizations(self.options, shots)
+        if not own_estimator(self.options):  # which chooses its own shots
+            check_randomizations(self.options, shots)
         return Prepared(
             circuit=circuit,
             active=active_qubits(circuit),
@@ -115,29 +120,31 @@ class DeviceBackend:
         groups = [[batch[place] for place in some] for some in places.values()]
         if not groups or stopped():
             return
-        method = {"method": "device", "reason": self.resource.name, "virtual": self.resource.virtual}
         rows: dict[int, tuple[NDArray[np.uint8], float]] = {}
         numbered = list(places.values())
         for members in self.writer.tasks(groups):
             some = [groups[member] for member in members]
-            answer, record = self._settled(some, stopped)
+            written = self.writer.write(some, self.device, self.options)
+            answer, record = self._settled(written, lambda text, some=some: self.writer.read(text, some), stopped)  # type: ignore[misc]
             if answer is None:
                 return
             seconds = (record.get("qpu_s") or record["running_s"] or 0.0) / sum(len(group) for group in some)
-            for member, bits in zip(members, answer.bits, strict=True):
+            for member, bits in zip(members, answer.content, strict=True):
                 rows |= {place: (one, seconds) for place, one in zip(numbered[member], bits, strict=True)}
         for place, execution in enumerate(batch):
-            yield Outcome(rows[place][0], None, execution.shots, None, method, rows[place][1])
+            yield Outcome(rows[place][0], None, execution.shots, None, self.method, rows[place][1])
 
     # ------------------------------------------------------------------ one task
 
-    def _settled(self, groups: Sequence[Group], stopped: Callable[[], bool]) -> tuple[Answer | None, dict[str, Any]]:
+    def _settled(
+        self, written: Written, read: Callable[[str], Answer[T]], stopped: Callable[[], bool]
+    ) -> tuple[Answer[T] | None, dict[str, Any]]:
         """A task's answer; of a second one where the device was calibrated in the middle of the first, and the site wants that."""
-        answer, record = self._run(groups, stopped)
+        answer, record = self._run(written, read, stopped)
         if len(record.get("snapshots", ())) > 1 and answer is not None:
             if self.settings.on_calibration_change == "restart":
                 # once: a device that is calibrated all the time must not cost for ever
-                return self._run(groups, stopped)
+                return self._run(written, read, stopped)
             if self.settings.on_calibration_change == "flag":
                 warnings.warn(
                     f"{self.device.name} was calibrated while the task {record['task']} ran: its PUBs have different noise.",
@@ -146,13 +153,14 @@ class DeviceBackend:
                 )
         return answer, record
 
-    def _run(self, groups: Sequence[Group], stopped: Callable[[], bool]) -> tuple[Answer | None, dict[str, Any]]:
-        written = self.writer.write(groups, self.device, self.options)
+    def _run(
+        self, written: Written, read: Callable[[str], Answer[T]], stopped: Callable[[], bool]
+    ) -> tuple[Answer[T] | None, dict[str, Any]]:
         text, record = self.sender.run(written.payload, payload_digest(written.content), self.sent, stopped)
         if text is None:
             return None, record
         try:
-            answer = self.writer.read(text, groups)
+            answer = read(text)
         except UnreadableError as error:
             raise self.sender.odd(str(error)) from None
         record["qpu_s"] = answer.qpu_s
@@ -161,6 +169,18 @@ class DeviceBackend:
         self._note_calibration(answer.snapshots, record)
         self.sender.note(record, state="completed")
         return answer, record
+
+    def estimate(
+        self, pubs: Sequence[EstimatorPub], stopped: Callable[[], bool] = lambda: False
+    ) -> tuple[PrimitiveResult[Any], float] | None:
+        """What the service's own estimator makes of PUBs, and its seconds; None when `stopped` said so."""
+        written = write_estimator(pubs, self.options)
+        answer, record = self._settled(written, lambda text: read_estimator(text, pubs), stopped)
+        return None if answer is None else (answer.content, record.get("qpu_s") or record["running_s"] or 0.0)
+
+    @property
+    def method(self) -> dict[str, Any]:
+        return {"method": "device", "reason": self.resource.name, "virtual": self.resource.virtual}
 
     @cached_property
     def writer(self) -> Writer:

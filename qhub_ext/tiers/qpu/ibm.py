@@ -1,19 +1,22 @@
-"""Circuits for the types of IBM: PUBs of one sampler task, whose result has a BitArray per register."""
+"""Circuits for the types of IBM: PUBs of one sampler task, whose result has a BitArray per register; and of one of the service's estimator."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
 from qiskit.primitives import BitArray, PrimitiveResult
+from qiskit.primitives.containers.estimator_pub import EstimatorPub
 
 from qhub_ext.tiers.devices import Device
 from qhub_ext.tiers.qpu.wire import quantum_seconds, to_qasm, untagged
-from qhub_ext.tiers.qpu.writing import Answer, Group, UnreadableError, Written, packed
+from qhub_ext.tiers.qpu.writing import Answer, Bits, Group, UnreadableError, Written, packed
+
+T = TypeVar("T")
 
 
 class IbmWriter:
@@ -29,13 +32,46 @@ class IbmWriter:
         content = json.dumps({"pubs": pubs, "version": 2, "support_qiskit": True, "options": chosen})
         return Written({"kind": "primitive", "program": "sampler", "input": content}, pubs)
 
-    def read(self, text: str, groups: Sequence[Group]) -> Answer:
+    def read(self, text: str, groups: Sequence[Group]) -> Answer[Bits]:
         result = read_primitive(text)
         if len(result) != len(groups):
             raise UnreadableError(f"it has {len(result)} parts for {len(groups)} PUBs")
         bits = [_bits(part.data, group) for group, part in zip(groups, result, strict=True)]
-        snapshots = tuple(str(identity) for identity in result.metadata.get("snapshots") or ())
-        return Answer(bits, snapshots, quantum_seconds(result.metadata), result.metadata)
+        return _answer(bits, result)
+
+
+def write_estimator(pubs: Sequence[EstimatorPub], options: Mapping[str, Any]) -> Written:
+    """For the service's own estimator: PUBs as they are, observables and all, and what it is to do against errors."""
+    given = [
+        [
+            to_qasm(pub.circuit),
+            pub.observables.tolist(),
+            pub.parameter_values.as_array(pub.circuit.parameters).tolist() if pub.circuit.num_parameters else None,
+            pub.precision,
+        ]
+        for pub in pubs
+    ]
+    chosen = {name: value for name, value in options.items() if value is not None}
+    level = {"resilience_level": chosen.pop("resilience_level")} if "resilience_level" in chosen else {}
+    content = {"pubs": given, "version": 2, "support_qiskit": True, "options": chosen, **level}
+    return Written({"kind": "primitive", "program": "estimator", "input": json.dumps(content)}, given)
+
+
+def read_estimator(text: str, pubs: Sequence[EstimatorPub]) -> Answer[PrimitiveResult[Any]]:
+    """Raises UnreadableError."""
+    result = read_primitive(text)
+    if len(result) != len(pubs):
+        raise UnreadableError(f"it has {len(result)} parts for {len(pubs)} PUBs")
+    for number, (part, pub) in enumerate(zip(result, pubs, strict=True)):
+        for name in ("evs", "stds"):
+            if np.shape(getattr(part.data, name, "missing")) != pub.shape or not hasattr(part.data, name):
+                raise UnreadableError(f"PUB {number} has no {name} of shape {pub.shape}")
+    return _answer(result, result)
+
+
+def _answer(content: T, result: PrimitiveResult[Any]) -> Answer[T]:
+    snapshots = tuple(str(identity) for identity in result.metadata.get("snapshots") or ())
+    return Answer(content, snapshots, quantum_seconds(result.metadata))
 
 
 def read_primitive(text: str) -> PrimitiveResult[Any]:

@@ -22,7 +22,7 @@ from qiskit.circuit import Clbit, QuantumCircuit
 from qhub_ext.errors import PreflightError
 from qhub_ext.tiers.devices import Device
 from qhub_ext.tiers.iqm import MARK
-from qhub_ext.tiers.qpu.writing import Answer, Group, UnreadableError, Written, packed
+from qhub_ext.tiers.qpu.writing import Answer, Bits, Group, UnreadableError, Written, packed
 
 MOST_CIRCUITS = 200
 """Circuits in one task: the least `max_circuits_per_job` that IQM's cloud names for its devices."""
@@ -112,7 +112,7 @@ class IqmWriter:
         }
         return Written({"kind": "iqm", "input": json.dumps(request)}, [circuits, request["shots"]])
 
-    def read(self, text: str, groups: Sequence[Group]) -> Answer:
+    def read(self, text: str, groups: Sequence[Group]) -> Answer[Bits]:
         try:
             measured = json.loads(text)["measurements"]
         except (ValueError, KeyError, TypeError):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,17 +25,21 @@ class Written:
     content: Sequence[Any]
 
 
-@dataclass(frozen=True)
-class Answer:
-    """`bits[i][j]` belongs to execution j of group i: packed big-endian, the last clbit first, a row per shot.
+Bits = Sequence[Sequence[NDArray[np.uint8]]]
+"""`bits[i][j]` belongs to execution j of group i: packed big-endian, the last clbit first, a row per shot."""
 
-    `snapshots` are the calibrations that it ran under, where the service says; `qpu_s` the device's time where it is told.
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Answer(Generic[T]):
+    """`content` is what was asked for. `snapshots` are the calibrations that it ran under, where the service says; `qpu_s` the device's
+    time where it is told.
     """
 
-    bits: Sequence[Sequence[NDArray[np.uint8]]]
+    content: T
     snapshots: tuple[str, ...] = ()
     qpu_s: float | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
 class UnreadableError(ValueError):
@@ -53,7 +57,7 @@ class Writer(Protocol):
 
     def write(self, groups: Sequence[Group], device: Device, options: Mapping[str, Any]) -> Written: ...
 
-    def read(self, text: str, groups: Sequence[Group]) -> Answer:
+    def read(self, text: str, groups: Sequence[Group]) -> Answer[Bits]:
         """Raises UnreadableError."""
         ...
 
