@@ -268,6 +268,34 @@ class LimitSettings(_Section):
     )
 
 
+class RuntimeSettings(_Section):
+    """The environment that jobs of a tier run in."""
+
+    kind: Literal["this", "venv", "lock", "conda", "modules", "container"] = Field(
+        default="this",
+        description="this: the interpreter of the submission; venv or conda: the one at `path`; lock: built by uv from the job's lock; "
+        "modules: Python of loaded modules; container: Python of an image.",
+    )
+    path: Path | None = Field(
+        default=None, description="Folder of the venv or conda environment, where the nodes see it."
+    )
+    modules: tuple[str, ...] = Field(default=(), description="Modules that are loaded first; for any kind.")
+    engine: Literal["apptainer", "podman", "enroot"] = Field(
+        default="apptainer", description="What starts the container."
+    )
+    image: str = Field(default="", description="Image of the container, best with its digest: NAME@sha256:...")
+    binds: tuple[str, ...] = Field(
+        default=(), description="Folders that the container sees beside the shelf, as FROM or FROM:TO."
+    )
+    command: tuple[str, ...] = Field(
+        default=(), description="Words put before Python instead of those that `engine` and `image` make."
+    )
+    python: str = Field(default="python3", description="Python within modules or a container.")
+    build: Literal["before", "node"] = Field(
+        default="node", description="Where an environment is built from a lock: on the node, or before the submission."
+    )
+
+
 class PreflightSettings(_Section):
     """What is made of a doubtful circuit before it runs, on every tier."""
 
@@ -356,6 +384,14 @@ class Settings(_Section):
     capture: CaptureSettings = Field(default_factory=lambda: CaptureSettings())
     telemetry: TelemetrySettings = Field(default_factory=lambda: TelemetrySettings())
     preflight: PreflightSettings = Field(default_factory=lambda: PreflightSettings())
+    runtimes: dict[str, RuntimeSettings] = Field(
+        default_factory=dict,
+        description="Tier -> the environment that its jobs run in; default: the interpreter of the submission.",
+    )
+    environments: Path | None = Field(
+        default=None,
+        description="Folder of the environments that are built from locks; default: .environments on the shelf.",
+    )
     profiles: dict[str, ProfileSettings] = Field(
         default_factory=dict, description="Profile -> what it gives a job, such as seconds of QPU."
     )

@@ -518,14 +518,35 @@ _acting(
 )
 
 
+def rerun_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What may be different from the job that runs again."""
+    for option in reversed(
+        (
+            click.option("-t", "--tier", type=click.Choice(TIERS), help="Another tier than before."),
+            click.option("-d", "--device", shell_complete=complete_device, help="Another device than before."),
+            click.option(
+                "--snapshot",
+                type=click.Choice(["same", "latest"]),
+                help="The calibration: that of then, or the present one; by itself that of then, where the tier simulates.",
+            ),
+            click.option(
+                "--runtime",
+                type=click.Choice(["same", "current"]),
+                help="The environment: that of then, built again if need be, or the present one; by itself the interpreter of then.",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
 @verbs.command("rerun")
 @one_job
-@click.option("-t", "--tier", type=click.Choice(TIERS), help="Another tier than before.")
-@click.option("-d", "--device", shell_complete=complete_device, help="Another device than before.")
+@rerun_options
 @facts_verb
-def rerun_verb(surface: Surface, job: str, tier: str | None, device: str | None) -> Job:
-    """Submits a job once more, as a new one: the same cell, inputs, options and seed."""
-    return surface.service.rerun(surface.service.shelf.find(job), tier=tier, device=device)
+def rerun_verb(surface: Surface, job: str, **changes: Any) -> Job:
+    """Submits a job once more, as a new one: the same cell, inputs, options and seeds."""
+    return surface.service.rerun(surface.service.shelf.find(job), **changes)
 
 
 @verbs.command("wait")

@@ -7,6 +7,7 @@ defaults of the settings. Nothing here reads files or environment variables.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +25,9 @@ class ExecutionContext:
 
     `announce` is called with one for each step of a task on a device, the first of them before it is sent; `pin` with each
     snapshot that a task ran under, and what gives the vendor's document of it. `shelf` is where the job folders lie.
+
+    `drawn_seed` fixes the seeds of tasks that name none, in their order, in the process `pid`: in a forked one they would be those of its
+    siblings. `pinned` is a device and the file of the snapshot that it has to have.
     """
 
     tier: str = "local"
@@ -40,6 +44,9 @@ class ExecutionContext:
     announce: Callable[[dict[str, Any]], None] | None = None
     pin: Callable[[Snapshot, Callable[[], Mapping[str, Any]]], None] | None = None
     shelf: Path | None = None
+    drawn_seed: int | None = None
+    pid: int = field(default_factory=os.getpid)
+    pinned: tuple[str, Path] | None = None
 
 
 _current: ExecutionContext | None = None

@@ -19,13 +19,31 @@ class Element:
 
 
 @dataclass(frozen=True)
+class Launch:
+    """How the runner is started where it is not simply the spec's `python`. `kind` is as qhub.toml names it; `before` are lines of bash,
+    `prefix` words before Python. `environments` is the folder in which the job's lock is built on the node before it begins.
+    """
+
+    kind: str
+    before: tuple[str, ...] = ()
+    prefix: tuple[str, ...] = ()
+    environments: str = ""
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Launch:
+        before, prefix = (tuple(map(str, record.get(name) or ())) for name in ("before", "prefix"))
+        return cls(str(record["kind"]), before, prefix, str(record.get("environments", "")))
+
+
+@dataclass(frozen=True)
 class JobSpec:
     """`time_s` wall time in s, `memory_mb` in MiB (None: what the site gives), `created_at` in s since 1970 UTC.
 
     `outputs` are names of variables to bring back; None means all that the cell binds. `after` are ids of jobs of the same
     site that must complete first. `resource` says what stands for the device on the tier qpu. A script has the path of its `file` and its `arguments`. An array has `size` elements, each with a folder and a spec of its own (`element`). `rerun_of` is the job whose bundle runs again. `traceparent` is W3C's
     context of its trace, whose span is the job itself; `outer_traceparent` that of whoever submitted it. `profile_classical` asks for a
-    profile of the cell's own Python.
+    profile of the cell's own Python. `drawn_seed` is where the seeds of tasks come from that name none. `snapshot` is the id of the calibration
+    that it has to run under, "" for the device's present one.
     """
 
     id: str
@@ -60,6 +78,9 @@ class JobSpec:
     element: Element | None = None
     requested: dict[str, Any] = field(default_factory=dict)
     rerun_of: str = ""
+    drawn_seed: int | None = None
+    snapshot: str = ""
+    launch: Launch | None = None
     traceparent: str = ""
     outer_traceparent: str = ""
     profile_classical: bool = False
@@ -77,4 +98,6 @@ class JobSpec:
                 values[name] = tuple(values[name])
         if values.get("element"):
             values["element"] = Element(**values["element"])
+        if values.get("launch"):
+            values["launch"] = Launch.from_json(values["launch"])
         return cls(**values)

@@ -124,6 +124,21 @@ def pinned(folder: JobFolder) -> dict[str, Path]:
     return {entry.digest: entry.path for entry in found if entry is not None}
 
 
+def find_pinned(folder: JobFolder, snapshot_id: str) -> Path:
+    """Its file, in the job's own folder or on the shelf. Raises JobFolderError where it is gone."""
+    path = pinned(folder).get(snapshot_id.removeprefix("sha256:")[:DIGITS])
+    if path is None:
+        entry = CalibrationStore(folder.bundle_root.parent).find(snapshot_id)
+        path = None if entry is None else entry.path
+    if path is None:
+        raise JobFolderError(
+            f"The calibration snapshot {snapshot_id[: 7 + DIGITS]} is gone: neither {folder.bundle_root} nor the shelf has it.",
+            advice="`rerun JOB --snapshot latest` runs under the present one; `calibration DEVICE --import FILE` brings one back.",
+            where=str(folder.calibration),
+        )
+    return path
+
+
 def read_pinned(folder: JobFolder, snapshot_id: str) -> Snapshot | None:
     """None where the job folder does not have it."""
     path = pinned(folder).get(snapshot_id.removeprefix("sha256:")[:DIGITS])

@@ -98,7 +98,7 @@ class QhubBackend(BackendV2):
             task.settle()
         with task.timed("prepare"):
             prepared = [task.prepare(circuit, shots) for circuit in circuits]
-        sequence = SeedSequence(seed)
+        sequence = SeedSequence(task.root_seed)
         alone = len(circuits) == 1
         seeds = [sequence.root if alone else sequence.next(p.fingerprint) for p in prepared]
         memory = bool(own["memory"])

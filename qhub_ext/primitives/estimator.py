@@ -82,7 +82,7 @@ class Estimator(BaseEstimatorV2):
                 task.findings += _check(pub, task, which)
             task.settle()
         with task.timed("prepare"):
-            seeds = SeedSequence(seed)
+            seeds = SeedSequence(task.root_seed)
             works = [_plan(pub, mark, task) for pub, mark in zip(coerced, marks, strict=True)]
             own_seeds = [seeds.next(work.mark) for work in works]
             task.findings += check_duplicates([work.mark for work in works])
@@ -94,6 +94,7 @@ class Estimator(BaseEstimatorV2):
                 "shape": list(w.pub.shape),
                 "shots": w.shots,
                 "precision": w.pub.precision,
+                "fingerprint": w.mark.hex(),
                 "groups": len({e.prepared.fingerprint for e in w.executions}),
             }
             for w in works

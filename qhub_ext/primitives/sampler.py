@@ -75,11 +75,14 @@ class Sampler(BaseSamplerV2):
                 rows = list(bindings(pub.parameter_values, pub.circuit))
                 batches.append([Execution(ready, pub.shots, values) for values, _ in rows])
                 marks.append(ready.fingerprint + b"".join(content for _, content in rows))
-            sequence = SeedSequence(seed)
+            sequence = SeedSequence(task.root_seed)
             seeds = [sequence.next(mark) for mark in marks]
             task.findings += check_duplicates(marks)
             task.foresee(one for batch in batches for one in batch)
-        task.pubs = [{"circuit": p.circuit.name, "shape": list(p.shape), "shots": p.shots} for p in coerced]
+        task.pubs = [
+            {"circuit": p.circuit.name, "shape": list(p.shape), "shots": p.shots, "fingerprint": r.fingerprint.hex()}
+            for p, r in zip(coerced, prepared, strict=True)
+        ]
 
         def work(stopped: Callable[[], bool]) -> PrimitiveResult[SamplerPubResult]:
             with task.executing():

@@ -27,6 +27,7 @@ from qhub_ext.tiers.backend import Execution, Outcome, Prepared, TierBackend
 from qhub_ext.tiers.device_options import check_primitive
 from qhub_ext.tiers.opening import open_tier
 from qhub_ext.tiers.preflight import NOTE, WARN, Finding, PreflightWarning, Rules, check_qpu_time, raise_refusals
+from qhub_ext.tiers.seeds import task_seed
 
 SCHEMA = "qhub.task/1"
 
@@ -46,6 +47,7 @@ class Task:
     context: ExecutionContext
     tier: TierBackend
     seed: int | None
+    root_seed: int
     findings: list[Finding] = field(default_factory=list)
     pubs: list[dict[str, Any]] = field(default_factory=list)
     durations: dict[str, float] = field(default_factory=dict)
@@ -70,7 +72,7 @@ class Task:
         findings += tier.findings
         if context.pin is not None:
             context.pin(tier.device.snapshot, lambda: tier.device.document)
-        task = cls(primitive, context, tier, seed, findings)
+        task = cls(primitive, context, tier, seed, task_seed(context) if seed is None else seed, findings)
         task.span = spans.begin(
             primitive,
             "classical",
@@ -221,6 +223,7 @@ class Task:
             },
             "options": dict(self.tier.options),
             "seed": self.seed,
+            "root_seed": self.root_seed,
             "seeds": self.seeds[:_KEPT_SEEDS],
             "pubs": self.pubs,
             "executions": self.executions,

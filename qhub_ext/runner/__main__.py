@@ -46,9 +46,17 @@ def main(arguments: list[str], began: float = _BEGAN) -> int:
     return 0 if help_asked else 2
 
 
+_OF_A_PLACE = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "CONDA_PREFIX")
+
+
 def _boot(folder: JobFolder) -> JobKernel:
     runtime = read_json_or_none(folder.runtime) or {}
-    return JobKernel(runtime.get("environment") or {})
+    environment = dict(runtime.get("environment") or {})
+    if runtime.get("prefix", sys.prefix) != sys.prefix:  # another place's paths lead to its packages
+        for name in _OF_A_PLACE:
+            environment.pop(name, None)
+        environment["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
+    return JobKernel(environment)
 
 
 def _run_cold(folder: JobFolder, began: float) -> int:

@@ -80,8 +80,28 @@ def enter_context(spec: JobSpec, folder: JobFolder, attempt: AttemptFolder) -> N
             announce=device_announcer(attempt, folder.journal(f"kernel-{attempt.number}")),
             pin=snapshot_keeper(folder, attempt),
             shelf=folder.bundle_root.parent,
+            drawn_seed=_drawn_seed(spec),
+            pinned=_pinned(spec, folder),
         )
     )
+
+
+def _drawn_seed(spec: JobSpec) -> int | None:
+    """Each element of an array has its own."""
+    if spec.drawn_seed is None or spec.element is None:
+        return spec.drawn_seed
+    from qhub_ext.tiers.seeds import derive_seed
+
+    return derive_seed(spec.drawn_seed, b"element", spec.element.index.to_bytes(8, "little"))
+
+
+def _pinned(spec: JobSpec, folder: JobFolder) -> tuple[str, Path] | None:
+    """Raises JobFolderError where the snapshot that the job has to run under is gone."""
+    if not spec.snapshot:
+        return None
+    from qhub_ext.jobfolder.calibrations import find_pinned
+
+    return spec.device, find_pinned(folder, spec.snapshot)
 
 
 def task_recorder(attempt: AttemptFolder) -> Callable[[dict[str, Any]], None]:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import mmap
+import os
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qhub_ext.capture.frozen import Chunk, Frozen
 from qhub_ext.capture.manifest import read_manifest
 from qhub_ext.capture.names import Names
-from qhub_ext.errors import JobFolderError, UserError
+from qhub_ext.errors import EnvironmentMismatchError, InvalidOptionError, JobFolderError, UserError
 from qhub_ext.job.identity import element_id, new_job_id, short_id
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.jobfolder.atomic import read_json, read_json_or_none
+from qhub_ext.jobfolder.calibrations import find_pinned
 from qhub_ext.jobfolder.layout import JobFolder
-from qhub_ext.jobfolder.outcome import read_spec, require_own
+from qhub_ext.jobfolder.locks import lock_of
+from qhub_ext.jobfolder.outcome import read_record, read_spec, require_own
 from qhub_ext.service.draft import Draft, check_device, resource_title
 from qhub_ext.tiers import catalog
 
@@ -24,11 +27,36 @@ if TYPE_CHECKING:
     from qhub_ext.settings import Settings
 
 
-def draft_again(folder: JobFolder, settings: Settings, *, tier: str | None = None, device: str | None = None) -> Draft:
+@dataclass(frozen=True)
+class Changes:
+    """What is to be different. `snapshot`: `same` runs under the calibration of then, `latest` under the present one; None takes the same
+    where the tier simulates and the device stays. `runtime`: `same` builds the environment of the submission where it is not there any
+    more, `current` takes this one; None takes the interpreter of then as it is now.
+    """
+
+    tier: str | None = None
+    device: str | None = None
+    snapshot: str | None = None
+    runtime: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, value, known in (("snapshot", self.snapshot, SNAPSHOTS), ("runtime", self.runtime, RUNTIMES)):
+            if value is not None and value not in known:
+                raise InvalidOptionError(
+                    f"--{name} {value} is not accepted.", advice=f"It is one of: {', '.join(known)}."
+                )
+
+
+SNAPSHOTS = ("same", "latest")
+RUNTIMES = ("same", "current")
+
+
+def draft_again(folder: JobFolder, settings: Settings, changes: Changes | None = None) -> Draft:
     """Values are taken over unopened, and only from a folder that its owner alone can write.
 
     Raises UserError for an element of an array: it has no bundle of its own.
     """
+    changes = changes or Changes()
     old = read_spec(folder)
     if old.element is not None:
         raise UserError(
@@ -36,16 +64,80 @@ def draft_again(folder: JobFolder, settings: Settings, *, tier: str | None = Non
             advice=f"`rerun {short_id(old.element.array_id)}` runs the whole array again.",
         )
     require_own(folder)
-    spec = _spec(old, settings, tier, device)
-    check_device(spec)
-    elements = tuple(_element(folder.element(n), spec, n) for n in range(old.size or 0))
     try:
         cell = folder.cell.read_text("utf-8", "surrogatepass")
         runtime = read_json(folder.runtime)
     except FileNotFoundError as error:
         raise JobFolderError(f"{folder.path} has lost {Path(str(error.filename)).name}: it cannot run again.") from None
+    spec = _spec(old, settings, changes.tier, changes.device)
+    check_device(spec)
+    snapshot = _snapshot(folder, old, spec, changes.snapshot)
+    spec = replace(spec, snapshot=snapshot, **_runtime(folder, old, spec, runtime, changes.runtime, settings))
+    elements = tuple(_element(folder.element(n), spec, n) for n in range(old.size or 0))
     notebook = read_json_or_none(folder.notebook) if old.kind == "notebook" else None
-    return Draft(spec, elements, cell, Names(), _inputs(folder.inputs), runtime, {}, notebook=notebook)
+    return Draft(
+        *(spec, elements, cell, Names(), _inputs(folder.inputs), runtime, {}),
+        notebook=notebook,
+        snapshots=(find_pinned(folder, snapshot),) if snapshot else (),
+        lock=lock_of(folder),
+    )
+
+
+def _snapshot(folder: JobFolder, old: JobSpec, new: JobSpec, asked: str | None) -> str:
+    """The id that the rerun is bound to, "" for none. Raises InvalidOptionError, JobFolderError where it cannot be had."""
+    if asked == "latest" or (asked is None and (new.tier == "qpu" or new.device != old.device)):
+        return ""
+    if new.tier == "qpu":
+        raise InvalidOptionError(
+            "--snapshot same is not possible on the tier qpu: a device is as it is now.",
+            advice="On --tier emulation the job runs under the calibration of then.",
+        )
+    if new.device != old.device:
+        raise InvalidOptionError(
+            f"--snapshot same is a calibration of {old.device}, and the job is to run for {new.device}.",
+            advice="Leave --device or --snapshot out.",
+        )
+    known = old.snapshot or _at_start(folder, old)
+    if known:
+        find_pinned(folder, known)
+    elif asked == "same":
+        raise JobFolderError(
+            f"Job {short_id(old.id)} ran under no calibration that is known: it had no quantum task.",
+            advice="Leave --snapshot out.",
+        )
+    return known
+
+
+def _at_start(folder: JobFolder, spec: JobSpec) -> str:
+    """The snapshot under which the first task of the latest attempt ran; of an array, of its first element that had one."""
+    for one in [folder.element(n) for n in range(spec.size)] if spec.size is not None else [folder]:
+        found = read_record(one).snapshots.get("start", "")
+        if found:
+            return found
+    return ""
+
+
+def _runtime(
+    folder: JobFolder, old: JobSpec, new: JobSpec, runtime: dict[str, Any], asked: str | None, settings: Settings
+) -> dict[str, Any]:
+    """What of the spec says where it runs. Raises EnvironmentMismatchError where that of then is gone, or cannot be built again."""
+    from qhub_ext.reproduce.environments import same_interpreter
+    from qhub_ext.reproduce.runtimes import launched
+
+    if asked == "same":
+        return {"python": same_interpreter(folder, runtime), "launch": None}
+    if asked == "current":
+        return launched(new.tier, folder, runtime, settings)
+    if old.launch is not None and new.tier == old.tier:
+        return {}
+    if old.launch is not None:
+        return launched(new.tier, folder, runtime, settings)
+    if old.python and not os.access(old.python, os.X_OK):
+        raise EnvironmentMismatchError(
+            f"The interpreter of job {short_id(old.id)} is gone: {old.python}.",
+            advice="--runtime same builds its environment again from the lock; --runtime current takes this one.",
+        )
+    return {}
 
 
 def _spec(old: JobSpec, settings: Settings, tier: str | None, device: str | None) -> JobSpec:

@@ -24,6 +24,7 @@ from qhub_ext.job.spec import Element, JobSpec
 from qhub_ext.service.payload import check_payload
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers.catalog import DeviceBounds
+from qhub_ext.tiers.seeds import fresh_seed
 
 if TYPE_CHECKING:
     from qhub_ext.capture.command import Request
@@ -45,6 +46,8 @@ class Draft:
     notebook: Notebook | None = None
     began_at: float | None = None
     drafted_at: float | None = None
+    snapshots: tuple[Path, ...] = ()
+    lock: Path | None = None
 
     def inputs(self) -> list[Row]:
         """What goes along, a row per name."""
@@ -192,6 +195,7 @@ def _spec(
         site=request.site or settings.site,
         shots=request.shots or settings.shots,
         seed=request.seed,
+        drawn_seed=fresh_seed(),
         time_s=time_s,
         cpus=cpus,
         memory_mb=request.memory_mb
@@ -203,7 +207,7 @@ def _spec(
         directory=os.getcwd(),
         file=file,
         arguments=tuple(arguments),
-        python=sys.executable,
+        **_place(request.tier or settings.tier, runtime, settings),
         environment_digest=str(runtime.get("environment_digest", "")),
         output_limit_mb=limits.output_mb,
         variable_limit_mb=limits.variable_mb,
@@ -213,6 +217,15 @@ def _spec(
         site_options=_site_options(request),
         requested=request.given,
     )
+
+
+def _place(tier: str, runtime: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """Which Python runs it, and how that is started."""
+    if tier not in settings.runtimes:
+        return {"python": sys.executable}
+    from qhub_ext.reproduce.runtimes import launched
+
+    return launched(tier, None, runtime, settings)
 
 
 def _site_options(request: Request) -> dict[str, str]:

@@ -18,12 +18,14 @@ from qhub_ext.job.record import Attempt, JobRecord
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import State, advance
 from qhub_ext.jobfolder.atomic import write_beside
+from qhub_ext.jobfolder.calibrations import CalibrationStore
 from qhub_ext.jobfolder.journal import JournalWriter
 from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.jobfolder.locks import attach
 from qhub_ext.jobfolder.outcome import read_spec
 from qhub_ext.jobfolder.shelf import Shelf, Summary, remove_drafts, summarise, unwritable
 from qhub_ext.reproduce.giving import give_lock
-from qhub_ext.service.again import draft_again
+from qhub_ext.service.again import Changes, draft_again
 from qhub_ext.service.device_wish import settle_wish
 from qhub_ext.service.draft import VIRTUAL, Draft, draft_job
 from qhub_ext.service.job import Job
@@ -111,9 +113,18 @@ class JobService:
         record_submission(self.shelf.folder(draft.spec.id), draft, self._writer, asked_at)
         return Job(draft.spec.id, self, draft.before, fresh=True)
 
-    def rerun(self, job_id: str, *, tier: str | None = None, device: str | None = None) -> Job:
-        """A new job of the same bundle, options and seed; `tier` and `device` may be others."""
-        job = self.submit(draft_again(self.shelf.folder(job_id), self.settings, tier=tier, device=device))
+    def rerun(
+        self,
+        job_id: str,
+        *,
+        tier: str | None = None,
+        device: str | None = None,
+        snapshot: str | None = None,
+        runtime: str | None = None,
+    ) -> Job:
+        """A new job of the same bundle, options and seeds; the rest may be another: see `service.again.Changes`."""
+        changes = Changes(tier, device, snapshot, runtime)
+        job = self.submit(draft_again(self.shelf.folder(job_id), self.settings, changes))
         job.before = None  # nobody looked at the notebook's names
         return job
 
@@ -123,9 +134,13 @@ class JobService:
             draft.spec, draft.cell, draft.frozen.write, draft.runtime, draft.elements, draft.notebook
         )
         folders = [folder.element(n) for n in range(len(draft.elements))] or [folder]
-        if not folder.lock.exists():
-            give_lock(folder, draft.runtime, self.shelf.path)
         try:
+            if draft.lock is not None:
+                attach(draft.lock, folder)
+            else:
+                give_lock(folder, draft.runtime, self.shelf.path)
+            for snapshot in draft.snapshots:
+                CalibrationStore(self.shelf.path).pin(snapshot, folder)
             for one, spec in zip(folders, draft.elements or (draft.spec,), strict=True):
                 write_beside(one.script, site.render_script(one, spec).encode())
             with JournalWriter(folder.journal(self._writer)) as journal:

@@ -14,6 +14,7 @@ import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from qiskit.circuit import Instruction, Parameter
@@ -23,7 +24,10 @@ from qiskit.providers.backend import QubitProperties
 from qiskit.transpiler import InstructionProperties, Target
 from qiskit.utils.units import apply_prefix
 
+from qhub_ext.errors import JobFolderError
 from qhub_ext.job.calibration import Snapshot
+from qhub_ext.job.context import current
+from qhub_ext.jobfolder.calibrations import read_document, read_snapshot
 from qhub_ext.tiers import catalog, site_devices
 from qhub_ext.tiers.snapshots import parse_ibm_properties
 
@@ -100,6 +104,19 @@ def load_packaged(name: str) -> Device:
     return Device(name, catalog.read_configuration(name))
 
 
+@functools.lru_cache(maxsize=4)
+def load_pinned(name: str, path: Path) -> Device:
+    """A device as it was when a stored snapshot was taken. Raises JobFolderError where the vendor's document of it was not kept."""
+    document = read_document(path)
+    if document is None or not {"configuration", "properties"} <= set(document):
+        raise JobFolderError(
+            f"Of the snapshot {path.name} only the numbers were kept, not what the vendor sent: nothing can run under it.",
+            advice="`rerun JOB --snapshot latest` runs under the present one.",
+            where=str(path),
+        )
+    return Device(name, document["configuration"], document["properties"], read_snapshot(path).source)
+
+
 def load(name: str) -> Device:
     """A device by any of its names; one of the site's own is asked for its target when that is not known yet.
 
@@ -110,6 +127,9 @@ def load(name: str) -> Device:
     found = catalog.resolve(name)
     if found in _installed:
         return _installed[found]
+    pinned = current().pinned
+    if pinned is not None and pinned[0] == found:
+        return load_pinned(found, pinned[1])
     if found in catalog.packaged_names():
         return load_packaged(found)
     site_devices.ensure(found)

@@ -7,10 +7,13 @@ Hashing spaces them over 63 bits.
 from __future__ import annotations
 
 import hashlib
+import itertools
+import os
 import secrets
 from collections import Counter
 
 from qhub_ext.errors import InvalidOptionError
+from qhub_ext.job.context import ExecutionContext
 
 LARGEST = 2**63 - 1
 
@@ -35,6 +38,16 @@ def fresh_seed() -> int:
     return secrets.randbelow(LARGEST)
 
 
+_tasks = itertools.count()
+
+
+def task_seed(context: ExecutionContext) -> int:
+    """Of a task that names none: the next one that follows from the job's own, so that a rerun has the same. Else a fresh one."""
+    if context.drawn_seed is None or os.getpid() != context.pid:
+        return fresh_seed()
+    return derive_seed(context.drawn_seed, b"task", next(_tasks).to_bytes(8, "little"))
+
+
 def derive_seed(seed: int, *content: bytes) -> int:
     """Another seed, fixed by `seed` and the content, and unrelated to those of other contents."""
     digest = hashlib.blake2b(seed.to_bytes(8, "little"), digest_size=8)
@@ -47,8 +60,8 @@ def derive_seed(seed: int, *content: bytes) -> int:
 class SeedSequence:
     """The seeds of one task. What was seen before in the task is another experiment, not a copy: it gets the next seed."""
 
-    def __init__(self, seed: int | None) -> None:
-        self.root = fresh_seed() if seed is None else seed
+    def __init__(self, root: int) -> None:
+        self.root = root
         self._seen: Counter[tuple[bytes, ...]] = Counter()
 
     def next(self, *content: bytes) -> int:

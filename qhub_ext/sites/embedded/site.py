@@ -160,7 +160,7 @@ class EmbeddedSite:
         return Reason(wait.word, wait.sentence, wait.audience, wait.advice)
 
     def render_script(self, folder: JobFolder, spec: JobSpec | None = None) -> str:
-        return render_script(folder, spec.python if spec is not None else _python_of(folder))
+        return render_script(folder, spec if spec is not None else _spec_of(folder))
 
     def doctor(self) -> list[Finding]:
         from qhub_ext.sites.embedded.checkup import examine
@@ -370,7 +370,7 @@ class EmbeddedSite:
 
 def table_job(folder: JobFolder, spec: JobSpec) -> TableJob:
     script = folder.script.read_text(errors="surrogateescape")
-    plain = bool(spec.python) and script == render_script(folder, spec.python)
+    plain = bool(spec.python) and spec.launch is None and script == render_script(folder, spec)
     return TableJob(
         id=spec.id,
         path=str(folder.path.absolute()),
@@ -436,11 +436,11 @@ def _elements(folder: JobFolder) -> list[str]:
     return [folder.element(index).id for index in range(size or 0)]
 
 
-def _python_of(folder: JobFolder) -> str:
+def _spec_of(folder: JobFolder) -> JobSpec | None:
     try:
-        return read_spec(folder).python or sys.executable
+        return read_spec(folder)
     except JobFolderError:
-        return sys.executable  # for --dry-run, before there is a folder
+        return None  # for --dry-run, before there is a folder
 
 
 def _daemon_environment() -> dict[str, str]:

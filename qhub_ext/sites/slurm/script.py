@@ -6,13 +6,13 @@ No name that a person chose is in it; what the site's qhub.toml says is.
 from __future__ import annotations
 
 import shlex
-import sys
 import textwrap
 
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.settings import SlurmSettings
 from qhub_ext.sites.slurm.options import DUPLICATE, NO_FOLDER, NO_ROOM, arguments, ask
+from qhub_ext.sites.start import start_of
 
 
 def render_script(folder: JobFolder, spec: JobSpec, settings: SlurmSettings) -> str:
@@ -21,13 +21,15 @@ def render_script(folder: JobFolder, spec: JobSpec, settings: SlurmSettings) -> 
     record = "\n".join(
         f"#   {line}" for line in textwrap.wrap(asked, 110, break_long_words=False, break_on_hyphens=False)
     )
-    python = shlex.quote(spec.python or sys.executable)
+    own, command = start_of(folder, spec)
     launcher = "".join(f"{shlex.quote(word)} " for word in settings.launcher)
     path = shlex.quote(str(folder.path))
     before = ""
     if settings.prologue:
         lines = "\n".join(settings.prologue)
         before = f"# What this site does before every job (slurm.prologue of qhub.toml).\n{lines}\n"
+    if own:
+        before += f"# The environment of this tier (runtimes.{spec.tier} of qhub.toml).\n{own}"
     return f"""#!/bin/bash
 # Runs one job of qhub_ext on a node of Slurm. It is handed over with these arguments, and none is written here, so that
 # nothing in this file can change them:
@@ -51,7 +53,7 @@ printf '{{"site":"slurm","site_id":"%s","node":"%s","at":%s}}\\n' "${{SLURM_ARRA
 ln "attempts/$QHUB_ATTEMPT/.launch.$SLURM_JOB_ID" "attempts/$QHUB_ATTEMPT/launch.json" || exit {DUPLICATE}
 rm -f "attempts/$QHUB_ATTEMPT/.launch.$SLURM_JOB_ID"
 {before}# exec: the runner takes the place of this shell, so that the TERM of Slurm reaches the runner.
-exec {launcher}{python} -m qhub_ext.runner {path}
+exec {launcher}{command}
 """
 
 

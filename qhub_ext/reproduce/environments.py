@@ -1,0 +1,190 @@
+"""Environments built from locks, by uv, each once: in a folder named by the lock, complete or not used.
+
+ENVIRONMENTS/288631aeaf799860/            a virtual environment
+ENVIRONMENTS/288631aeaf799860/.complete   written last: what has none was left half-built, and is built anew
+ENVIRONMENTS/288631aeaf799860.lock        held while somebody builds; the others wait and find it done
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from qhub_ext.capture.runtime import environment_state
+from qhub_ext.errors import Cause, EnvironmentMismatchError
+from qhub_ext.jobfolder.atomic import write_beside
+from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.jobfolder.locks import digest_of, read_lock
+from qhub_ext.reproduce.lock import Lock, read_lock_text
+from qhub_ext.reproduce.uv import run_uv
+from qhub_ext.settings import current_settings
+
+COMPLETE = ".complete"
+WAIT_S = 1800.0
+
+
+def same_interpreter(folder: JobFolder, runtime: Mapping[str, Any]) -> str:
+    """An interpreter with what the job was submitted with: its own where nothing changed there, else one that is built from the lock."""
+    own = str(runtime.get("executable", ""))
+    if own and runtime.get("state") and _state_of(own) == runtime["state"]:
+        return own
+    return str(build(read_lock(folder), folder.lock.name, environments_folder(folder.bundle_root.parent)))
+
+
+def environments_folder(shelf: Path) -> Path:
+    return current_settings().environments or shelf / ".environments"
+
+
+def _state_of(python: str) -> str:
+    if python == sys.executable:
+        return environment_state()
+    if not os.access(python, os.X_OK):
+        return ""
+    code = "from qhub_ext.capture.runtime import environment_state; print(environment_state())"
+    try:
+        done = subprocess.run([python, "-P", "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def build(text: bytes, where: str, root: Path, tell: Callable[[str], None] = lambda _: None) -> Path:
+    """The interpreter of the environment of this lock; builds it where it is not there yet.
+
+    Raises EnvironmentMismatchError (another platform, a Python that is missing, a package that cannot be had), cause resources for a full disk.
+    """
+    lock = read_lock_text(text, where)
+    _require_platform(lock)
+    place = root / digest_of(text)
+    python = place / "bin" / "python"
+    if (place / COMPLETE).exists():
+        return python
+    try:
+        with _alone(place):
+            if not (place / COMPLETE).exists():
+                tell(f"Building the environment of {len(lock.versions)} packages in {place}.")
+                shutil.rmtree(place, ignore_errors=True)
+                _build(lock, place)
+                write_beside(place / "pylock.toml", text)
+                write_beside(place / COMPLETE, json.dumps({"at": time.time(), "host": platform.node()}).encode())
+    except OSError as error:
+        raise _no_room(place, error) from error
+    return python
+
+
+def _require_platform(lock: Lock) -> None:
+    here = sysconfig.get_platform()
+    if lock.platform and lock.platform != here:
+        raise EnvironmentMismatchError(
+            f"The lock is of {lock.platform}, here is {here}: its files cannot be installed here.",
+            advice="Run the job on a node of that platform, or with --runtime current.",
+        )
+    if lock.conda:
+        names = ", ".join(sorted(str(one.get("name")) for one in lock.conda)[:5])
+        raise EnvironmentMismatchError(
+            f"The lock has {len(lock.conda)} packages of conda ({names} ...), which uv cannot install.",
+            advice='Name the conda environment in qhub.toml: [runtimes.TIER] kind = "conda", path = "...".',
+        )
+
+
+@contextlib.contextmanager
+def _alone(place: Path) -> Iterator[None]:
+    """One builder at a time, on any host that sees the folder."""
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with place.with_name(f"{place.name}.lock").open("w") as file:
+        until = time.monotonic() + WAIT_S
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise EnvironmentMismatchError(
+                        f"Another process has been building {place} for over {WAIT_S / 60:.0f} minutes.",
+                        advice="End it, and run the job again.",
+                    ) from None
+                time.sleep(0.1)
+        yield
+
+
+def _build(lock: Lock, place: Path) -> None:
+    minor = ".".join(lock.python.split(".")[:2]) or ".".join(map(str, sys.version_info[:2]))
+    own = sys.base_prefix if minor == ".".join(map(str, sys.version_info[:2])) else ""
+    wanted = str(Path(own) / "bin" / f"python{minor}") if own else minor
+    _run(["venv", "--quiet", "--no-python-downloads", "--python", wanted, str(place)], lock, place)
+    asked = [*(p.requirement for p in lock.packages), *(f"{n}=={v}" for n, v in lock.without_hash.items())]
+    with tempfile.TemporaryDirectory(prefix="qhub-build-") as folder:
+        requirements = Path(folder) / "requirements.txt"
+        requirements.write_text("".join(f"{line}\n" for line in asked), "utf-8")
+        python = str(place / "bin" / "python")
+        _run(["pip", "install", "--quiet", "--no-deps", "--python", python, "-r", str(requirements)], lock, place)
+
+
+def _run(words: list[str], lock: Lock, place: Path) -> None:
+    done = run_uv(words)
+    if done.returncode != 0:
+        raise explain_build(done.stderr, lock, place)
+
+
+def explain_build(said: str, lock: Lock, place: Path) -> EnvironmentMismatchError:
+    """uv's words as one sentence, with what mends it."""
+    text = " ".join(re.sub(r"[├╰│▶×─]", " ", said).split())
+    if re.search(r"No space left|os error 28|Disk quota|os error 122", text):
+        return _no_room(place, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+    if re.search(r"No interpreter found|No Python|not find.*python", text, re.IGNORECASE):
+        return EnvironmentMismatchError(
+            f"The lock is of Python {lock.python}, and no such Python was found here.",
+            advice="Load or install one, or run with --runtime current.",
+        )
+    if re.search(
+        r"error sending request|dns error|Could not connect|Connection refused|Failed to fetch|timed out|network",
+        text,
+        re.IGNORECASE,
+    ):
+        return EnvironmentMismatchError(
+            f"The package index could not be reached, and uv's cache has not all of the lock's {len(lock.versions)} packages.",
+            advice='Build it where the index can be reached (`build = "before"` in [runtimes.TIER]), or fill uv\'s cache there first.',
+            where=text[:300],
+        )
+    if match := re.search(r"Hash mismatch for `([^`]+)`", text):
+        return EnvironmentMismatchError(
+            f"The index has another file for {match[1]} than the lock names: it was not installed.",
+            advice="Ask whoever keeps the index; the lock names the file by its hash.",
+        )
+    if match := re.search(r"(?:no version of|only .*?(?=[\w.-]+==)) ?([\w.-]+==[\w.!+-]+)", text):
+        return EnvironmentMismatchError(
+            f"{match[1]} of the lock is not on the package index (any more): it may have been withdrawn.",
+            advice="Put its file where pip finds it (--find-links), or run with --runtime current.",
+        )
+    if match := re.search(r"(?:does not exist|Distribution not found at): ?`?(\S+?)`?(?:\s|$)", text):
+        return EnvironmentMismatchError(
+            f"The lock has a package of the folder {match[1]}, which is not here.",
+            advice="Put its source there, or run with --runtime current.",
+        )
+    return EnvironmentMismatchError(f"uv could not build the environment of the lock: {text[:400]}", advice="")
+
+
+def _no_room(place: Path, error: OSError) -> EnvironmentMismatchError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    shutil.rmtree(place, ignore_errors=True)
+    found = EnvironmentMismatchError(
+        f"The environment could not be built in {place.parent}: "
+        + ("the disk is full." if full else f"{error.strerror}."),
+        advice="Make room there, or name another folder: `environments` in qhub.toml.",
+    )
+    found.cause = Cause.RESOURCES if full else Cause.ENVIRONMENT
+    return found
