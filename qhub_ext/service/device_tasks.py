@@ -65,8 +65,10 @@ def _asked(task: DeviceTask, record: JobRecord, settings: Settings, known: Calla
         return Fate(
             task,
             f"The answer to the start of a task on {resource.name} was lost, and resources of type {resource.type} cannot be asked for "
-            "tasks whose id is not known.",
-            "Ask the site whether it ran before you submit the job once more.",
+            "tasks whose id is not known." + (f" It was sent with the tag {task.id}." if resource.can.tagged else ""),
+            "Look for that tag on the service's own pages before you submit the job once more."
+            if resource.can.tagged
+            else "Ask the site whether it ran before you submit the job once more.",
         )
     process = ResourceProcess(resource)
     try:
@@ -94,7 +96,7 @@ def _find(task: DeviceTask, process: Any, known: Callable[[], set[str]]) -> tupl
     """(state, id) of the one that was made of the same circuits at that time and belongs to no other job."""
     since, until = task.sent_at - SETTLE_S, max(task.changed_at, task.sent_at) + SETTLE_S
     listed = process.call("tasks", _utc(since), _utc(until), deadline_s=3 * ASK_S)
-    same = [one for one in listed if payload_digest((one.get("params") or {}).get("pubs") or ()) == task.digest]
+    same = [one for one in listed if payload_digest(one["content"]) == task.digest]
     if same:
         others = known()
         same = [one for one in same if one["id"] not in others]

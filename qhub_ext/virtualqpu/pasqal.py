@@ -15,6 +15,7 @@ import time
 import uuid
 import zlib
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, cast
 from urllib.parse import parse_qs
 
@@ -110,10 +111,38 @@ def add_pasqal(app: FastAPI, bench: Bench, key: str, admit: Callable[[str], None
         bench.line(name).accept(task)
         return {"data": _batch(task)}
 
+    @app.get("/core-fast/api/v1/batches")
+    def batches(
+        device_type: str = "", start_date: str = "", end_date: str = "", limit: int = 100, offset: int = 0
+    ) -> Any:
+        try:
+            after, before = (datetime.fromisoformat(d).timestamp() if d else None for d in (start_date, end_date))
+        except ValueError:
+            return trouble(400, "A date is none.")
+        tasks = [
+            task
+            for line in bench.lines
+            for task in line.tasks()
+            if device_type in ("", task.backend)
+            and (after is None or task.created_at >= after)
+            and (before is None or task.created_at <= before)
+        ]
+        tasks.sort(key=lambda task: -task.created_at)
+        pagination = {"total": len(tasks), "start": offset, "end": min(len(tasks), offset + limit)}
+        return {"data": [_batch(task) for task in tasks[offset : offset + limit]], "pagination": pagination}
+
     @app.get("/core-fast/api/v2/batches/{task_id}")
     def batch(task_id: str) -> Any:
         found = bench.task(task_id)
-        return {"data": _batch(found[1])} if found else trouble(404, f"There is no batch {task_id!r}.")
+        if found is None:
+            return trouble(404, f"There is no batch {task_id!r}.")
+        text = cast(SequenceProgram, found[1].program).text
+        return {"data": {**_batch(found[1]), "sequence_builder": text}}
+
+    @app.get("/core-fast/api/v2/jobs")
+    def jobs(batch_id: str) -> Any:
+        found = bench.task(batch_id)
+        return {"data": [_job(found[1])] if found else []}
 
     @app.get("/core-fast/api/v2/jobs/{job_id}")
     def job(job_id: str) -> Any:
@@ -149,7 +178,13 @@ def _batch(task: VirtualTask) -> dict[str, Any]:
 
 def _job(task: VirtualTask) -> dict[str, Any]:
     errors = [task.reason] if task.state == "Failed" else []
-    return {"id": f"job-{task.id}", "status": STATES[task.state], "errors": errors, "simulated": True}
+    return {
+        "id": f"job-{task.id}",
+        "status": STATES[task.state],
+        "errors": errors,
+        "runs": cast(SequenceProgram, task.program).runs,
+        "simulated": True,
+    }
 
 
 def _web_token() -> str:

@@ -23,11 +23,13 @@ from qhub_ext.jobfolder.journal import append_once
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.outcome import Outcome, seal
 from qhub_ext.primitives import Sampler
+from qhub_ext.primitives.sequences import PulserBackend
 from qhub_ext.runner.setting import device_announcer
 from qhub_ext.service import JobService
 from qhub_ext.service import device_tasks as later
 from qhub_ext.settings import load_settings
 from qhub_ext.tiers.qpu import target
+from tests.primitives.test_sequences import pair
 from tests.qpu.conftest import VirtualQpu
 from tests.waiting import wait_until
 
@@ -39,12 +41,12 @@ class Desk:
     service: JobService
     shelf: Path
 
-    def job(self) -> JobFolder:
+    def job(self, device: str = "kingston") -> JobFolder:
         identity = new_job_id()
         folder = JobFolder(self.shelf / identity)
         for path in (folder.path, folder.journals, folder.attempts, folder.attempt(1).path):
             path.mkdir(mode=0o700)
-        spec = JobSpec(identity, "a job", "qpu", "kingston", time.time(), "somebody", site="embedded")
+        spec = JobSpec(identity, "a job", "qpu", device, time.time(), "somebody", site="embedded")
         write_json(folder.spec, spec.to_json())
         append_once(folder.journal("client"), "state", state="submitted", attempt=1)
         return folder
@@ -58,21 +60,26 @@ class Desk:
         return fate
 
 
+def write_config(tmp_path: Path, resource: str, kind: str, config: dict[str, str]) -> Path:
+    """Of a site with one resource, with credentials of its own; the shelf's path."""
+    secrets = tmp_path / "secrets"
+    secrets.write_text("".join(f"{key}={value}\n" for key, value in config.items()))
+    secrets.chmod(0o600)
+    shelf = tmp_path / "jobs"
+    shelf.mkdir()
+    (tmp_path / "qhub.toml").write_text(
+        f"shelf = {json.dumps(str(shelf))}\ncache = {json.dumps(str(tmp_path / 'cache'))}\n"
+        f"[qpu]\nstale_s = 1e12\n[qpu.resources.{resource}]\ntype = {json.dumps(kind)}\n"
+        f"secrets = {json.dumps(str(secrets))}\n"
+    )
+    return shelf
+
+
 @pytest.fixture
 def desk(qpu: VirtualQpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     """The server as a resource of the site, with a name and credentials of its own."""
-    secrets = tmp_path / "secrets"
-    secrets.write_text("".join(f"{key}={value}\n" for key, value in qpu.config.items()))
-    secrets.chmod(0o600)
-    config = tmp_path / "qhub.toml"
-    shelf = tmp_path / "jobs"
-    shelf.mkdir()
-    config.write_text(
-        f"shelf = {json.dumps(str(shelf))}\ncache = {json.dumps(str(tmp_path / 'cache'))}\n"
-        f'[qpu]\nstale_s = 1e12\n[qpu.resources.kingston]\ntype = "ibm-quantum-compute-service"\n'
-        f"secrets = {json.dumps(str(secrets))}\n"
-    )
-    monkeypatch.setenv("QHUB_CONFIG", str(config))
+    shelf = write_config(tmp_path, "kingston", "ibm-quantum-compute-service", qpu.config)
+    monkeypatch.setenv("QHUB_CONFIG", str(tmp_path / "qhub.toml"))
     try:
         with context.using(tier="qpu", device="kingston", shelf=shelf):
             yield Desk(JobService(load_settings()), shelf)
@@ -111,6 +118,62 @@ def test_a_task_whose_start_had_no_answer_is_found_by_what_it_is_made_of(
     assert (known.state, known.task, known.found) == ("completed", task, True)
     qpu.fault("500")  # it is asked only once
     assert "(asked before)" in desk.fate(folder).sentence
+
+
+def test_a_lost_batch_of_pasqal_s_cloud_is_found_by_its_sequence_and_its_runs(
+    qpu: VirtualQpu, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = {
+        "QRMI_PASQAL_CLOUD_BASE_URL": qpu.url,
+        "QRMI_PASQAL_CLOUD_PROJECT_ID": "practice",
+        "QRMI_PASQAL_CLOUD_CLIENT_ID": "virtual",
+        "QRMI_PASQAL_CLOUD_CLIENT_SECRET": qpu.key,
+        "QRMI_PASQAL_CLOUD_AUTH_ENDPOINT": f"{qpu.url}/identity/pasqal",
+    }
+    shelf = write_config(tmp_path, "FRESNEL", "pasqal-cloud", config)
+    monkeypatch.setenv("QHUB_CONFIG", str(tmp_path / "qhub.toml"))
+    with context.using(tier="qpu", device="FRESNEL", shelf=shelf):
+        desk = Desk(JobService(load_settings()), shelf)
+        folder, other = desk.job("FRESNEL"), desk.job("FRESNEL")
+        with context.using(announce=device_announcer(folder.attempt(1))):
+            PulserBackend(pair()).run(runs=41)
+            folder.attempt(1).device_journal.unlink()
+            monkeypatch.setenv("QHUB_QPU_DEADLINE_S", "2")
+            qpu.fault("late", where="/batches", method="POST", delay_s=3.0, times=1)
+            with pytest.raises(UncertainTaskError):
+                PulserBackend(pair()).run(runs=42)
+        with context.using(announce=device_announcer(other.attempt(1))):
+            qpu.fault("hang", where="/batches", method="POST", times=1)
+            with pytest.raises(UncertainTaskError):
+                PulserBackend(pair()).run(runs=43)
+        monkeypatch.delenv("QHUB_QPU_DEADLINE_S")
+        desk.end(folder)
+        desk.end(other)
+        wait_until(lambda: "completed" in desk.fate(folder).sentence, what="the end of the task there")
+        assert read_device_tasks(folder)[0].found
+        assert "not listed by FRESNEL so far" in desk.fate(other).sentence
+
+
+def test_a_lost_job_of_iqm_s_servers_cannot_be_listed_and_has_a_tag_to_look_for(
+    qpu: VirtualQpu, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = {"QRMI_IQM_ISA_ENDPOINT": f"{qpu.url}/iqm", "QRMI_IQM_ISA_TOKEN": qpu.key}
+    shelf = write_config(tmp_path, "garnet", "iqm-server", config)
+    monkeypatch.setenv("QHUB_CONFIG", str(tmp_path / "qhub.toml"))
+    with context.using(tier="qpu", device="garnet", shelf=shelf):
+        desk = Desk(JobService(load_settings()), shelf)
+        folder = desk.job("garnet")
+        with context.using(announce=device_announcer(folder.attempt(1))):
+            circuit = QuantumCircuit(1)
+            circuit.measure_all()
+            monkeypatch.setenv("QHUB_QPU_DEADLINE_S", "2")
+            qpu.fault("hang", where="/iqm/api/v1/jobs", method="POST", times=1)
+            with pytest.raises(UncertainTaskError):
+                Sampler().run([circuit]).result()
+        desk.end(folder)
+        fate = desk.fate(folder)
+        assert f"It was sent with the tag {fate.task.id}." in fate.sentence
+        assert "Look for that tag" in fate.advice
 
 
 def test_a_task_that_never_arrived_is_said_to_be_absent_once_it_would_be_listed(

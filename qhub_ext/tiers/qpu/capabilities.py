@@ -25,7 +25,7 @@ class Capabilities:
     asked for tasks whose id is not known. `reserves`: `acquire` is a real reservation and not a dummy. `target` is the shape of what the
     device says of itself, "" where that is nothing. `held`: the service holds the answer to a question about a task until that has ended, for half a
     minute at most. `timeline`: the log of a task tells when it was on the device.
-    `pinned`: a task names the calibration that it is to run with.
+    `tagged`: our id of a task goes along. `pinned`: a task names the calibration that it is to run with.
     """
 
     type: str
@@ -39,6 +39,7 @@ class Capabilities:
     logs: bool = True
     held: bool = False
     timeline: bool = False
+    tagged: bool = False
     pinned: bool = False
 
     @property
@@ -53,9 +54,9 @@ CAPABILITIES = {
             "ibm-quantum-compute-service", "IBM", PRIMITIVES, "ibm", typed_options=True, lists=True, reserves=True),
         Capabilities("ibm-quantum-system", "IBM", PRIMITIVES, "ibm"),
         Capabilities("qiskit-runtime-service", "IBM (ended on 2026-11-21)", PRIMITIVES, "ibm"),
-        Capabilities("pasqal-cloud", "Pasqal", SEQUENCES, "pulser"),
+        Capabilities("pasqal-cloud", "Pasqal", SEQUENCES, "pulser", lists=True),
         Capabilities("pasqal-local", "Pasqal", SEQUENCES, "pulser", reserves=True),
-        Capabilities("iqm-server", "IQM", IQM_CIRCUITS, "iqm", held=True, timeline=True, pinned=True),
+        Capabilities("iqm-server", "IQM", IQM_CIRCUITS, "iqm", held=True, timeline=True, tagged=True, pinned=True),
         Capabilities("alice-bob-felis", "Alice & Bob", QUBIT_PROGRAMS, logs=False),
         Capabilities("oqtopus", "OQTOPUS", OQTOPUS_JOBS),
     )

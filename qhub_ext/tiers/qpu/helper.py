@@ -20,8 +20,8 @@ from http import HTTPStatus
 from importlib import import_module
 from typing import Any, TextIO
 from urllib.error import HTTPError
-from urllib.parse import urlencode, urlsplit
-from urllib.request import Request, getproxies, proxy_bypass, urlopen
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 KINDS = {
     "alice-bob-felis": "AliceBobFelis",
@@ -180,7 +180,9 @@ class Owner:
         if self._type in HELD:
             url = f"{self._config['QRMI_IQM_ISA_ENDPOINT']}/api/v1/jobs/{task}/cancel"
             try:
-                _fetch(url, {"authorization": f"Bearer {self._config['QRMI_IQM_ISA_TOKEN']}"}, {})
+                import_module("qhub_ext.tiers.qpu.listing").fetch(
+                    url, {"authorization": f"Bearer {self._config['QRMI_IQM_ISA_TOKEN']}"}, {}
+                )
             except HTTPError as error:
                 if error.code != HTTPStatus.FORBIDDEN:  # which says that it has ended
                     raise QrmiError(f"status {error.code}: {error.reason}") from None
@@ -189,27 +191,10 @@ class Owner:
         self._open_tasks.discard(task)
 
     def _tasks(self, since: str, until: str) -> list[dict[str, Any]]:
-        """Tasks of this account on this device that were made between two moments (ISO 8601), each with what it was made of.
-
-        QRMI has no such question, so this one, which changes nothing, goes to the service of IBM itself.
-        """
-        token = _fetch(
-            f"{self._config['QRMI_IBM_QCS_IAM_ENDPOINT']}/identity/token",
-            {},
-            {
-                "grant_type": "urn:ibm:params:oauth:grant-type:apikey",
-                "apikey": self._config["QRMI_IBM_QCS_IAM_APIKEY"],
-            },
-        )["access_token"]
-        headers = {
-            "authorization": f"Bearer {token}",
-            "service-crn": self._config["QRMI_IBM_QCS_SERVICE_CRN"],
-            "ibm-api-version": "2025-01-01",
-        }
-        asked = {"backend": self._name, "created_after": since, "created_before": until, "limit": 200}
-        url = f"{self._config['QRMI_IBM_QCS_ENDPOINT']}/jobs"
-        listed = _fetch(f"{url}?{urlencode(asked | {'exclude_params': 'true'})}", headers)["jobs"]
-        return [_fetch(f"{url}/{job['id']}?exclude_params=false", headers) for job in listed]
+        """Tasks of this account on this device that were made between two moments (ISO 8601), each with what it was made of."""
+        listing = import_module("qhub_ext.tiers.qpu.listing")
+        found: list[dict[str, Any]] = listing.list_tasks(self._type, self._name, self._config, since, until)
+        return found
 
     def stop_open_tasks(self) -> None:
         for task in sorted(self._open_tasks):
@@ -217,14 +202,6 @@ class Owner:
                 self._task_stop(task)
             except BaseException as error:  # noqa: BLE001 - the process ends; the panics of pyo3 are no Exceptions
                 print(f"task {task} could not be stopped: {error}", file=sys.stderr)
-
-
-def _fetch(url: str, headers: dict[str, str], form: dict[str, str] | None = None) -> Any:
-    if not url.startswith(("http://", "https://")):
-        raise ValueError(f"{url} is no address")
-    data = None if form is None else urlencode(form).encode()
-    with urlopen(Request(url, data, {"accept": "application/json", **headers}), timeout=30) as answer:  # noqa: S310 - checked above
-        return json.load(answer)
 
 
 def _payload(payload: dict[str, Any]) -> Any:
