@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Annotated, Any
 
 import anyio
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Header, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,8 +16,10 @@ from qhub_ext.broker.front import Days, Front, Limit, Offset, Seconds, Words, re
 from qhub_ext.broker.refusals import NotAllowedError
 from qhub_ext.broker.rows import TaskRow
 from qhub_ext.errors import UnknownNameError
+from qhub_ext.telemetry.answers import Piece, answer_spans
 
 WISH_LONGEST = 300
+Traceparent = Annotated[str, Header(max_length=512)]
 
 
 class Body(BaseModel):
@@ -126,6 +128,12 @@ def add_api(app: FastAPI, front: Front) -> None:
     def result(task_id: str, request: Request) -> Response:
         return result_of(desk, front.own_task(request, task_id))
 
+    @app.get("/v1/tasks/{task_id}/spans")
+    def spans(task_id: str, request: Request, traceparent: Traceparent = "") -> dict[str, Any]:
+        """When it waited and when each slice was at the device, as OTLP JSON below the span that the `traceparent` names."""
+        found = desk.state(front.own_task(request, task_id).id)
+        return answer_spans("qhub-broker", traceparent, found.row.id, pieces_of(found))
+
     @app.post("/v1/tasks/{task_id}/cancel")
     def cancel(task_id: str, request: Request) -> dict[str, Any]:
         row, who = front.own_task(request, task_id), front.caller(request)
@@ -182,6 +190,20 @@ def described(found: TaskState) -> dict[str, Any]:
             for s in found.slices
         ],
     }  # fmt: skip
+
+
+def pieces_of(found: TaskState) -> list[Piece]:
+    """Waiting, and its slices, in turn."""
+    row, at, pieces = found.row, found.row.submitted_at, []
+    for one in sorted(found.slices, key=lambda s: s.sent_at):
+        pieces.append(Piece("wait at the broker", "broker_queue", at, one.sent_at))
+        told: dict[str, Any] = {"qhub.task.slice": one.number, "qhub.task.units": sum(p.units for p in one.pieces), "qhub.task.state": one.state}  # fmt: skip
+        used = {} if one.qpu_s is None else {"qhub.qpu.seconds": one.qpu_s}
+        pieces.append(Piece("slice", "transport", one.sent_at, one.ended_at, told | used))
+        at = max(at, one.ended_at or one.sent_at)
+    if not found.slices:
+        pieces.append(Piece("wait at the broker", "broker_queue", at, row.ended_at))
+    return pieces
 
 
 def _summary(row: TaskRow, *, mine: bool) -> dict[str, Any]:

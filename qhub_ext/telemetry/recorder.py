@@ -17,7 +17,7 @@ from pathlib import Path
 
 from qhub_ext.telemetry.clocks import ahead_of_files
 from qhub_ext.telemetry.context import TraceContext, new_span_id
-from qhub_ext.telemetry.otlp import RecordedSpan, Value, dumps, envelope
+from qhub_ext.telemetry.otlp import RecordedSpan, Value, dumps, envelope, line_of
 
 MOST_SPANS = 100_000
 """Of one process; a loop that makes more would fill the disk with them."""
@@ -65,9 +65,7 @@ class Recorder:
             return
         text = dumps(span)
         with self._lock:
-            if self._fd < 0 or self._pid != os.getpid():
-                self._open()
-            if self._left <= 0:
+            if not self._ready():
                 return
             self._left -= 1
             try:
@@ -93,6 +91,16 @@ class Recorder:
         self.write(RecordedSpan(context.trace_id, context.span_id, above.span_id, name, begin_ns, max(begin_ns, int(end_s * 1e9)), told))  # fmt: skip
         return context
 
+    def adopt(self, spans: list[RecordedSpan]) -> None:
+        """Spans that others recorded and answered with, each with its own resource."""
+        for span in spans:
+            if self._left <= 0 or not self._ready():
+                return
+            self._left -= 1
+            version = str(span.resource.get("service.version", ""))
+            with self._lock, contextlib.suppress(OSError):
+                os.write(self._fd, line_of([span], span.resource, version))
+
     def close(self) -> None:
         """Says how many were left out, and closes the file."""
         if self._dropped and self._fd >= 0 and self._pid == os.getpid():
@@ -104,6 +112,11 @@ class Recorder:
                 os.close(self._fd)
         self._fd = -1
         self._left = 0
+
+    def _ready(self) -> bool:
+        if self._fd < 0 or self._pid != os.getpid():
+            self._open()
+        return self._left > 0 and self._fd >= 0
 
     def _open(self) -> None:
         """A forked child writes a file of its own."""

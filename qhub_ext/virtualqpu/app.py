@@ -5,7 +5,7 @@
 /api/v1/sessions ..., /api/v1/jobs ...
 /core-fast/api ...                     Pasqal's, see `pasqal`
 /iqm/api ...                           IQM's, see `iqm`
-/health, /admin/faults, /admin/calibration   ours
+/health, /spans/{task}, /admin/faults, /admin/calibration   ours
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ import zlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Header, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from qhub_ext import __version__
 from qhub_ext.errors import InvalidOptionError, QhubError, UnknownNameError
+from qhub_ext.telemetry.answers import TIME_HEADER, Piece, answer_spans
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers.devices import Device
 from qhub_ext.tiers.qpu import qcs
@@ -183,9 +184,17 @@ def build(house: House, key: str) -> FastAPI:
                 answer = await go_on(request)
                 await anyio.sleep(fault.delay_s)
                 return answer
-        elif path.startswith("/admin/") and not hmac.compare_digest(request.headers.get("x-api-key", ""), key):
+        elif path.startswith(("/admin/", "/spans/")) and not hmac.compare_digest(
+            request.headers.get("x-api-key", ""), key
+        ):
             return refusal(401, "The key is not valid.")
         return await go_on(request)
+
+    @app.middleware("http")
+    async def clock(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+        answer = await go_on(request)
+        answer.headers[TIME_HEADER] = f"{time.time():.6f}"
+        return answer
 
     @app.exception_handler(QhubError)
     async def refused(_: Request, error: QhubError) -> Response:
@@ -200,6 +209,20 @@ def build(house: House, key: str) -> FastAPI:
             "devices": house.known(),
             "cycles": house.marks(),
         }
+
+    @app.get("/spans/{task_id}")
+    def spans(task_id: str, traceparent: Annotated[str, Header(max_length=512)] = "") -> Any:
+        """When the task waited and when it ran, as OTLP JSON below the span that the `traceparent` names."""
+        found = house.task(task_id)
+        if found is None:
+            return refusal(404, f"There is no task {task_id!r}.")
+        task = found[1]
+        ran: dict[str, Any] = {} if task.qpu_s is None else {"qhub.qpu.seconds": float(task.qpu_s)}
+        pieces = [
+            Piece("wait at the device", "device_queue", task.created_at, task.started_at or task.ended_at),
+            Piece("on the device", "quantum", task.started_at, task.ended_at, ran),
+        ]
+        return answer_spans("qhub-virtual-qpu", traceparent, task_id, pieces)
 
     @app.post("/identity/token")
     async def token(request: Request) -> Response:

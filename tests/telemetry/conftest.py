@@ -8,7 +8,11 @@ import pytest
 from qhub_ext.telemetry import recorder as spans
 from qhub_ext.telemetry.context import TraceContext, new_context
 from qhub_ext.telemetry.otlp import RecordedSpan, read_spans
-from tests.runner.conftest import shared_workshop  # noqa: F401 - real jobs, here too
+from tests.broker.conftest import new_broker, through_the_broker
+from tests.qpu.conftest import bell, qpu, server
+from tests.runner.conftest import shared_workshop
+
+__all__ = ["bell", "new_broker", "qpu", "server", "shared_workshop", "through_the_broker"]
 
 
 class Recording:

@@ -37,6 +37,7 @@ from qhub_ext.tiers.qpu.resources import Resource, resource_for
 from qhub_ext.tiers.qpu.sending import Sender
 from qhub_ext.tiers.qpu.standing import brokered, find_resource, require
 from qhub_ext.tiers.qpu.target import ask_target, live_device
+from qhub_ext.tiers.qpu.task_spans import task_span
 from qhub_ext.tiers.qpu.virtual import running_resource
 from qhub_ext.tiers.qpu.writing import Answer, UnreadableError, Writer, Written
 from qhub_ext.tiers.reduce import active_qubits
@@ -156,16 +157,19 @@ class DeviceBackend:
     def _run(
         self, written: Written, read: Callable[[str], Answer[T]], stopped: Callable[[], bool]
     ) -> tuple[Answer[T] | None, dict[str, Any]]:
-        text, record = self.sender.run(written.payload, payload_digest(written.content), self.sent, stopped)
-        if text is None:
-            return None, record
-        try:
-            answer = read(text)
-        except UnreadableError as error:
-            raise self.sender.odd(str(error)) from None
-        record["qpu_s"] = answer.qpu_s
-        if self.resource.can.timeline:
-            record["qpu_s"] = timeline_seconds(self.sender.log(record["task"]))
+        with task_span(self.resource, current_settings().broker.place) as moments:
+            digest = payload_digest(written.content)
+            text, record = self.sender.run(written.payload, digest, self.sent, stopped, moments)
+            if text is None:
+                return None, record
+            try:
+                answer = read(text)
+            except UnreadableError as error:
+                raise self.sender.odd(str(error)) from None
+            record["qpu_s"] = answer.qpu_s
+            if self.resource.can.timeline:
+                record["qpu_s"] = timeline_seconds(self.sender.log(record["task"]))
+            moments.qpu_s, moments.intervals = record["qpu_s"], answer.intervals
         self._note_calibration(answer.snapshots, record)
         self.sender.note(record, state="completed")
         return answer, record

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -34,10 +35,10 @@ Place = Path | str
 """A broker's socket on this host, or its address on another one."""
 
 
-def ask_broker(place: Place, method: str, target: str, body: Any = None) -> Any:
-    """The JSON answer of the broker at this place. Raises DeviceError with its words."""
+def ask_broker(place: Place, method: str, target: str, body: Any = None, more: Mapping[str, str] | None = None) -> Any:
+    """The JSON answer of the broker at this place. `more` are headers. Raises DeviceError with its words."""
     content = b"" if body is None else json.dumps(body).encode()
-    headers = {"content-type": "application/json"}
+    headers = {"content-type": "application/json", **(more or {})}
     connection: http.client.HTTPConnection
     if isinstance(place, Path):
         connection = UnixConnection(place)

@@ -13,7 +13,7 @@ from qiskit.primitives import BitArray, PrimitiveResult
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
 
 from qhub_ext.tiers.devices import Device
-from qhub_ext.tiers.qpu.wire import quantum_seconds, to_qasm, untagged
+from qhub_ext.tiers.qpu.wire import quantum_intervals, quantum_seconds, to_qasm, untagged
 from qhub_ext.tiers.qpu.writing import Answer, Bits, Group, UnreadableError, Written, packed
 
 T = TypeVar("T")
@@ -71,7 +71,7 @@ def read_estimator(text: str, pubs: Sequence[EstimatorPub]) -> Answer[PrimitiveR
 
 def _answer(content: T, result: PrimitiveResult[Any]) -> Answer[T]:
     snapshots = tuple(str(identity) for identity in result.metadata.get("snapshots") or ())
-    return Answer(content, snapshots, quantum_seconds(result.metadata))
+    return Answer(content, snapshots, quantum_seconds(result.metadata), quantum_intervals(result.metadata))
 
 
 def read_primitive(text: str) -> PrimitiveResult[Any]:

@@ -19,6 +19,7 @@ from qhub_ext.settings import QpuSettings
 from qhub_ext.tiers.qpu.failures import NOT_SENT_AGAIN, HelperLostError
 from qhub_ext.tiers.qpu.pool import process_for
 from qhub_ext.tiers.qpu.resources import Resource
+from qhub_ext.tiers.qpu.task_spans import Moments
 
 Record = dict[str, Any]
 """What the job folder keeps about a task: its id there, state, times and seconds of QPU."""
@@ -37,19 +38,29 @@ class Sender:
     settings: QpuSettings
 
     def run(
-        self, payload: Mapping[str, Any], digest: str, sent: list[Record], stopped: Callable[[], bool]
+        self,
+        payload: Mapping[str, Any],
+        digest: str,
+        sent: list[Record],
+        stopped: Callable[[], bool],
+        moments: Moments | None = None,
     ) -> tuple[str | None, Record]:
-        """The text of its result, None when `stopped` said so. The caller notes its end as completed when the text could be read."""
+        """The text of its result, None when `stopped` said so. The caller notes its end as completed when the text could be read.
+        `moments` is told when what happened.
+        """
         record: Record = {"id": uuid.uuid4().hex, "resource": self.resource.name, "virtual": self.resource.virtual, "digest": digest, "state": "sending", "at": time.time()}  # fmt: skip
         sent.append(record)
-        task = self._start(payload, record)
+        moments = moments or Moments()
+        task = moments.task = self._start(payload, record)
+        moments.accepted_at = time.time()
         began, running_at = time.monotonic(), None
         pause = self.settings.poll_s
         look_at = began + PATIENCE_S
         while True:
-            state = self._ask("task_status", task)
+            state = moments.state = self._ask("task_status", task)
+            moments.polls += 1
             if state != "Queued" and running_at is None:
-                running_at = time.monotonic()
+                running_at, moments.running_at = time.monotonic(), time.time()
                 record["queued_s"] = running_at - began
             if state not in ("Queued", "Running"):
                 break
@@ -69,10 +80,13 @@ class Sender:
                 pause = min(pause * 1.3, self.settings.poll_max_s)
         record.pop("waiting", None)
         record["running_s"] = time.monotonic() - (running_at or began)
+        moments.ended_at = time.time()
         if state != "Completed":
             self.note(record, state=state.lower())
             raise self._ended(task, state)
-        return str(self._ask("task_result", task)), record
+        text = str(self._ask("task_result", task))
+        moments.fetched_at = time.time()
+        return text, record
 
     def _queue_words(self) -> str:
         """The device's own queue, as it tells of it: its state where that is not online, and the tasks there."""

@@ -16,6 +16,7 @@ from qhub_ext.tiers.qpu.pool import process_for
 from qhub_ext.tiers.qpu.resources import Resource
 from qhub_ext.tiers.qpu.sending import Record, Sender
 from qhub_ext.tiers.qpu.standing import find_resource, require
+from qhub_ext.tiers.qpu.task_spans import task_span
 
 
 def sequence_resource(device: str) -> Resource:
@@ -64,7 +65,8 @@ def run_sequence(
     text = sequence.to_abstract_repr()
     sender = Sender(resource, current_settings().qpu)
     payload = {"kind": "pulser", "sequence": text, "runs": runs}
-    answer, record = sender.run(payload, payload_digest([text, runs]), sent, stopped)
+    with task_span(resource, None) as moments:
+        answer, record = sender.run(payload, payload_digest([text, runs]), sent, stopped, moments)
     if answer is None:
         return None
     try:

@@ -10,7 +10,7 @@ import base64
 import io
 import zlib
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -147,6 +147,16 @@ def quantum_seconds(metadata: Mapping[str, Any]) -> float | None:
     if not spans:
         return None
     return float(sum((span["stop"] - span["start"]).total_seconds() for span in spans))
+
+
+def quantum_intervals(metadata: Mapping[str, Any]) -> list[tuple[float, float]]:
+    """When it was on the device by the device's own clock, in s since 1970 UTC; none where the result has no execution spans."""
+    spans = ((metadata.get("execution") or {}).get("execution_spans") or {}).get("spans") or ()
+    return [(_utc_seconds(span["start"]), _utc_seconds(span["stop"])) for span in spans]
+
+
+def _utc_seconds(moment: datetime) -> float:
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _tag(kind: str, value: Any) -> dict[str, Any]:

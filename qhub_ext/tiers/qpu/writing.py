@@ -34,12 +34,13 @@ T = TypeVar("T")
 @dataclass(frozen=True)
 class Answer(Generic[T]):
     """`content` is what was asked for. `snapshots` are the calibrations that it ran under, where the service says; `qpu_s` the device's
-    time where it is told.
+    time where it is told; `intervals` when it was on the device by the device's own clock, in s since 1970 UTC.
     """
 
     content: T
     snapshots: tuple[str, ...] = ()
     qpu_s: float | None = None
+    intervals: Sequence[tuple[float, float]] = ()
 
 
 class UnreadableError(ValueError):

@@ -1,0 +1,62 @@
+"""What a server of ours answers when it is asked for the spans of a task: those that it knows, in the trace and below the span that the
+request names in its `traceparent` header. Nothing of a trace is kept there.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from typing import Any
+
+from qhub_ext.telemetry.context import TraceContext, new_context, parse_traceparent
+from qhub_ext.telemetry.otlp import RecordedSpan, Value, line_of
+
+TIME_HEADER = "x-qhub-time"
+"""The moment of the answer by the server's clock, in s since 1970 UTC; HTTP's own Date has whole seconds."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Moments in s since 1970 UTC; what has not ended is left out."""
+
+    name: str
+    kind: str
+    begin: float | None
+    end: float | None
+    attributes: dict[str, Value] = field(default_factory=dict)
+
+
+def answer_spans(service: str, traceparent: str, task: str, pieces: Iterable[Piece]) -> dict[str, Any]:
+    """As OTLP JSON, with the moment of the answer (`at`). Asked again, the spans have the same ids."""
+    above = parse_traceparent(traceparent) or new_context()
+    version = str(import_module("qhub_ext").__version__)
+    resource: dict[str, Value] = {
+        "service.name": service,
+        "service.version": version,
+        "host.name": socket.gethostname(),
+    }
+    found = [span for n, piece in enumerate(pieces) if (span := _span(above, task, n, piece)) is not None]
+    return {**json.loads(line_of(found, resource, version)), "at": time.time()}
+
+
+def _span(above: TraceContext, task: str, number: int, piece: Piece) -> RecordedSpan | None:
+    if piece.begin is None or piece.end is None or piece.end <= piece.begin:
+        return None
+    own = above.below(task, number, piece.name)
+    told: dict[str, Value] = {"qhub.kind": piece.kind, "qhub.task.vendor_id": task, **piece.attributes}
+    return RecordedSpan(own.trace_id, own.span_id, above.span_id, piece.name, int(piece.begin * 1e9), int(piece.end * 1e9), told)  # fmt: skip
+
+
+def clipped(spans: Iterable[RecordedSpan], begin_ns: int, end_ns: int) -> list[RecordedSpan]:
+    """What lies between two moments."""
+    cut = (replace(s, begin_ns=max(s.begin_ns, begin_ns), end_ns=min(s.end_ns, end_ns)) for s in spans)
+    return [span for span in cut if span.begin_ns < span.end_ns]
+
+
+def moved(spans: Iterable[RecordedSpan], ahead_ns: int) -> list[RecordedSpan]:
+    """By the clock of who asked, where that of who answered is so far ahead of it."""
+    return [replace(s, begin_ns=s.begin_ns - ahead_ns, end_ns=s.end_ns - ahead_ns) for s in spans]
