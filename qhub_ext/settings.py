@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import tomllib
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -119,6 +120,15 @@ class QpuResourceSettings(_Section):
     secrets: Path | None = Field(default=None, description="File of KEY=VALUE lines with its credentials, mode 0600.")
 
 
+class QpuWindowSettings(_Section):
+    """When a device that no broker watches over is calibrated, as its provider announces it. It is told, and nothing is held back for it."""
+
+    device: str = Field(default="", description="Device; default: all of them.")
+    start: datetime = Field(description="Begin, such as 2026-12-01T03:00:00Z; without a zone it is UTC.")
+    length_s: float = Field(gt=0, description="Length in seconds.")
+    rule: str = Field(default="", description="Again at these moments: an iCalendar RRULE, such as FREQ=DAILY.")
+
+
 class QpuSettings(_Section):
     """The devices of the tier qpu. Those that the site's own job environment names come first."""
 
@@ -126,6 +136,7 @@ class QpuSettings(_Section):
         default=None, description="The site's qrmi_config.json; default: /etc/slurm/qrmi_config.json where it exists."
     )
     resources: dict[str, QpuResourceSettings] = Field(default_factory=dict, description="Name -> quantum resource.")
+    windows: tuple[QpuWindowSettings, ...] = Field(default=(), description="Announced calibration windows of devices.")
     virtual: Literal["embedded", "always", "never"] = Field(
         default="embedded",
         description="Sites where a virtual QPU (simulated, and says so) stands in for a device that nothing else stands for.",

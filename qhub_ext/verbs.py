@@ -39,9 +39,9 @@ from qhub_ext.job.state import State
 from qhub_ext.jobfolder.outputs import OutputReader, text_of_message, without_colours
 from qhub_ext.jobfolder.shelf import Summary
 from qhub_ext.service import Job, Jobs, JobService
+from qhub_ext.service.broker_tasks import open_tasks
 from qhub_ext.sites.scheduler import Refusal
 from qhub_ext.tiers import catalog
-from qhub_ext.tiers.qpu.brokered import ask_broker
 
 LISTED = 20
 USAGE_KEYS = ("device", "job", "profile", "user", "account", "day", "site")
@@ -312,10 +312,9 @@ def estimate_verb(surface: Surface, job: str) -> Text:
 def queue_verb(surface: Surface) -> Table | Page:
     """The site's queue: what runs, what waits and why, by priority; where there is a broker, also the tasks that wait there."""
     jobs = queue_table(surface.service.queue(), time.time())
-    place = surface.service.settings.broker.place
-    if place is None:
+    found = open_tasks(surface.service.settings)
+    if found is None:
         return jobs
-    found = ask_broker(place, "GET", "/v1/tasks?everybody=true")
     return Page([jobs, tasks_table(found, "Tasks at the broker")], {"jobs": jobs.facts, **found})
 
 
@@ -394,14 +393,24 @@ def resources_verb(surface: Surface, ask: bool) -> Table:
 
     states = list_states(surface.service.settings.qpu, ask=ask)
     rows = [
-        (s.name, s.device, s.type, s.takes, s.state, "–" if s.queue is None else str(s.queue), s.source, s.trouble)
+        (
+            s.name,
+            s.device,
+            s.type,
+            s.takes,
+            s.state,
+            "–" if s.queue is None else str(s.queue),
+            moment(s.next_calibration_at),
+            s.source,
+            s.trouble,
+        )
         for s in states
     ]
     virtual = surface.service.settings.qpu.virtual_at(surface.service.settings.site)
     stands_in = "a virtual QPU stands in: simulated, started on demand."
     nothing = "No quantum resource is named here"
     return Table(
-        ("resource", "device", "type", "takes", "state", "queue", "named by", "trouble"),
+        ("resource", "device", "type", "takes", "state", "queue", "calibration", "named by", "trouble"),
         rows,
         facts=[vars(s) for s in states],
         empty=f"{nothing}; for every device {stands_in}"

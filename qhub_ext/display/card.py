@@ -41,6 +41,8 @@ def card_lines(record: JobRecord, now: float | None = None) -> list[tuple[str, s
         lines.append(("waiting", f"{duration(now - record.asked_at)}{why}"))
         if record.standing:
             lines.append(("place", record.standing))
+        if record.starts_by is not None:
+            lines.append(("starts", f"by {moment(record.starts_by, now)} at the latest"))
     elif record.waiting_s is not None and not record.state.waiting:
         lines.append(("waited", duration(record.waiting_s)))
     if attempt.running_at is not None:

@@ -61,6 +61,8 @@ class JobRecord:
     stale_since: float | None = None
     standing: str = ""
     """Where it stands among those that wait, in words; only where somebody asked for it."""
+    starts_by: float | None = None
+    """When a job that waits starts at the latest, where its site tells that along with its state."""
 
     @property
     def id(self) -> str:
@@ -129,6 +131,7 @@ class JobRecord:
             "as_of": self.as_of,
             "stale_since": self.stale_since,
             "standing": self.standing,
+            "starts_by": self.starts_by,
         }
 
 

@@ -7,7 +7,7 @@ import dataclasses
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 ACTIONS = ("cancel", "hold", "release", "requeue")
 MOST_IDS = 1000
+TASK_FACTS = (
+    *("id", "mine", "user", "profile", "device", "state", "submitted_at", "started_at", "done", "of", "place", "why"),
+)  # fmt: skip
 
 
 def choice(service: JobService) -> dict[str, Any]:
@@ -36,6 +39,7 @@ def choice(service: JobService) -> dict[str, Any]:
     settings = service.settings
     return {
         "site": settings.site,
+        "broker": settings.broker.socket is not None,
         "chosen": {"tier": settings.tier, "device": settings.device},
         "tiers": [dataclasses.asdict(offer) | {"open": not offer.why} for offer in offered_tiers(settings)],
     }
@@ -48,6 +52,7 @@ def status(monitor: Monitor, found: dict[str, Any]) -> dict[str, Any]:
         "epoch": feed.epoch,
         "seq": feed.seq,
         "site": {"name": found["site"], "as_of": monitor.site_as_of, "stale_since": monitor.stale_since},
+        "broker": found["broker"],
         "chosen": found["chosen"],
         "tiers": found["tiers"],
         "counts": {"running": feed.running, "waiting": feed.waiting},
@@ -66,7 +71,7 @@ def standing(service: JobService) -> list[ResourceState]:
 
 def devices(service: JobService, tier: str, told: Sequence[ResourceState]) -> dict[str, Any]:
     """`told` is what resources said when they were last asked; those that nobody asked yet are named without a state."""
-    from qhub_ext.service.resources import list_states
+    from qhub_ext.service.resources import VIRTUAL, list_states
     from qhub_ext.tiers import catalog
 
     settings = service.settings
@@ -87,7 +92,11 @@ def devices(service: JobService, tier: str, told: Sequence[ResourceState]) -> di
             resource = {name: value for name, value in vars(state).items() if name != "device"}
         rows.append(
             device.to_json()
-            | {"snapshot_age_s": _age(device), "resource": resource, "virtual": virtual and state is None}
+            | {
+                "snapshot_age_s": _age(device),
+                "resource": resource,
+                "virtual": virtual and (state is None or state.type == VIRTUAL),
+            }
         )
     return {"devices": rows}
 
@@ -149,6 +158,17 @@ def queue(service: JobService) -> dict[str, Any]:
         for e in entries
     ]
     return {"entries": rows, "as_of": time.time(), "stale_since": None}
+
+
+def tasks(service: JobService, jobs: Mapping[str, str]) -> dict[str, Any]:
+    """Quantum tasks at the broker. `jobs` has the ids of my jobs by those of their sites. Raises DeviceError."""
+    from qhub_ext.service.broker_tasks import open_tasks
+
+    found = open_tasks(service.settings) or {"tasks": [], "total": 0}
+    rows = [
+        {name: task[name] for name in TASK_FACTS} | {"job_id": jobs.get(task["job"], "")} for task in found["tasks"]
+    ]
+    return {"tasks": rows, "total": found["total"], "as_of": time.time()}
 
 
 # -- jobs

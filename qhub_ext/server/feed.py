@@ -24,6 +24,8 @@ class Entry:
     summary: Summary
     reason: str = ""
     phase: str = ""
+    phase_text: str = ""
+    starts_by: float | None = None
     stale_since: float | None = None
     as_of: float | None = field(default=None, compare=False)
 
@@ -35,6 +37,8 @@ class Entry:
             "stale_since": self.stale_since,
             "reason": self.reason,
             "phase": self.phase,
+            "phase_text": self.phase_text,
+            "starts_by": self.starts_by,
         }
 
 

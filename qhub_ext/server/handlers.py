@@ -14,6 +14,8 @@ STATES = tuple(state.value for state in State)
 MOMENT_S = 1.0
 """Answers this old are still taken, unless the monitor saw a change: who asks within a second of another asks for the same."""
 TIERS_S = 10.0
+ESTIMATE_S = 15.0
+"""A site plans about twice a minute: who asks sooner is told the same, and how old it is."""
 TEXT = "text/plain; charset=utf-8"
 
 
@@ -43,6 +45,14 @@ class QueueHandler(QhubHandler):
     async def get(self) -> None:
         await self.monitor.attend()
         self.reply(await self.desk.queue())
+
+
+class TasksHandler(QhubHandler):
+    @may("read", SITE)
+    async def get(self) -> None:
+        await self.monitor.attend()
+        jobs = {record.site_id or record.id: record.id for record in self.monitor.records.values()}
+        self.reply(await self.desk.share(answers.tasks, max_age_s=MOMENT_S, beside=(jobs,)))
 
 
 class JobsHandler(QhubHandler):
@@ -120,6 +130,12 @@ class ExplainHandler(QhubHandler):
     @may("read", JOBS)
     async def get(self, job: str) -> None:
         self.reply(await self.desk.share(one_job.explain, self.job(job), max_age_s=MOMENT_S))
+
+
+class EstimateHandler(QhubHandler):
+    @may("read", JOBS)
+    async def get(self, job: str) -> None:
+        self.reply(await self.desk.share(one_job.estimate, self.job(job), max_age_s=ESTIMATE_S))
 
 
 class ArchiveHandler(QhubHandler):

@@ -325,4 +325,12 @@ def entry_of(record: JobRecord) -> Entry:
     from qhub_ext.jobfolder.shelf import summarise
 
     attempt = record.attempt
-    return Entry(summarise(record), attempt.reason, attempt.phase, record.stale_since, record.as_of)
+    return Entry(
+        summarise(record),
+        attempt.reason,
+        attempt.phase,
+        attempt.phase_text,
+        None if record.starts_by is None else float(round(record.starts_by)),
+        record.stale_since,
+        record.as_of,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -123,6 +124,13 @@ def explain(service: JobService, job_id: str) -> dict[str, Any]:
     why = service.explain(job_id)
     findings = [finding.to_json() | {"audience": who(finding.audience)} for finding in why.findings]
     return why.to_json() | {"audience": who(why.audience), "findings": findings}
+
+
+def estimate(service: JobService, job_id: str) -> dict[str, Any]:
+    """When it may start: a question to the site, which is asked only when somebody wants to know."""
+    known(service, job_id)
+    found = service.estimate(job_id)
+    return {"earliest": found.earliest, "latest": found.latest, "why": found.why, "as_of": time.time()}
 
 
 def detail(service: JobService, job_id: str) -> dict[str, Any]:

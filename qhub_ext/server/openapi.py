@@ -34,6 +34,7 @@ OPERATIONS = (
     Operation("get", "devices", "Devices with the age of their calibration, and what stands for them.", "Devices", query=(("tier", TIER),), refusals=(400,)),
     Operation("get", "devices/{device}/calibration", "The newest known calibration of a device, as a map.", "Calibration", refusals=(404,)),
     Operation("get", "queue", "What runs and what waits at the site, of any user.", "Queue", refusals=_SITE),
+    Operation("get", "tasks", "Quantum tasks at the broker, in the order in which they would run, and why each waits; none where there is no broker.", "Tasks", refusals=(502, 503)),
     Operation(
         "get", "jobs", "My jobs, newest first.", "Jobs", refusals=(400,),
         query=(("state", many(STATE)), ("tier", many(TIER)), ("text", TEXT), ("offset", COUNT), ("limit", {"type": "integer", "minimum": 1, "maximum": 1000})),
@@ -51,6 +52,7 @@ OPERATIONS = (
     Operation("get", "jobs/{job}/detail", "Captured and returned names, runtime, tasks, calibration, attempts.", "Detail", refusals=(404,)),
     Operation("get", "jobs/{job}/trace", "Where its time went.", "Trace", refusals=(404,)),
     Operation("get", "jobs/{job}/explain", "Why it waits or how it ended, whose move it is, what to try.", "Explanation", refusals=(404, *_SITE)),
+    Operation("get", "jobs/{job}/estimate", "When it may start, as a range where there is no plan; asks the site.", "Estimate", refusals=(404, *_SITE)),
     Operation("get", "jobs/{job}/archive", "Its folder as a zip file.", "application/zip", refusals=(404,)),
     Operation("post", "jobs/{job}/rerun", "A new job of the same bundle, options and seed.", "Submitted", body="Rerun", status=201, refusals=(400, 404, *_SITE)),
     Operation("post", "jobs/{job}/{verb}", "Ends, holds, releases it, or begins a new attempt.", "Acted", refusals=(404, 409, *_SITE)),

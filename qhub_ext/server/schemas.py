@@ -63,6 +63,8 @@ _JOB: dict[str, Schema] = {
     "message": TEXT,
     "reason": TEXT,
     "phase": TEXT,
+    "phase_text": TEXT,
+    "starts_by": maybe(MOMENT),
     **_MOMENTS,
     "size": maybe(COUNT),
     "done": maybe(COUNT),
@@ -93,7 +95,7 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Status": thing(
         version=TEXT, epoch=TEXT, seq=COUNT,
-        site=thing(name=TEXT, as_of=maybe(MOMENT), stale_since=maybe(MOMENT)),
+        site=thing(name=TEXT, as_of=maybe(MOMENT), stale_since=maybe(MOMENT)), broker=YES_NO,
         chosen=thing(tier=TIER, device=TEXT),
         tiers=many(thing(name=TIER, title=TEXT, open=YES_NO, why=TEXT, noise=TEXT)),
         counts=thing(running=COUNT, waiting=COUNT), writable=YES_NO,
@@ -121,6 +123,13 @@ SCHEMAS: dict[str, Schema] = {
         )),
         as_of=maybe(MOMENT), stale_since=maybe(MOMENT),
     ),
+    "Tasks": thing(
+        tasks=many(thing(
+            id=TEXT, job_id=TEXT, mine=YES_NO, user=TEXT, profile=TEXT, device=TEXT, state=TEXT, submitted_at=MOMENT,
+            started_at=maybe(MOMENT), done=COUNT, of=COUNT, place=COUNT, why=TEXT,
+        )),
+        total=COUNT, as_of=MOMENT,
+    ),
     "Jobs": thing(jobs=many(ref("Summary")), total=COUNT, counts=_COUNTS, epoch=TEXT, seq=COUNT),
     "Changes": thing(epoch=TEXT, seq=COUNT, jobs=many(ref("Summary")), removed=many(JOB_ID), counts=_COUNTS, complete=YES_NO),
     "Events": thing(events=many(ANYTHING), seq=COUNT),
@@ -144,6 +153,7 @@ SCHEMAS: dict[str, Schema] = {
             )
         ),
     ),
+    "Estimate": thing(earliest=maybe(MOMENT), latest=maybe(MOMENT), why=TEXT, as_of=MOMENT),
     "Doctor": thing(findings=many(thing(level=TEXT, what=TEXT, advice=TEXT, facts=ANYTHING))),
     "Submission": {
         "type": "object",

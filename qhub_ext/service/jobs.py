@@ -283,6 +283,7 @@ class JobService:
                 attempts=(*record.attempts[:-1], latest),
                 site_id=report.site_id,
                 as_of=report.as_of,
+                starts_by=report.starts_by if state.waiting else None,
             )
         # the site does not have it: it has just ended, or it never arrived
         record = self.shelf.record(record.id)
@@ -387,8 +388,15 @@ class JobService:
         return [one for one in used if one is not None]
 
     def estimate(self, job_id: str) -> StartEstimate:
-        """When a waiting job may start, as far as the site can tell; asks the site anew."""
-        return self.site(self.spec(job_id).site).estimate(job_id)
+        """When a waiting job may start, as far as the site can tell; asks the site anew. Of an array, its next element."""
+        spec = self.spec(job_id)
+        asked = job_id if spec.size is None else self._first_waiting(self.record(job_id))
+        return self.site(spec.site).estimate(asked)
+
+    def _first_waiting(self, record: JobRecord) -> str:
+        """The id that the site knows: of an array, that of its first element that waits."""
+        elements = (element_id(record.id, n) for n in range(record.spec.size or 0))
+        return next((i for i in elements if self.record(i).state.waiting), record.id)
 
     def doctor(self) -> list[Finding]:
         from qhub_ext.service.doctor import examine

@@ -5,15 +5,21 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from qhub_ext.errors import DeviceError
+from qhub_ext.service.calibrations import own_name
 from qhub_ext.settings import QpuSettings, Settings
 from qhub_ext.tiers.qpu.brokered import Place, ask_broker
 from qhub_ext.tiers.qpu.capabilities import CAPABILITIES
 from qhub_ext.tiers.qpu.process import ResourceProcess
 from qhub_ext.tiers.qpu.resources import Resource, list_resources
+from qhub_ext.tiers.qpu.virtual import virtual_standing
+from qhub_ext.tiers.windows import Window, next_window
 
 ASK_S = 15.0
+VIRTUAL = "virtual"
+"""The type of a simulated resource that stands in for a device."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +44,58 @@ def list_states(settings: QpuSettings, *, ask: bool) -> list[ResourceState]:
     if not found:
         return []
     if not ask:
-        return [_plain(resource) for resource in found]
+        return _with_windows([_plain(resource) for resource in found], settings)
     with ThreadPoolExecutor(len(found)) as pool:
-        return list(pool.map(lambda r: _asked(r, min(ASK_S, settings.deadline_s)), found))
+        states = list(pool.map(lambda r: _asked(r, min(ASK_S, settings.deadline_s)), found))
+    return _with_windows(states, settings)
 
 
 def standing(settings: Settings) -> list[ResourceState]:
-    """As `list_states(ask=True)`; where the tier qpu goes through a broker, what that says of its devices."""
+    """As `list_states(ask=True)`, with the virtual QPUs that are up; where the tier qpu goes through a broker, what that says of its
+    devices.
+    """
     path = settings.broker.place
-    return list_states(settings.qpu, ask=True) if path is None else _brokered(path)
+    if path is not None:
+        return _brokered(path)
+    found = list_states(settings.qpu, ask=True)
+    return found + (_virtual(settings.qpu) if settings.qpu.virtual_at(settings.site) else [])
+
+
+def _with_windows(states: list[ResourceState], settings: QpuSettings) -> list[ResourceState]:
+    """With the windows that the site announces."""
+    if not settings.windows:
+        return states
+    now, windows = time.time(), announced(settings)
+    found = []
+    for state in states:
+        span = next_window(windows, state.device, now)
+        found.append(replace(state, next_calibration_at=span[0]) if span is not None and span[0] > now else state)
+    return found
+
+
+def announced(settings: QpuSettings) -> list[Window]:
+    """Raises InvalidOptionError for a rule that is none."""
+
+    def moment(at: datetime) -> float:
+        return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
+
+    return [Window(moment(w.start), w.length_s, w.rule, own_name(w.device)) for w in settings.windows]
+
+
+def _virtual(settings: QpuSettings) -> list[ResourceState]:
+    """Those that somebody has used, from their own server; none is started for it."""
+    return [
+        ResourceState(
+            name=device,
+            device=device,
+            type=VIRTUAL,
+            source="a virtual QPU, started on demand",
+            state="calibrating" if told["calibrating_until"] is not None else "online",
+            queue=told["queue"],
+            next_calibration_at=told["next_calibration_at"],
+        )
+        for device, told in virtual_standing(settings).items()
+    ]
 
 
 # the broker's words for what the resources themselves say

@@ -27,7 +27,8 @@ SITE_JOURNAL = "site"
 class SiteReport:
     """What the site says about one job. `word` is its own state word, `reason` why it waits, `as_of` in s since 1970 UTC.
 
-    `message` is what a person should know beside the state, such as that the site cannot say more.
+    `message` is what a person should know beside the state, such as that the site cannot say more. `starts_by` is when a job that waits
+    starts at the latest (s since 1970 UTC), from a site that knows it without another question; `estimate` has the rest.
     """
 
     job_id: str
@@ -38,6 +39,7 @@ class SiteReport:
     reason: str = ""
     attempt: int = 1
     message: str = ""
+    starts_by: float | None = None
 
 
 @dataclass(frozen=True)

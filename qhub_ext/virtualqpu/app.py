@@ -137,6 +137,18 @@ class House:
         cycles = {name: calendar.now().cycle for name, calendar in dict(self._calendars).items()}
         return {name: f"{self.instance} {cycle}" for name, cycle in cycles.items() if cycle}
 
+    def standing(self) -> dict[str, dict[str, Any]]:
+        """Per device that somebody has used: tasks that wait or run, and its calendar (s since 1970 UTC)."""
+        found = {}
+        for name in {*self._lines, *self._machines}:
+            moment, line = self.calendar(name).now(), self._lines.get(name)
+            found[name] = {
+                "queue": line.length if line else 0,
+                "calibrating_until": moment.until,
+                "next_calibration_at": moment.next_at,
+            }
+        return found
+
     def known(self) -> list[str]:
         return list(self.devices) or sorted({*self._lines, *self._machines})
 
@@ -208,6 +220,7 @@ def build(house: House, key: str) -> FastAPI:
             "simulated": True,
             "devices": house.known(),
             "cycles": house.marks(),
+            "standing": house.standing(),
         }
 
     @app.get("/spans/{task_id}")

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
+import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from qhub_ext.service import JobService
+from qhub_ext.tiers.qpu.process import ResourceProcess
+from qhub_ext.tiers.qpu.virtual import virtual_resource
 from tests.server.conftest import until
 from tests.server.test_hints import subscribe  # noqa: F401 - a fixture
 
@@ -89,3 +95,45 @@ async def test_a_setting_that_is_wrong_is_said_and_the_server_recovers(api, monk
         return (await api.get("status")).status == 200
 
     await until(well, what="recovery")
+
+
+@pytest.mark.usefixtures("resource_that_fails")
+async def test_an_announced_window_is_told_also_of_a_device_that_does_not_answer(api, monkeypatch, tmp_path):
+    begin = datetime.now(UTC) + timedelta(hours=3)
+    window = '[[qpu.windows]]\ndevice = "{}"\nstart = "{}"\nlength_s = 2700\nrule = "FREQ=DAILY"\n'
+    later = begin + timedelta(hours=1)
+    text = "".join(window.format(*one) for one in (("marrakesh", begin.isoformat()), ("ibm_fez", later.isoformat())))
+    (tmp_path / "qhub.toml").write_text(text)
+    monkeypatch.setenv("QHUB_CONFIG", str(tmp_path / "qhub.toml"))
+
+    async def announced():
+        return (await fez(api))["next_calibration_at"]
+
+    assert abs(await until(announced, what="the changed setting") - later.timestamp()) < 1
+
+
+async def test_a_virtual_device_that_is_up_tells_its_queue_and_its_next_calibration(api, monkeypatch, place, subscribe):  # noqa: F811
+    monkeypatch.setenv("QHUB_QPU_VIRTUAL_CYCLE_S", "7200")
+    settings = place.settings.qpu.model_copy(update={"virtual_cycle_s": 7200.0})
+    resource = virtual_resource("fez", settings)
+    process = ResourceProcess(resource)
+    try:
+        process.call("status", deadline_s=20.0)
+        process.call("target", deadline_s=20.0)
+    finally:
+        process.close()
+    before = time.time()
+
+    async def told():
+        return next(d for d in (await api.get("devices"))["devices"] if d["name"] == "fez")["resource"]
+
+    try:
+        found = await until(told, what="the virtual fez")
+        device = next(d for d in (await api.get("devices"))["devices"] if d["name"] == "fez")
+        assert device["virtual"] is True
+        assert (found["state"], found["queue"], found["type"]) == ("online", 0, "virtual")
+        assert before + 7000 < found["next_calibration_at"] < before + 7300
+        assert [d["resource"] for d in (await api.get("devices"))["devices"] if d["name"] == "kingston"] == [None]
+    finally:
+        server = json.loads((settings.virtual_directory / "server.json").read_text())
+        os.kill(server["pid"], signal.SIGTERM)

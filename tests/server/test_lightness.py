@@ -30,7 +30,16 @@ def _ask_everything(path: Path) -> None:
         begun = one.modules()
         assert "qhub_ext.server.app" in begun, one.log()
         assert not begun & LATE
-        for page in ("status", "devices", "devices/kingston/calibration", "queue", "jobs", "doctor", "openapi.json"):
+        for page in (
+            "status",
+            "devices",
+            "devices/kingston/calibration",
+            "queue",
+            "tasks",
+            "jobs",
+            "doctor",
+            "openapi.json",
+        ):
             assert one.get(f"qhub_ext/{page}")
         job = one.post(
             "qhub_ext/jobs",
@@ -40,7 +49,7 @@ def _ask_everything(path: Path) -> None:
         home = f"qhub_ext/jobs/{job['id']}"
         wait_until(lambda: one.get(home)["ended_at"], within_s=60, what="the end of the job")
         assert one.get(home)["state"] == "completed", one.get(home)
-        for page in ("events", "outputs", "logs", "script", "detail", "trace", "explain", "archive"):
+        for page in ("events", "outputs", "logs", "script", "detail", "trace", "explain", "estimate", "archive"):
             assert one.get(f"{home}/{page}")
         again = one.post(f"{home}/rerun")
         one.post("qhub_ext/actions", verb="cancel", ids=[again["id"]])

@@ -52,12 +52,12 @@ async def test_every_answer_has_the_shape_that_it_says(api, place, submit, ended
         return (await api.get(f"jobs/{running.id}"))["state"] == "running"
 
     await until(begun)
-    for template in ("status", "devices", "queue", "jobs", "changes", "doctor", "openapi.json"):
+    for template in ("status", "devices", "queue", "tasks", "jobs", "changes", "doctor", "openapi.json"):
         await get(template)
     await get("devices/{device}/calibration", "devices/manila/calibration")
     for one in (done, failed, running, waiting):
         await get("jobs/{job}", f"jobs/{one.id}")
-        for page in ("events", "outputs", "script", "detail", "trace", "explain"):
+        for page in ("events", "outputs", "script", "detail", "trace", "explain", "estimate"):
             await get(f"jobs/{{job}}/{page}", f"jobs/{one.id}/{page}")
     await get("jobs/{job}/logs", f"jobs/{done.id}/logs")
     check("get", "jobs/{job}/archive", await api.send("GET", f"jobs/{done.id}/archive", raw=True))

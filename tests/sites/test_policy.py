@@ -73,6 +73,12 @@ def test_the_latest_start_counts_on_everybody_using_all_of_their_time() -> None:
     assert policy.estimate_start(jobs[2], jobs, 2, NOW)[:2] == (NOW, NOW + 40)
 
 
+def test_the_first_few_of_a_line_are_told_when_they_start_at_the_latest() -> None:
+    jobs = [job(1, state=STARTED, time_s=40), job(2), job(3, state=HELD), job(4), job(5)]
+    assert policy.latest_starts(jobs, 1, NOW, 2) == {jobs[1].id: NOW + 40, jobs[3].id: NOW + 140}
+    assert list(policy.latest_starts(jobs, 1, NOW)) == [jobs[1].id, jobs[3].id, jobs[4].id]
+
+
 def test_nobody_can_say_when_a_held_or_dependent_job_starts() -> None:
     for one in (job(1, state=HELD), job(1, unmet=("x",)), job(1, cpus=9)):
         earliest, latest, why = policy.estimate_start(one, [one], 4, NOW)

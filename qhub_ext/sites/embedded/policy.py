@@ -99,27 +99,37 @@ def estimate_start(
     word = word_for(job, line, total_cpus)
     if word in (HELD_BY_USER, DEPENDENCY, TOO_WIDE, LAUNCH_FAILED):
         return None, None, explain(job, jobs, total_cpus).sentence
-    ends = [(max(now, (other.started_at or now) + other.time_s), other.cpus) for other in jobs if not other.waits]
-    heapq.heapify(ends)
-    free = total_cpus - sum(cpus for _, cpus in ends)
-    clock, ahead = now, 0
-    for other in line:
-        if not may_start(other, total_cpus):
-            continue
-        while free < other.cpus and ends:
-            end, cpus = heapq.heappop(ends)
-            clock, free = max(clock, end), free + cpus
-        if other.id == job.id:
-            break
-        ahead += 1
-        free -= other.cpus
-        heapq.heappush(ends, (clock + other.time_s, other.cpus))
+    found = latest_starts(jobs, total_cpus, now)
+    ahead = list(found).index(job.id)
     running = len(jobs) - len(line)
     return (
         now,
-        clock,
+        found[job.id],
         f"{running} running and {ahead} ahead; the later moment counts on all of them using their whole wall time.",
     )
+
+
+def latest_starts(
+    jobs: Iterable[TableJob], total_cpus: int, now: float, at_most: int | None = None
+) -> dict[str, float]:
+    """When the first `at_most` of those that wait for nothing but CPUs start at the latest, in the order of the line: as if everybody
+    before them used all the time that was asked for.
+    """
+    jobs = list(jobs)
+    ends = [(max(now, (other.started_at or now) + other.time_s), other.cpus) for other in jobs if not other.waits]
+    heapq.heapify(ends)
+    free, clock = total_cpus - sum(cpus for _, cpus in ends), now
+    found: dict[str, float] = {}
+    for job in (job for job in in_line(jobs) if may_start(job, total_cpus)):
+        if len(found) == at_most:
+            break
+        while free < job.cpus and ends:
+            end, cpus = heapq.heappop(ends)
+            clock, free = max(clock, end), free + cpus
+        found[job.id] = clock
+        free -= job.cpus
+        heapq.heappush(ends, (clock + job.time_s, job.cpus))
+    return found
 
 
 def _listed(job_ids: Sequence[str], at_most: int = 3) -> str:

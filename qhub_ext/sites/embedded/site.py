@@ -49,6 +49,8 @@ START_AGAIN_S = 2.0
 """A daemon needs a moment before its bell can be rung; so long a mere look does not start another."""
 EXPLAINED = 8
 """Who asks about so few jobs reads sentences; a listing of thousands shows words."""
+NEAR = 50
+"""So many of the line are told when they start at the latest; those far behind would be told anew whenever anything ends."""
 SETTLE_S = 5.0
 """A verb waits so long for the daemon to have acted, so that the next look shows it."""
 
@@ -93,7 +95,11 @@ class EmbeddedSite:
         total = self._cpus()
         line = policy.in_line(jobs.values())
         head = next((job.id for job in line if policy.may_start(job, total)), None)
-        reports = {i: _report(jobs[i], head, total, as_of) for i in job_ids if i in jobs}
+        starts = policy.latest_starts(jobs.values(), total, as_of, NEAR)
+        latest = {i: at for i, at in starts.items() if at > as_of}  # nothing is in the way of the others
+        reports = {
+            i: replace(_report(jobs[i], head, total, as_of), starts_by=latest.get(i)) for i in job_ids if i in jobs
+        }
         if len(reports) <= EXPLAINED:
             for job_id, report in reports.items():
                 if jobs[job_id].waits:

@@ -84,6 +84,12 @@ def running_resource(device: str, settings: QpuSettings) -> Resource | None:
     )
 
 
+def virtual_standing(settings: QpuSettings) -> dict[str, dict[str, Any]]:
+    """How the virtual devices stand that somebody has used: see `House.standing`. Nothing is started for it."""
+    server = _running(settings)
+    return {} if server is None else server["standing"]
+
+
 def _running(settings: QpuSettings) -> dict[str, Any] | None:
     try:
         server: dict[str, Any] = json.loads((settings.virtual_directory / "server.json").read_text())
@@ -95,7 +101,7 @@ def _running(settings: QpuSettings) -> dict[str, Any] | None:
         health.get("instance") == server.get("instance")
         and health.get("version") == import_module("qhub_ext").__version__
     )
-    return {**server, "cycles": health.get("cycles", {})} if same else None
+    return {**server, **{name: health.get(name, {}) for name in ("cycles", "standing")}} if same else None
 
 
 def _start(settings: QpuSettings) -> dict[str, Any]:

@@ -1,0 +1,77 @@
+"""Calibration windows: when the device is not to be used, once or again and again (iCalendar RRULE, RFC 5545)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from qhub_ext.errors import InvalidOptionError
+
+
+@dataclass(frozen=True)
+class Window:
+    """From `start` (s since 1970 UTC) for `length_s`; with a `rule`, again at each moment that it gives."""
+
+    start: float
+    length_s: float
+    rule: str = ""
+    device: str = ""
+    note: str = ""
+
+    @property
+    def sentence(self) -> str:
+        begin = datetime.fromtimestamp(self.start, UTC).isoformat(timespec="minutes")
+        again = f", again by {self.rule}" if self.rule else ""
+        return f"{self.device or 'all devices'} from {begin} for {self.length_s:g} s{again}"
+
+    def __post_init__(self) -> None:
+        if not self.length_s > 0:
+            raise InvalidOptionError(
+                f"A window of {self.length_s:g} s is not accepted.", advice="Give a length above 0."
+            )
+        if self.rule:
+            _parsed(self.rule, self.start)
+
+    def next_span(self, now: float) -> tuple[float, float] | None:
+        """The span that `now` lies in, else the next one; None when there are no more."""
+        if not self.rule:
+            end = self.start + self.length_s
+            return None if now >= end else (self.start, end)
+        found = _parsed(self.rule, self.start).after(_moment(now - self.length_s), inc=False)
+        if found is None:
+            return None
+        begin = found.replace(tzinfo=UTC).timestamp()
+        return begin, begin + self.length_s
+
+
+def next_window(windows: Iterable[Window], device: str, now: float) -> tuple[float, float] | None:
+    """The nearest span of any window of a device (or of all devices); those that touch are one."""
+    spans = sorted(span for w in windows if w.device in ("", device) if (span := w.next_span(now)) is not None)
+    if not spans:
+        return None
+    begin, end = spans[0]
+    for other_begin, other_end in spans[1:]:
+        if other_begin <= end:
+            end = max(end, other_end)
+    return begin, end
+
+
+@lru_cache(maxsize=256)
+def _parsed(rule: str, start: float) -> Any:
+    from dateutil.rrule import rrulestr
+
+    try:
+        return rrulestr(rule.removeprefix("RRULE:"), dtstart=_moment(start))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InvalidOptionError(
+            f"{rule!r} is no recurrence rule: {error}.",
+            advice="For example FREQ=DAILY;BYHOUR=3 or FREQ=HOURLY;INTERVAL=12.",
+        ) from error
+
+
+def _moment(seconds: float) -> datetime:
+    """Naive, in UTC: rules are read in UTC, where no hour comes twice."""
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
