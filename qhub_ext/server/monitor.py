@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import math
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -330,7 +331,7 @@ def entry_of(record: JobRecord) -> Entry:
         attempt.reason,
         attempt.phase,
         attempt.phase_text,
-        None if record.starts_by is None else float(round(record.starts_by)),
+        None if record.starts_by is None else float(math.floor(record.starts_by)),
         record.stale_since,
         record.as_of,
     )

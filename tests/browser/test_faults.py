@@ -88,5 +88,7 @@ def test_a_job_whose_folder_is_removed_leaves_the_sidebar_and_its_card_says_so(d
     desk.expect_errors("404")
     shutil.rmtree(job.folder.path)
     expect(desk.row("to be removed")).to_have_count(0, timeout=40_000)
-    expect(desk.card).to_contain_text("Not one of your jobs: these are the facts that the notebook has saved")
+    expect(desk.card).to_contain_text("Its folder was removed: these are the facts of before")
     expect(desk.card).to_contain_text("to be removed")
+    desk.reload()  # now nothing tells it from a stranger's
+    expect(desk.card).to_contain_text("Not one of your jobs, or its folder was removed")

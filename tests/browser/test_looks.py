@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -41,6 +42,23 @@ def left_area_width(desk: Desk, width: int) -> None:
     desk.page.mouse.up()
 
 
+TASKS = (
+    {"user": "bob", "profile": "production", "state": "running", "done": 12_000, "of": 20_000},
+    {"id": "t2", "mine": True, "user": "ada", "profile": "development", "done": 1000, "of": 4000, "why": "A task of profile production runs on kingston."},
+    {"user": "carol", "profile": "development", "of": 100_000, "why": "The calibration of kingston begins in 240 s, and its next piece needs 300 s."},
+)  # fmt: skip
+
+
+def tell_tasks(desk: Desk, job: Job) -> None:
+    """As at a site with a broker, at which a task of this job waits."""
+    blank = {"id": "", "job_id": "", "mine": False, "device": "kingston", "state": "queued", "started_at": None, "done": 0, "why": ""}  # fmt: skip
+    tasks = [blank | {"place": n, "submitted_at": time.time() - 70 * n} | task for n, task in enumerate(TASKS, 1)]
+    tasks[1]["job_id"] = job.id
+    at_broker = {"total": len(tasks), "as_of": time.time(), "tasks": tasks}
+    desk.page.route("**/qhub_ext/tasks*", lambda route: route.fulfill(json=at_broker))
+    desk.page.route("**/qhub_ext/status*", lambda route: route.fulfill(json=route.fetch().json() | {"broker": True}))
+
+
 @pytest.mark.parametrize("theme", THEMES)
 def test_the_sidebar(visit: Desk, picture: Picture, theme: str) -> None:
     visit.open()
@@ -54,4 +72,27 @@ def test_the_sidebar(visit: Desk, picture: Picture, theme: str) -> None:
         picture(f"sidebar-{theme}-{name}", visit.sidebar)
     visit.row("vqe of LiH").click()
     picture(f"overview-{theme}", visit.page)
+    assert violations(visit.sidebar) == []
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_what_waits_says_when_it_starts_and_tasks_at_the_broker_why_they_do_not(
+    visit: Desk, shown: tuple[Lab, dict[str, Job]], picture: Picture, theme: str
+) -> None:
+    tell_tasks(visit, shown[1]["vqe of LiH"])
+    visit.page.set_viewport_size({"width": 1280, "height": 1000})
+    visit.open()
+    visit.theme(theme)
+    visit.show_jobs()
+    tasks = visit.sidebar.get_by_role("list", name="Tasks at the broker")
+    expect(tasks.get_by_role("button", name="vqe of LiH")).to_be_visible()
+    waiting = visit.row("ghz on 12 qubits")
+    expect(waiting).to_contain_text("by ")
+    waiting.click()
+    about = visit.sidebar.get_by_role("region", name="About ghz on 12 qubits")
+    expect(about).to_contain_text("at the latest")
+    expect(about.get_by_role("button", name="Ask again")).to_be_visible()
+    for name, width in WIDTHS.items():
+        left_area_width(visit, width)
+        picture(f"waiting-{theme}-{name}", visit.sidebar)
     assert violations(visit.sidebar) == []

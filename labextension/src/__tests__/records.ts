@@ -20,6 +20,7 @@ export function record(over: Partial<JobRecord> = {}): JobRecord {
     advice: '',
     reason: '',
     phase: '',
+    phase_text: '',
     created_at: START,
     submitted_at: START + 1,
     started_at: null,

@@ -5,11 +5,13 @@ import type { Client } from '../api/client';
 import {
   Changes,
   Device,
+  Estimate,
   HINT_SCHEMA,
   Refusal,
   State,
   Status,
   Summary,
+  Task,
   Verb
 } from '../api/types';
 import { ApiError } from '../api/request';
@@ -35,6 +37,8 @@ export function summary(
     message: '',
     reason: '',
     phase: '',
+    phase_text: '',
+    starts_by: null,
     created_at: START,
     submitted_at: START,
     running_at: null,
@@ -77,6 +81,8 @@ export class PretendServer {
   ];
   staleSince: number | null = null;
   refusals: Refusal[] = [];
+  tasksList: Task[] | null = null;
+  estimate: Estimate = { earliest: null, latest: null, why: '', as_of: START };
   readonly requests: string[] = [];
   readonly acts: [Verb, readonly string[]][] = [];
 
@@ -136,6 +142,13 @@ export class PretendServer {
     return {
       status: () => asked('status', () => this._status()),
       devices: () => asked('devices', () => this.devicesList),
+      tasks: () =>
+        asked('tasks', () => ({
+          tasks: this.tasksList ?? [],
+          total: this.tasksList?.length ?? 0,
+          as_of: START
+        })),
+      estimate: (id: string) => asked(`estimate ${id}`, () => this.estimate),
       jobs: (filter: { offset?: number; limit?: number }) =>
         asked('jobs', () =>
           this._page(filter.offset ?? 0, filter.limit ?? 100)
@@ -169,6 +182,7 @@ export class PretendServer {
       epoch: this.epoch,
       seq: this.seq,
       site: { name: 'embedded', as_of: START, stale_since: this.staleSince },
+      broker: this.tasksList !== null,
       chosen: { tier: 'emulation', device: 'kingston' },
       tiers: this.tiers,
       counts: { running: 0, waiting: 0 },

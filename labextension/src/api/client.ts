@@ -5,6 +5,7 @@ import type {
   Calibration,
   Changes,
   Device,
+  Estimate,
   Explanation,
   Finding,
   Job,
@@ -17,6 +18,7 @@ import type {
   State,
   Status,
   Submission,
+  Tasks,
   Tier,
   Trace,
   Verb
@@ -50,6 +52,10 @@ export class Client {
     return this.get('queue');
   }
 
+  tasks(): Promise<Tasks> {
+    return this.get('tasks');
+  }
+
   jobs(filter: JobFilter = {}): Promise<JobPage> {
     const { states, ...rest } = filter;
     return this.get('jobs', { ...rest, state: states });
@@ -81,6 +87,10 @@ export class Client {
 
   explain(id: string): Promise<Explanation> {
     return this.get(`${jobPath(id)}/explain`);
+  }
+
+  estimate(id: string): Promise<Estimate> {
+    return this.get(`${jobPath(id)}/estimate`);
   }
 
   async doctor(): Promise<Finding[]> {

@@ -39,6 +39,8 @@ export interface Status {
   epoch: string;
   seq: number;
   site: { name: string; as_of: number | null; stale_since: number | null };
+  /** Whether quantum tasks take their turn at a broker. */
+  broker: boolean;
   chosen: Choice;
   tiers: TierState[];
   counts: { running: number; waiting: number };
@@ -85,6 +87,9 @@ export interface Summary {
   message: string;
   reason: string;
   phase: string;
+  phase_text: string;
+  /** When it starts at the latest, of a job that waits, where the site tells that unasked. */
+  starts_by: number | null;
   created_at: number;
   submitted_at: number | null;
   running_at: number | null;
@@ -145,6 +150,7 @@ export interface JobRecord {
   advice: string;
   reason: string;
   phase: string;
+  phase_text: string;
   created_at: number;
   submitted_at: number | null;
   started_at: number | null;
@@ -253,6 +259,37 @@ export interface Explanation {
   word?: string;
   again?: boolean;
   findings?: Finding[];
+}
+
+/** When a job may start; both null where the site has no answer, and `why` says so. */
+export interface Estimate {
+  earliest: number | null;
+  latest: number | null;
+  why: string;
+  as_of: number;
+}
+
+/** A quantum call at the broker. Of somebody else's task `id` and `job_id` are empty. */
+export interface Task {
+  id: string;
+  job_id: string;
+  mine: boolean;
+  user: string;
+  profile: string;
+  device: string;
+  state: string;
+  submitted_at: number;
+  started_at: number | null;
+  done: number;
+  of: number;
+  place: number;
+  why: string;
+}
+
+export interface Tasks {
+  tasks: Task[];
+  total: number;
+  as_of: number;
 }
 
 export interface QueueEntry {

@@ -8,14 +8,16 @@ import { isFinal, isWaiting } from '../words';
 import type { JobsModel } from './jobs';
 
 const OUTPUTS_EVERY_MS = 2000;
+const EXPLAINED_EVERY_MS = 5000;
 
 /**
- * What this page knows of one job. `stranger`: the server has no such job of this user. `offline`: it cannot be asked now,
+ * What this page knows of one job. `stranger`: the server has no such job of this user. `gone`: it had, and the folder was
+ * removed. `offline`: it cannot be asked now,
  * and what it said before is still here. `refused`: it does not know this user, or not any more. `missing`: Jupyter has no
  * such server extension.
  */
 export type Standing =
-  'loading' | 'live' | 'stranger' | 'offline' | 'refused' | 'missing';
+  'loading' | 'live' | 'stranger' | 'gone' | 'offline' | 'refused' | 'missing';
 
 /** One job in step with the server, for all views that show it: a `JobPool` hands it out and takes it back. */
 export class JobModel implements IDisposable {
@@ -101,6 +103,7 @@ export class JobModel implements IDisposable {
       return;
     }
     this._isDisposed = true;
+    clearTimeout(this._later);
     this._jobs.changed.disconnect(this._onJobsChanged, this);
     this._outputsPoll.dispose();
     Signal.clearData(this);
@@ -122,7 +125,7 @@ export class JobModel implements IDisposable {
     }
     const line = this._line;
     // a stranger's job stays one until the listing has it: cards of others must not ask at every change of mine
-    const known = this._standing === 'live' || this._standing === 'stranger';
+    const known = ['live', 'stranger', 'gone'].includes(this._standing);
     if (!known || line !== this._seen) {
       this._seen = line;
       void this.refresh();
@@ -141,10 +144,15 @@ export class JobModel implements IDisposable {
     try {
       this._job = await this._jobs.client.job(this.id);
     } catch (error) {
-      this._say(standingAfter(error), (error as Error).message);
+      const after = standingAfter(error);
+      const mine = this._job !== null || this._jobs.isGone(this.id);
+      this._say(
+        after === 'stranger' && mine ? 'gone' : after,
+        (error as Error).message
+      );
       return;
     }
-    if (before?.state !== this._job.state) {
+    if (before?.state !== this._job.state || !needsExplaining(this._job)) {
       this._explanation = null; // the reasons of another state are none of this one
     }
     this._say('live');
@@ -164,6 +172,21 @@ export class JobModel implements IDisposable {
     if (!this._isDisposed && explained === this._job) {
       this._explanation = explanation;
       this._changed.emit();
+      this._explainAgain(explained);
+    }
+  }
+
+  /** Why a task waits at a device or a broker changes while the job itself stands still. */
+  private _explainAgain(explained: Job): void {
+    clearTimeout(this._later);
+    if (waitsForDevice(explained)) {
+      this._later = setTimeout(() => {
+        if (document.hidden) {
+          this._explainAgain(explained);
+        } else if (this._standing === 'live' && explained === this._job) {
+          void this._explain();
+        }
+      }, EXPLAINED_EVERY_MS);
     }
   }
 
@@ -219,6 +242,7 @@ export class JobModel implements IDisposable {
   private _outputsOf: Job | null = null;
   private _trouble = '';
   private _seen: Summary | undefined;
+  private _later: ReturnType<typeof setTimeout> | undefined;
   private _watchers = 0;
   private _wanted = false;
   private _fetching: Promise<void> | null = null;
@@ -227,8 +251,15 @@ export class JobModel implements IDisposable {
 
 function needsExplaining(job: Job): boolean {
   return (
-    isWaiting(job.state) || (isFinal(job.state) && job.state !== 'completed')
+    isWaiting(job.state) ||
+    waitsForDevice(job) ||
+    (isFinal(job.state) && job.state !== 'completed')
   );
+}
+
+/** It runs on its node, and a quantum task of it waits its turn at a device or at the broker. */
+function waitsForDevice(job: Job): boolean {
+  return job.state === 'running' && job.phase === 'device';
 }
 
 function standingAfter(error: unknown): Standing {

@@ -16,6 +16,8 @@ import {
   Verb
 } from '../api/types';
 import { DevicesModel } from './devices';
+import { Estimates } from './estimates';
+import { TasksModel } from './tasks';
 
 /** The most jobs that the server lists, or acts on, at once. */
 const PAGE = 1000;
@@ -41,6 +43,8 @@ export class JobsModel implements IDisposable {
     events: Event.IManager
   ) {
     this.devices = new DevicesModel(client);
+    this.tasks = new TasksModel(client);
+    this.estimates = new Estimates(client);
     this._poll = new Poll({
       name: 'qhub-ext:jobs',
       factory: () => this._sync(),
@@ -62,6 +66,12 @@ export class JobsModel implements IDisposable {
 
   /** The site's devices; asked for when somebody looks at them first. */
   readonly devices: DevicesModel;
+
+  /** Quantum tasks at the broker, where there is one. */
+  readonly tasks: TasksModel;
+
+  /** When jobs may start, for who asked. */
+  readonly estimates: Estimates;
 
   get connection(): Connection {
     return this._connection;
@@ -122,6 +132,11 @@ export class JobsModel implements IDisposable {
     return this._byId.get(id);
   }
 
+  /** Whether this page listed the job before its folder was removed. */
+  isGone(id: string): boolean {
+    return this._gone.has(id);
+  }
+
   /** The verb that the server is carrying out for this job on behalf of this page. */
   pending(id: string): Verb | undefined {
     return this._pending.get(id);
@@ -161,6 +176,7 @@ export class JobsModel implements IDisposable {
     this._events.disconnect(this._onEvent, this);
     this._poll.dispose();
     this.devices.dispose();
+    this.tasks.dispose();
     Signal.clearData(this);
   }
 
@@ -271,7 +287,7 @@ export class JobsModel implements IDisposable {
 
   private _forget(ids: readonly string[]): void {
     if (ids.length > 0) {
-      ids.forEach(id => this._byId.delete(id));
+      ids.filter(id => this._byId.delete(id)).forEach(id => this._gone.add(id));
       this._jobs = [...this._byId.values()];
     }
   }
@@ -355,6 +371,7 @@ export class JobsModel implements IDisposable {
   private _loaded = false;
   private _byId = new Map<string, Summary>();
   private _jobs: readonly Summary[] = [];
+  private readonly _gone = new Set<string>();
   private _counts: Partial<Record<State, number>> = {};
   private _epoch = '';
   private _seq = 0;

@@ -1,3 +1,4 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
 import { useSyncExternalStore } from 'react';
 
 import { clock } from '../clock';
@@ -13,10 +14,19 @@ export function Age(props: {
   return <Seconds count={now - props.since} coarse={props.coarse} />;
 }
 
-/** How long it is until `at`. */
-export function Until(props: { at: number }): JSX.Element {
+/** `in 2 h 05 min`; once `at` has come, that it is due. */
+export function Until(props: {
+  at: number;
+  trans: TranslationBundle;
+}): JSX.Element {
   const now = useSyncExternalStore(clock.subscribe, clock.now);
-  return <Seconds count={props.at - now} />;
+  return props.at <= now ? (
+    <>{props.trans.__('due now')}</>
+  ) : (
+    <>
+      {props.trans.__('in')} <Seconds count={props.at - now} />
+    </>
+  );
 }
 
 function Seconds(props: { count: number; coarse?: boolean }): JSX.Element {

@@ -36,10 +36,9 @@ export function Phase(props: {
   }
   const word = new Map([
     ['node', trans.__('on the node')],
-    ['broker', trans.__('waiting at the broker')],
-    ['device', trans.__('on the device')]
+    ['device', record.phase_text || trans.__('waiting for the device')]
   ]).get(record.phase);
-  return word ? <span className="qhub-Phase">{word}</span> : null;
+  return word ? <span className="qhub-Phase">{plain(word, 120)}</span> : null;
 }
 
 /** Where it runs and what is known of its times, in one line. */

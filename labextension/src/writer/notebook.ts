@@ -141,6 +141,7 @@ export class NotebookWriter implements IDisposable {
   private _onJob(model: JobModel): void {
     const isOver =
       model.standing === 'stranger' ||
+      model.standing === 'gone' ||
       (model.isComplete && this._write(model.job!, model.outputs));
     if (isOver) {
       this._done.set(model.id, this._pool.jobs.find(model.id));

@@ -33,6 +33,10 @@ class Jobs {
     return this.lines.get(id);
   }
 
+  isGone(): boolean {
+    return false;
+  }
+
   /** The listing says that this job moved. */
   move(id: string): void {
     this.lines.set(id, { id } as Summary);
@@ -144,6 +148,26 @@ describe('JobModel', () => {
     const model = pool.take('a-1');
     await settle();
     expect(model.standing).toBe(standing);
+  });
+
+  it('tells a job that was here and whose folder is gone from one of somebody else', async () => {
+    const model = pool.take('a-1');
+    await settle();
+    jobs.client.job.mockRejectedValue(new ApiError('no', 404, '', 'unknown'));
+    jobs.move('a-1');
+    await settle();
+    expect([model.standing, model.job?.id]).toEqual(['gone', 'a-1']);
+  });
+
+  it('asks again why a task waits at a device, as long as it does', async () => {
+    jobs.job = { ...jobs.job, phase: 'device' };
+    pool.take('a-1');
+    await vi.advanceTimersByTimeAsync(11_000);
+    expect(jobs.client.explain).toHaveBeenCalledTimes(3);
+    jobs.job = { ...jobs.job, phase: 'node' };
+    jobs.move('a-1');
+    await vi.advanceTimersByTimeAsync(11_000);
+    expect(jobs.client.explain).toHaveBeenCalledTimes(3);
   });
 
   it('asks no more for a job of somebody else, until the listing has it', async () => {

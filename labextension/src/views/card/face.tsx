@@ -100,8 +100,9 @@ function Notice(props: {
     live: '',
     loading: '',
     stranger: trans.__(
-      'Not one of your jobs: these are the facts that the notebook has saved.'
+      'Not one of your jobs, or its folder was removed: these are the facts that the notebook has saved.'
     ),
+    gone: trans.__('Its folder was removed: these are the facts of before.'),
     offline: trans.__('The Jupyter server cannot be reached.'),
     refused: trans.__(
       'The Jupyter server does not know you, or not any more: sign in again.'

@@ -34,6 +34,7 @@ export function readRecord(
     advice: text(from.advice),
     reason: text(from.reason),
     phase: text(from.phase),
+    phase_text: text(from.phase_text),
     created_at: number(from.created_at) ?? 0,
     submitted_at: number(from.submitted_at),
     started_at: number(from.started_at),

@@ -1,7 +1,21 @@
+import type { Attempt, JobRecord } from '../../api/types';
 import { duration, moment, plain, stateTone } from '../../words';
 import { useSignal } from '../signal';
 import { StateWord } from '../state';
 import type { JobContext } from './context';
+
+/** Until the first sign of the runner, or the end: as `waiting_s` of the whole job counts it. */
+export function waitedOf(
+  attempt: Attempt,
+  job: Pick<JobRecord, 'submitted_at'>
+): number | null {
+  const asked =
+    attempt.number === 1
+      ? (job.submitted_at ?? attempt.queued_at)
+      : attempt.queued_at;
+  const until = attempt.running_at ?? attempt.ended_at;
+  return asked === null || until === null ? null : Math.max(0, until - asked);
+}
 
 /** Each try of the site, the latest first, with what ended it. */
 export function Attempts(props: { context: JobContext }): JSX.Element {
@@ -11,11 +25,7 @@ export function Attempts(props: { context: JobContext }): JSX.Element {
   return (
     <ol className="qhub-Attempts" reversed>
       {attempts.map(attempt => {
-        const begun = attempt.started_at ?? attempt.running_at;
-        const waited =
-          begun !== null && attempt.queued_at !== null
-            ? begun - attempt.queued_at
-            : null;
+        const waited = waitedOf(attempt, model.job!);
         const ran =
           attempt.running_at !== null && attempt.ended_at !== null
             ? attempt.ended_at - attempt.running_at

@@ -3,6 +3,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 
 import type { DevicesModel } from '../../model/devices';
+import type { Estimates } from '../../model/estimates';
 import type { JobFacets } from '../../model/facets';
 import type { JobModel } from '../../model/job';
 
@@ -18,6 +19,7 @@ export interface JobContext {
   model: JobModel;
   facets: JobFacets;
   devices: DevicesModel;
+  estimates: Estimates;
   commands: CommandRegistry;
   rendermime: IRenderMimeRegistry;
   trans: TranslationBundle;

@@ -1,14 +1,17 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { Clue, Explanation, Finding } from '../../api/types';
-import { plain } from '../../words';
+import { isWaiting, plain } from '../../words';
 import { Move, moveWord } from '../facts';
+import { useSignal } from '../signal';
+import { Start } from '../start';
 import { Answer } from './answer';
 import type { JobContext } from './context';
 
 /** Why it waits, ended as it did, or has doubtful results; with evidence; whose move it is; what to try. */
 export function Explain(props: { context: JobContext }): JSX.Element {
-  const { facets, trans } = props.context;
+  const { model, facets, estimates, trans } = props.context;
+  useSignal(model.changed);
   return (
     <Answer facet={facets.explanation} trans={trans}>
       {why => (
@@ -17,6 +20,14 @@ export function Explain(props: { context: JobContext }): JSX.Element {
             {plain(why.sentence, 2000) ||
               trans.__('There is nothing to explain.')}
           </p>
+          {model.job !== null && isWaiting(model.job.state) && (
+            <Start
+              id={model.id}
+              estimates={estimates}
+              said={why.sentence}
+              trans={trans}
+            />
+          )}
           <dl className="qhub-Pairs">
             {why.cause && (
               <>

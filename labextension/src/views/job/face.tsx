@@ -29,6 +29,7 @@ export function JobFace(props: { context: JobContext }): JSX.Element {
       stranger: trans.__(
         'There is no such job among yours: its folder may be gone, or it belongs to somebody else.'
       ),
+      gone: trans.__('The folder of this job was removed.'),
       offline: trans.__('The Jupyter server cannot be reached.'),
       refused: trans.__(
         'The Jupyter server does not know you, or not any more: sign in again.'
@@ -48,8 +49,10 @@ export function JobFace(props: { context: JobContext }): JSX.Element {
       <Head context={props.context} />
       {standing !== 'live' && standing !== 'loading' && (
         <p className="qhub-Job-trouble" role="alert">
-          {standing === 'stranger'
-            ? trans.__('The job is gone: these are the facts of before.')
+          {standing === 'stranger' || standing === 'gone'
+            ? trans.__(
+                'The folder of this job was removed: these are the facts of before.'
+              )
             : standing === 'refused'
               ? trans.__(
                   'The Jupyter server does not know you any more: these are the facts of before. Sign in again.'

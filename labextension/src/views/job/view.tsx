@@ -54,6 +54,7 @@ export class JobView extends ReactWidget {
           model: this._model,
           facets: this._facets,
           devices: this._options.pool.jobs.devices,
+          estimates: this._options.pool.jobs.estimates,
           ...this._options
         }}
       />

@@ -105,7 +105,8 @@ function DeviceItem(props: {
           </span>
           {resource?.next_calibration_at && (
             <span>
-              {trans.__('next in')} <Until at={resource.next_calibration_at} />
+              {trans.__('next')}{' '}
+              <Until at={resource.next_calibration_at} trans={trans} />
             </span>
           )}
         </div>
@@ -140,8 +141,9 @@ function standing(device: Device, trans: TranslationBundle): [Tone, string] {
     offline: trans.__('offline'),
     unknown: trans.__('unknown')
   };
+  const word = words[resource.state] ?? plain(resource.state, 30);
   return [
     resource.state === 'online' ? 'good' : 'waiting',
-    words[resource.state] ?? plain(resource.state, 30)
+    device.virtual ? trans.__('simulated, %1', word) : word
   ];
 }

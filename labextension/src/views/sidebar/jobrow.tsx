@@ -149,7 +149,7 @@ function Why({ job, trans }: PartProps): JSX.Element | null {
   const text = isWaiting(job.state)
     ? job.reason
     : isRunning(job.state)
-      ? phaseWords(job.phase, trans)
+      ? phaseWords(job, trans)
       : job.state === 'completed'
         ? ''
         : job.message;
@@ -164,16 +164,18 @@ function Why({ job, trans }: PartProps): JSX.Element | null {
   );
 }
 
-function phaseWords(phase: string, trans: TranslationBundle): string {
+/** The runner's own words tell more of a wait at a device than that it is one. */
+function phaseWords(
+  { phase, phase_text }: Summary,
+  trans: TranslationBundle
+): string {
   switch (phase) {
     case 'node':
       return trans.__('on the node');
-    case 'broker':
-      return trans.__('waiting at the broker');
     case 'device':
-      return trans.__('on the device');
+      return phase_text || trans.__('waiting for the device');
     default:
-      return phase;
+      return phase_text || phase;
   }
 }
 
@@ -195,12 +197,26 @@ function Progress({ job, trans }: PartProps): JSX.Element | null {
   );
 }
 
-/** When it ended, or since when nothing was heard of it. */
+/** When it ended or starts, or since when nothing was heard of it. */
 function When({ job, trans }: PartProps): JSX.Element | null {
   if (job.stale_since !== null && !isFinal(job.state)) {
     return (
       <span className="qhub-JobRow-when">
         {trans.__('stale since %1', moment(job.stale_since))}
+      </span>
+    );
+  }
+  if (isWaiting(job.state) && job.starts_by !== null) {
+    const at = moment(job.starts_by);
+    return (
+      <span
+        className="qhub-JobRow-when"
+        title={trans.__(
+          'Starts by %1 at the latest: if all that is ahead of it uses its whole wall time',
+          at
+        )}
+      >
+        {trans.__('by %1', at)}
       </span>
     );
   }

@@ -30,6 +30,7 @@ export class JobsPanel extends ReactWidget {
       <Sidebar
         listing={this.listing}
         folds={this.folds}
+        shown={this.isVisible}
         trans={this.trans}
         run={this.run}
       />
@@ -46,6 +47,12 @@ export class JobsPanel extends ReactWidget {
   protected onAfterShow(message: Message): void {
     super.onAfterShow(message);
     this.listing.model.devices.start();
+    this.update();
+  }
+
+  protected onAfterHide(message: Message): void {
+    super.onAfterHide(message);
+    this.update();
   }
 
   /** After a dialog that the panel had asked for: where nothing else has the focus, the list takes it back. */

@@ -6,22 +6,26 @@ import type { Listing } from '../../model/listing';
 import { plain } from '../../words';
 import { useSignal } from '../signal';
 import type { Run } from './actions';
+import { Chosen } from './chosen';
 import { Devices } from './devices';
 import { NoJobs, NoMatch } from './empty';
 import { Filters } from './filters';
 import { JobList } from './joblist';
 import { Notices, Obstacle } from './notices';
 import { Selected } from './selected';
+import { Tasks } from './tasks';
 import { Tiers } from './tiers';
 
 /** The whole sidebar: how the site stands, and my jobs. */
 export function Sidebar(props: {
   listing: Listing;
   folds: Folds;
+  /** Whether anybody can see it. */
+  shown: boolean;
   trans: TranslationBundle;
   run: Run;
 }): JSX.Element {
-  const { listing, folds, trans, run } = props;
+  const { listing, folds, shown, trans, run } = props;
   const { model } = listing;
   useSignal(model.changed);
   const live = model.connection === 'live';
@@ -44,7 +48,7 @@ export function Sidebar(props: {
             }
           >
             <span className="qhub-Dot" data-on={live} aria-hidden="true" />
-            {site}
+            <span className="qhub-Head-word">{site}</span>
           </span>
         )}
         <button
@@ -61,7 +65,12 @@ export function Sidebar(props: {
           <Notices model={model} trans={trans} />
           <div className="qhub-Site">
             {model.status && (
-              <Tiers status={model.status} folds={folds} trans={trans} />
+              <Tiers
+                status={model.status}
+                devices={model.devices}
+                folds={folds}
+                trans={trans}
+              />
             )}
             <Devices
               devices={model.devices}
@@ -69,6 +78,9 @@ export function Sidebar(props: {
               folds={folds}
               trans={trans}
             />
+            {model.status?.broker && (
+              <Tasks {...{ model, shown, folds, trans, run }} />
+            )}
           </div>
           <Jobs listing={listing} trans={trans} run={run} />
         </>
@@ -105,6 +117,7 @@ function Jobs(props: {
       ) : (
         <JobList {...props} />
       )}
+      <Chosen listing={listing} trans={trans} />
     </section>
   );
 }

@@ -1,18 +1,24 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { Status, TierState } from '../../api/types';
+import type { DevicesModel } from '../../model/devices';
 import type { Folds } from '../../model/folds';
 import { plain } from '../../words';
+import { Until } from '../age';
+import { useSignal } from '../signal';
 import { Section } from './section';
 
 /** The tiers: open, or why not. */
 export function Tiers(props: {
   status: Status;
+  devices: DevicesModel;
   folds: Folds;
   trans: TranslationBundle;
 }): JSX.Element {
-  const { status, trans } = props;
+  const { status, devices, trans } = props;
   const { tier, device } = status.chosen;
+  useSignal(devices.changed);
+  const next = devices.find(device)?.resource?.next_calibration_at ?? null;
   return (
     <Section
       name="tiers"
@@ -26,6 +32,7 @@ export function Tiers(props: {
             key={one.name}
             tier={one}
             chosen={one.name === tier}
+            window={one.name === 'qpu' && next !== null ? [device, next] : null}
             trans={trans}
           />
         ))}
@@ -37,9 +44,11 @@ export function Tiers(props: {
 function Tier(props: {
   tier: TierState;
   chosen: boolean;
+  /** The device that cells use where they name none, and when it is calibrated next. */
+  window: [device: string, at: number] | null;
   trans: TranslationBundle;
 }): JSX.Element {
-  const { tier, chosen, trans } = props;
+  const { tier, chosen, window, trans } = props;
   const why = plain(tier.why);
   return (
     <li
@@ -64,6 +73,12 @@ function Tier(props: {
             {tier.open ? trans.__('open') : trans.__('closed')}
           </span>
         </div>
+        {tier.open && window !== null && (
+          <div className="qhub-Tier-words">
+            {trans.__('next calibration of %1', window[0])}{' '}
+            <Until at={window[1]} trans={trans} />
+          </div>
+        )}
         {!tier.open && (
           <div className="qhub-Tier-words qhub-mod-clamped" title={why}>
             {why}

@@ -34,6 +34,7 @@ class Jobs {
     outputs: vi.fn(() => Promise.resolve(this.written))
   };
   find = () => undefined;
+  isGone = () => false;
 }
 
 let jobs: Jobs;
@@ -91,6 +92,7 @@ async function show(saved: unknown): Promise<HTMLElement> {
 const running: Partial<JobRecord> = {
   state: 'running',
   phase: 'device',
+  phase_text: 'waiting at kingston: 2 tasks there',
   running_at: Date.now() / 1000 - 72
 };
 
@@ -99,7 +101,9 @@ describe('the card of a job', () => {
     jobs.answer = job(running);
     const node = await show(record());
     const status = await within(node).findByText('running');
-    expect(status.parentElement!.textContent).toContain('on the device');
+    expect(status.parentElement!.textContent).toContain(
+      'waiting at kingston: 2 tasks there'
+    );
     expect(node.textContent).toContain('emulation');
     expect(node.textContent).toContain('4000 shots');
     expect(node.textContent).toMatch(/7[0-5] s/);

@@ -133,6 +133,7 @@ class Jobs {
     archiveUrl: (id: string) => `/qhub_ext/jobs/${id}/archive`
   };
   find = () => undefined;
+  isGone = () => false;
   devices = {
     changed: new Signal<object, void>({}),
     start: () => undefined,

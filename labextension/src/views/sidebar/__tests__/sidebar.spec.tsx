@@ -62,6 +62,7 @@ async function show(connection = 'live'): Promise<HTMLElement> {
     <Sidebar
       listing={listing}
       folds={new Folds()}
+      shown={true}
       trans={trans}
       run={(command, ids) => ran.push([command, ids])}
     />
@@ -116,7 +117,7 @@ describe('the sidebar', () => {
     const page = await show();
     const [failed, running, queued] = rows().map(row => row.textContent);
     expect(queued).toMatch(/bell.*aaaaaa.*queued 3 min \d\d s.*3 jobs wait/);
-    expect(running).toMatch(/running [3-9]\d s.*on the device.*qpu/);
+    expect(running).toMatch(/running [3-9]\d s.*waiting for the device.*qpu/);
     expect(failed).toMatch(/failed after 10 s.*NameError: name x/);
     expect(await violations(page)).toEqual([]);
   });
@@ -302,6 +303,112 @@ describe('instead of jobs', () => {
     server.failure = new ApiError('Sign in first.', 403);
     const page = await show('refused');
     expect(page.textContent).toContain('Sign in first.');
+  });
+});
+
+describe('a job that waits', () => {
+  const waiting = summary('01-aaaaaa', 'queued', {
+    name: 'bell',
+    reason: '2 of 2 CPUs are busy'
+  });
+
+  it('says by when it starts, where the site tells that unasked', async () => {
+    server.put({ ...waiting, starts_by: NOW + 3600 }, false);
+    await show();
+    expect(rows()[0].textContent).toMatch(/by \d\d/);
+    expect(server.requests).not.toContain('estimate 01-aaaaaa');
+  });
+
+  it('has its start asked for when it is selected, once, and again by a button', async () => {
+    server.put(waiting, false);
+    server.estimate = {
+      earliest: NOW,
+      latest: NOW + 3600,
+      why: '1 running and 2 ahead',
+      as_of: NOW
+    };
+    const page = await show();
+    act(() => listing.select('01-aaaaaa'));
+    const about = await screen.findByRole('region', { name: 'About bell' });
+    expect(about.textContent).toContain('2 of 2 CPUs are busy');
+    await waitFor(() =>
+      expect(about.textContent).toMatch(/It starts by .* at the latest/)
+    );
+    expect(about.textContent).toContain('1 running and 2 ahead');
+    expect(about.textContent).toMatch(/Asked \d s ago/);
+    expect(await violations(page)).toEqual([]);
+    const asked = () =>
+      server.requests.filter(what => what.startsWith('estimate')).length;
+    expect(asked()).toBe(1);
+    fireEvent.click(within(about).getByRole('button', { name: 'Ask again' }));
+    await waitFor(() => expect(asked()).toBe(2));
+    act(() => listing.clearSelection());
+    expect(screen.queryByRole('region', { name: 'About bell' })).toBeNull();
+  });
+
+  it('is not asked about by who only walks past it', async () => {
+    server.put(waiting, false);
+    server.put(summary('02-bbbbbb', 'completed'), false);
+    await show();
+    act(() => listing.select('01-aaaaaa'));
+    act(() => listing.step(-1));
+    await new Promise(done => setTimeout(done, 500));
+    expect(server.requests).not.toContain('estimate 01-aaaaaa');
+  });
+});
+
+describe('tasks at the broker', () => {
+  const task = {
+    id: 't1',
+    job_id: '01-aaaaaa',
+    mine: true,
+    user: 'ada',
+    profile: 'development',
+    device: 'kingston',
+    state: 'queued',
+    submitted_at: NOW - 70,
+    started_at: null,
+    done: 1000,
+    of: 4000,
+    place: 2,
+    why: 'A task of profile production goes first.'
+  };
+
+  it('are not spoken of where there is no broker', async () => {
+    await show();
+    expect(screen.queryByText('Tasks at the broker')).toBeNull();
+    expect(server.requests).not.toContain('tasks');
+  });
+
+  it('say which job they are of, their place, and why they wait', async () => {
+    server.put(
+      summary('01-aaaaaa', 'running', {
+        name: 'vqe',
+        phase: 'device',
+        phase_text: 'waiting at kingston'
+      }),
+      false
+    );
+    const other = { ...task, id: '', job_id: '', mine: false, user: 'bob' };
+    server.tasksList = [
+      { ...other, state: 'running', place: 1, why: '' },
+      task
+    ];
+    const page = await show();
+    const list = await screen.findByRole('list', {
+      name: 'Tasks at the broker'
+    });
+    const [first, second] = within(list).getAllByRole('listitem');
+    expect(first.textContent).toMatch(/bob.*on the device/);
+    expect(second.textContent).toMatch(/vqe.*place 2.*1000 of 4000 shots/);
+    expect(second.textContent).toContain(task.why);
+    expect(rows()[0].textContent).toContain('waiting at kingston');
+    fireEvent.click(within(second).getByRole('button', { name: 'vqe' }));
+    expect(ran).toEqual([['qhub-ext:open-job', ['01-aaaaaa']]]);
+    act(() => listing.select('01-aaaaaa'));
+    const about = screen.getByRole('region', { name: 'About vqe' });
+    expect(about.textContent).toBe(task.why);
+    expect(await violations(page)).toEqual([]);
   });
 });
 
