@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qhub_ext.errors import QhubError, SiteError, SiteUnreachableError, UserError
-from qhub_ext.job.identity import short_id, split_element
+from qhub_ext.job.identity import element_id, short_id, split_element
 from qhub_ext.job.record import Attempt, JobRecord
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import State, advance
