@@ -39,7 +39,7 @@ def choice(service: JobService) -> dict[str, Any]:
     settings = service.settings
     return {
         "site": settings.site,
-        "broker": settings.broker.socket is not None,
+        "broker": settings.broker.place is not None,
         "chosen": {"tier": settings.tier, "device": settings.device},
         "tiers": [dataclasses.asdict(offer) | {"open": not offer.why} for offer in offered_tiers(settings)],
     }
