@@ -90,9 +90,8 @@ def is_secret(name: str, value: str = "") -> bool:
 
 def allowed_environment(patterns: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
     allowed = _any_of(tuple(patterns))
-    return {
-        name: value for name, value in sorted(environment.items()) if allowed.match(name) and not is_secret(name, value)
-    }
+    named = [name for name in sorted(environment) if allowed.match(name)]
+    return {name: value for name in named if not is_secret(name, value := environment[name])}
 
 
 @functools.cache

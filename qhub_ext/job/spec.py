@@ -86,7 +86,9 @@ class JobSpec:
     profile_classical: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        return {"schema": SCHEMA, **dataclasses.asdict(self)}
+        """To be written, not to be changed: lists and dicts in it are the specification's own."""
+        element = None if self.element is None else dict(vars(self.element))
+        return {"schema": SCHEMA, **vars(self), "element": element}
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> JobSpec:

@@ -56,6 +56,16 @@ class Bench:
         )
         return done.stdout.strip()
 
+    def sweep(self, points: int, **options: Any) -> Callable[[], Any]:
+        """Submits one array with so many elements."""
+        from qhub_ext.capture.command import Request
+        from qhub_ext.capture.sweep import parse_sweep
+
+        values = ",".join(str(n) for n in range(points))
+        request = Request(time_s=60, sweeps=(parse_sweep(f"x={values}", {}),), **options)
+        draft = self.service.draft(request, "y = x", {})
+        return lambda: self.service.submit(draft)
+
     def bare(self) -> float:
         """An equal script: the one that ours has just sent."""
         return seconds(lambda: self.sbatch(self.script))
@@ -126,19 +136,21 @@ def first_lines(bench: Bench, rounds: int) -> list[Line]:
 def queries(bench: Bench, jobs: int, watchers: int) -> list[Line]:
     from submitit.slurm.slurm import SlurmInfoWatcher
 
-    from qhub_ext.sites.slurm.commands import Commands
-    from qhub_ext.sites.slurm.listing import list_jobs
-    from qhub_ext.sites.slurm.poller import FIRST_LOOK_S, Poller
+    from qhub_ext.sites.slurm.poller import FIRST_LOOK_S
+    from qhub_ext.sites.slurm.site import SlurmSite
 
-    base = bench.sbatch(f"#!/bin/bash\n#SBATCH --hold --array=0-{jobs - 1}\ntrue\n")
-    subprocess.run(["scontrol", "uhold", base], check=True)
-    commands = Commands(None, 20.0)
-    poller = Poller(lambda bases: list_jobs(commands, bases, "root"), 2.0, 60.0)
+    job = bench.sweep(jobs, site_options={"hold": "yes"})()
+    ids = [element.id for element in job.elements]
+    site = bench.service.site()
+    assert isinstance(site, SlurmSite)
+    poller = site._poller
+    base = site.find(ids[:1])[ids[0]].partition("_")[0]
+    site.poll(ids)  # writes into each folder that it is held
 
     def look() -> float:
         time.sleep(FIRST_LOOK_S)  # rounds are seconds apart in life; the poller holds back whoever asks twice in a row
         poller.expire([base])
-        return seconds(lambda: [poller.look([base]) for _ in range(watchers)])
+        return seconds(lambda: [site.poll(ids) for _ in range(watchers)])
 
     def submitits() -> float:
         watcher = SlurmInfoWatcher(delay_s=600)
@@ -168,13 +180,7 @@ def queries(bench: Bench, jobs: int, watchers: int) -> list[Line]:
 
 
 def sweep(bench: Bench, points: int) -> list[Line]:
-    from qhub_ext.capture.command import Request
-    from qhub_ext.capture.sweep import parse_sweep
-
-    values = ",".join(str(n) for n in range(points))
-    request = Request(time_s=60, sweeps=(parse_sweep(f"x={values}", {}),))
-    draft = bench.service.draft(request, "y = x", {})
-    ours = seconds(lambda: bench.service.submit(draft))
+    ours = seconds(bench.sweep(points))
     some = min(points, 100)
     bare = seconds(lambda: [bench.sbatch("#!/bin/bash\ntrue\n") for _ in range(some)]) / some * points
     bench.empty()

@@ -161,9 +161,10 @@ def portions(words: Iterable[str], most: int = 1000) -> Iterator[list[str]]:
 
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    kept = {n: v for n, v in environment.items() if n in _KEPT or n.startswith(_KEPT_PREFIXES)}
+    # names first: each value that is looked at has to be decoded
+    kept = [name for name in environment if name in _KEPT or name.startswith(_KEPT_PREFIXES)]
     # times as seconds since 1970; lists of array elements unabridged
-    return {**kept, "SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0"}
+    return {**{name: environment[name] for name in kept}, "SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0"}
 
 
 def unreachable(verb: str, answer: Answer) -> SiteUnreachableError:

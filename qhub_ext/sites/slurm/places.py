@@ -24,6 +24,8 @@ class Places:
         self._sender = sender
         self._settings = settings
         self._known: dict[str, Place] = {}
+        self.changes = 0
+        """Grows with everything that is learnt."""
         self._folders: dict[str, JobFolder] = {}
 
     def folder(self, job_id: str) -> JobFolder:
@@ -41,11 +43,12 @@ class Places:
             except OSError:
                 return None
             if place is not None:
-                self._known[job_id] = place
+                self.learn({job_id: place})
         return place
 
     def learn(self, places: Mapping[str, Place]) -> None:
         self._known |= places
+        self.changes += 1
 
     def locate(self, job_ids: Sequence[str]) -> dict[str, Place]:
         """Those that Slurm has, or has had. Raises SiteUnreachableError when only Slurm could say."""

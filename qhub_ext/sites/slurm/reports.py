@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from qhub_ext.sites.scheduler import SiteReport
 from qhub_ext.sites.slurm.chronicle import Chronicle
 from qhub_ext.sites.slurm.endings import Endings
 from qhub_ext.sites.slurm.ledger import Place
-from qhub_ext.sites.slurm.listing import Row
+from qhub_ext.sites.slurm.listing import Listing, Row
 from qhub_ext.sites.slurm.places import Places
 from qhub_ext.sites.slurm.poller import Poller
 from qhub_ext.sites.slurm.reasons import explain
@@ -30,6 +31,20 @@ class _Kept:
     outcome: str = ""
 
 
+@dataclass(slots=True)
+class _Answer:
+    """The reports of several jobs together, for as long as nothing can have changed in any of them."""
+
+    bases: frozenset[str]
+    learnt: int
+    seen: Listing
+    reports: dict[str, SiteReport]
+    outcomes: tuple[str, ...]
+
+
+MANY_ANSWERS = 100
+
+
 class Reports:
     def __init__(self, places: Places, poller: Poller, chronicle: Chronicle, endings: Endings) -> None:
         self._places = places
@@ -37,12 +52,19 @@ class Reports:
         self._chronicle = chronicle
         self._endings = endings
         self._kept: dict[str, _Kept] = {}
+        self._answers: dict[tuple[str, ...], _Answer] = {}
 
     def poll(self, job_ids: Sequence[str]) -> dict[str, SiteReport]:
+        asked = tuple(job_ids)
+        known = self._answers.get(asked)
+        if known is not None and self._still_holds(known):
+            return dict(known.reports)
         places = self._places.locate(job_ids)
         if not places:
             return {}
-        seen = self._poller.look(place.base for place in places.values())
+        bases = frozenset(place.base for place in places.values())
+        learnt = self._places.changes
+        seen = self._poller.look(bases)
         reports: dict[str, SiteReport] = {}
         ended: dict[str, Place] = {}
         for job_id, place in places.items():
@@ -52,7 +74,23 @@ class Reports:
                 ended[job_id] = place
             else:
                 reports[job_id] = report
-        return reports | self._endings.conclude(ended, seen) if ended else reports
+        if ended:
+            return reports | self._endings.conclude(ended, seen)
+        kept = [self._kept.get(job_id) for job_id in reports]
+        if len(places) == len(asked) and all(kept):
+            if len(self._answers) >= MANY_ANSWERS:
+                self._answers.clear()
+            outcomes = tuple(one.outcome for one in kept if one is not None and one.outcome)
+            self._answers[asked] = _Answer(bases, learnt, seen, reports, outcomes)
+            return dict(reports)
+        return reports
+
+    def _still_holds(self, answer: _Answer) -> bool:
+        return (
+            answer.learnt == self._places.changes
+            and self._poller.look(answer.bases) is answer.seen
+            and not any(map(os.path.exists, answer.outcomes))
+        )
 
     def absence(self, job_id: str) -> str:
         """Why Slurm has nothing to say about it."""
@@ -97,14 +135,20 @@ class Reports:
             return None
         number, state = place.first_attempt + row.restarts, self.state_of(job_id, place, row)
         folder = self._places.folder(job_id)
-        self._chronicle.tell(folder, place, row, number, state)
+        if not self._chronicle.has_told(job_id, number, state if state.waiting else State.STARTING):
+            self._chronicle.tell(folder, place, row, number, state)
         reason = row.reason if state.waiting and row.reason != "None" else ""
-        message = ""
-        if reason:
-            message = explain(reason, {"qos": f" {row.qos!r}", "account": f" {row.account!r}"}).sentence
+        message = _sentence(reason, row.qos, row.account) if reason else ""
         report = SiteReport(job_id, place.key, state, as_of, row.state, reason, number, message)
         if state.waiting:
             self._kept[job_id] = _Kept(row, report)
         elif state is State.RUNNING:
             self._kept[job_id] = _Kept(row, report, str(folder.attempt(number).outcome))
+        else:
+            self._kept.pop(job_id, None)  # the next file in the folder may change it
         return report
+
+
+@functools.lru_cache(maxsize=1024)
+def _sentence(reason: str, qos: str, account: str) -> str:
+    return explain(reason, {"qos": f" {qos!r}", "account": f" {account!r}"}).sentence

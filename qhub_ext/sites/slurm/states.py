@@ -6,6 +6,7 @@ here is shown as it is.
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -127,6 +128,7 @@ _HELD_SENTENCES = re.compile(
 )
 
 
+@functools.lru_cache(maxsize=1024)
 def read_state(word: str, reason: str = "") -> StateWord:
     """For `CANCELLED by 1001`, `CANCELLED+`, short forms, and words that nobody has told us about."""
     first = word.split()[0].rstrip("+") if word.split() else ""
