@@ -79,6 +79,14 @@ def moment(at: float | None, now: float | None = None) -> str:
     return then.strftime("%H:%M:%S" if then.date() == today.date() else "%Y-%m-%d %H:%M")
 
 
+def minute(at: float, now: float) -> str:
+    """A moment that is only a guess: `now` when it is less than half a minute away, else to the minute."""
+    if abs(at - now) < 30:
+        return "now"
+    then = datetime.fromtimestamp(at + 30)
+    return then.strftime("%H:%M" if then.date() == datetime.fromtimestamp(now).date() else "%Y-%m-%d %H:%M")
+
+
 def plain(text: str, width: int | None = None) -> str:
     """One line that is harmless in a terminal: control characters shown, never obeyed; cut with an ellipsis at `width`."""
     line = "".join(c if c.isprintable() else {"\n": "⏎", "\t": " "}.get(c, "�") for c in text)

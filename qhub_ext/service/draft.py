@@ -22,6 +22,7 @@ from qhub_ext.job.identity import element_id, new_job_id
 from qhub_ext.job.notebook import Notebook, percent_text
 from qhub_ext.job.spec import Element, JobSpec
 from qhub_ext.service.payload import check_payload
+from qhub_ext.service.profiles import check_profile
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers.catalog import DeviceBounds
 from qhub_ext.tiers.seeds import fresh_seed
@@ -177,6 +178,8 @@ def _spec(
             f"--time asks for {time_s} s; this site allows {limits.time_max_s} s at most.",
             advice="Ask for less, or raise limits.time_max_s in qhub.toml.",
         )
+    if request.profile is not None:
+        check_profile(request.profile, settings)
     cpus = request.cpus or 1
     if request.memory_mb and (request.site or settings.site) == "embedded" and request.memory_mb > machine_memory_mb():
         raise InvalidOptionError(
@@ -233,6 +236,9 @@ def _site_options(request: Request) -> dict[str, str]:
     return {key: value for key, value in named.items() if value is not None} | request.site_options
 
 
+NAME_AT_MOST = 40
+
+
 def job_name(asked: str | None, cell: str) -> str:
     """The name that was asked for, else the first line that says something."""
     if asked is not None:
@@ -240,7 +246,7 @@ def job_name(asked: str | None, cell: str) -> str:
     for line in cell.splitlines():
         text = re.sub(r"^#\s*", "", line.strip())
         if text and not text.startswith(("import ", "from ", "%", '"""')):
-            return text[:40]
+            return text if len(text) <= NAME_AT_MOST else f"{text[: NAME_AT_MOST - 1]}…"
     return "cell"
 
 

@@ -65,6 +65,12 @@ def test_with_free_cpus_it_is_about_to_start() -> None:
     assert policy.explain(job(1), [job(1)], 2).sentence == "It is about to start: 2 of 2 CPUs are free."
 
 
+def test_behind_one_that_is_about_to_start_it_waits_its_turn_and_not_for_cpus() -> None:
+    jobs = [job(1), job(2), job(3)]
+    assert policy.explain(jobs[1], jobs, 2).sentence == "It waits its turn: 1 job is ahead, and aaaaa1 is about to start."
+    assert policy.explain(jobs[2], jobs, 2).sentence.startswith("It waits its turn: 2 jobs are ahead, and aaaaa1")
+
+
 def test_the_latest_start_counts_on_everybody_using_all_of_their_time() -> None:
     running = job(1, state=STARTED, time_s=60, started_at=NOW - 20)
     jobs = [running, job(2, time_s=100), job(3, time_s=100)]

@@ -77,14 +77,17 @@ def explain(job: TableJob, jobs: Iterable[TableJob], total_cpus: int) -> Wait:
     running = [other for other in jobs if not other.waits]
     busy = sum(other.cpus for other in running)
     ahead = [other for other in line if other.order < job.order and may_start(other, total_cpus)]
-    if not ahead and job.cpus <= total_cpus - busy:
-        return Wait(word, f"It is about to start: {total_cpus - busy} of {total_cpus} CPUs are free.")
+    free = total_cpus - busy
+    if not ahead and job.cpus <= free:
+        return Wait(word, f"It is about to start: {free} of {total_cpus} CPUs are free.")
+    queue = f"{len(ahead)} job{'s are' if len(ahead) > 1 else ' is'} ahead" if ahead else ""
+    if ahead and ahead[0].cpus <= free:  # CPUs are not what it waits for
+        return Wait(word, f"It waits its turn: {queue}, and {short_id(ahead[0].id)} is about to start.")
     wants = f"it needs {job.cpus} of them" if job.cpus > 1 else "it needs one"
     whose = (
         f" with your job{'s' if len(running) > 1 else ''} {_listed([other.id for other in running])}" if running else ""
     )
-    queue = f"; {len(ahead)} job{'s are' if len(ahead) > 1 else ' is'} ahead" if ahead else ""
-    return Wait(word, f"{busy} of {total_cpus} CPUs are busy{whose}, {wants}{queue}.")
+    return Wait(word, f"{busy} of {total_cpus} CPUs are busy{whose}, {wants}{f'; {queue}' if queue else ''}.")
 
 
 def estimate_start(

@@ -41,6 +41,9 @@ class Endings:
         """What was said of those that nobody could decide about, and until when that stands."""
         self._silences = 0
 
+    def is_undecided(self, job_id: str) -> bool:
+        return time.monotonic() < self._undecided.get(job_id, (0.0, None))[0]
+
     def conclude(self, ended: Mapping[str, Place], seen: Listing) -> dict[str, SiteReport]:
         """Says the last word on those whose runner left none. Reports of those that stay undecided."""
         open_ones = {}

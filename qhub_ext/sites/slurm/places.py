@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from qhub_ext.errors import JobFolderError, SiteError
@@ -49,6 +49,18 @@ class Places:
     def learn(self, places: Mapping[str, Place]) -> None:
         self._known |= places
         self.changes += 1
+
+    def follow(self, job_ids: Iterable[str]) -> bool:
+        """Whether another process has sent one of these anew. Where it is since then is known here as well afterwards."""
+        moved = {}
+        for job_id in job_ids:
+            with contextlib.suppress(OSError):  # gone, or closed to us
+                place = ledger.place_of(self.folder(job_id))
+                if place is not None and place != self._known.get(job_id):
+                    moved[job_id] = place
+        if moved:
+            self.learn(moved)
+        return bool(moved)
 
     def locate(self, job_ids: Sequence[str]) -> dict[str, Place]:
         """Those that Slurm has, or has had. Raises SiteUnreachableError when only Slurm could say."""

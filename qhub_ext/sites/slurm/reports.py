@@ -38,11 +38,9 @@ class _Answer:
     bases: frozenset[str]
     learnt: int
     seen: Listing
+    question: int
     reports: dict[str, SiteReport]
     outcomes: tuple[str, ...]
-
-
-MANY_ANSWERS = 100
 
 
 class Reports:
@@ -75,13 +73,15 @@ class Reports:
             else:
                 reports[job_id] = report
         if ended:
+            if self._places.follow(i for i in ended if not self._endings.is_undecided(i)):
+                return self.poll(job_ids)
             return reports | self._endings.conclude(ended, seen)
         kept = [self._kept.get(job_id) for job_id in reports]
         if len(places) == len(asked) and all(kept):
-            if len(self._answers) >= MANY_ANSWERS:
-                self._answers.clear()
             outcomes = tuple(one.outcome for one in kept if one is not None and one.outcome)
-            self._answers[asked] = _Answer(bases, learnt, seen, reports, outcomes)
+            # those of an earlier question hold no more, and would keep its rows in memory
+            self._answers = {i: a for i, a in self._answers.items() if a.question == self._poller.questions}
+            self._answers[asked] = _Answer(bases, learnt, seen, self._poller.questions, reports, outcomes)
             return dict(reports)
         return reports
 

@@ -142,7 +142,9 @@ class SlurmSite:
         if place is None:
             return None
         row = listing.list_jobs(self._commands, [place.base], self._user).rows.get(place.key)
-        return None if row is None or read_state(row.state).ended else row
+        if row is not None and not read_state(row.state).ended:
+            return row
+        return self._active(job_id) if self._places.follow([job_id]) else None
 
     def doctor(self) -> list[Finding]:
         from qhub_ext.sites.slurm.checkup import examine

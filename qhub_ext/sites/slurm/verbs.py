@@ -134,6 +134,9 @@ class Verbs:
         places = self._places.locate(expanded)
         refusals = [Refusal(i, "The site does not know this job.") for i in expanded if i not in places]
         rows = listing.list_jobs(self._commands, {p.base for p in places.values()}, self._user).rows
+        over = (i for i, p in places.items() if (row := rows.get(p.key)) is None or read_state(row.state).ended)
+        if self._places.follow(over):
+            return self._addressed(job_ids)
         return {job_id: (place, rows.get(place.key)) for job_id, place in places.items()}, refusals
 
     def _announce(self, job_id: str, place: Place, row: Row, why: str) -> None:
