@@ -96,7 +96,8 @@ class Cluster:
             self.daemons.start(name, ["/usr/sbin/slurmctld", "-D", "-i"], c.logs / "slurmctld.out", env)
             wait_for(name, lambda: "is UP" in self.ask("scontrol", "ping"), 60, self._alive(name))
         else:
-            self.daemons.start(name, ["/usr/sbin/slurmd", "-D", "-N", name], c.logs / f"slurmd.{name}.out", env)
+            command = ["/usr/sbin/slurmd", "-D", "-N", name]
+            self.daemons.start(name, command, c.logs / f"slurmd.{name}.out", env, reaped=True)
 
     def stop(self, name: str) -> None:
         self.daemons.stop(name)

@@ -8,6 +8,7 @@ import os
 import pwd
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,21 @@ class Daemons:
         self.folder = folder
 
     def start(
-        self, name: str, command: list[str], log: Path, environment: dict[str, str], user: str | None = None
+        self,
+        name: str,
+        command: list[str],
+        log: Path,
+        environment: dict[str, str],
+        user: str | None = None,
+        *,
+        reaped: bool = False,
     ) -> None:
+        """`reaped`: the orphans of its descendants are taken in at once (see `reaper`)."""
         if self.pid(name) is not None:
             return
+        told, tell = os.pipe()
+        if reaped:
+            command = [sys.executable, "-ISB", str(Path(__file__).with_name("reaper.py")), str(tell), *command]
         who: dict[str, Any] = {}
         if user:
             entry = pwd.getpwnam(user)
@@ -35,10 +47,14 @@ class Daemons:
                 env=environment,
                 cwd="/",
                 start_new_session=True,
+                pass_fds=(tell,) if reaped else (),
                 **who,
             )
+        os.close(tell)
         process.returncode = 0  # it outlives this object; `stop` reaps it
-        record = {"pid": process.pid, "start": start_time(process.pid)}
+        with open(told) as file:
+            pid = int(file.read() or process.pid)
+        record = {"pid": pid, "start": start_time(pid)}
         self._file(name).write_text(json.dumps(record))
 
     def pid(self, name: str) -> int | None:

@@ -11,6 +11,7 @@ from qhub_ext.sites.slurm import site as site_module
 from qhub_ext.sites.slurm.site import SlurmSite
 from tests.slurm.cluster import Cluster
 from tests.slurm.fixtures import SlurmWorkshop, slurm_workshop
+from tests.slurm.test_exactly_once import queued
 from tests.waiting import wait_until
 
 
@@ -58,33 +59,43 @@ def test_a_request_ends_the_answer_that_was_true_before_it(rarely: SlurmWorkshop
     assert waiting.id not in rarely.site.poll(ids)
 
 
-def test_a_job_that_another_process_has_sent_anew_is_followed_to_its_new_place(bench: SlurmWorkshop) -> None:
-    job = bench.submit("true", site_options={"begin": "now+600"})
-    assert bench.reported(job) is State.QUEUED
+def test_a_job_that_another_process_has_sent_anew_is_followed_to_its_new_place(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    with cluster.configured(min_job_age_s=2), slurm_workshop(tmp_path) as shop:
+        job = shop.submit("exit 3")
+        verbs_only = SlurmSite(shop.settings)
+        verbs_only.find([job.id])
+        (record,) = shop.until_final(job)
+        assert record.state is State.FAILED
+        wait_until(lambda: not queued(cluster, job), within_s=60, what="the purge")
+        mine = dict(site_module._pollers)
+        site_module._pollers.clear()  # another process has a poller of its own
+        other = SlurmSite(shop.settings)
+        job.script.write_text(job.script.read_text().replace("exit 3", "exec sleep 60"))
+        assert other.requeue([job.id]) == []
+        site_module._pollers.update(mine)
+        assert shop.site.poll([job.id])[job.id].attempt == 2
+        assert shop.site.find([job.id]) == other.find([job.id])
+        assert verbs_only.cancel([job.id]) == []
+        (record,) = shop.until_final(job)
+        assert [a.state for a in record.attempts] == [State.FAILED, State.CANCELLED]
+        assert len(queued(cluster, job)) == 1
+        assert len(list(job.sendings.iterdir())) == 2
+
+
+def test_a_job_that_another_process_has_put_back_is_asked_about_again(rarely: SlurmWorkshop, cluster: Cluster) -> None:
+    job = rarely.submit("[ $QHUB_ATTEMPT = 1 ] && exit 3; exec sleep 60")
+    number = rarely.site.find([job.id])[job.id]
+    wait_until(lambda: "FAILED" in cluster.ask("squeue", "-ht", "all", "-j", number, "-o", "%T"), what="its end")
+    rarely.site._poller.expire([number])
+    (record,) = rarely.until_final(job)
+    assert record.state is State.FAILED
+    mine = dict(site_module._pollers)
     site_module._pollers.clear()  # another process has a poller of its own
-    other = SlurmSite(bench.settings)
-    assert other.cancel([job.id]) == []
-    (record,) = bench.until_final(job)
-    assert record.state is State.CANCELLED
-    assert other.requeue([job.id]) == []  # it never ran, so it is sent once more
-    there = other.find([job.id])
-    assert bench.site.poll([job.id])[job.id].attempt == 2
-    assert bench.site.find([job.id]) == there
-    assert [a.state for a in bench.record(job).attempts] == [State.CANCELLED, State.QUEUED]
-
-
-@pytest.mark.parametrize("verb", ["requeue", "cancel"])
-def test_a_verb_acts_on_the_place_that_another_process_gave_it(bench: SlurmWorkshop, verb: str) -> None:
-    job = bench.submit("true", site_options={"begin": "now+600"})
-    other = SlurmSite(bench.settings)
-    other.cancel([job.id])
-    bench.until_final(job)
-    other.requeue([job.id])
-    refusals = getattr(bench.site, verb)([job.id])
-    if verb == "requeue":
-        assert [r.why for r in refusals] == ["It is waiting already."]
-        assert bench.site.explain_reason(job.id).word == "BeginTime"
-    else:
-        assert refusals == []
-        assert [r.state for r in bench.until_final(job)] == [State.CANCELLED]
-    assert len(list(job.sendings.iterdir())) == 2
+    assert SlurmSite(rarely.settings).requeue([job.id]) == []
+    site_module._pollers.update(mine)
+    asked = rarely.site._poller.questions
+    assert rarely.site.poll([job.id])[job.id].attempt == 2
+    assert [rarely.site.poll([job.id])[job.id].attempt for _ in range(5)] == [2] * 5
+    assert rarely.site._poller.questions == asked + 1

@@ -40,7 +40,8 @@ class _Watched:
 
     @property
     def over(self) -> bool:
-        return self.as_of > 0 and all(read_state(row.state).ended for row in self.rows.values())
+        """Nothing will change, unless somebody asks for it."""
+        return self.asked_at > float("-inf") and all(read_state(row.state).ended for row in self.rows.values())
 
 
 @dataclass
@@ -142,7 +143,7 @@ class Poller:
         self._views.clear()
 
     def _due(self, entry: _Watched) -> float:
-        if entry.as_of and entry.over:
+        if entry.over:
             return float("inf")
         age = entry.asked_at - entry.changed_at
         return entry.asked_at + min(self._ceiling, max(self._floor, AGE_SHARE * age))

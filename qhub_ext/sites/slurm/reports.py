@@ -52,7 +52,7 @@ class Reports:
         self._kept: dict[str, _Kept] = {}
         self._answers: dict[tuple[str, ...], _Answer] = {}
 
-    def poll(self, job_ids: Sequence[str]) -> dict[str, SiteReport]:
+    def poll(self, job_ids: Sequence[str], again: bool = True) -> dict[str, SiteReport]:
         asked = tuple(job_ids)
         known = self._answers.get(asked)
         if known is not None and self._still_holds(known):
@@ -73,8 +73,8 @@ class Reports:
             else:
                 reports[job_id] = report
         if ended:
-            if self._places.follow(i for i in ended if not self._endings.is_undecided(i)):
-                return self.poll(job_ids)
+            if again and [i for i, place in ended.items() if self._was_put_back(i, place, seen)]:
+                return self.poll(job_ids, again=False)
             return reports | self._endings.conclude(ended, seen)
         kept = [self._kept.get(job_id) for job_id in reports]
         if len(places) == len(asked) and all(kept):
@@ -91,6 +91,25 @@ class Reports:
             and self._poller.look(answer.bases) is answer.seen
             and not any(map(os.path.exists, answer.outcomes))
         )
+
+    def _was_put_back(self, job_id: str, place: Place, seen: Listing) -> bool:
+        """By another process, which may have sent it anew, since Slurm was asked. It is asked anew then."""
+        if self._endings.is_undecided(job_id):
+            return False
+        try:
+            latest = read_record(self._places.folder(job_id)).attempt
+        except (JobFolderError, OSError):  # gone, or closed to us
+            return False
+        if latest.state.final:
+            return False
+        if self._places.follow([job_id]):
+            return True
+        row = seen.rows.get(place.key)
+        seen_attempt = place.first_attempt + (row.restarts if row is not None else 0)
+        if latest.number <= seen_attempt or (latest.queued_at or 0.0) <= seen.as_of:
+            return False
+        self._poller.expire([place.base])
+        return True
 
     def absence(self, job_id: str) -> str:
         """Why Slurm has nothing to say about it."""

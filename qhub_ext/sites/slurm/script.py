@@ -65,5 +65,6 @@ def render_dispatcher(array: JobFolder, offset: int) -> str:
 script={elements}/$(( SLURM_ARRAY_TASK_ID + {offset} ))/script
 # Exit code {NO_FOLDER}: this node does not see the job's folder.
 [ -r "$script" ] || exit {NO_FOLDER}
+# exec: the element's script takes the place of this shell, and explains itself.
 exec /bin/bash "$script"
 """
