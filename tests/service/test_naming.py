@@ -46,7 +46,8 @@ def test_a_profile_that_nothing_knows_is_refused_with_those_that_there_are(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("at", "told"), [(0, "now"), (29, "now"), (40, "12:01"), (95, "12:02"), (3600, "13:00"), (86400, "2026-03-05 12:00")]
+    ("at", "told"),
+    [(0, "now"), (29, "now"), (40, "12:01"), (95, "12:02"), (3600, "13:00"), (86400, "2026-03-05 12:00")],
 )
 def test_a_guessed_moment_is_told_no_more_exactly_than_it_is_known(at: float, told: str) -> None:
     assert minute(NOW + at, NOW) == told

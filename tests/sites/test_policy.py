@@ -67,7 +67,9 @@ def test_with_free_cpus_it_is_about_to_start() -> None:
 
 def test_behind_one_that_is_about_to_start_it_waits_its_turn_and_not_for_cpus() -> None:
     jobs = [job(1), job(2), job(3)]
-    assert policy.explain(jobs[1], jobs, 2).sentence == "It waits its turn: 1 job is ahead, and aaaaa1 is about to start."
+    assert (
+        policy.explain(jobs[1], jobs, 2).sentence == "It waits its turn: 1 job is ahead, and aaaaa1 is about to start."
+    )
     assert policy.explain(jobs[2], jobs, 2).sentence.startswith("It waits its turn: 2 jobs are ahead, and aaaaa1")
 
 

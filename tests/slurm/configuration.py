@@ -44,6 +44,7 @@ class Configuration:
     root: Path
     port: int
     min_job_age_s: int = 300
+    slurmd_timeout_s: int = 12
     enforce: str = "ALL"
     """Whether what the partition can never run is refused (ALL) or waits for ever (NO)."""
     database: bool = True
@@ -212,7 +213,7 @@ MaxJobCount=20000
 MaxArraySize=10001
 KillWait=3
 SlurmctldTimeout=10
-SlurmdTimeout=12
+SlurmdTimeout={self.slurmd_timeout_s}
 BatchStartTimeout=20
 MessageTimeout=5
 CompleteWait=0

@@ -19,7 +19,7 @@ def main(write_to: int, command: list[str]) -> None:
     pid = os.fork()
     if pid == 0:
         os.close(write_to)
-        os.execv(command[0], command)  # noqa: S606 - the point of it
+        os.execv(command[0], command)
     os.write(write_to, str(pid).encode())
     os.close(write_to)
     try:

@@ -125,6 +125,7 @@ def test_a_partition_that_is_down_is_a_warning(cluster: Cluster, tmp_path: Path)
     finally:
         cluster.ask("scontrol", "update", "partition=wide", "state=up")
     assert "partition wide is down" in " ".join(warnings)
+    assert "still waited after 0 s: The partition is closed at the moment." in " ".join(warnings)
 
 
 def test_a_slurmdbd_that_is_down_is_named_and_the_rest_is_looked_at(cluster: Cluster, tmp_path: Path) -> None:

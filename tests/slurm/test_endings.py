@@ -13,28 +13,6 @@ from tests.slurm.cluster import Cluster
 from tests.slurm.fixtures import SlurmWorkshop, slurm_workshop
 from tests.waiting import wait_until
 
-FAITHFUL = """trap 'seal cancelled unknown; exit 1' TERM
-sleep 90 & wait"""
-
-
-def test_the_time_limit_interrupts_and_the_runner_can_tell_that_it_was_the_time(
-    cluster: Cluster, tmp_path: Path
-) -> None:
-    with slurm_workshop(tmp_path, cpus=2, time_max_s=60, signal_s=15) as bench:
-        polite = bench.submit(
-            """trap 'echo "$SECONDS of $QHUB_TIME_UP_S" > why; seal timed_out; exit 0' TERM
-            while :; do sleep 0.1; done""",
-            time_s=1,
-        )
-        rude = bench.submit("trap '' TERM; while :; do sleep 0.2; done", time_s=1)
-        done, killed = bench.until_final(polite, rude, within_s=150)
-        elapsed, _, time_up = (polite.path / "why").read_text().split()
-        assert int(elapsed) >= int(time_up)
-        assert done.state is State.TIMED_OUT
-        assert killed.state is State.TIMED_OUT
-        assert killed.attempt.cause == Cause.RESOURCES
-        assert "time limit" in killed.attempt.message
-
 
 def test_a_job_that_another_user_cancels_names_that_user(bench: SlurmWorkshop, cluster: Cluster) -> None:
     job = bench.submit("sleep 60")

@@ -7,6 +7,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,8 +31,8 @@ REAL = "/usr/bin"
 def wrap(bench: SlurmWorkshop, tmp_path: Path) -> Wrap:
     """A site whose commands are shell wrappers around the real ones: `wrap(squeue="sleep 60")`."""
 
-    def make(timeout_s: float = 5.0, settle_s: float = 1.0, **bodies: str) -> SlurmSite:
-        folder = tmp_path / "bin"
+    def make(timeout_s: float = 5.0, settle_s: float = 1.0, place: str = "bin", **bodies: str) -> SlurmSite:
+        folder = tmp_path / place
         folder.mkdir(exist_ok=True)
         for name in ("sbatch", "squeue", "sacct", "scontrol", "scancel", "sinfo", "sacctmgr"):
             body = bodies.get(name, f'exec {REAL}/{name} "$@"')
@@ -111,28 +112,34 @@ def test_sbatch_killed_at_random_moments_loses_nothing_and_doubles_nothing(
     body = f"""
     [ -e "$0.calm" ] && exec {REAL}/sbatch "$@"
     {REAL}/sbatch "$@" <&0 & sleep "$(cat "$0.delay")"; kill -KILL $! 2>/dev/null; wait $!; kill -KILL $$"""
-    site = wrap(sbatch=body, settle_s=0.3)
+    sites = [wrap(sbatch=body, settle_s=0.3, place=f"bin{n}") for n in range(4)]  # four users at the same time
+    with ThreadPoolExecutor(4) as threads:
+        parts = list(threads.map(lambda n: submit_to_a_killer(bench, sites[n], random.Random(n)), range(4)))
+    jobs = [job for part, _ in parts for job in part]
+    numbers = [len(queued(cluster, job)) for job in jobs]
+    assert numbers == [1] * 100, f"{[again for _, again in parts]} were sent again"
+    wait_until(lambda: all((job.path / "ledger").exists() for job in jobs), within_s=60, what="all jobs")
+    assert {(job.path / "ledger").read_text() for job in jobs} == {"once\n"}
+
+
+def submit_to_a_killer(bench: SlurmWorkshop, site: SlurmSite, dice: random.Random) -> tuple[list[JobFolder], int]:
+    """25 jobs, and how many of them had to be sent again."""
     folder = site._settings.slurm.commands
     assert folder is not None
-    dice = random.Random(3)
-    jobs = []
-    ambiguous = 0
-    for _ in range(100):
+    jobs, again = [], 0
+    for _ in range(25):
         (folder / "sbatch.delay").write_text(f"{dice.uniform(0.0, 0.025):.4f}")
         job = bench.job("echo once >> ledger; seal completed", time_s=60)
         jobs.append(job)
         try:
             site.submit([job])
         except SiteUnreachableError:
-            ambiguous += 1
+            again += 1
             (folder / "sbatch.calm").touch()
             let_a_minute_go_by(job)
             site.submit([job])
             (folder / "sbatch.calm").unlink()
-    numbers = [len(queued(cluster, job)) for job in jobs]
-    assert numbers == [1] * 100, f"{ambiguous} were sent again"
-    wait_until(lambda: all((job.path / "ledger").exists() for job in jobs), within_s=60, what="all jobs")
-    assert {(job.path / "ledger").read_text() for job in jobs} == {"once\n"}
+    return jobs, again
 
 
 def test_a_job_that_is_queued_twice_all_the_same_runs_once(bench: SlurmWorkshop, cluster: Cluster) -> None:

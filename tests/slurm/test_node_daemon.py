@@ -41,6 +41,11 @@ def test_a_slurmd_that_is_back_in_time_costs_the_job_nothing(bench: SlurmWorksho
 def test_a_slurmd_that_stays_away_begins_a_second_attempt_and_the_first_run_is_ended(
     bench: SlurmWorkshop, cluster: Cluster
 ) -> None:
+    with cluster.configured(slurmd_timeout_s=4):
+        gives_up_a_silent_node(bench, cluster)
+
+
+def gives_up_a_silent_node(bench: SlurmWorkshop, cluster: Cluster) -> None:
     job = bench.submit(PATIENT)
     ids = bench.site.find([job.id])
     bench.until_running(job)
@@ -54,7 +59,7 @@ def test_a_slurmd_that_stays_away_begins_a_second_attempt_and_the_first_run_is_e
             seen.add(report.state)
         return report.attempt == 2
 
-    # SlurmdTimeout is 12 s, and slurmctld looks at it once in a third of that and pings in between
+    # slurmctld looks at it once in a third of SlurmdTimeout and pings in between
     wait_until(given_up, within_s=90, what="the second attempt", every_s=0.2)
     assert seen <= {State.RUNNING, State.FINISHING, State.QUEUED}
     assert bench.site.find([job.id]) == ids, "it is the same job of Slurm"

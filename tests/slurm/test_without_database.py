@@ -10,7 +10,7 @@ from qhub_ext.capture.command import Request
 from qhub_ext.errors import Cause
 from qhub_ext.job.state import State
 from qhub_ext.service import JobService
-from qhub_ext.sites.slurm import ledger
+from qhub_ext.sites.slurm import endings, ledger
 from tests.slurm.cluster import Cluster
 from tests.slurm.fixtures import SlurmWorkshop, slurm_workshop
 from tests.slurm.plain import bench, cluster
@@ -68,7 +68,10 @@ def test_a_full_node_is_explained_and_a_start_is_estimated(bench: SlurmWorkshop)
     assert [entry.position for entry in bench.site.queue()] == [None, 1]
 
 
-def test_what_slurmctld_has_forgotten_is_told_by_the_folder_or_called_lost(cluster: Cluster, tmp_path: Path) -> None:
+def test_what_slurmctld_has_forgotten_is_told_by_the_folder_or_called_lost(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings, "LOST_AFTER_S", 2.0)
     with cluster.configured(min_job_age_s=2), slurm_workshop(tmp_path, database=False) as bench:
         sealed, silent = bench.job("seal completed"), bench.job("exit 1")
         ids = bench.site.submit([sealed, silent])
@@ -88,6 +91,7 @@ def test_what_slurmctld_has_forgotten_is_told_by_the_folder_or_called_lost(clust
 def test_a_lost_answer_is_found_in_the_folder_when_slurmctld_has_forgotten_the_job(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(endings, "LOST_AFTER_S", 2.0)
     with cluster.configured(min_job_age_s=2), slurm_workshop(tmp_path, database=False) as bench:
         job = bench.job("echo once >> ledger; exit 1")
         with monkeypatch.context() as patch:

@@ -17,10 +17,13 @@ from qhub_ext.errors import SiteError
 from qhub_ext.settings import Settings, SlurmTierSettings
 from qhub_ext.sites.scheduler import Finding
 from qhub_ext.sites.slurm.commands import Commands
+from qhub_ext.sites.slurm.reasons import explain
 
 OLDEST, NEWEST = (22, 5), (25, 11)
 PROBE_S = 30.0
 """A node has so long to run the probe job; a busy cluster takes longer, which is no fault of it."""
+SOON = ("", "None", "Priority", "Resources", "BeginTime", "Prolog", "Cleaning", "SchedDefer")
+"""With these reasons a job may begin at any moment; nothing is gained by waiting with another."""
 CLOCK_S = 5.0
 
 
@@ -313,22 +316,30 @@ mv .answer answer
         return
     key = sent.output.strip().partition(";")[0]
     until = time.monotonic() + PROBE_S
-    answer, state = folder / "answer", ""
+    answer, state, reason = folder / "answer", "", ""
     while time.monotonic() < until and state not in ("COMPLETED", "FAILED", "CANCELLED", "NODE_FAIL"):
-        state = commands.run(
-            "squeue", "--noheader", "--states=all", f"--jobs={key},{key}", "--Format=State:\x1f"
+        told = commands.run(
+            "squeue", "--noheader", "--states=all", f"--jobs={key},{key}", "--Format=State:\x1f,Reason:\x1f"
         ).output
-        state = state.split("\x1f")[0].strip()
+        state, _, reason = told.partition("\x1f")
+        state, reason = state.strip(), reason.strip("\x1f\n ")
+        if state == "PENDING" and reason not in SOON:
+            break
         time.sleep(0.2)
     os.listdir(folder)  # shows new files on network file systems
     if not answer.exists():
         if state in ("PENDING", "CONFIGURING", "RUNNING"):
             commands.run("scancel", key)
-            what = "still waited" if state == "PENDING" else "was not done"
+            took = f"{time.monotonic() - until + PROBE_S:.0f} s"
+            why = explain(reason)
             yield Finding(
                 "warning",
-                f"The probe job {what} after {PROBE_S:.0f} s; the nodes were not looked at.",
-                "Ask again when the partition is less busy.",
+                f"The probe job still waited after {took}: {why.sentence} The nodes were not looked at."
+                if state == "PENDING"
+                else f"The probe job was not done after {took}; the nodes were not looked at.",
+                why.advice
+                if state == "PENDING" and reason not in SOON
+                else "Ask again when the partition is less busy.",
             )
         elif (folder / ".answer").exists():
             began = (folder / ".answer").read_text(errors="replace").strip()
