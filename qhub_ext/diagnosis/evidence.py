@@ -126,9 +126,9 @@ class Evidence:
 
     @cached_property
     def raised(self) -> tuple[Raised, ...]:
-        """The error that ended the cell, and those behind it."""
+        """The error that ended the cell, and those behind it. That of an interrupt from outside is none of its own."""
         error = self.outcome.get("error")
-        if not error:
+        if not error or self.state != "failed":
             return ()
         facts = self.facts
         kind = str(error.get("ename", ""))

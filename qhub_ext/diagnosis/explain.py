@@ -10,6 +10,8 @@ from qhub_ext.diagnosis.rules import COMPLETED, ENDED, RUNNING, WAITING, Rule
 from qhub_ext.errors import Cause
 from qhub_ext.job.state import State
 
+_FALLBACK = frozenset({"code", "as sealed", "running"})
+"""Rules that find something in any case: what one that looks for a certain thing finds goes before, also where it is not sure."""
 _ORDER = {Confidence.SURE: 0, Confidence.LIKELY: 1, Confidence.POSSIBLE: 2}
 NOTHING_FAILED = "It ran to its end, and nothing failed."
 
@@ -72,7 +74,7 @@ def explain(seen: Evidence) -> Explanation:
 def _findings(seen: Evidence, rules: tuple[Rule, ...]) -> tuple[Finding, ...]:
     """The best first. What a better finding has said already, with the same cause and words, is left out."""
     found = [finding for rule in rules if (finding := rule(seen)) is not None]
-    found.sort(key=lambda finding: _ORDER[finding.confidence])
+    found.sort(key=lambda f: (max(_ORDER[f.confidence], int(f.rule in _FALLBACK)), f.rule in _FALLBACK))
     kept: list[Finding] = []
     for finding in found:
         said = any(

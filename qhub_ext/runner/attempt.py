@@ -156,9 +156,13 @@ def _outcome(verdict: Verdict, running_at: float, **fields: object) -> Outcome:
 
 def _error(seen: Sighting) -> dict[str, Any] | None:
     """What the traceback says, and the facts that no reader can take from its text."""
-    if seen.error is None:
+    reply = seen.reply or {}
+    error = seen.error
+    if error is None and reply.get("status") == "error":  # where no file can be opened, no traceback is drawn
+        error = {name: reply.get(name, "") for name in ("ename", "evalue", "traceback")}
+    if error is None:
         return None
-    return {**seen.error, "facts": {**seen.ended, **({} if seen.cells is None else {"cell": seen.number})}}
+    return {**error, "facts": {**seen.ended, **({} if seen.cells is None else {"cell": seen.number})}}
 
 
 def _count_tasks(attempt: AttemptFolder) -> int:

@@ -37,6 +37,7 @@ from qhub_ext.jobfolder.atomic import read_json
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.outcome import read_spec
 from qhub_ext.runner.allocation import memory_headroom_mb
+from qhub_ext.runner.raised import facts_of
 from qhub_ext.telemetry import recorder as spans
 from qhub_ext.telemetry.context import VARIABLE, context_of_job
 
@@ -189,8 +190,6 @@ class Job:
         self._end_span(error)
         facts: dict[str, Any] = {}
         if error is not None:
-            from qhub_ext.runner.raised import facts_of
-
             facts = facts_of(error, _cell_files())
         self.status.tell("ended", **facts)
 

@@ -60,6 +60,15 @@ class Recorder:
         """What the job kernel left out already."""
         self._cut += size
 
+    @property
+    def cut_note(self) -> str:
+        """For the outcome; "" where everything was kept."""
+        return (
+            f"{_mib(self._cut)} of output were cut: the limit is {_mib(self._limit)} (limits.output_mb)."
+            if self._cut
+            else ""
+        )
+
     def finish(self) -> None:
         """Writes the end of the output, and what was cut before it."""
         if self.disk_full:

@@ -395,6 +395,8 @@ class Supervisor:
         self._recorder.finish()
         self.seen.disk_full |= self._recorder.disk_full
         self.seen.lost_bytes = self._recorder.lost_to_disk
+        if note := self._recorder.cut_note:
+            self.notes.append(note)
 
 
 def _fields(message: Message) -> dict[str, Any]:

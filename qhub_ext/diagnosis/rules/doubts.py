@@ -183,7 +183,7 @@ def clocks_differ(seen: Evidence) -> Finding | None:
 
 
 def unlikely_to_pass(seen: Evidence) -> Finding | None:
-    hit = next(((number, f) for number, f in _noted(seen, "success") if f.get("severity") == "warn"), None)
+    hit = next(((number, f) for number, f in _noted(seen, "expected-success") if f.get("severity") == "warn"), None)
     if hit is None:
         return None
     number, found = hit

@@ -1,0 +1,96 @@
+"""Devices, their services, the broker, the configuration: the tier qpu through the genuine client, before a real virtual QPU."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from qhub_ext.service.draft import Draft
+from tests.diagnosis.corpus.case import NOTHING, Case, at_the_broker, at_the_device
+
+if TYPE_CHECKING:
+    from tests.diagnosis.corpus.place import Place
+
+BELL = """
+from qiskit import QuantumCircuit
+from qhub_ext import Sampler
+circuit = QuantumCircuit(2)
+circuit.sx(0)
+circuit.cz(0, 1)
+circuit.sx(1)
+circuit.measure_all()
+counts = Sampler().run([circuit], shots=100).result()[0].data.meas.get_counts()
+"""
+CAUGHT = (
+    BELL.replace("counts = ", "try:\n    counts = ")
+    + "except Exception as error:\n    raise RuntimeError('VQE failed') from error\n"
+)
+LONG = BELL.replace("[circuit], shots=100", "[circuit] * 40, shots=100_000")
+QPU = {"tier": "qpu"}
+
+
+def at_the_start(kind: str, **more: Any) -> dict[str, Any]:
+    return {"kind": kind, "where": "/jobs", "method": "POST", **more}
+
+
+def short(draft: Draft) -> Draft:
+    return replace(draft, spec=replace(draft.spec, time_s=15, grace_s=2))
+
+
+BROKER = '[broker]\nsocket = "$ROOT/broker/broker.sock"\n'
+
+
+def drained(place: Place) -> None:
+    place.start_broker("fez", "marrakesh").ask("POST", "/v1/devices/kingston/drain", {"note": "the fridge"})
+
+
+def in_a_window(place: Place) -> None:
+    window = {"start": time.time() - 10, "length_s": 3600.0, "device": "fez"}
+    place.start_broker("fez", "marrakesh").ask("POST", "/v1/windows", window)
+
+
+def brokered(name: str, cause: str, device: str, cell: str = BELL, **more: Any) -> Case:
+    return Case(name, cause, cell, {**QPU, "device": device}, config=BROKER, **more)
+
+
+def case(name: str, cause: str, fault: dict[str, Any] | None = None, cell: str = BELL, **more: Any) -> Case:
+    if fault is None and "resource" not in more:
+        more["resource"] = {}
+    return Case(name, cause, cell, {**QPU, **more.pop("options", {})}, fault=fault, **more)
+
+
+CASES = (
+    case("a device that answers", NOTHING),
+    case("a slow service", NOTHING, {"kind": "slow", "delay_s": 1.0, "times": 3}, held_out=True),
+    case("401 at the start", "integration", at_the_start("401"), rules=("credentials",)),
+    case("403 at the start", "queue policy", at_the_start("403"), rules=("denied",)),
+    case("404 at the start", "integration", at_the_start("404")),
+    case("409 at the start", "integration", at_the_start("409"), held_out=True),
+    case("429 at the start", "queue policy", at_the_start("429"), rules=("too many requests",)),
+    case("500 at the start", "device", at_the_start("500")),
+    case("503 at the start", "device", at_the_start("503")),
+    case("503 behind an error of its own", "device", at_the_start("503"), CAUGHT, held_out=True),
+    case("a start that is never answered", "integration", at_the_start("hang"), config="[qpu]\nstale_s = 1e12\ndeadline_s = 12\npatience_s = 1"),
+    case("a task that fails", "device", {"kind": "failed_job"}, rules=("task failed",)),
+    case("a result that does not decode", "integration", {"kind": "bad_result"}, rules=("result unreadable",)),
+    case("a target that is null", NOTHING, {"kind": "null_target"}, held_out=True),
+    case("a session that has ended", "integration", resource={"QRMI_IBM_QCS_SESSION_ID": "an-old-one"}),
+    case("a session that ends on the way", "integration", {"kind": "session_expired"}, resource={"QRMI_IBM_QCS_SESSION_ID": "one"}, held_out=True),
+    case("a wrong port", "integration", resource={"QRMI_IBM_QCS_ENDPOINT": "$CLOSED/api/v1"}, rules=("wrong address",)),
+    case("a wrong path", "integration", resource={"QRMI_IBM_QCS_ENDPOINT": "$URL/api/v7"}),
+    case("wrong credentials", "integration", resource={"QRMI_IBM_QCS_IAM_APIKEY": "wrong"}, rules=("credentials",)),
+    case("a variable that is missing", "integration", resource={"QRMI_IBM_QCS_IAM_ENDPOINT": ""}),
+    case("a wrong type", "integration", resource={"type": "ibm-quantum-system"}, held_out=True),
+    case("a resource that its service does not know", "integration", resource={"name": "ibm_atlantis"}, held_out=True),
+    case("a device that is paused", "device", {"kind": "paused"}, until=at_the_device),
+    case("a device that is offline", "device", {"kind": "offline"}, until=at_the_device, held_out=True),
+    case("a device that is being calibrated", "calibration", {"kind": "calibrating"}, until=at_the_device),
+    case("a wall time that went at a device in calibration", "calibration", {"kind": "calibrating"}, shape=short),
+    case("a wall time that went at a paused device", "device", {"kind": "paused"}, shape=short, held_out=True),
+    case("more QPU time than the profile gives", "queue policy", config="[profiles.development]\nqpu_s = 0.001", rules=("policy limit",)),
+    brokered("a broker whose operator drains the device", "device", "kingston", prepare=drained, until=at_the_broker, rules=("maintenance",)),
+    brokered("a broker that keeps a calibration window", "calibration", "fez", prepare=in_a_window, until=at_the_broker, rules=("calibration window",)),
+    brokered("a task longer than the broker's policy allows", "queue policy", "marrakesh", LONG, rules=("policy limit",)),
+    case("a broker that is not there", "integration", config='[broker]\nsocket = "$ROOT/no-broker.sock"', rules=("broker away",)),
+)  # fmt: skip
