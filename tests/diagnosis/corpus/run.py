@@ -93,10 +93,7 @@ def matrix(said: Sequence[Said]) -> str:
         lines.append(f"{words[row]:<{width}}{cells}")
     right, silent = sum(one.right for one in said), sum(one.silent for one in said)
     wrong = [one for one in said if one.wrong]
-    held = [one for one in said if one.case.held_out]
-    lines.append(
-        f"{right} of {len(said)} right, {silent} unknown, {len(wrong)} wrong; of {len(held)} held out while the rules were written: {sum(one.right for one in held)} right"
-    )
+    lines.append(f"{right} of {len(said)} right, {silent} unknown, {len(wrong)} wrong")
     lines += [
         f"  {'unknown' if one.silent else 'WRONG'}: {one.case.name}: {one.cause or 'nothing'} ({one.confidence} {one.rule}) instead of {one.case.cause or 'nothing'}: {one.sentence[:200]}"
         for one in said
