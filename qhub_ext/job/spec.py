@@ -87,8 +87,8 @@ class JobSpec:
 
     def to_json(self) -> dict[str, Any]:
         """To be written, not to be changed: lists and dicts in it are the specification's own."""
-        element = None if self.element is None else dict(vars(self.element))
-        return {"schema": SCHEMA, **vars(self), "element": element}
+        parts = {n: dict(vars(v)) if dataclasses.is_dataclass(v) else v for n, v in vars(self).items()}
+        return {"schema": SCHEMA, **parts}
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> JobSpec:

@@ -1,11 +1,13 @@
+import dataclasses
 import itertools
+import json
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qhub_ext.job.record import fold
-from qhub_ext.job.spec import Element, JobSpec
+from qhub_ext.job.spec import SCHEMA, Element, JobSpec, Launch
 from qhub_ext.job.state import FINAL, State, advance
 
 SPEC = JobSpec(id="01kayt4w2-7qm3xd", name="a", tier="local", device="kingston", created_at=1.0, owner="x")
@@ -92,6 +94,11 @@ def test_the_sealed_outcome_stands_above_what_others_supposed() -> None:
 def test_a_specification_survives_its_file(element: Element | None) -> None:
     spec = JobSpec(**{**vars(SPEC), "inputs": ("a", "b"), "outputs": None, "element": element})
     assert JobSpec.from_json(spec.to_json()) == spec
+    whole = dataclasses.replace(
+        spec, launch=Launch("module", ("module load x",), ("exec",)), element=Element("a", 1, {"x": 2})
+    )
+    assert JobSpec.from_json(json.loads(json.dumps(whole.to_json()))) == whole
+    assert json.dumps(whole.to_json()) == json.dumps({"schema": SCHEMA, **dataclasses.asdict(whole)})
 
 
 def test_a_specification_from_a_newer_version_is_read_without_its_new_keys() -> None:
