@@ -78,7 +78,7 @@ ours = ("qhub_ext", "cloudpickle")
 facts = {
     "modules": sorted(n for n in sys.modules if n.partition(".")[0] not in ours),
     "path": sys.path, "argv": sys.argv, "flags": str(sys.flags), "prefix": sys.prefix, "executable": sys.executable,
-    "environment": {k: v for k, v in os.environ.items() if k not in ("SHLVL", "OLDPWD", "_")},  # the script's shell
+    "environment": {k: v for k, v in os.environ.items() if k not in ("SHLVL", "OLDPWD", "_", "TRACEPARENT")},  # the script's shell
     "directory": os.getcwd(), "umask": os.umask(0o077), "collector": [gc.isenabled(), gc.get_threshold()],
     "threads": sorted(t.name.rstrip("0123456789-") for t in threading.enumerate()),
     "handlers": {s.name: str(signal.getsignal(s)).partition(" at ")[0] for s in signal.Signals if s.name not in ("SIGKILL", "SIGSTOP")},
