@@ -565,6 +565,49 @@ def rerun_verb(surface: Surface, job: str, **changes: Any) -> Job:
     return surface.service.rerun(surface.service.shelf.find(job), **changes)
 
 
+@verbs.command("verify")
+@one_job
+@rerun_options
+@click.option(
+    "--timeout", "timeout_s", type=click.FloatRange(0), help="Give up waiting for the rerun after so many seconds."
+)
+@facts_verb
+def verify_verb(surface: Surface, job: str, timeout_s: float | None, **changes: Any) -> Page | Text:
+    """Runs a job once more and says whether its results are confirmed; the exit code is 1 where they are not.
+
+    On the tiers that simulate they have to be identical, on a device within shot noise.
+    """
+    from qhub_ext.jobdiff import verify_job
+
+    old = surface.job(job)
+    if not old.record.state.final:
+        raise InvalidOptionError(
+            f"Job {short_id(old.id)} has not ended yet.", advice=f"`wait {short_id(old.id)}` waits for it."
+        )
+    new = surface.service.rerun(old.id, **changes)
+    try:
+        new.wait(timeout_s)
+    except TimeoutError as error:
+        surface.exit_code = EXIT_TIMED_OUT
+        return Text(
+            f"{error} `diff {short_id(old.id)} {short_id(new.id)}` compares them when it has ended.", {"job": new.id}
+        )
+    page, confirmed = verify_job(old, new)
+    surface.exit_code = EXIT_OK if confirmed else EXIT_JOB_FAILED
+    return page
+
+
+@verbs.command("diff")
+@click.argument("first", shell_complete=complete_job)
+@click.argument("second", shell_complete=complete_job)
+@facts_verb
+def diff_verb(surface: Surface, first: str, second: str) -> Page:
+    """What differs between two jobs, and whether their results do beyond shot noise; the most probable reason first."""
+    from qhub_ext.jobdiff import diff_jobs
+
+    return diff_jobs(surface.job(first), surface.job(second))
+
+
 @verbs.command("wait")
 @some_jobs
 @click.option(

@@ -1,0 +1,132 @@
+"""The difference between two jobs is a table, with the most probable reason first; a job is verified by running it again."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from qhub_ext.capture.command import OPTIONS, parse_words
+from qhub_ext.jobdiff import diff_jobs
+from qhub_ext.jobfolder.layout import JobFolder
+from tests.front.conftest import Place
+
+CELL = """
+from qiskit import QuantumCircuit, transpile
+from qhub_ext import Sampler, backend
+circuit = QuantumCircuit(2)
+circuit.h(0); circuit.cx(0, 1); circuit.measure_all()
+counts = Sampler().run([transpile(circuit, backend(), seed_transpiler=1)]).result()[0].data.meas.get_counts()
+"""
+
+
+def submit(place: Place, *words: str, cell: str = CELL) -> str:
+    request, _ = parse_words(["--shots=2000", *words], None, OPTIONS)
+    job = place.service.submit(place.service.draft(request, cell))
+    job.wait(120)
+    return job.id
+
+
+@pytest.fixture(scope="module")
+def job(place: Place) -> str:
+    return submit(place, "--tier=emulation")
+
+
+def diff(place: Place, first: str, second: str) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads(json.dumps(diff_jobs(place.service.job(first), place.service.job(second)).facts))
+    return facts
+
+
+def parts(facts: dict[str, Any]) -> list[str]:
+    return [part["name"] for part in facts["differences"]]
+
+
+def test_a_job_is_verified_by_running_it_again(place: Place, job: str) -> None:
+    told = place.command("verify", job)
+    assert "is confirmed by" in told
+    assert "identical results" in told
+    drawn = submit(place, cell="import random\nx = random.random()")
+    assert "`x` differs (no test is known for its kind). Nothing that is recorded explains it" in place.command(
+        "verify", drawn, code=1
+    )
+
+
+def test_other_seeds_are_shot_noise(place: Place, job: str) -> None:
+    facts = diff(place, job, submit(place, "--tier=emulation"))
+    assert [(r["name"], r["verdict"]) for r in facts["results"]] == [("counts", "explained"), ("circuit", "identical")]
+    assert "none differs beyond shot noise. Their shots were drawn with different seeds." in facts["reason"]
+    assert not {"cell", "inputs", "packages", "snapshot", "circuits"} & set(parts(facts))
+
+
+def test_another_cell_is_the_first_reason_and_is_shown_line_by_line(place: Place, job: str) -> None:
+    other = submit(place, "--tier=emulation", cell=CELL.replace("circuit.h(0)", "circuit.x(0)"))
+    facts = diff(place, job, other)
+    assert facts["results"][0]["verdict"] == "beyond"
+    assert facts["reason"].startswith("`counts` differs beyond what the shots explain. The cells differ in 2 lines.")
+    told = place.command("diff", job, other)
+    assert "-circuit.h(0); circuit.cx" in told
+    assert "+circuit.x(0); circuit.cx" in told
+    assert "The same in both:" in told
+
+
+def test_tier_device_and_a_layout_that_was_drawn_are_told_apart(place: Place, job: str) -> None:
+    tiers = diff(place, job, submit(place, "--tier=local"))
+    assert "tier" in parts(tiers)
+    device = diff(place, job, submit(place, "--tier=emulation", "--device=fez"))
+    assert parts(device)[0] == "device"
+    assert (
+        "One ran for kingston, the other for fez" in device["reason"] or device["results"][0]["verdict"] == "explained"
+    )
+    layout = submit(place, "--tier=emulation", cell=CELL.replace("seed_transpiler=1", "initial_layout=[70, 71]"))
+    facts = diff(place, job, layout)
+    assert "circuits" in parts(facts)
+
+
+def test_what_moved_on_the_qubits_that_were_used_is_named(place: Place, job: str) -> None:
+    from qhub_ext.jobfolder.calibrations import CalibrationStore, pinned, read_document, read_pinned
+    from qhub_ext.tiers.snapshots import parse_ibm_properties
+
+    other = submit(place, "--tier=emulation", "--seed=3")
+    folder = JobFolder(place.settings.shelf / other)
+    (path,) = pinned(folder).values()
+    task_file = next(folder.attempt(1).tasks.glob("0001.json"))
+    task = json.loads(task_file.read_text())
+    document = json.loads(json.dumps(read_document(path)))
+    qubit = task["active_qubits"][0]
+    for value in document["properties"]["qubits"][qubit]:
+        if value["name"] == "readout_error":
+            value["value"] *= 8
+    before = read_pinned(folder, task["snapshot"]["id"])
+    assert before is not None
+    changed = parse_ibm_properties(
+        document["properties"], document["configuration"], device="kingston", source=before.source
+    )
+    store = CalibrationStore(place.path / "elsewhere")
+    store.pin(store.put(changed, lambda: document), folder)
+    task["snapshot"]["id"] = changed.id
+    task_file.write_text(json.dumps(task))
+    facts = diff(place, job, other)
+    (snapshot,) = [part for part in facts["differences"] if part["name"] == "snapshot"]
+    assert snapshot["rows"][1][0] == f"readout_error of q{qubit}"
+    assert "1 values moved on the 2 qubits that were used" in snapshot["sentence"]
+
+
+def test_versions_of_packages_where_they_ran_are_in_the_table(place: Place, job: str) -> None:
+    other = submit(place, "--tier=emulation")
+    file = JobFolder(place.settings.shelf / other).attempt(1).runtime
+    ran = json.loads(file.read_text())
+    ran["packages"]["qiskit-aer"] = "0.1"
+    file.write_text(json.dumps(ran))
+    facts = diff(place, job, other)
+    assert any(part["name"] == "packages" and "qiskit-aer" in part["rows"][0][0] for part in facts["differences"])
+
+
+def test_a_pair_that_cannot_be_compared_is_said(place: Place, job: str) -> None:
+    assert "twice" in place.command("diff", job, job, code=2)
+    array = submit(place, "--sweep=theta=0,1", cell="x = theta")
+    assert "is an array" in place.command("diff", job, array, code=2)
+    elements = diff(place, f"{array}.0", f"{array}.1")
+    assert elements["reason"].startswith(
+        "`x` differs (no test is known for its kind). The values differ that came along: theta."
+    )
