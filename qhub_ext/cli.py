@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from qhub_ext.errors import JobFailedError, QhubError, SiteError, UserError
 from qhub_ext.preview import preview_text
 from qhub_ext.service import Job, Jobs, JobService
 from qhub_ext.service.jobs import read_source
+from qhub_ext.settings import SettingsWarning
 
 
 def _click_option(option: Option) -> Callable[[Any], Any]:
@@ -169,8 +171,24 @@ def completion(surface: v.Surface, shell: str) -> None:
 click.version_option(qhub_ext.__version__, prog_name="qhub")(v.verbs)
 
 
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    """A slip of the user is a line; where in our code it was noticed is nothing to a user."""
+    if issubclass(category, SettingsWarning):
+        click.echo(f"qhub: {message}", err=True)
+    else:
+        print(warnings.formatwarning(message, category, filename, lineno, line), end="", file=file or sys.stderr)
+
+
 def main(arguments: list[str] | None = None) -> NoReturn:
     surface: v.Surface | None = None
+    warnings.showwarning = _warn
     try:
         surface = v.Surface(JobService())
         view = v.verbs.main(arguments, prog_name="qhub", standalone_mode=False, obj=surface)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import socket
 import tomllib
+import warnings
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -421,6 +423,8 @@ def config_files(environment: dict[str, str] | None = None) -> list[Path]:
 
 def load_settings(environment: dict[str, str] | None = None, files: list[Path] | None = None) -> Settings:
     env = dict(os.environ if environment is None else environment)
+    if environment is None and "QHUB_ATTEMPT" not in env:  # in a job nobody can correct it any more
+        _tell_unknown(env)
     merged: dict[str, Any] = {}
     origin: dict[tuple[str, ...], str] = {}
     for path in config_files(env) if files is None else files:
@@ -502,6 +506,41 @@ def _from_environment(env: dict[str, str]) -> dict[tuple[str, ...], Any]:
             many = path in {("embedded", "warm_imports"), ("capture", "environment"), ("slurm", "launcher")}
             found[path] = tuple(v for v in value.split(",") if v) if many else value
     return found
+
+
+OWN_VARIABLES = ("QHUB_CONFIG", "QHUB_ATTEMPT", "QHUB_FIRST_ATTEMPT", "QHUB_TIME_UP_S", "QHUB_CONTAINER_IMAGE")
+"""Variables of this name that are no settings: where those lie, and what a job is told of itself."""
+_OTHERS = ("QHUB_TEST_", "QHUB_CHAOS")
+
+
+class SettingsWarning(UserWarning):
+    """Something that was set has no effect."""
+
+
+_told: set[str] = set()
+
+
+def unknown_variables(env: Mapping[str, str]) -> dict[str, str]:
+    """QHUB_ variables that set nothing, each with a sentence that names what may have been meant."""
+    import difflib  # only the failing path pays for it
+
+    known = ["QHUB_" + dotted.replace(".", "_").upper() for dotted, _, _ in describe_settings()]
+    found = {}
+    for name in env:
+        if not name.startswith("QHUB_") or name in known or name in OWN_VARIABLES or name.startswith(_OTHERS):
+            continue
+        near = difflib.get_close_matches(name, [*known, "QHUB_CONFIG"], n=1, cutoff=0.75)
+        hint = f"Did you mean {near[0]}?" if near else "`qhub doctor --settings` lists what there is."
+        found[name] = f"The variable {name} sets nothing: there is no such setting. {hint}"
+    return found
+
+
+def _tell_unknown(env: Mapping[str, str]) -> None:
+    """Once per process and variable."""
+    for name, sentence in unknown_variables(env).items():
+        if name not in _told:
+            _told.add(name)
+            warnings.warn(sentence, SettingsWarning, stacklevel=3)
 
 
 def _nest(path: tuple[str, ...], value: Any) -> dict[str, Any]:

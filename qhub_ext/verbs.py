@@ -342,7 +342,7 @@ def devices_verb(surface: Surface, device: str | None) -> Table:
         ("device", "qubits", "family", "snapshot", "T1", "T2", "readout error", "2q error", "dead edges", "max shots"),
         rows,
         facts=[d.to_json() for d in found],
-        footer="Medians; dead (error 1) and missing values are left out. Runs are simulated from these snapshots.",
+        footer="Medians; dead (error 1) and missing values are left out. local and emulation take these snapshots; on qpu a device tells its own.",
     )
 
 

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from qhub_ext import settings
 from qhub_ext.errors import Cause, QhubError, SettingsError, UnknownNameError
-from qhub_ext.settings import describe_settings, load_settings
+from qhub_ext.settings import SettingsWarning, describe_settings, load_settings
 
 
 def toml(tmp_path: Path, text: str, name: str = "qhub.toml") -> Path:
@@ -67,3 +68,23 @@ def test_an_error_survives_a_process_boundary() -> None:
         assert type(copy) is UnknownNameError
         assert str(copy) == str(error)
         assert copy.cause is Cause.CODE
+
+
+def test_a_variable_that_sets_nothing_is_named_once_with_what_was_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "_told", set())
+    for name, value in {"QHUB_TEIR": "local", "QHUB_SOMETHING_ELSE": "1", "QHUB_TEST_OURS": "1"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.warns(SettingsWarning) as told:
+        load_settings()
+    assert sorted(str(one.message) for one in told) == [
+        "The variable QHUB_SOMETHING_ELSE sets nothing: there is no such setting. `qhub doctor --settings` lists what there is.",
+        "The variable QHUB_TEIR sets nothing: there is no such setting. Did you mean QHUB_TIER?",
+    ]
+    load_settings()  # a warning would be an error here
+
+
+def test_in_a_job_nobody_is_told_of_a_variable_that_sets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings, "_told", set())
+    monkeypatch.setenv("QHUB_TEIR", "local")
+    monkeypatch.setenv("QHUB_ATTEMPT", "1")
+    load_settings()

@@ -50,6 +50,7 @@ class Names:
     doubtful: frozenset[str] = frozenset()
     history: frozenset[str] = frozenset()
     syntax: str = field(default="python", compare=False)
+    called: str = field(default="The cell", compare=False)
 
     @property
     def returns(self) -> frozenset[str]:
@@ -57,12 +58,16 @@ class Names:
         return (self.writes | self.mutates) - self.imports
 
     @property
+    def _itself(self) -> str:
+        return "the cell" if self.called == "The cell" else self.called
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """One sentence per thing that reading the cell could not settle."""
         found = []
         if self.dynamic:
             found.append(
-                f"The cell uses {_listed(self.dynamic)}, so that it may need names that cannot be seen in its text; "
+                f"{self.called} uses {_listed(self.dynamic)}, so that it may need names that cannot be seen in its text; "
                 "name them with --in."
             )
         if self.history:
@@ -73,20 +78,22 @@ class Names:
             )
         if self.missing:
             them = "it" if len(self.missing) == 1 else "them"
-            found.append(f"{_listed(self.missing)} will not exist when the cell reads {them}: a NameError.")
+            found.append(f"{_listed(self.missing)} will not exist when {self._itself} reads {them}: a NameError.")
         if self.doubtful:
             are = "is" if len(self.doubtful) == 1 else "are"
-            found.append(f"{_listed(self.doubtful)} {are} bound neither in the notebook nor surely in the cell.")
+            found.append(f"{_listed(self.doubtful)} {are} bound neither in the notebook nor surely in {self._itself}.")
         return tuple(found)
 
 
-def analyse(cell: str, namespace: Mapping[str, Any], *, provided: Iterable[str] = ()) -> Names:
-    """`provided` are names that the job binds before the cell starts, such as those of a sweep.
+def analyse(
+    cell: str, namespace: Mapping[str, Any], *, provided: Iterable[str] = (), called: str = "The cell"
+) -> Names:
+    """`provided` are names that the job binds before the cell starts, such as those of a sweep; `called` is what sentences call the text.
 
     Raises CaptureError for text that Python or IPython cannot read, with line and column.
     """
-    tree, syntax = parse_cell(cell)
-    found = follow(tree, provided, lambda text, first_line: parse_cell(text, first_line)[0])
+    tree, syntax = parse_cell(cell, called=called)
+    found = follow(tree, provided, lambda text, first_line: parse_cell(text, first_line, called)[0])
 
     def present(name: str) -> bool:
         return name in namespace and travels(name, namespace[name])
@@ -112,6 +119,7 @@ def analyse(cell: str, namespace: Mapping[str, Any], *, provided: Iterable[str] 
         doubtful=frozenset(unknown - missing),
         history=frozenset(n for n in found.reads if is_history(n) and n not in found.maybe),
         syntax=syntax,
+        called=called,
     )
 
 
@@ -141,7 +149,7 @@ def travels(name: str, value: Any) -> bool:
     return not (hasattr(builtins, name) and getattr(builtins, name) is value)
 
 
-def parse_cell(cell: str, first_line: int = 0) -> tuple[ast.Module, str]:
+def parse_cell(cell: str, first_line: int = 0, called: str = "The cell") -> tuple[ast.Module, str]:
     """The tree of a cell and its syntax, `python` or `ipython`.
 
     Text that is Python as it stands needs no transformation, because everything that IPython adds is an error in Python.
@@ -153,15 +161,15 @@ def parse_cell(cell: str, first_line: int = 0) -> tuple[ast.Module, str]:
         except SyntaxError:
             pass
         except (ValueError, RecursionError, MemoryError) as error:
-            raise CaptureError(f"The cell cannot be read: {error}.") from error
+            raise CaptureError(f"{called} cannot be read: {error}.") from error
         from IPython.core.inputtransformer2 import TransformerManager
 
         try:
             return _checked(TransformerManager().transform_cell(cell)), "ipython"
         except SyntaxError as error:
-            raise _explain(error, cell, first_line) from error
+            raise _explain(error, cell, first_line, called) from error
         except (ValueError, RecursionError, MemoryError) as error:
-            raise CaptureError(f"The cell cannot be read: {error}.") from error
+            raise CaptureError(f"{called} cannot be read: {error}.") from error
 
 
 def _checked(code: str) -> ast.Module:
@@ -171,13 +179,13 @@ def _checked(code: str) -> ast.Module:
     return tree
 
 
-def _explain(error: SyntaxError, cell: str, first_line: int) -> CaptureError:
+def _explain(error: SyntaxError, cell: str, first_line: int, called: str) -> CaptureError:
     lines = cell.splitlines()
     number = min(max(error.lineno or 1, 1), max(len(lines), 1))
     text = (lines[number - 1] if lines else "").strip()
     column = f", column {error.offset}" if error.offset else ""
     return CaptureError(
-        f"The cell has a syntax error on line {first_line + number}{column}: {error.msg}: `{text[:120]}`.",
+        f"{called} has a syntax error on line {first_line + number}{column}: {error.msg}: `{text[:120]}`.",
         advice="Nothing was submitted.",
     )
 

@@ -63,6 +63,8 @@ class JobRecord:
     """Where it stands among those that wait, in words; only where somebody asked for it."""
     starts_by: float | None = None
     """When a job that waits starts at the latest, where its site tells that along with its state."""
+    parts: tuple[JobRecord, ...] = field(default=(), repr=False, compare=False)
+    """Those of the elements that an array's record was put together from."""
 
     @property
     def id(self) -> str:

@@ -159,6 +159,14 @@ class Shelf:
             return read_record(folder, spec)
         return combine(read_record(folder, spec), [read_record(folder.element(n)) for n in range(spec.size)])
 
+    def again(self, record: JobRecord, changed: Callable[[JobRecord], bool]) -> JobRecord:
+        """An array's record with the elements read anew that may have changed since it was read."""
+        if not record.parts:
+            return self.record(record.id)
+        folder = self.folder(record.id)
+        parts = [read_record(folder.element(n)) if changed(part) else part for n, part in enumerate(record.parts)]
+        return combine(read_record(folder, record.spec), parts)
+
     def summaries(self, limit: int | None = None) -> list[Summary]:
         """Newest first. Unreadable folders are listed as lost, with the reason, never left out. Threads take turns."""
         with self._listing:
@@ -298,6 +306,7 @@ def combine(array: JobRecord, elements: Sequence[JobRecord]) -> JobRecord:
         state=state,
         attempts=(whole,),
         done=sum(1 for s in states if s.final),
+        parts=tuple(elements),
         submitted_at=array.submitted_at if array.submitted_at is not None else min(submitted, default=None),
     )
 

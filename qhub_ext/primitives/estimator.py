@@ -20,7 +20,7 @@ from qhub_ext.errors import InvalidOptionError, PreflightError
 from qhub_ext.primitives.binding import bindings
 from qhub_ext.primitives.observables import Basis, Group, Term, estimate, group_terms, terms_of
 from qhub_ext.primitives.place import check_backend, context_for, split_options
-from qhub_ext.primitives.refusal import told_to_the_caller
+from qhub_ext.primitives.refusal import refuse_keywords, told_to_the_caller
 from qhub_ext.primitives.task import Task
 from qhub_ext.primitives.task_job import TaskJob
 from qhub_ext.tiers.backend import DEFAULT_PRECISION, Execution, Outcome, Prepared
@@ -29,6 +29,13 @@ from qhub_ext.tiers.devices import Device
 from qhub_ext.tiers.fingerprint import fingerprint
 from qhub_ext.tiers.preflight import NOTE, Finding, check_duplicates, check_estimated, check_isa, check_shots
 from qhub_ext.tiers.seeds import SeedSequence, check_seed
+
+_ACCEPTED = ("mode", "backend", "default_precision", "seed", "options")
+_SAID_OTHERWISE = {
+    "shots": "default_precision=0.01 asks for 10,000 shots per group: ceil(1 / precision^2).",
+    "default_shots": "options={'default_shots': N} sets the precision that N shots give.",
+    "precision": "default_precision sets it for all PUBs, run(pubs, precision=...) for one call.",
+}
 
 _REGISTER = "qhub_observables"
 
@@ -42,6 +49,7 @@ class Estimator(BaseEstimatorV2):
     the measuring to the estimator of the device's own service.
     """
 
+    @told_to_the_caller
     def __init__(
         self,
         mode: Any = None,
@@ -50,7 +58,9 @@ class Estimator(BaseEstimatorV2):
         default_precision: float | None = None,
         seed: int | None = None,
         options: Mapping[str, Any] | None = None,
+        **unknown: Any,
     ) -> None:
+        refuse_keywords("Estimator", unknown, _ACCEPTED, _SAID_OTHERWISE)
         self._backend = check_backend(mode, backend)
         own, self._options = split_options(options, ("default_precision", "default_shots", "seed", "seed_simulator"))
         if default_precision is None and own.get("default_shots"):

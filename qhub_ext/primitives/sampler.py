@@ -15,12 +15,14 @@ from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qhub_ext.errors import InvalidOptionError
 from qhub_ext.primitives.binding import bindings
 from qhub_ext.primitives.place import check_backend, context_for, split_options
-from qhub_ext.primitives.refusal import told_to_the_caller
+from qhub_ext.primitives.refusal import refuse_keywords, told_to_the_caller
 from qhub_ext.primitives.task import Task
 from qhub_ext.primitives.task_job import TaskJob
 from qhub_ext.tiers.backend import DEFAULT_SHOTS, Execution, Outcome
 from qhub_ext.tiers.preflight import check_duplicates, check_isa, check_sampled, check_shots
 from qhub_ext.tiers.seeds import SeedSequence, check_seed
+
+_ACCEPTED = ("mode", "backend", "default_shots", "seed", "options")
 
 
 class Sampler(BaseSamplerV2):
@@ -31,6 +33,7 @@ class Sampler(BaseSamplerV2):
     be a `qhub_ext.backend()`, which fixes tier and device.
     """
 
+    @told_to_the_caller
     def __init__(
         self,
         mode: Any = None,
@@ -39,7 +42,11 @@ class Sampler(BaseSamplerV2):
         default_shots: int | None = None,
         seed: int | None = None,
         options: Mapping[str, Any] | None = None,
+        **unknown: Any,
     ) -> None:
+        hint = "default_shots={} sets them for all PUBs, run(pubs, shots={}) those of one call."
+        shots = unknown.get("shots")
+        refuse_keywords("Sampler", unknown, _ACCEPTED, {"shots": hint.format(shots, shots)})
         self._backend = check_backend(mode, backend)
         own, self._options = split_options(options, ("default_shots", "seed", "seed_simulator"))
         self.default_shots = default_shots if default_shots is not None else own.get("default_shots")

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -124,12 +125,15 @@ def device_announcer(attempt: AttemptFolder, told: Path | None = None) -> Callab
 
     A wait at the device goes into the job's journal `told` as well: whoever looks at the job sees that it is not the site that it waits for.
     """
-    waiting = False
+    waiting, writing = False, threading.Lock()
+    journal: JournalWriter | None = None
 
     def announce(step: dict[str, Any]) -> None:
-        nonlocal waiting
-        attempt.tasks.mkdir(mode=0o700, exist_ok=True)
-        with JournalWriter(attempt.device_journal) as journal:
+        nonlocal waiting, journal
+        with writing:  # tasks of several threads take turns; opened once, because opening reads what is there
+            if journal is None:
+                attempt.tasks.mkdir(mode=0o700, exist_ok=True)
+                journal = JournalWriter(attempt.device_journal)
             journal.append("task", **step)
             journal.sync()
         words = str(step.get("waiting") or "")

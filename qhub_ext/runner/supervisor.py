@@ -97,7 +97,9 @@ class Supervisor:
         self._coming = list(self._cells)
         self._cell = self._cells[0]
         self._requests: dict[str, CodeCell] = {}
-        self.seen = Sighting(source=self._cell.source, cells=len(self._cells) if whole else None)
+        self.seen = Sighting(
+            source=self._cell.source, cells=len(self._cells) if whole else None, script=spec.kind == "script"
+        )
         self._wire = Wire(kernel.key)
         self._context = zmq.Context()
         self._shell = self._context.socket(zmq.DEALER)

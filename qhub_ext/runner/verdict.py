@@ -39,6 +39,7 @@ class Sighting:
 
     source: str = ""
     cells: int | None = None
+    script: bool = False
     number: int = 1
     left: int = 0
     reply: dict[str, Any] | None = None
@@ -67,11 +68,13 @@ class Sighting:
 
     @property
     def subject(self) -> str:
-        return "the cell" if self.cells is None else f"cell {self.number} of {self.cells}"
+        alone = "the script" if self.script else "the cell"
+        return alone if self.cells is None else f"cell {self.number} of {self.cells}"
 
     @property
     def whole(self) -> str:
-        return "The cell" if self.cells is None else "The notebook"
+        alone = "The script" if self.script else "The cell"
+        return alone if self.cells is None else "The notebook"
 
     @property
     def succeeded(self) -> bool:

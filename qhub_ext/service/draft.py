@@ -71,18 +71,19 @@ def draft_job(
     """
     if kind == "notebook":
         return _draft_notebook(request, cell, settings, file, arguments)
+    called = (PurePath(file).name or "The script") if kind == "script" else "The cell"
     if not cell.strip():
-        raise CaptureError("The cell is empty: there is nothing to submit.")
+        raise CaptureError(f"{called} is empty: there is nothing to submit.")
     known = dict(namespace or {})
     points = request.elements
     swept = set(points[0]) if points else set()
-    names = analyse(cell, known, provided={*swept, "__file__"} if kind == "script" else swept)
+    names = analyse(cell, known, provided={*swept, "__file__"} if kind == "script" else swept, called=called)
     if names.missing:
         listed = ", ".join(f"`{name}`" for name in sorted(names.missing))
         raise CaptureError(
             f"The cell reads {listed}, which neither the notebook nor the cell has: nothing was submitted."
             if namespace is not None
-            else f"The script reads {listed} before anything binds it: nothing was submitted.",
+            else f"{called} reads {listed} before anything binds it: nothing was submitted.",
             advice="Define it first, or correct its name.",
         )
     wanted = sorted({*names.reads, *request.inputs} - swept - set(request.without))
@@ -151,7 +152,9 @@ def _check_named(request: Request, names: Names, known: dict[str, Any], swept: s
     bound = {*known, *names.writes, *names.mutates, *swept}
     for name in request.outputs or ():
         if name not in bound and not names.dynamic:
-            raise CaptureError(f"--out names {name!r}, which the cell never binds.")
+            raise CaptureError(
+                f"--out names {name!r}, which {'the cell' if names.called == 'The cell' else names.called} never binds."
+            )
     if request.variable and request.variable in names.writes:
         raise CaptureError(
             f"--as {request.variable} would hold the Job, but the cell binds {request.variable!r} itself.",

@@ -294,6 +294,29 @@ class Jobs(list[Job]):
     def wait(self, timeout_s: float | None = None) -> list[JobRecord]:
         return [job.wait(timeout_s) for job in self]
 
+    def result(self, timeout_s: float | None = None) -> list[Results | ArrayResults]:
+        """Of each job in turn; JobFailedError for the first that did not complete."""
+        return [job.result(timeout_s) for job in self]
+
+    def cancel(self) -> None:
+        for job in self:
+            job.cancel()
+
+    def __getitem__(self, key: Any) -> Any:
+        """By place; by the name of a tier or a device, its job; by that of a variable, what each job brought back."""
+        if not isinstance(key, str):
+            return super().__getitem__(key)
+        specs = [job.service.spec(job.id) for job in self]
+        named = [job for job, spec in zip(self, specs, strict=True) if key in (spec.tier, spec.device)]
+        return named[0] if len(named) == 1 else [job[key] for job in self]
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(Job, name):
+            raise AttributeError(f"'Jobs' object has no attribute {name!r}")
+        raise AttributeError(
+            f"These are {len(self)} jobs: [job.{name} for job in jobs] has it of each, jobs[0].{name} of the first."
+        )
+
     def __str__(self) -> str:
         return "\n".join(map(str, self))
 

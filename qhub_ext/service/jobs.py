@@ -265,7 +265,7 @@ class JobService:
         if stale is not None:
             return replace(record, stale_since=stale)
         if record.spec.size is not None:
-            return record if record.state.final else self.shelf.record(record.id)
+            return record if record.state.final else self.shelf.again(record, lambda part: _moved(part, word))
         if report is not None:
             attempt = record.attempt
             if report.attempt < attempt.number:
@@ -304,9 +304,8 @@ class JobService:
         return record
 
     def _active_elements(self, record: JobRecord) -> list[str]:
-        folder = self.shelf.folder(record.id)
-        elements = [folder.element(n) for n in range(record.spec.size or 0)]
-        return [e.id for e in elements if not any(e.attempt(n).outcome.exists() for n in e.attempt_numbers()[-1:])]
+        parts = record.parts or self.shelf.record(record.id).parts
+        return [part.id for part in parts if not part.state.final]
 
     # -- acting
 
@@ -439,6 +438,14 @@ def read_source(path: Path) -> str:
 def _meant(value: Any) -> str:
     """The id of a job that a variable of the notebook holds, as `--as` made it; "" for any other value."""
     return value.id if isinstance(value, Job) else ""
+
+
+def _moved(element: JobRecord, word: SiteWord) -> bool:
+    """Whether the folder of an element may have more to say by now than when it was read: the site tells that it began or ended."""
+    report = word.reports.get(element.id)
+    if element.state.final or (report is not None and report.state.waiting):
+        return False
+    return report is None or report.state.final or element.state.waiting
 
 
 def undecided(record: JobRecord) -> bool:

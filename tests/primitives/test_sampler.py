@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from qiskit.transpiler import generate_preset_pass_manager
 from qhub_ext.errors import InvalidOptionError
 from qhub_ext.job import context
 from qhub_ext.job.context import ExecutionContext, using
-from qhub_ext.primitives import Sampler, backend
+from qhub_ext.primitives import Estimator, Sampler, backend
 from qhub_ext.primitives.task import TaskCancelledError
 from qhub_ext.tiers import engine
 from qhub_ext.tiers.engine import pack_words
@@ -252,3 +253,20 @@ def test_a_rotation_a_hair_beside_a_quarter_turn_is_still_clifford_and_runs(besi
     assert sum(counts.values()) == 200
     if tier == "local":
         assert counts == {"00": 200}
+
+
+@pytest.mark.parametrize(
+    ("kind", "keyword", "words"),
+    [
+        (Sampler, "shots", "Sampler takes no 'shots'. default_shots=10 sets them for all PUBs, run(pubs, shots=10)"),
+        (Sampler, "sead", "Sampler takes no 'sead'. Did you mean seed? Accepted: mode, backend, default_shots"),
+        (Sampler, "method", "It goes into options={'method': ...}"),
+        (Sampler, "colour", "options={...}"),
+        (Estimator, "shots", "Estimator takes no 'shots'. default_precision=0.01 asks for 10,000 shots"),
+        (Estimator, "resilience_level", "It goes into options={'resilience_level': ...}"),
+    ],
+)
+def test_a_keyword_that_a_primitive_does_not_have_says_what_does_the_same(kind: Any, keyword: str, words: str) -> None:
+    with pytest.raises(InvalidOptionError) as caught:
+        kind(**{keyword: 10})
+    assert words in str(caught.value)

@@ -94,6 +94,7 @@ def lose_the_answer(
     with context.using(announce=announce):
         Sampler().run([bell], shots=1).result()  # machine and helper are warm: the deadline below is short
         (folder.attempt(1).device_journal).unlink()
+    with context.using(announce=device_announcer(folder.attempt(1))):
         monkeypatch.setenv("QHUB_QPU_DEADLINE_S", "2")
         qpu.fault(fault, where="/jobs", method="POST", delay_s=3.0, times=1)
         with pytest.raises(UncertainTaskError):
@@ -138,6 +139,7 @@ def test_a_lost_batch_of_pasqal_s_cloud_is_found_by_its_sequence_and_its_runs(
         with context.using(announce=device_announcer(folder.attempt(1))):
             PulserBackend(pair()).run(runs=41)
             folder.attempt(1).device_journal.unlink()
+        with context.using(announce=device_announcer(folder.attempt(1))):
             monkeypatch.setenv("QHUB_QPU_DEADLINE_S", "2")
             qpu.fault("late", where="/batches", method="POST", delay_s=3.0, times=1)
             with pytest.raises(UncertainTaskError):
@@ -263,6 +265,28 @@ def test_the_seconds_of_a_device_are_added_up_by_job_and_device(
 
     (total,) = summed(used, "device")
     assert (total.key, total.jobs, total.tasks) == ("kingston", 2, 4)
+
+
+def test_the_journal_of_a_job_s_tasks_is_opened_once_whatever_their_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from qhub_ext.runner import setting
+
+    opened = []
+
+    class Counted(setting.JournalWriter):
+        def __init__(self, path: Path) -> None:
+            opened.append(path)
+            super().__init__(path)
+
+    monkeypatch.setattr(setting, "JournalWriter", Counted)
+    folder = JobFolder(tmp_path / new_job_id())
+    folder.attempt(1).path.mkdir(parents=True)
+    announce = device_announcer(folder.attempt(1))
+    for number in range(300):
+        announce({"id": str(number % 100), "state": "sending", "resource": "kingston"})
+    assert len(opened) == 1
+    assert len(read_device_tasks(folder)) == 100
 
 
 def test_what_a_task_is_made_of_has_the_same_digest_after_the_way_through_another_reader() -> None:
