@@ -334,7 +334,7 @@ def devices_verb(surface: Surface, device: str | None) -> Table:
     rows = [
         (
             d.name, str(d.qubits), d.family, d.snapshot_at[:10], _us(d.medians.get("t1_s")), _us(d.medians.get("t2_s")),
-            _error(d.medians.get("readout_error")), _error(d.medians.get("two_qubit_error")), str(len(d.dead_edges)), str(d.max_shots),
+            _error(d.medians.get("readout_error")), _error(d.medians.get("two_qubit_error")), str(len(d.dead_edges)), str(d.max_shots or "–"),
         )
         for d in found
     ]  # fmt: skip

@@ -75,6 +75,11 @@ def snapshot_of(device: str, shelf: Path, which: str = "") -> Snapshot:
             return read_snapshot(latest.path)
         if packaged is not None:
             return packaged
+        if name in catalog.names():
+            raise UnknownNameError(
+                f"Nothing is known of {name} yet: it was never asked for its calibration.",
+                advice=f"`qhub calibration {name} --refresh` asks what stands for it.",
+            )
         known = [*store.devices(), *catalog.names()]
         raise UnknownNameError.among("calibration of the device", device, known)
     digits = which.removeprefix("sha256:")

@@ -181,10 +181,12 @@ def _qubits(look: Look) -> Trace:
     holds = {} if look.placement is None else look.placement.holds
     words = []
     for number in range(len(look.qubits)):
-        lines = [f"{title} {told}" for title, told in look.qubit_words(number)]
-        if number in holds:
-            lines.append(f"holds qubit {holds[number]} of the circuit" if holds[number] else "used by the circuit")
-        words.append([number, "<br>".join(lines)])
+        held = holds.get(number)
+        used = "" if held is None else f"<br>holds qubit {held} of the circuit" if held else "<br>used by the circuit"
+        words.append([number, *(told for _, told in look.qubit_words(number)), *([used] if holds else [])])
+    # the titles stand once: with each qubit they would be a sixth of the notebook's output
+    lines = "".join(f"<br>{title} %{{customdata[{k}]}}" for k, (title, _) in enumerate(look.qubit_words(0), start=1))
+    last = f"%{{customdata[{1 + len(look.qubit_words(0))}]}}" if holds else ""
     return {
         "type": "scatter",
         "mode": "markers+text",
@@ -194,7 +196,7 @@ def _qubits(look: Look) -> Trace:
         "textfont": {"size": 9, "color": "#ffffff"},
         "marker": {"size": 20, **_coloured(look, look.metric, look.qubit_values(look.metric), bar_at=1.01)},
         "customdata": words,
-        "hovertemplate": "Q%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
+        "hovertemplate": f"Q%{{customdata[0]}}{lines}{last}<extra></extra>",
         "showlegend": False,
     }
 
@@ -236,7 +238,7 @@ def _ticks(low: float, high: float, metric: Metric, *, against: bool) -> list[tu
 
 def _short(number: float) -> float:
     """As many digits as a colour shows."""
-    return float(f"{number:.5g}")
+    return float(f"{number:.4g}")
 
 
 def _colours(look: Look) -> tuple[str, ...]:
