@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from qhub_ext.errors import JobFolderError, SiteError, UnknownNameError, UnreadableJobError, UserError
@@ -192,31 +190,40 @@ def _calibration(folder: JobFolder, record: JobRecord) -> dict[str, Any] | None:
 
 
 def trace(service: JobService, job_id: str) -> dict[str, Any]:
-    from qhub_ext.diagnosis.spans import Facts, element_spans, spans_of
-    from qhub_ext.jobfolder.atomic import read_json_or_none
-    from qhub_ext.jobfolder.outcome import read_record
-    from qhub_ext.service.calibrations import read_tasks
+    """Rows to draw, tens of them whatever the number of spans; moments in s since 1970 UTC. `log_line` is how many lines the job had printed
+    when a row began.
+    """
+    from qhub_ext.service.traces import log_lines, trace_of
 
     folder = known(service, job_id)
-    record = service.shelf.record(job_id)
-    if record.spec.size is not None:
-        spans = element_spans(read_record(folder.element(n)) for n in range(record.spec.size))
-        return _trace(spans, "One line per element that has started; each element has a trace of its own.")
-    latest = record.attempt.number
-    facts = {}
-    for number in folder.attempt_numbers():
-        outcome = read_json_or_none(folder.attempt(number).outcome) or {}
-        facts[number] = Facts(read_tasks(folder) if number == latest else (), outcome.get("timings_s"))
-    note = "" if record.state.final else "It is not at its end: the last span goes on."
-    return _trace(spans_of(record, facts), note)
-
-
-def _trace(spans: Iterable[Any], note: str) -> dict[str, Any]:
-    rows = [asdict(span) for span in spans]
-    ends = [row["end"] for row in rows]
+    told = trace_of(folder, service.shelf.record(job_id))
+    begin, rows, advice = told.trace.begin_ns, told.rows, told.advice
+    zero = 0.0 if begin is None else begin / 1e9
+    end = told.trace.end_ns
+    lines = log_lines(folder, [zero + row.begin for row in rows])
+    parts = told.breakdown
     return {
-        "begin": min((row["begin"] for row in rows), default=None),
-        "end": max(ends) if rows and all(end is not None for end in ends) else None,
-        "spans": rows,
-        "note": note if rows else "Nothing is recorded yet.",
+        "trace_id": told.trace.trace_id,
+        "begin": None if begin is None else zero,
+        "end": None if end is None else end / 1e9,
+        "spans": [
+            {
+                "name": row.name,
+                "kind": row.kind,
+                "begin": zero + row.begin,
+                "end": None if row.end is None else zero + row.end,
+                "attempt": row.attempt,
+                "depth": row.depth,
+                "count": row.count,
+                "busy_s": row.busy,
+                "longest_s": row.longest,
+                "segments": [[zero + a, zero + b] for a, b in row.segments],
+                "detail": row.detail,
+                "log_line": line,
+            }
+            for row, line in zip(rows, lines, strict=True)
+        ],
+        "breakdown": [{"part": part, "seconds": ns / 1e9} for part, ns in parts.parts_ns.items() if ns],
+        "advice": "" if advice is None else advice.sentence,
+        "note": " ".join(told.notes) if rows else "Nothing is recorded yet.",
     }

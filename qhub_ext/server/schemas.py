@@ -141,8 +141,12 @@ SCHEMAS: dict[str, Schema] = {
         calibration=maybe(thing(device=TEXT, snapshot_id=TEXT, snapshot_at=TEXT, synthetic=YES_NO, changed=YES_NO)), attempts=many(_ATTEMPT),
     ),
     "Trace": thing(
-        begin=maybe(MOMENT), end=maybe(MOMENT), note=TEXT,
-        spans=many(thing(name=TEXT, kind=TEXT, begin=MOMENT, end=maybe(MOMENT), attempt=COUNT)),
+        trace_id=TEXT, begin=maybe(MOMENT), end=maybe(MOMENT), note=TEXT, advice=TEXT,
+        spans=many(thing(
+            name=TEXT, kind=TEXT, begin=MOMENT, end=maybe(MOMENT), attempt=COUNT, depth=COUNT, count=COUNT, busy_s=MOMENT, longest_s=MOMENT,
+            segments=many(many(MOMENT)), detail=TEXT, log_line=COUNT,
+        )),
+        breakdown=many(thing(part=TEXT, seconds=MOMENT)),
     ),
     "Explanation": thing(
         cause=TEXT, sentence=TEXT, audience=TEXT, advice=TEXT, word=TEXT, again={"type": "boolean"},

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from qhub_ext.diagnosis.advice import Advice, advise, counts_of
@@ -60,6 +63,19 @@ def trace_of(folder: JobFolder, record: JobRecord) -> JobTrace:
     trace = assemble(record, read_recorded(folder), facts)
     latest = folder.latest_attempt()
     return JobTrace(record, trace, now, () if latest is None else read_profile(latest))
+
+
+def log_lines(folder: JobFolder, moments: Sequence[float]) -> list[int]:
+    """How many lines the latest attempt had printed at each moment, in s since 1970 UTC."""
+    from qhub_ext.jobfolder.outputs import read_messages, text_of_message
+
+    attempt = folder.latest_attempt()
+    printed = [] if attempt is None else [
+        (float(message.get("at", 0.0)), text_of_message(message).count("\n")) for message in read_messages(attempt)
+    ]  # fmt: skip
+    ends = [at for at, _ in printed]
+    sums = [0, *accumulate(count for _, count in printed)]
+    return [sums[bisect_right(ends, moment)] for moment in moments]
 
 
 def read_recorded(folder: JobFolder) -> list[RecordedSpan]:

@@ -222,6 +222,15 @@ export interface Span {
   begin: number;
   end: number | null;
   attempt: number;
+  depth?: number;
+  /** A row may stand for thousands of spans. */
+  count?: number;
+  busy_s?: number;
+  longest_s?: number;
+  segments?: [number, number][];
+  detail?: string;
+  /** How many lines the job had printed when it began. */
+  log_line?: number;
 }
 
 export interface Trace {
@@ -229,6 +238,8 @@ export interface Trace {
   end: number | null;
   spans: Span[];
   note: string;
+  breakdown?: { part: string; seconds: number }[];
+  advice?: string;
 }
 
 /** One piece of evidence; `tab` is the part of the job view that shows it. */

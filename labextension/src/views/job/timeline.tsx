@@ -13,30 +13,105 @@ const KINDS = [
   'submit',
   'queue',
   'start',
+  'environment',
   'classical',
   'transpile',
+  'broker_queue',
+  'device_queue',
   'transport',
   'quantum',
   'return',
   'element'
 ];
 
-/** Where the time of a job went: one row per span, one axis for all. */
+/** The parts of the breakdown have names of their own for some kinds. */
+const KIND_OF_PART: Record<string, string> = {
+  submission: 'submit',
+  'site queue': 'queue',
+  'broker queue': 'broker_queue',
+  'device queue': 'device_queue'
+};
+
+const INDENT_PX = 12;
+
+/** Where the time of a job went: its parts, and one row per span on one axis for all. */
 export function Timeline(props: { context: JobContext }): JSX.Element {
-  const { facets, trans } = props.context;
+  const { facets, trans, show } = props.context;
   return (
     <>
       <Answer facet={facets.trace} trans={trans}>
-        {trace => <Waterfall trace={trace} trans={trans} />}
+        {trace => (
+          <>
+            <Parts trace={trace} trans={trans} />
+            <Waterfall trace={trace} trans={trans} show={show} />
+          </>
+        )}
       </Answer>
       <Tasks context={props.context} />
     </>
   );
 }
 
+/** All parts of the wall time side by side, and what to change. */
+export function Parts(props: {
+  trace: Trace;
+  trans: TranslationBundle;
+}): JSX.Element | null {
+  const { trace, trans } = props;
+  const parts = trace.breakdown ?? [];
+  const whole = parts.reduce((sum, one) => sum + one.seconds, 0);
+  if (whole <= 0) {
+    return null;
+  }
+  return (
+    <section
+      className="qhub-Parts"
+      aria-label={trans.__('Where the time went')}
+    >
+      {trace.advice ? (
+        <p className="qhub-Parts-advice">{plain(trace.advice, 500)}</p>
+      ) : null}
+      <div className="qhub-Parts-strip" aria-hidden="true">
+        {parts.map(one => (
+          <span
+            key={one.part}
+            className={kindClass(KIND_OF_PART[one.part] ?? one.part)}
+            style={{ width: `${(100 * one.seconds) / whole}%` }}
+            title={`${plain(one.part, 40)}: ${duration(one.seconds)}`}
+          />
+        ))}
+      </div>
+      <ul className="qhub-Parts-legend">
+        {parts.map(one => (
+          <li key={one.part}>
+            <span
+              className={`qhub-Parts-mark ${kindClass(KIND_OF_PART[one.part] ?? one.part)}`}
+              aria-hidden="true"
+            />
+            {plain(one.part, 40)}{' '}
+            <span className="qhub-Parts-share">
+              {duration(one.seconds)} ({percentWords(one.seconds / whole)})
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function percentWords(share: number): string {
+  return share > 0 && share < 0.01 ? '< 1 %' : `${Math.round(100 * share)} %`;
+}
+
+function kindClass(kind: string): string {
+  const known = KINDS.includes(kind) ? kind : 'other';
+  return `qhub-kind-${known.replace('_', '-')}`;
+}
+
 export function Waterfall(props: {
   trace: Trace;
   trans: TranslationBundle;
+  show?: (tab: string) => void;
 }): JSX.Element {
   const { trace, trans } = props;
   const ticking = useSyncExternalStore(clock.subscribe, clock.now);
@@ -78,8 +153,9 @@ export function Waterfall(props: {
               begin={begin}
               whole={whole}
               now={now}
-              attempt={several ? span.attempt : null}
+              attempt={several && span.attempt > 0 ? span.attempt : null}
               trans={trans}
+              show={props.show}
             />
           ))}
         </tbody>
@@ -98,41 +174,74 @@ function Row(props: {
   now: number;
   attempt: number | null;
   trans: TranslationBundle;
+  show?: (tab: string) => void;
 }): JSX.Element {
-  const { span, begin, whole, now, attempt, trans } = props;
+  const { span, begin, whole, now, attempt, trans, show } = props;
   const end = span.end ?? now;
+  const count = span.count ?? 1;
+  const took = span.end === null ? end - span.begin : (span.busy_s ?? end - span.begin); // prettier-ignore
   const percent = (seconds: number): string =>
     `${Math.min(100, Math.max(0, (100 * seconds) / whole)).toFixed(3)}%`;
-  const kind = KINDS.includes(span.kind) ? span.kind : 'other';
+  const segments =
+    span.end === null || !span.segments?.length
+      ? [[span.begin, end]]
+      : span.segments;
+  const words = [
+    trans.__(
+      '%1: from %2, %3',
+      plain(span.kind, 40).replace('_', ' '),
+      moment(span.begin),
+      duration(took)
+    ),
+    count > 1
+      ? trans.__('%1 spans, the longest %2', count, duration(span.longest_s ?? 0)) // prettier-ignore
+      : '',
+    plain(span.detail ?? '', 200)
+  ].filter(Boolean);
+  const name = plain(span.name, 100);
   return (
     <tr>
-      <th scope="row">
-        {plain(span.name, 100)}
+      <th
+        scope="row"
+        style={{ paddingLeft: `${INDENT_PX * Math.min(span.depth ?? 0, 8)}px` }}
+      >
+        {show && span.log_line ? (
+          <button
+            type="button"
+            className="qhub-Timeline-log"
+            title={trans.__(
+              'The log had %1 lines when it began',
+              span.log_line
+            )}
+            onClick={() => show('log')}
+          >
+            {name}
+          </button>
+        ) : (
+          name
+        )}
+        {count > 1 && <span className="qhub-Timeline-attempt">× {count}</span>}
         {attempt !== null && (
           <span className="qhub-Timeline-attempt">
             {trans.__('attempt %1', attempt)}
           </span>
         )}
       </th>
-      <td className="qhub-Timeline-lane">
-        <span
-          className={`qhub-Timeline-bar qhub-kind-${kind}`}
-          data-open={span.end === null}
-          style={{
-            left: percent(span.begin - begin),
-            width: percent(end - span.begin)
-          }}
-          title={trans.__(
-            '%1: from %2, %3',
-            plain(span.kind, 40),
-            moment(span.begin),
-            duration(end - span.begin)
-          )}
-        >
-          <span className="qhub-unseen">{plain(span.kind, 40)}</span>
+      <td className="qhub-Timeline-lane" title={words.join('\n')}>
+        {segments.map(([from, to], index) => (
+          <span
+            key={index}
+            className={`qhub-Timeline-bar ${kindClass(span.kind)}`}
+            data-open={span.end === null}
+            data-many={segments.length > 1}
+            style={{ left: percent(from - begin), width: percent(to - from) }}
+          />
+        ))}
+        <span className="qhub-unseen">
+          {plain(span.kind, 40).replace('_', ' ')}
         </span>
       </td>
-      <td className="qhub-number">{duration(end - span.begin)}</td>
+      <td className="qhub-number">{duration(took)}</td>
     </tr>
   );
 }
