@@ -269,7 +269,8 @@ def test_what_use_chooses_holds_for_the_notebook_until_a_cell_says_otherwise(
 def test_the_help_page_names_every_option_and_verb(notebook: Notebook) -> None:
     import click
 
-    import qhub_ext.broker_verbs  # noqa: F401 - adds its verbs
+    import qhub_ext.broker_verbs
+    import qhub_ext.reproduce_verbs  # noqa: F401 - they add their verbs
     from qhub_ext.capture.command import OPTIONS
     from qhub_ext.verbs import verbs
 
