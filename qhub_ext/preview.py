@@ -32,7 +32,7 @@ def preview_text(draft: Draft, script: str, outlook: Sequence[str] = ()) -> str:
         [
             "Nothing was submitted. This is what would be:",
             f"  job      {plain(spec.name, 60)}{array}",
-            f"  runs on  {spec.tier}, {spec.device}{f' ({spec.resource})' if spec.resource else ''}{shots}",
+            f"  runs on  {spec.tier}, {spec.device}{f', {spec.resource}' if spec.resource else ''}{shots}",
             f"  asks     {spec.cpus} CPU, {memory}, {duration(spec.time_s)} at most",
             "",
             table.to_text(),

@@ -141,6 +141,16 @@ def check_qpu_time(
     estimated_s: float | None, before_s: float, cap_s: float | None, profile: str, *, on_device: bool
 ) -> list[Finding]:
     """This task and those `before_s` of its job against what the profile gives one job, in seconds of QPU."""
+    if cap_s is not None and estimated_s is None and on_device:
+        sentence = f"How long the device would be busy is not known: what the profile {profile!r} gives a job, {cap_s:g} s of QPU, is not checked."
+        return [
+            Finding(
+                WARN,
+                "qpu-time-unknown",
+                sentence,
+                "The device does not tell the pause between shots or a gate's duration.",
+            )
+        ]
     if cap_s is None or estimated_s is None or before_s + estimated_s <= cap_s:
         return []
     with_others = f" after {before_s:.3g} s in this job" if before_s else ""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -26,15 +27,17 @@ from qhub_ext.primitives import Estimator, Sampler, backend
 from qhub_ext.service import JobService
 from qhub_ext.settings import load_settings
 from qhub_ext.tiers.backend import Execution, Prepared
-from qhub_ext.tiers.devices import Device
+from qhub_ext.tiers.devices import Device, uninstall
 from qhub_ext.tiers.iqm import as_vendor_document
 from qhub_ext.tiers.preflight import PreflightWarning
+from qhub_ext.tiers.qpu import target
 from qhub_ext.tiers.qpu.iqm import IqmWriter, timeline_seconds
 from qhub_ext.tiers.qpu.writing import UnreadableError
 from qhub_ext.tiers.snapshots import read_document
 from qhub_ext.virtualqpu.garnet import garnet
 from qhub_ext.virtualqpu.iqm import architecture, circuit_of, observation_sets
 from tests.qpu.conftest import VirtualQpu
+from tests.qpu.test_open_tasks import write_config
 from tests.waiting import wait_until
 
 
@@ -199,9 +202,9 @@ def test_the_time_on_the_device_is_read_from_its_timeline() -> None:
         "  2026-11-28 03:10:21.200 [iqm-station-control     ] execution_started\n"
         "  2026-11-28 03:10:23.450 [iqm-station-control     ] execution_ended\nMessages   : (none)\n"
     )
-    assert timeline_seconds(log) == pytest.approx(2.25)
-    assert timeline_seconds(log.replace("execution_ended", "failed")) is None
-    assert timeline_seconds("") is None
+    assert timeline_seconds(log) == (pytest.approx(0.1), pytest.approx(2.25))
+    assert timeline_seconds(log.replace("execution_ended", "failed")) == (pytest.approx(0.1), None)
+    assert timeline_seconds("") == (None, None)
 
 
 _words = st.one_of(st.none(), st.booleans(), st.integers(-3, 30), st.floats(), st.sampled_from(["prx", "cz", "measure", "QB1", "QB2", "QB99", "key", ""]))  # fmt: skip
@@ -414,6 +417,51 @@ def test_a_cancel_does_not_wait_for_the_answer_that_the_service_holds(
         assert client.get(f"{qpu.url}/iqm/api/v1/jobs/{steps[-1]['task']}").json()["status"] == "cancelled"
 
 
+@pytest.mark.filterwarnings("ignore::qhub_ext.tiers.preflight.PreflightWarning")
+@pytest.mark.parametrize(
+    ("resource", "changed", "words"),
+    [
+        ("garnet", {"QRMI_IQM_ISA_TOKEN": "wrong"}, "does not accept the credentials"),
+        ("garnet", {"QRMI_IQM_ISA_ENDPOINT": "http://127.0.0.1:9/iqm"}, "cannot be reached"),
+        ("garnet", {"QRMI_IQM_ISA_TOKEN": ""}, "configured wrongly"),
+        ("atlantis", {}, "is not known to its service"),
+    ],
+)
+def test_a_slip_in_the_configuration_has_its_own_words(
+    qpu: VirtualQpu,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    resource: str,
+    changed: dict[str, str],
+    words: str,
+) -> None:
+    config = {"QRMI_IQM_ISA_ENDPOINT": f"{qpu.url}/iqm", "QRMI_IQM_ISA_TOKEN": qpu.key, **changed}
+    shelf = write_config(tmp_path, resource, "iqm-server", {key: value for key, value in config.items() if value})
+    monkeypatch.setenv("QHUB_CONFIG", str(tmp_path / "qhub.toml"))
+    uninstall(resource)
+    with (
+        context.using(tier="qpu", device=resource, shelf=shelf),
+        pytest.raises(DeviceError) as caught,
+    ):
+        Sampler().run([pair()])
+    assert words in caught.value.message
+    assert caught.value.cause is Cause.INTEGRATION
+    assert caught.value.advice
+    target._live.clear()
+
+
+def test_a_profile_s_seconds_cannot_be_held_against_a_device_that_tells_no_pause(
+    qpu: VirtualQpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "qhub.toml").write_text("[profiles.development]\nqpu_s = 5\n")
+    monkeypatch.setenv("QHUB_CONFIG", str(tmp_path / "qhub.toml"))
+    with (
+        context.using(tier="qpu", device="garnet", profile="development"),
+        pytest.warns(PreflightWarning, match="is not known: what the profile 'development' gives"),
+    ):
+        Sampler().run([ready(pair())], shots=10).result()
+
+
 BY_HAND = """
 import json, sys, time
 import qrmi
@@ -458,4 +506,7 @@ def test_the_genuine_wheel_does_status_target_task_result_log_and_stop_unpatched
     assert sum(bit for (bit,) in measured["m_1_0_0"]) == counted["counts"]["1"] > 80
     assert counted["measurement_keys"] == ["m_1_0_0"]
     assert "imulated on a virtual garnet" in told["log"]
-    assert timeline_seconds(told["log"])
+    queued, busy = timeline_seconds(told["log"])
+    assert queued is not None
+    assert busy is not None
+    assert busy > 0.5

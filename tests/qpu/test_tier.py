@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from qiskit.quantum_info import SparsePauliOp
 from qhub_ext.errors import PreflightError
 from qhub_ext.job import context
 from qhub_ext.primitives import Estimator, Sampler, backend
+from qhub_ext.tiers.qpu import backend as tier
 from tests.qpu.conftest import VirtualQpu, isa
 
 
@@ -142,4 +144,9 @@ def test_no_credentials_in_what_a_task_leaves_behind(qpu: VirtualQpu, bell: Quan
     left: list[dict[str, Any]] = []
     with context.using(tier="qpu", announce=left.append, record=left.append):
         Sampler().run([bell], shots=100).result()
-    assert qpu.key not in json.dumps(left)
+        assert qpu.key not in json.dumps(left)
+        processes = list(tier._processes.values())
+    assert processes
+    for process in processes:  # what ps shows to everybody, and what /proc shows to its owner
+        shown = [Path(f"/proc/{process.pid}/{name}").read_bytes() for name in ("cmdline", "environ")]
+        assert not any(qpu.key.encode() in text for text in shown)

@@ -168,7 +168,11 @@ class DeviceBackend:
                 raise self.sender.odd(str(error)) from None
             record["qpu_s"] = answer.qpu_s
             if self.resource.can.timeline:
-                record["qpu_s"] = timeline_seconds(self.sender.log(record["task"]))
+                queued, record["qpu_s"] = timeline_seconds(self.sender.log(record["task"]))
+                if queued is not None:  # from here only the end was seen
+                    whole = record["queued_s"] + record["running_s"]
+                    record["queued_s"] = min(queued, whole)
+                    record["running_s"] = whole - record["queued_s"]
             moments.qpu_s, moments.intervals = record["qpu_s"], answer.intervals
         self._note_calibration(answer.snapshots, record)
         self.sender.note(record, state="completed")

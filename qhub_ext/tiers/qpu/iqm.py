@@ -171,13 +171,17 @@ def _bits(measured: Any, execution: Any) -> NDArray[np.uint8]:
 
 
 _EVENT = re.compile(
-    r"^\s*(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+) \[[^\]]*\] (execution_started|execution_ended)\s*$", re.M
+    r"^\s*(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+) \[[^\]]*\] (received|execution_started|execution_ended)\s*$", re.M
 )
 
 
-def timeline_seconds(log: str) -> float | None:
-    """Seconds on the device, from the timeline that QRMI gives as the log of a task; None where it does not tell both moments."""
+def timeline_seconds(log: str) -> tuple[float | None, float | None]:
+    """Seconds in the service's queue and on the device, from the timeline that QRMI gives as the log of a task; None where it does not
+    tell both moments.
+    """
     at = {event: datetime.fromisoformat(moment) for moment, event in _EVENT.findall(log)}
-    if len(at) < 2:
-        return None
-    return max(0.0, (at["execution_ended"] - at["execution_started"]).total_seconds())
+
+    def between(first: str, last: str) -> float | None:
+        return max(0.0, (at[last] - at[first]).total_seconds()) if first in at and last in at else None
+
+    return between("received", "execution_started"), between("execution_started", "execution_ended")

@@ -102,7 +102,10 @@ class Sender:
         if isinstance(count, int):
             parts.append(f"{count} {'task' if count == 1 else 'tasks'} there")
         told = "; ".join(part for part in parts if part)
-        return f"waiting at {name}" + (f": {told}" if told else "")
+        where = f"waiting at {name}"
+        if self.resource.can.held:
+            where = f"waiting or running at {name}, which tells only of the end"
+        return where + (f": {told}" if told else "")
 
     def note(self, record: Record, **changes: Any) -> None:
         """On disk when it returns."""
