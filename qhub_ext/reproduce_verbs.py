@@ -1,17 +1,19 @@
-"""The verbs that take jobs along: export, import."""
+"""The verbs that take jobs along, away or back: export, import, prune, archives."""
 
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 import click
 
 import qhub_ext
-from qhub_ext.display.tables import Text
-from qhub_ext.display.words import size
-from qhub_ext.errors import UserError
+from qhub_ext.capture.quantity import parse_memory, parse_time
+from qhub_ext.display.tables import Table, Text
+from qhub_ext.display.words import moment, size, state_words
+from qhub_ext.errors import InvalidOptionError, UserError
 from qhub_ext.job.identity import short_id
 from qhub_ext.jobfolder.atomic import read_json_or_none
 from qhub_ext.jobfolder.outcome import require_own
@@ -82,3 +84,89 @@ def import_verb(surface: Surface, file: Path) -> Text:
         "Running it again or fetching its variables runs code of whoever made it: do so where you trust them."
     )
     return Text(text, {"job": job_id, "owner": owner, "folder": str(surface.service.shelf.folder(job_id).path)})
+
+
+@verbs.command("prune")
+@click.option("--older-than", metavar="TIME", help="Jobs that ended before so long, such as 90d.")
+@click.option("--keep", metavar="SIZE", help="The oldest others, until the shelf takes no more than this, such as 20G.")
+@click.option(
+    "--to",
+    "archive",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Move them into this folder, where they are found as before.",
+)
+@click.option("--yes", is_flag=True, help="Do it; without this it only lists what would go.")
+@facts_verb
+def prune_verb(
+    surface: Surface, older_than: str | None, keep: str | None, archive: Path | None, yes: bool
+) -> Table | Text:
+    """Removes or moves jobs that have ended, by age and by size. Lists them first: nothing goes without --yes."""
+    from qhub_ext.service.pruning import choose, move, remove
+
+    if older_than is None and keep is None:
+        raise InvalidOptionError(
+            "`prune` needs to know which: nothing was removed.", advice="Say --older-than 90d, --keep 20G, or both."
+        )
+    now = time.time()
+    age = None if older_than is None else float(parse_time(older_than, "--older-than"))
+    most = None if keep is None else parse_memory(keep, "--keep") * 2**20
+    shelf = surface.service.shelf
+    chosen, total = choose(shelf, now, older_than_s=age, keep_bytes=most)
+    freed = sum(one.size for one in chosen)
+    facts = {
+        "done": yes, "to": None if archive is None else str(archive.absolute()), "bytes": freed, "shelf_bytes": total or None,
+        "jobs": [{"id": one.job.id, "name": one.job.name, "bytes": one.size, "why": one.why} for one in chosen],
+    }  # fmt: skip
+    if not chosen:
+        return Text("No job has to go.", facts)
+    if not yes:
+        rows = [
+            (short_id(o.job.id), o.job.name, state_words(o.job.state), moment(o.job.ended_at, now), size(o.size), o.why)
+            for o in chosen
+        ]
+        what = "removed for good" if archive is None else f"moved to {archive}"
+        footer = f"{len(chosen)} jobs, {size(freed)}: --yes has them {what}."
+        return Table(
+            ("job", "name", "state", "ended", "size", "because of"),
+            rows,
+            facts=facts,
+            footer=footer,
+            widths={"name": 32},
+        )
+    if archive is None:
+        remove(shelf, chosen)
+        return Text(f"Removed {len(chosen)} jobs, {size(freed)}.", facts)
+    move(shelf, chosen, archive)
+    return Text(
+        f"Moved {len(chosen)} jobs, {size(freed)}, to {archive}; `job` and the other verbs find them there.", facts
+    )
+
+
+@verbs.command("archives")
+@click.argument("folders", nargs=-1, type=click.Path(file_okay=False, path_type=Path))
+@click.option("--forget", is_flag=True, help="Look into these no longer; nothing in them is touched.")
+@facts_verb
+def archives_verb(surface: Surface, folders: tuple[Path, ...], forget: bool) -> Table:
+    """Where jobs were moved to. With FOLDER: look there as well, such as after an archive was moved itself."""
+    from qhub_ext.jobfolder.archives import add_archive, forget_archive, read_archives
+    from qhub_ext.jobfolder.shelf import Shelf
+
+    shelf = surface.service.shelf.path
+    for folder in folders:
+        if forget:
+            if not forget_archive(shelf, folder.absolute()):
+                raise InvalidOptionError(
+                    f"{folder.absolute()} is no archive of this shelf.", advice="`archives` lists them."
+                )
+        elif not folder.is_dir():
+            raise InvalidOptionError(f"There is no folder {folder}.", advice="Name one that holds job folders.")
+        else:
+            add_archive(shelf, folder.absolute())
+    known = [(one, len(Shelf(one).ids()) if one.is_dir() else None) for one in read_archives(shelf)]
+    rows = [(str(one), "not there now" if count is None else str(count)) for one, count in known]
+    return Table(
+        ("archive", "jobs"),
+        rows,
+        facts=[{"folder": str(o), "jobs": n} for o, n in known],
+        empty="No job was moved into an archive.",
+    )

@@ -2,6 +2,7 @@
 
 SHELF/.calibration/         every calibration snapshot that a job met (jobfolder.calibrations)
 SHELF/.locks/               every environment that a job was submitted from (jobfolder.locks)
+SHELF/.archives             where jobs were moved to, a folder per line (jobfolder.archives)
 SHELF/.generation           changes when a finished job begins anew (jobfolder.generation)
 SHELF/ID/                   mode 0700
     spec.json               what was asked for (qhub.job/1), never changed

@@ -23,6 +23,7 @@ from qhub_ext.job.identity import is_job_id, short_id, split_element
 from qhub_ext.job.record import Attempt, JobRecord
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import FINAL, State
+from qhub_ext.jobfolder.archives import read_archives
 from qhub_ext.jobfolder.atomic import json_bytes, write_new
 from qhub_ext.jobfolder.generation import read_generation
 from qhub_ext.jobfolder.layout import JobFolder, folder_of
@@ -106,7 +107,14 @@ class Shelf:
         return final
 
     def folder(self, job_id: str) -> JobFolder:
-        return folder_of(self.path, job_id)
+        """On the shelf, or where it was moved to."""
+        found = folder_of(self.path, job_id)
+        if not os.path.lexists(found.bundle_root):
+            for archive in read_archives(self.path):
+                moved = folder_of(archive, job_id)
+                if moved.bundle_root.is_dir():
+                    return moved
+        return found
 
     def ids(self) -> list[str]:
         """Of all jobs (an array once), newest first."""
@@ -139,6 +147,9 @@ class Shelf:
         for summary in self.summaries():
             if summary.name == reference:
                 return summary.id
+        for archive in read_archives(self.path):
+            with contextlib.suppress(UnknownNameError):
+                return Shelf(archive, self._index.parent if self._index else None).find(reference)
         raise UnknownNameError.among(
             "job",
             reference.replace("~", "-"),
