@@ -7,7 +7,7 @@ import time
 from datetime import datetime
 from typing import Any
 
-from qhub_ext.display.words import duration, moment, plain, state_words
+from qhub_ext.display.words import dated, duration, moment, plain, state_words
 from qhub_ext.job.identity import short_id
 from qhub_ext.job.record import JobRecord
 from qhub_ext.job.state import State
@@ -47,9 +47,7 @@ def card_lines(record: JobRecord, now: float | None = None) -> list[tuple[str, s
         lines.append(("waited", duration(record.waiting_s)))
     if attempt.running_at is not None:
         if attempt.ended_at is not None:
-            lines.append(
-                ("ran", f"{duration(attempt.ended_at - attempt.running_at)}, until {moment(attempt.ended_at, now)}")
-            )
+            lines.append(("ran", f"{duration(attempt.ended_at - attempt.running_at)}, until {dated(attempt.ended_at)}"))
         else:
             limit = f" of {duration(spec.time_s)}"
             lines.append(("running", duration(now - attempt.running_at) + limit))

@@ -1,4 +1,4 @@
-import type { IMimeBundle, IOutput } from '@jupyterlab/nbformat';
+import type { IMimeBundle, IOutput, IStream } from '@jupyterlab/nbformat';
 import { JSONExt, PartialJSONObject } from '@lumino/coreutils';
 
 import {
@@ -12,13 +12,17 @@ import { readRecord } from '../views/card/saved';
 import { cardHtml, cardText } from './text';
 
 const WIDGET_MIME_TYPE = 'application/vnd.jupyter.widget-view+json';
-const STDERR_MIME_TYPE = 'application/vnd.jupyter.stderr';
 
-/** What an output says of itself in its metadata: a card that outputs belong under, or an output written under one. */
+/**
+ * What an output says of itself in its metadata: a card that outputs belong under (`home`), with the attempt whose
+ * `outputs` are the next so many; or a display written under one. Streams and errors have no room for metadata in a
+ * notebook, and are written as what they are, so that every reader shows them as if the cell had run here.
+ */
 interface Mark {
   job: string;
   home?: boolean;
   attempt?: number;
+  outputs?: number;
 }
 
 export function markOf(output: IOutput): Mark | null {
@@ -42,8 +46,24 @@ export function isHome(output: IOutput): boolean {
   return markOf(output)?.home === true && !isWritten(output);
 }
 
+/** A display of a job. */
 function isWritten(output: IOutput): boolean {
-  return typeof markOf(output)?.attempt === 'number';
+  const mark = markOf(output);
+  return typeof mark?.attempt === 'number' && mark.home !== true;
+}
+
+/** What lies under the card at `home` and was written there. */
+function writtenUnder(outputs: readonly IOutput[], home: number): IOutput[] {
+  const mark = home < 0 ? null : markOf(outputs[home]);
+  const next = outputs.slice(home + 1, home + 1 + (mark?.outputs ?? 0));
+  const end = next.findIndex(
+    output => !isMarkless(output) && markOf(output)?.job !== mark?.job
+  );
+  return end < 0 ? next : next.slice(0, end);
+}
+
+function isMarkless(output: IOutput): boolean {
+  return output.output_type === 'stream' || output.output_type === 'error';
 }
 
 /** How much of a job's end the cell holds: its cards, and the outputs under the one that waits for them. */
@@ -59,11 +79,9 @@ export function heldOf(
       ({ state, ended_at }) =>
         state === ended.state && ended_at === ended.ended_at
     ),
-    outputs:
-      !cards.some(isHome) ||
-      outputs.map(markOf).some(mark => {
-        return mark?.job === ended.id && mark.attempt === attempt;
-      })
+    outputs: cards.filter(isHome).every((card, index) => {
+      return index > 0 || markOf(card)!.attempt === attempt;
+    })
   };
 }
 
@@ -76,17 +94,33 @@ export function planOutputs(
   job: Job,
   written: JobOutputs | null
 ): IOutput[] {
+  const isOwnHome = (output: IOutput): boolean =>
+    isHome(output) && cardOf(output)?.id === job.id;
+  const before = new Set(writtenUnder(outputs, outputs.findIndex(isOwnHome)));
   const rest = outputs.filter(
     output =>
-      written === null || !isWritten(output) || markOf(output)?.job !== job.id
+      written === null ||
+      !(
+        before.has(output) ||
+        (isWritten(output) && markOf(output)?.job === job.id)
+      )
   );
-  const home = rest.findIndex(
-    output => isHome(output) && cardOf(output)?.id === job.id
-  );
-  return rest.flatMap((output, index) => [
-    cardOf(output)?.id === job.id ? withRecord(output, job) : output,
-    ...(index === home && written !== null ? marked(written, job.id) : [])
-  ]);
+  const home = rest.findIndex(isOwnHome);
+  return rest.flatMap((output, index) => {
+    const shown =
+      cardOf(output)?.id === job.id ? withRecord(output, job) : output;
+    if (index !== home || written === null) {
+      return [shown];
+    }
+    const under = marked(written, job.id, rest[index + 1]);
+    const { attempt } = written;
+    const mark = { job: job.id, home: true, attempt, outputs: under.length };
+    const metadata = {
+      ...(shown.metadata as PartialJSONObject),
+      [METADATA_KEY]: mark
+    };
+    return [{ ...shown, metadata }, ...under];
+  });
 }
 
 function withRecord(output: IOutput, job: Job): IOutput {
@@ -112,32 +146,62 @@ function recordOf(job: Job): JobRecord {
   return { ...readRecord(job as never)!, as_of: null };
 }
 
-/** Outputs that say whose they are. Streams and errors cannot carry metadata in a notebook, displays can. */
-function marked(written: JobOutputs, job: string): IOutput[] {
+/** The outputs as a notebook keeps them; displays say whose they are. A notebook joins streams that touch, also with what is `next`. */
+function marked(
+  written: JobOutputs,
+  job: string,
+  next: IOutput | undefined
+): IOutput[] {
   const mark = { job, attempt: written.attempt };
-  return written.outputs.map(output => ({
-    output_type: 'display_data',
-    data: bundleOf(output),
-    metadata: {
-      ...(output.metadata as PartialJSONObject | undefined),
-      [METADATA_KEY]: mark
+  const kept: IOutput[] = [];
+  for (const output of written.outputs) {
+    const last = kept[kept.length - 1];
+    if (isStream(output) && isStream(last) && last.name === output.name) {
+      last.text = settle(joined(last.text) + joined(output.text));
+    } else {
+      kept.push(keptForm(output, mark));
     }
-  }));
+  }
+  const end = kept[kept.length - 1];
+  if (isStream(end) && isStream(next) && end.name === next.name) {
+    kept[kept.length - 1] = display({ 'text/plain': end.text }, {}, mark);
+  }
+  return kept;
 }
 
-function bundleOf(output: IOutput): IMimeBundle {
-  if (output.output_type === 'stream') {
-    const text = settle(joined(output.text));
-    return output.name === 'stderr'
-      ? { [STDERR_MIME_TYPE]: text, 'text/plain': text }
-      : { 'text/plain': text };
+function isStream(output: IOutput | undefined): output is IStream {
+  return output?.output_type === 'stream';
+}
+
+function keptForm(output: IOutput, mark: Mark): IOutput {
+  if (isStream(output)) {
+    const { output_type, name } = output;
+    return { output_type, name, text: settle(joined(output.text)) };
   }
   if (output.output_type === 'error') {
     const traceback = Array.isArray(output.traceback) ? output.traceback : [];
-    const text =
-      traceback.join('\n') || `${output.ename}: ${output.evalue as string}`;
-    return { [STDERR_MIME_TYPE]: text, 'text/plain': text };
+    return {
+      output_type: 'error',
+      ename: String(output.ename),
+      evalue: String(output.evalue),
+      traceback
+    };
   }
+  return display(bundleOf(output), output.metadata, mark);
+}
+
+function display(data: IMimeBundle, metadata: unknown, mark: Mark): IOutput {
+  return {
+    output_type: 'display_data',
+    data,
+    metadata: {
+      ...(metadata as PartialJSONObject | undefined),
+      [METADATA_KEY]: { ...mark }
+    }
+  };
+}
+
+function bundleOf(output: IOutput): IMimeBundle {
   const data = { ...(output.data as IMimeBundle) };
   if (Object.keys(data).length > 1) {
     delete data[WIDGET_MIME_TYPE]; // its model died with the job's kernel

@@ -8,7 +8,10 @@ export function putOutputs(
   outputs: readonly IOutput[]
 ): void {
   const before = area.toJSON();
-  if (outputs.length < before.length) {
+  // the area joins a stream to the one that was added last, whatever stands in its place by now
+  const joins = outputs[before.length]?.output_type === 'stream';
+  const streams = before.some(({ output_type }) => output_type === 'stream');
+  if (outputs.length < before.length || (joins && streams)) {
     area.fromJSON([...outputs]);
     return;
   }

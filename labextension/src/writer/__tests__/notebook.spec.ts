@@ -108,7 +108,7 @@ const cell = (index = 0) => notebook.cells.get(index) as ICodeCellModel;
 const shown = (index = 0) =>
   cell(index)
     .outputs.toJSON()
-    .map(output => (output.data as never)['text/plain']);
+    .map(output => output.text ?? (output.data as never)['text/plain']);
 const settle = () => vi.advanceTimersByTimeAsync(500);
 
 const completed = job({ state: 'completed', ended_at: 1_790_000_100 });

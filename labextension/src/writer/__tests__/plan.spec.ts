@@ -6,6 +6,12 @@ import { CARD_MIME_TYPE, JobOutputs, JobRecord } from '../../api/types';
 import { heldOf, planOutputs, settle } from '../plan';
 
 const printed: IOutput = { output_type: 'stream', name: 'stdout', text: 'hi' };
+const error: IOutput = {
+  output_type: 'error',
+  ename: 'E',
+  evalue: 'v',
+  traceback: ['a', 'b']
+};
 const ended = job({
   state: 'completed',
   ended_at: 1_790_000_100,
@@ -39,7 +45,9 @@ describe('planOutputs', () => {
         [CARD_MIME_TYPE]: { id: ended.id, state: 'completed' },
         'text/plain': 'Job 7qm3xd  GHZ parity\n  state  ✓ <completed>'
       },
-      metadata: { qhub: { job: ended.id, home: true } }
+      metadata: {
+        qhub: { job: ended.id, home: true, attempt: 1, outputs: 1 }
+      }
     });
     expect((plan[0].data as never)['text/html']).toContain('&lt;completed&gt;');
     expect(JSON.stringify(plan[0])).not.toContain(ended.folder);
@@ -47,7 +55,7 @@ describe('planOutputs', () => {
       output_type: 'display_data',
       data: { 'text/plain': 'hi' },
       metadata: { qhub: { job: ended.id, attempt: 1 } }
-    });
+    }); // else a notebook would join it with the one that follows
     expect(plan[2]).toBe(printed);
   });
 
@@ -58,14 +66,21 @@ describe('planOutputs', () => {
   });
 
   it('puts a new attempt in the place of the old one, and mends a doubled one', () => {
-    const once = planOutputs([card()], ended, written(1, printed, printed));
-    const doubled = [...once, ...once.slice(1)];
+    const plot: IOutput = {
+      output_type: 'display_data',
+      data: { 'text/plain': 'plot' },
+      metadata: {}
+    };
+    const once = planOutputs([card()], ended, written(1, printed, plot));
+    const doubled = [...once, ...once.slice(2), error];
     const again = planOutputs(
       doubled,
       ended,
       written(2, { ...printed, text: 'second' })
     );
-    expect(texts(again).slice(1)).toEqual(['second']);
+    expect(texts(again).slice(1)).toEqual(['second', undefined]);
+    expect(again[2]).toBe(error); // that of somebody else
+    expect(planOutputs(again, ended, written(3))).toHaveLength(2);
     expect(heldOf(doubled, { ...ended, ended_at: 7 }).cards).toBe(false);
   });
 
@@ -98,26 +113,34 @@ describe('planOutputs', () => {
     expect(planOutputs(once, ended, null)).toEqual(once);
   });
 
-  it('takes errors and warnings along as what a notebook shows red', () => {
-    const [, error, warning] = planOutputs(
+  it('keeps streams and errors as what they are, so that every reader shows them as if the cell had run here', () => {
+    const plan = planOutputs(
       [card()],
       ended,
       written(
         1,
-        {
-          output_type: 'error',
-          ename: 'E',
-          evalue: 'v',
-          traceback: ['a', 'b']
-        },
-        { output_type: 'stream', name: 'stderr', text: ['w', '!'] }
+        error,
+        { output_type: 'stream', name: 'stderr', text: ['w', '!'] },
+        printed,
+        { ...printed, text: ' and ' },
+        printed
       )
     );
-    expect(error.data).toEqual({
-      'application/vnd.jupyter.stderr': 'a\nb',
-      'text/plain': 'a\nb'
-    });
-    expect(texts([warning])).toEqual(['w!']);
+    expect(plan.slice(1)).toEqual([
+      error,
+      { output_type: 'stream', name: 'stderr', text: 'w!' },
+      { ...printed, text: 'hi and hi' }
+    ]);
+    const again = planOutputs(plan, ended, written(2, printed));
+    expect(again.slice(1)).toEqual([printed]);
+  });
+
+  it('takes nothing for its own that another has put under the card', () => {
+    const foreign = { ...card(record({ id: '01kayt4w2-aaaaaa' }), false) };
+    const [home] = planOutputs([card()], ended, written(1, printed, error));
+    const edited = [home, printed, foreign, error];
+    const again = planOutputs(edited, ended, written(2));
+    expect(again.slice(1)).toEqual([foreign, error]);
   });
 
   it('lets no output of a job pass for a card or for the home of one', () => {
