@@ -85,6 +85,8 @@ def minute(at: float, now: float) -> str:
         return "now"
     then = datetime.fromtimestamp(at + 30)
     return then.strftime("%H:%M" if then.date() == datetime.fromtimestamp(now).date() else "%Y-%m-%d %H:%M")
+
+
 def dated(at: float) -> str:
     """Local wall-clock time with its date, for what is read on another day."""
     return datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M:%S")

@@ -140,7 +140,9 @@ describe('NotebookWriter', () => {
     // what is on disk is what the shared model holds
     const saved = notebook.sharedModel.toJSON().cells[0].outputs as IOutput[];
     expect(saved).toHaveLength(2);
-    expect(saved[1].metadata).toEqual({ qhub: { job: ID, attempt: 1 } });
+    expect(saved[0].metadata).toEqual({
+      qhub: { job: ID, home: true, attempt: 1, outputs: 1 }
+    });
   });
 
   it('writes on opening what ended while the notebook was closed, and asks no more', async () => {
