@@ -6,7 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.diagnosis.corpus.run import CASES, matrix, run
+from tests.diagnosis.corpus.run import CASES, run
+from tests.diagnosis.matrix import matrix
 
 
 def main() -> None:
@@ -14,9 +15,8 @@ def main() -> None:
     cases = [case for case in CASES if not words or any(word in case.name for word in words)]
     with tempfile.TemporaryDirectory(prefix="qhub-faults-") as folder:
         said = run(Path(folder), cases, lambda text: print(text, file=sys.stderr, flush=True))
-    if words:
-        for one in said:
-            print(f"{one.case.name}: {one.cause or 'nothing'} ({one.confidence}, {one.rule}): {one.sentence}")
+    for one in said if words else ():
+        print(f"{one.name}: {one.told or 'nothing'} ({one.confidence}, {one.rule}): {one.sentence}")
     print(matrix(said))
 
 

@@ -58,28 +58,3 @@ class Case:
     held_out: bool = False
     clock_s: float = 0.0
     environment: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Said:
-    """What was said of one case."""
-
-    case: Case
-    cause: str
-    confidence: str
-    rule: str
-    sentence: str
-    clues: int
-    job: str = ""
-
-    @property
-    def right(self) -> bool:
-        return self.cause == self.case.cause
-
-    @property
-    def silent(self) -> bool:
-        return self.cause == "unknown" and not self.right
-
-    @property
-    def wrong(self) -> bool:
-        return not self.right and not self.silent
