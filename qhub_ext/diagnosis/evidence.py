@@ -189,7 +189,8 @@ class Evidence:
         if not self.raised:
             return ()
         first, line = self.raised[0], self.facts.get("line")
-        said = f"{first.kind}: {first.text.strip().splitlines()[0][:300]}" if first.text.strip() else first.kind
+        text = str(first.told.get("message") or first.text).strip()
+        said = f"{first.kind}: {text.splitlines()[0][:300]}" if text else first.kind
         place = self.place(self.folder.cell, line) if line else self.place(self.attempt.outputs)
         clues = [Clue(said, place, "outputs")]
         within = self.facts.get("within")

@@ -27,6 +27,7 @@ BENCHMARKS = {
     "emulation": "emulation beside Aer as a user would write it",
     "site": "many queued short jobs",
     "listing": "listing ten thousand finished jobs",
+    "explain": "explaining a job, without network",
     "server": "what the server extension costs JupyterLab, and how quick it answers",
     "slurm": "on a real Slurm",
     "qpu": "tasks on a device, here a virtual one",

@@ -1,0 +1,39 @@
+"""`qhub demo VERB`: things made to happen, to be looked at."""
+
+from __future__ import annotations
+
+import click
+
+from qhub_ext import verbs as v
+from qhub_ext.display.tables import Page, Table, Text
+from qhub_ext.job.identity import short_id
+
+
+@v.verbs.group("demo")
+def demo() -> None:
+    """Things made to happen on this computer, to be looked at."""
+
+
+@demo.command("faults")
+@v.facts_verb
+def faults(surface: v.Surface) -> Page:
+    """Ten faults on the embedded site and a virtual QPU: what each was, what is said of it, and where that is seen. About a minute."""
+    from qhub_ext.service.faults import run_faults
+
+    shown = run_faults(surface.service.settings, lambda text: click.echo(text, err=True))
+    rows = []
+    facts = []
+    for one in shown:
+        clue = one.why.findings[0].clues[0] if one.why.findings and one.why.findings[0].clues else None
+        rows.append(
+            (
+                short_id(one.job.id),
+                one.fault.name,
+                one.why.cause or "-",
+                one.why.audience,
+                f"{clue.where}: {clue.text}"[:120] if clue else "-",
+            )
+        )
+        facts.append(one.why.to_json() | {"job": one.job.id, "fault": one.fault.name})
+    table = Table(("job", "fault", "cause", "whose move", "seen"), tuple(rows), facts)
+    return Page([table, Text("`qhub explain JOB` says more of each; the jobs stay in your list.", None)], facts)
