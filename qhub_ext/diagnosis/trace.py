@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from qhub_ext.diagnosis.spans import Facts, Span, element_spans, spans_of
 from qhub_ext.job.record import Attempt, JobRecord
 from qhub_ext.telemetry.clocks import Offset
-from qhub_ext.telemetry.context import TraceContext, context_of_job
+from qhub_ext.telemetry.context import TraceContext, context_of_job, parse_traceparent
 from qhub_ext.telemetry.otlp import RecordedSpan, Value
 
 NS = 1_000_000_000
@@ -98,12 +98,15 @@ def assemble(record: JobRecord, recorded: Sequence[RecordedSpan], facts: Mapping
             own = [span for span in found if span.attempt == attempt.number]
             queued_at = record.asked_at if attempt.number == 1 else attempt.queued_at
             spans += own + _around(attempt, queued_at, own, root)
+            spans.append(_container(attempt, queued_at, own, root))
     if not spans:
         return Trace(root.trace_id, ())
     spans.sort(key=lambda span: span.begin_ns)
     over = record.state.final and all(span.end_ns is not None for span in spans)
     end = max(span.end_ns or 0 for span in spans) if over else None
-    job = TraceSpan("job", "container", spans[0].begin_ns, end, root.span_id, "", 0, "", _job_attributes(record))
+    outer = parse_traceparent(record.spec.outer_traceparent)
+    above = "" if outer is None else outer.span_id
+    job = TraceSpan("job", "container", spans[0].begin_ns, end, root.span_id, above, 0, "", _job_attributes(record))
     seen = {c.host: c for c in clocks.values() if c is not None}
     notes = () if record.state.final else ("It is not at its end: what lasts still goes on.",)
     return Trace(root.trace_id, (job, *spans), tuple(seen.values()), notes)
@@ -160,6 +163,16 @@ def _around(attempt: Attempt, queued_at: float | None, own: list[TraceSpan], roo
             add("cell" if scene else "kernel and inputs", "classical" if scene else "start", latest, None)
             found[-1] = replace(found[-1], id=root.below("attempt", attempt.number).below("cell", number).span_id)
     return found
+
+
+def _container(attempt: Attempt, queued_at: float | None, own: list[TraceSpan], root: TraceContext) -> TraceSpan:
+    """What the spans of an attempt hang below."""
+    begin = min(span.begin_ns for span in own)
+    begin = begin if queued_at is None else min(begin, int(queued_at * NS))
+    end = max(span.end_ns or 0 for span in own) if attempt.state.final else None
+    context = root.below("attempt", attempt.number)
+    told: dict[str, Value] = {"qhub.job.attempt": attempt.number}
+    return TraceSpan("attempt", "container", begin, end, context.span_id, root.span_id, attempt.number, "", told)
 
 
 def _moved(span: RecordedSpan, clocks: Mapping[str, Clock | None]) -> TraceSpan:

@@ -18,6 +18,7 @@ from qhub_ext.jobfolder.journal import JournalWriter
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
 from qhub_ext.jobfolder.outcome import Outcome, read_spec, require_own, seal
 from qhub_ext.runner.allocation import claim, give_back, open_attempt, set_aside
+from qhub_ext.runner.export import begin_export
 from qhub_ext.runner.kernel import JobKernel
 from qhub_ext.runner.recording import out_of_room, seal_notebook
 from qhub_ext.runner.supervisor import Signals, Supervisor
@@ -39,7 +40,9 @@ def run_attempt(folder: JobFolder, number: int, kernel: JobKernel, signals: Sign
         claim(attempt)  # held until this process ends
         running_at = time.time()
         try:
-            return _run(folder, attempt, spec, kernel, signals, began, running_at)
+            code = _run(folder, attempt, spec, kernel, signals, began, running_at)
+            begin_export(folder)
+            return code
         except Exception as error:  # noqa: BLE001 - the edge of the process: whatever it was, the job must not stay without a verdict
             report = traceback.format_exc()
             print(report, file=sys.stderr)

@@ -19,7 +19,7 @@ from qhub_ext.job.record import JobRecord
 from qhub_ext.jobfolder.atomic import read_json, read_json_or_none
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
 from qhub_ext.jobfolder.outcome import read_record
-from qhub_ext.telemetry.otlp import RecordedSpan, read_spans
+from qhub_ext.telemetry.reading import read_recorded
 
 
 @dataclass(frozen=True)
@@ -76,17 +76,6 @@ def log_lines(folder: JobFolder, moments: Sequence[float]) -> list[int]:
     ends = [at for at, _ in printed]
     sums = [0, *accumulate(count for _, count in printed)]
     return [sums[bisect_right(ends, moment)] for moment in moments]
-
-
-def read_recorded(folder: JobFolder) -> list[RecordedSpan]:
-    """Of all writers; of an element of an array, only its own."""
-    folders = [folder.spans, *(folder.attempt(number).spans for number in folder.attempt_numbers())]
-    found: list[RecordedSpan] = []
-    for one in folders:
-        if one.is_dir():
-            for path in sorted(one.glob("*.jsonl")):
-                found += read_spans(path)
-    return found
 
 
 def read_profile(attempt: AttemptFolder) -> tuple[dict[str, Any], ...]:

@@ -54,7 +54,6 @@ ATTRIBUTES = (
     Attribute("qhub.job.site", "string", "the site scheduler"),
     Attribute("qhub.job.profile", "string", "the policy class"),
     Attribute("qhub.job.state", "string", "the job's last state"),
-    Attribute("qhub.job.outer_span", "string", "the span, of whoever submitted it, that the job hangs below"),
     Attribute("qhub.device", "string", "the device"),
     Attribute("qhub.device.virtual", "boolean", "a virtual QPU stands in for it"),
     Attribute("qhub.cell.number", "int", "the cell of a notebook, from 1 on"),

@@ -52,7 +52,8 @@ def record(*attempts: Attempt) -> JobRecord:
 def shape(trace: WholeTrace) -> list[tuple[str, float, float | None]]:
     return [
         (s.kind, round(s.begin_ns / NS, 3), None if s.end_ns is None else round(s.end_ns / NS, 3))
-        for s in trace.spans[1:]
+        for s in trace.spans
+        if s.kind != "container"
     ]
 
 
