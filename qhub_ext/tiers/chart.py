@@ -65,16 +65,64 @@ def chart(snapshot: Snapshot, configuration: Mapping[str, Any], *, dates: bool =
 
 
 def coordinates(snapshot: Snapshot, configuration: Mapping[str, Any]) -> list[tuple[float, float]]:
-    """Where the vendor draws each qubit; for devices without a drawing, a circle in the order of a walk along the edges."""
+    """Where the vendor draws each qubit. For devices without a drawing, such as IQM's, places that are as far apart as their qubits are
+    along the edges; for large ones and those in several pieces, a circle in the order of a walk along the edges.
+    """
     drawn = configuration.get("coords")
     if drawn and len(drawn) == snapshot.qubits:
         return [(float(x), float(y)) for x, y in drawn]
+    if snapshot.qubits <= _MOST_UNFOLDED:
+        unfolded = _unfolded(snapshot)
+        if unfolded is not None:
+            return unfolded
     radius = snapshot.qubits / (2 * math.pi)
     places = [(0.0, 0.0)] * snapshot.qubits
     for step, qubit in enumerate(_walk(snapshot)):
         angle = 2 * math.pi * step / snapshot.qubits
         places[qubit] = (round(radius * math.sin(angle), 4), round(radius * math.cos(angle), 4))
     return places
+
+
+_MOST_UNFOLDED = 64
+"""Qubits; the steps grow with their square, and the server does this without numpy."""
+_STEPS = 120
+
+
+def _unfolded(snapshot: Snapshot) -> list[tuple[float, float]] | None:
+    """Classical multidimensional scaling of the distances along the edges, by power iteration; None where not all are joined."""
+    width = snapshot.qubits
+    near: list[list[int]] = [[] for _ in range(width)]
+    for a, b in snapshot.edges:
+        near[a].append(b)
+        near[b].append(a)
+    squares = []
+    for start in range(width):
+        hops, reached = {start: 0}, [start]
+        for qubit in reached:
+            for other in near[qubit]:
+                if other not in hops:
+                    hops[other] = hops[qubit] + 1
+                    reached.append(other)
+        if len(hops) < width:
+            return None
+        squares.append([float(hops[q] ** 2) for q in range(width)])
+    rows = [sum(row) / width for row in squares]
+    whole = sum(rows) / width
+    matrix = [[-0.5 * (squares[i][j] - rows[i] - rows[j] + whole) for j in range(width)] for i in range(width)]
+    axes: list[list[float]] = []
+    for number in range(2):
+        vector, value = [math.sin((number + 1.3) * (q + 1)) for q in range(width)], 0.0
+        for _ in range(_STEPS):
+            for axis in axes:
+                share = math.fsum(map(float.__mul__, axis, vector)) / (math.fsum(x * x for x in axis) or 1.0)
+                vector = [v - share * x for v, x in zip(vector, axis, strict=True)]
+            value = math.sqrt(math.fsum(v * v for v in vector))
+            if value < 1e-9:
+                break
+            vector = [v / value for v in vector]
+            vector = [math.fsum(map(float.__mul__, row, vector)) for row in matrix]
+        axes.append([v / math.sqrt(value) if value >= 1e-9 else 0.0 for v in vector])
+    return [(round(x, 3), round(y, 3)) for x, y in zip(*axes, strict=True)]
 
 
 def _walk(snapshot: Snapshot) -> list[int]:

@@ -79,7 +79,7 @@ def as_vendor_document(document: Mapping[str, Any], snapshot: Snapshot) -> dict[
             "cz": [list(locus) for locus in pairs],
             "calibration_set_id": architecture.get("calibration_set_id"),
         },
-        **{key: document[key] for key in ("simulated", "description") if key in document},
+        **({"simulated": True} if architecture.get("simulated") else {}),
     }
     properties = {
         "backend_name": snapshot.device,

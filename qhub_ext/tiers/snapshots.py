@@ -186,7 +186,7 @@ def read_iqm(document: Mapping[str, Any], *, device: str, source: str) -> Readin
             device=device,
             taken_at=_moment(dated, columns, sites, unread),
             source=source,
-            synthetic=bool(document.get("simulated")),
+            synthetic=bool(architecture.get("simulated")),
             qubits=len(names),
             columns={name: Column.of(columns[name]) for name in sorted(columns)},
             gates=_tables(sites),

@@ -162,6 +162,7 @@ def architecture(device: Device) -> dict[str, Any]:
         "calibration_set_id": calibration_set_id(device),
         "qubits": names,
         "computational_resonators": [],
+        "simulated": True,
         "gates": {
             gate: {
                 "implementations": {_IMPLEMENTATIONS[gate]: {"loci": loci}},

@@ -83,6 +83,7 @@ def test_the_target_that_a_server_describes_is_the_one_that_it_was_made_of() -> 
     document, device = target_document(), garnet()
     reading = read_document(document, device="garnet", source="a test")
     assert reading.unread == ()
+    assert reading.snapshot.synthetic
     made = as_vendor_document(document, reading.snapshot)
     ours, theirs = Device("garnet", made["configuration"], made["properties"]).target, device.target
     assert ours.operation_names == theirs.operation_names

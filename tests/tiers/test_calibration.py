@@ -15,6 +15,7 @@ from qhub_ext.job.calibration import Column, GateTable, Snapshot, finite, spread
 from qhub_ext.jobfolder.calibrations import CalibrationStore
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers.calibration import known_snapshot
+from qhub_ext.tiers.chart import coordinates
 from qhub_ext.tiers.snapshots import parse_ibm_properties, to_utc
 
 
@@ -129,3 +130,32 @@ def test_the_device_itself_has_the_newest_that_it_told_of_and_the_simulated_tier
     assert live is not None
     assert live[1] == "2026-10-01T00:00:00Z"
     assert known_snapshot("nowhere", tmp_path, tmp_path / "cache") is None
+
+
+def test_a_device_without_a_drawing_is_unfolded_along_its_edges() -> None:
+    columns, rows = 5, 4
+    sites = [
+        (row * columns + column, other)
+        for row in range(rows)
+        for column in range(columns)
+        for other in (
+            *([row * columns + column + 1] if column + 1 < columns else []),
+            *([(row + 1) * columns + column] if row + 1 < rows else []),
+        )
+    ]
+    table = GateTable(tuple(sites), Column.of((0.01, None) for _ in sites), Column.of((None, None) for _ in sites))
+    lattice = Snapshot("lattice", "2026-01-01T00:00:00Z", "a test", True, rows * columns, {}, {"cz": table})
+    places = coordinates(lattice, {})
+    lengths = [math.dist(places[a], places[b]) for a, b in sites]
+    assert max(lengths) < 3 * min(lengths)
+    assert min(math.dist(places[a], places[b]) for a in range(20) for b in range(a)) > 0.4
+    apart = Snapshot(
+        "apart",
+        "2026-01-01T00:00:00Z",
+        "a test",
+        True,
+        20,
+        {},
+        {"cz": GateTable(((0, 1),), Column.of([(0.01, None)]), Column.of([(None, None)]))},
+    )
+    assert {round(math.hypot(*place), 2) for place in coordinates(apart, {})} == {round(20 / (2 * math.pi), 2)}
