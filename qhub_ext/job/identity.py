@@ -41,9 +41,9 @@ def element_id(array_id: str, index: int) -> str:
 
 
 def split_element(job_id: str) -> tuple[str, int | None]:
-    """`ID.7` -> (`ID`, 7); `ID` -> (`ID`, None)."""
-    array_id, dot, index = job_id.partition(".")
-    return (array_id, int(index)) if dot else (job_id, None)
+    """`ID.7` -> (`ID`, 7); `ID`, and a name such as `study.py`, -> (itself, None)."""
+    array_id, _, index = job_id.rpartition(".")
+    return (array_id, int(index)) if array_id and index.isascii() and index.isdigit() else (job_id, None)
 
 
 def _encode(number: int, width: int) -> str:

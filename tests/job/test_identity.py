@@ -34,3 +34,10 @@ def test_other_texts_are_not_taken_for_ids(text: str) -> None:
     if is_job_id(text):
         assert "/" not in text
         assert text == text.lower()
+
+
+def test_a_file_s_name_is_no_element_of_an_array() -> None:
+    assert split_element("study.py") == ("study.py", None)
+    assert split_element(".7") == (".7", None)
+    assert split_element("a.b.7") == ("a.b", 7)
+    assert split_element("x.²") == ("x.²", None)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from qhub_ext.errors import UnknownNameError
 from qhub_ext.job.identity import element_id, new_job_id
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import State
@@ -30,10 +31,10 @@ def service(tmp_path: Path) -> JobService:
     return JobService(load_settings({"QHUB_SHELF": str(tmp_path / "jobs"), "QHUB_CACHE": str(tmp_path / "cache")}, []))
 
 
-def made(service: JobService, tier: str = "local", size: int | None = None) -> JobFolder:
+def made(service: JobService, tier: str = "local", size: int | None = None, name: str = "a job") -> JobFolder:
     identity = new_job_id()
     folder = JobFolder(service.shelf.path / identity)
-    spec = JobSpec(identity, "a job", tier, "kingston", time.time(), "somebody", site="embedded", size=size)
+    spec = JobSpec(identity, name, tier, "kingston", time.time(), "somebody", site="embedded", size=size)
     for one in (folder, *(folder.element(n) for n in range(size or 0))):
         for path in (one.path, one.journals, one.attempts, one.attempt(1).path):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -85,3 +86,10 @@ def test_the_folders_of_an_array_are_read_once_and_those_that_moved_once_more(
     assert record.done == 1
     assert len(read) == 40 + 1 + 2
     assert isinstance(Job(folder.id, service).elements[3].results(), Results)
+
+
+def test_a_job_is_found_by_the_name_of_its_file(service: JobService) -> None:
+    folder = made(service, name="study.py")
+    assert service.shelf.find("study.py") == folder.id
+    with pytest.raises(UnknownNameError, match=r"other\.py"):
+        service.shelf.find("other.py")
