@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # the certificates of the machine: many centres have an authority of their own
 export UV_SYSTEM_CERTS = true
 
-.PHONY: help setup demo lab front browser test lint types slurm-up slurm-down bench constraints clean
+.PHONY: help setup demo lab front browser pictures test lint types slurm-up slurm-down bench constraints clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,9 @@ browser: front  ## the tests in a real browser and on a real hub; installs Debia
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null \
 	  || { echo "It could not be installed. Ask an administrator for: apt-get install chromium fonts-dejavu-core"; exit 2; }; }
 	$(BIN)/python -m pytest tests/browser
+
+pictures: front  ## make the pictures of the README anew, in docs/
+	$(BIN)/python docs/pictures.py
 
 lint: setup  ## ruff, and the import contracts
 	$(BIN)/ruff check .

@@ -257,7 +257,8 @@ def _files() -> dict[str, DeviceFiles]:
         return {}
     root = Path(spec.submodule_search_locations[0]) / "fake_provider" / "backends"
     found = {}
-    for folder in sorted(root.iterdir()) if root.is_dir() else []:
+    # not __pycache__, which may be closed to everybody but who installed the package
+    for folder in sorted(root.glob("[!_]*")):
         files = DeviceFiles(folder.name, folder / f"props_{folder.name}.json", folder / f"conf_{folder.name}.json")
         if files.properties.is_file() and files.configuration.is_file():
             found[folder.name] = files

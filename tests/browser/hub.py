@@ -50,6 +50,8 @@ class Hub:
     home: Path
     base_url: str = "/quantum/"
     password: str = field(default_factory=lambda: secrets.token_hex(8))
+    more: str = ""
+    """Lines of its configuration, after all others."""
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -60,7 +62,7 @@ class Hub:
     def start(self) -> None:
         facts = {"home": self.home, "proxy": PROXY, "hub_port": free_port(), "api_port": free_port()}
         config = self.home / "jupyterhub_config.py"
-        config.write_text(CONFIG.format(**vars(self) | facts))
+        config.write_text(CONFIG.format(**vars(self) | facts) + self.more)
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("QHUB_", "JUPYTER", "XDG_"))}
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
         environment["CONFIGPROXY_AUTH_TOKEN"] = secrets.token_hex(16)
