@@ -68,4 +68,7 @@ def test_widgets_live_in_jupyterlab(desk: Desk, picture: Picture, theme: str) ->
     desk.theme(theme)
     desk.run_all()
     use_them(desk.page)
-    picture(f"widgets-{theme}", desk.page)
+    picture(f"widgets-{theme}-wide", desk.page)
+    desk.run("application:toggle-left-area")
+    desk.page.set_viewport_size({"width": 720, "height": 1900})
+    picture(f"widgets-{theme}-narrow", desk.page)
