@@ -85,14 +85,15 @@ def draft_again(folder: JobFolder, settings: Settings, changes: Changes | None =
 
 def _snapshot(folder: JobFolder, old: JobSpec, new: JobSpec, asked: str | None) -> str:
     """The id that the rerun is bound to, "" for none. Raises InvalidOptionError, JobFolderError where it cannot be had."""
-    if asked == "latest" or (asked is None and (new.tier == "qpu" or new.device != old.device)):
+    same_device = catalog.resolve(new.device) == catalog.resolve(old.device)
+    if asked == "latest" or (asked is None and (new.tier == "qpu" or not same_device)):
         return ""
     if new.tier == "qpu":
         raise InvalidOptionError(
             "--snapshot same is not possible on the tier qpu: a device is as it is now.",
             advice="On --tier emulation the job runs under the calibration of then.",
         )
-    if new.device != old.device:
+    if not same_device:
         raise InvalidOptionError(
             f"--snapshot same is a calibration of {old.device}, and the job is to run for {new.device}.",
             advice="Leave --device or --snapshot out.",

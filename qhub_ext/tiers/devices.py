@@ -128,7 +128,7 @@ def load(name: str) -> Device:
     if found in _installed:
         return _installed[found]
     pinned = current().pinned
-    if pinned is not None and pinned[0] == found:
+    if pinned is not None and (catalog.packaged(pinned[0]) or pinned[0]) == found:
         return load_pinned(found, pinned[1])
     if found in catalog.packaged_names():
         return load_packaged(found)
