@@ -11,6 +11,7 @@ from typing import Any
 from jupyter_server.extension.application import ExtensionApp
 
 from qhub_ext.server.desk import Desk
+from qhub_ext.server.metrics import JobMetrics
 from qhub_ext.server.monitor import HINT
 from qhub_ext.server.routes import handlers
 
@@ -25,6 +26,8 @@ class QhubExtApp(ExtensionApp):
         self.serverapp.event_logger.register_event_schema(Path(__file__).parent / "events" / "hint.yaml")
         self.desk = Desk(Path(self.serverapp.root_dir).expanduser(), self.emit, self.log)
         self.settings["qhub_desk"] = self.desk
+        self.metrics = JobMetrics(self.desk.monitor, self.desk.service, self.log)
+        self.metrics.register()
 
     def initialize_handlers(self) -> None:
         self.handlers.extend(handlers())
@@ -35,4 +38,5 @@ class QhubExtApp(ExtensionApp):
         self.serverapp.event_logger.emit(schema_id=HINT, data=hint)
 
     async def stop_extension(self) -> None:
+        self.metrics.close()
         await self.desk.close()

@@ -88,6 +88,8 @@ class Monitor:
         self.stale_since: float | None = None
         self.questions = 0
         """How often the site was asked."""
+        self.questions_s = 0.0
+        """How long that took, all of it together."""
 
     # -- for handlers
 
@@ -110,6 +112,10 @@ class Monitor:
     def record(self, job_id: str) -> JobRecord | None:
         """Of a job that may still change, as folder and site have it together."""
         return self._told.get(job_id)
+
+    def looked_ago(self) -> float:
+        """Seconds since the last look; infinite before the first."""
+        return time.monotonic() - self._looked_at
 
     async def look(self) -> None:
         """One look, begun after this call or just before it."""
@@ -275,6 +281,7 @@ class Monitor:
         self.questions += 1
         self._asked_at = time.monotonic()
         self._ask_took_s = self._asked_at - began
+        self.questions_s += self._ask_took_s
         self._word = word
         self.site_as_of = max((r.as_of for r in word.reports.values()), default=self.site_as_of)
         self.stale_since = min(word.stale.values(), default=None)
