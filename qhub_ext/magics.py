@@ -93,12 +93,15 @@ class QpuMagics(Magics):
         namespace = self._notebook if not local_ns or local_ns is self._notebook else self._notebook | local_ns
         request = parse_line(line, namespace).over(self.choice.told)
         service = self.service  # looked up once: it looks at the settings each time
-        drafts = [service.draft(replace(request, tier=tier), cell, namespace) for tier in request.tiers]
-        for warning in drafts[0].warnings:
-            print(f"Note: {warning}", file=sys.stderr)
-        if request.dry_run:
-            return self._preview(drafts, namespace)
-        jobs = Jobs(service.submit(draft) for draft in drafts)
+        if len(request.tiers) == 1 and not request.dry_run:
+            jobs = Jobs([service.run(replace(request, tier=request.tiers[0]), cell, namespace, warn=_note)])
+        else:
+            drafts = [service.draft(replace(request, tier=tier), cell, namespace) for tier in request.tiers]
+            for warning in drafts[0].warnings:
+                _note(warning)
+            if request.dry_run:
+                return self._preview(drafts, namespace)
+            jobs = Jobs(service.submit(draft) for draft in drafts)
         held: Job | Jobs = jobs if len(request.tiers) > 1 else jobs[0]
         if request.variable:
             self._notebook[request.variable] = held
@@ -176,6 +179,10 @@ class QpuMagics(Magics):
             words = f"--tier {words}"
         self.choice.take(parse_line(words, self._notebook))
         return Text(self.choice.sentence())
+
+
+def _note(warning: str) -> None:
+    print(f"Note: {warning}", file=sys.stderr)
 
 
 def help_text() -> str:

@@ -6,7 +6,7 @@ import getpass
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -64,18 +64,24 @@ def draft_job(
     kind: str = "cell",
     file: str = "",
     arguments: Sequence[str] = (),
+    foretell: Callable[[JobSpec], None] = lambda _: None,
 ) -> Draft:
     """Checks everything that can be checked before anything is written. `namespace` None: nothing is captured (a script).
 
-    Of a notebook, `cell` is the text of its file.
+    Of a notebook, `cell` is the text of its file. `foretell` is told what the job will ask of its site before the cell is looked at, which may
+    still be refused; not of a sweep.
     """
     if kind == "notebook":
         return _draft_notebook(request, cell, settings, file, arguments)
     called = (PurePath(file).name or "The script") if kind == "script" else "The cell"
     if not cell.strip():
         raise CaptureError(f"{called} is empty: there is nothing to submit.")
-    known = dict(namespace or {})
     points = request.elements
+    spec = _spec(request, cell, settings, kind, file, arguments)
+    device = check_device(spec)
+    if not points:
+        foretell(spec)
+    known = dict(namespace or {})
     swept = set(points[0]) if points else set()
     names = analyse(cell, known, provided={*swept, "__file__"} if kind == "script" else swept, called=called)
     if names.missing:
@@ -97,8 +103,7 @@ def draft_job(
     frozen = freeze(wanted, known, limit_mb=settings.limits.capture_mb, main=namespace, without=request.without)
     frozen.require({*wanted} - {*names.optional} | {*request.inputs})
     runtime = record_runtime(settings)
-    spec = _spec(request, cell, settings, runtime, kind, file, arguments)
-    device = check_device(spec)
+    spec = _placed(spec, runtime, settings)
     spec = replace(spec, resource=resource_title(spec.tier, spec.device, spec.site, settings))
     if spec.tier == "qpu":
         check_payload(cell, {n: known[n] for n in frozen.manifest.names if n in known}, device.name)
@@ -136,7 +141,7 @@ def _draft_notebook(request: Request, text: str, settings: Settings, file: str, 
     cell = percent_text(notebook)
     runtime = record_runtime(settings)
     request = replace(request, name=request.name or PurePath(file).name or "notebook")
-    spec = _spec(request, cell, settings, runtime, "notebook", file, ())
+    spec = _placed(_spec(request, cell, settings, "notebook", file, ()), runtime, settings)
     check_device(spec)
     directory = str(Path(file).absolute().parent) if file else spec.directory
     spec = replace(spec, directory=directory, resource=resource_title(spec.tier, spec.device, spec.site, settings))
@@ -166,7 +171,6 @@ def _spec(
     request: Request,
     cell: str,
     settings: Settings,
-    runtime: dict[str, Any],
     kind: str,
     file: str,
     arguments: Sequence[str],
@@ -213,8 +217,6 @@ def _spec(
         directory=os.getcwd(),
         file=file,
         arguments=tuple(arguments),
-        **_place(request.tier or settings.tier, runtime, settings),
-        environment_digest=str(runtime.get("environment_digest", "")),
         output_limit_mb=limits.output_mb,
         variable_limit_mb=limits.variable_mb,
         grace_s=limits.grace_s,
@@ -225,13 +227,14 @@ def _spec(
     )
 
 
-def _place(tier: str, runtime: dict[str, Any], settings: Settings) -> dict[str, Any]:
-    """Which Python runs it, and how that is started."""
-    if tier not in settings.runtimes:
-        return {"python": sys.executable}
+def _placed(spec: JobSpec, runtime: dict[str, Any], settings: Settings) -> JobSpec:
+    """With the Python that runs it, and how that is started."""
+    digest = str(runtime.get("environment_digest", ""))
+    if spec.tier not in settings.runtimes:
+        return replace(spec, python=sys.executable, environment_digest=digest)
     from qhub_ext.reproduce.runtimes import launched
 
-    return launched(tier, None, runtime, settings)
+    return replace(spec, environment_digest=digest, **launched(spec.tier, None, runtime, settings))
 
 
 def _site_options(request: Request) -> dict[str, str]:

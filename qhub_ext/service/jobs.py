@@ -6,8 +6,8 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,7 +84,9 @@ class JobService:
         kind: str = "cell",
         file: str = "",
         arguments: Sequence[str] = (),
+        soon: ExitStack | None = None,
     ) -> Draft:
+        """`soon`: it is to be submitted at once, before this closes; its site may get ready meanwhile."""
         names, began_at = namespace or {}, time.time()
         request = replace(request, after=tuple(_meant(names.get(r)) or self.shelf.find(r) for r in request.after))
         wished = None
@@ -92,7 +94,15 @@ class JobService:
             tier, site = request.tier or self.settings.tier, request.site or self.settings.site
             wished = settle_wish(request.device, tier, site, self.settings)
             request = replace(request, device=wished.name)
-        draft = draft_job(request, cell, namespace, self.settings, kind=kind, file=file, arguments=arguments)
+
+        def foretell(spec: JobSpec) -> None:
+            site = self.site(spec.site)
+            if soon is not None and isinstance(site, Expecting):
+                soon.enter_context(site.expect(spec))
+
+        draft = draft_job(
+            request, cell, namespace, self.settings, kind=kind, file=file, arguments=arguments, foretell=foretell
+        )
         if wished is not None:
             draft = replace(draft, warnings=(f"The device is {wished.why}.", *draft.warnings))
         self.site(draft.spec.site)  # an unknown site is said before anything is written
@@ -112,6 +122,21 @@ class JobService:
             self._hand_over(site, self.shelf.folder(draft.spec.id), folders)
         record_submission(self.shelf.folder(draft.spec.id), draft, self._writer, asked_at)
         return Job(draft.spec.id, self, draft.before, fresh=True)
+
+    def run(
+        self,
+        request: Request,
+        cell: str,
+        namespace: dict[str, Any] | None = None,
+        *,
+        warn: Callable[[str], None] = lambda _: None,
+    ) -> Job:
+        """Drafts and submits a cell. `warn` is told before anything is sent."""
+        with ExitStack() as soon:
+            draft = self.draft(request, cell, namespace, soon=soon)
+            for warning in draft.warnings:
+                warn(warning)
+            return self.submit(draft)
 
     def rerun(
         self,
@@ -412,7 +437,7 @@ def submit(source: str, **options: Any) -> Job:
     from qhub_ext.capture.command import request_from_keywords
 
     service = JobService()
-    return service.submit(service.draft(request_from_keywords(options), source))
+    return service.run(request_from_keywords(options), source)
 
 
 def submit_notebook(path: str | Path, **options: Any) -> Job:

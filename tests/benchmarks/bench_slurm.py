@@ -44,7 +44,7 @@ class Bench:
     def submit(self, cell: str = "pass") -> Any:
         from qhub_ext.capture.command import Request
 
-        return self.service.submit(self.service.draft(Request(time_s=60), cell, {}))
+        return self.service.run(Request(time_s=60), cell, {})
 
     def sbatch(self, text: str) -> str:
         done = subprocess.run(

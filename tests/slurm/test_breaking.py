@@ -14,6 +14,7 @@ from qhub_ext.job.identity import new_job_id
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.layout import folder_of
 from qhub_ext.service import JobService
+from qhub_ext.sites.slurm.commands import _leaving, _see_off
 from qhub_ext.sites.slurm.ledger import Place
 from tests.slurm.cluster import Cluster
 from tests.slurm.fixtures import SlurmWorkshop, slurm_workshop
@@ -52,6 +53,18 @@ def test_an_sbatch_that_hangs_after_it_has_submitted_makes_no_second_job(
     assert found == {job.id: queued(cluster, job)[0]}
     bench.until_final(job)
     assert (job.path / "ledger").read_text() == "once\n"
+
+
+def test_an_sbatch_that_hangs_after_its_answer_is_not_waited_for(
+    bench: SlurmWorkshop, wrap: Wrap, cluster: Cluster
+) -> None:
+    site = wrap(sbatch='/usr/bin/sbatch "$@"\nexec sleep 5')
+    job = bench.job("seal completed")
+    began = time.monotonic()
+    assert site.submit([job]) == {job.id: queued(cluster, job)[0]}
+    assert time.monotonic() - began < 4
+    wait_until(lambda: not site.poll([]) and not _see_off() and not _leaving, what="the end of the wrapper")
+    bench.until_final(job)
 
 
 def test_a_sacct_that_hangs_is_not_asked_by_everybody_who_looks(bench: SlurmWorkshop, wrap: Wrap) -> None:
@@ -116,7 +129,7 @@ def test_a_name_does_no_harm_on_its_way_through_the_service(name: str, bench: Sl
     html = job._repr_mimebundle_()[0]["text/html"]
     assert "<x>" not in html
     assert "\x1b" not in str(job) + html
-    wait_until(lambda: service.explain(job.id).cause == "BeginTime", what="the reason")
+    wait_until(lambda: service.explain(job.id).word == "BeginTime", what="the reason")
     assert service.apply("cancel", [job.id]) == []
     wait_until(lambda: job.record.state is State.CANCELLED, what="the end")
     assert job.record.spec.name == name

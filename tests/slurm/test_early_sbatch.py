@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from qhub_ext.capture.command import Request
-from qhub_ext.errors import QhubError
+from qhub_ext.errors import CaptureError, QhubError
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.outcome import read_spec
 from qhub_ext.service import JobService
 from qhub_ext.sites.slurm import ledger
+from qhub_ext.sites.slurm.commands import Running
 from qhub_ext.sites.slurm.site import SlurmSite
 from tests.sites.workshop import SEAL
 from tests.slurm.cluster import Cluster
@@ -70,10 +72,30 @@ def test_the_script_is_handed_over_when_the_claim_is_on_disk(
             return start(name, *words, **options)  # type: ignore[arg-type]
 
         monkeypatch.setattr(site._commands, "start", watched)
-        job = service.submit(service.draft(Request(tier="local", time_s=60), "pass", {}))
+        job = service.run(Request(tier="local", time_s=60), "pass", {})
         assert there == [[]]  # one sbatch, and nothing was written when it was started
         assert (tmp_path / "seen").read_text() == "1.json\n"
         assert len(queued(cluster, job.folder)) == 1
+
+
+def test_a_value_that_cannot_travel_ends_the_sbatch_that_was_begun_for_its_cell(
+    cluster: Cluster, bench: SlurmWorkshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = JobService(bench.settings)
+    site = service.site()
+    assert isinstance(site, SlurmSite)
+    begun: list[Running] = []
+    start = site._commands.start
+    monkeypatch.setattr(site._commands, "start", lambda *a, **k: begun.append(start(*a, **k)) or begun[-1])
+    with pytest.raises(CaptureError, match="cannot travel"):
+        service.run(Request(tier="local", time_s=60), "print(lock)", {"lock": threading.Lock()})
+    (early,) = begun
+    assert early._process.returncode is not None
+    assert not Path(bench.settings.shelf).exists() or os.listdir(bench.settings.shelf) == []
+    (name,) = [w.partition("=")[2] for w in early.started_with[0] if w.startswith("--job-name=")]
+    assert cluster.ask("squeue", "-h", "-t", "all", f"--name={name}").strip() == ""
+    service.draft(Request(tier="local", time_s=60), "pass", {})
+    assert len(begun) == 1, "what is only drafted starts nothing"
 
 
 def test_what_cannot_be_written_leaves_no_sbatch_behind_and_nothing_in_the_queue(

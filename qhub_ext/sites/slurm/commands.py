@@ -6,9 +6,11 @@ import contextlib
 import fcntl
 import os
 import re
+import select
 import signal
 import subprocess
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +90,7 @@ class Commands:
 
     def start(self, name: str, *arguments: str, extra: Mapping[str, str] | None = None, waits: bool = False) -> Running:
         """`waits`: it gets its stdin later, with `finish`. Raises SiteError when the command does not exist."""
+        _see_off()
         command = str(self._folder / name) if self._folder else name
         try:
             process = subprocess.Popen(
@@ -115,17 +118,24 @@ class Running:
         self._process = process
         self.started_with = (tuple(arguments), dict(extra))
 
-    def finish(self, stdin: str | None, timeout_s: float) -> Answer:
-        process, began = self._process, time.monotonic()
+    def finish(self, stdin: str | None, timeout_s: float, enough: re.Pattern[bytes] | None = None) -> Answer:
+        """`enough`: when this is the first that it says, it has done what it was asked for, and its end is not waited for."""
+        process, began, first = self._process, time.monotonic(), b""
         try:
-            output, errors = process.communicate(self._write(stdin), timeout=timeout_s)
+            rest = self._write(stdin)
+            if enough is not None and rest is None:
+                first = self._first_words(timeout_s)
+                if enough.fullmatch(first):
+                    _leaving.append(process)
+                    return Answer(0, _decode(first), "", time.monotonic() - began)
+            output, errors = process.communicate(rest, timeout=max(0.0, began + timeout_s - time.monotonic()))
         except subprocess.TimeoutExpired:
             self.end()
             return Answer(None, "", f"no answer after {time.monotonic() - began:.0f} s", time.monotonic() - began)
         except BaseException:
             self.end()
             raise
-        return Answer(process.returncode, _decode(output), _decode(errors), time.monotonic() - began)
+        return Answer(process.returncode, _decode(first + output), _decode(errors), time.monotonic() - began)
 
     def _write(self, stdin: str | None) -> bytes | None:
         """Into the empty pipe in one call, so that the other reads all or nothing should this process be killed meanwhile.
@@ -139,12 +149,37 @@ class Running:
             self._process.stdin.write(data)
         return None
 
+    def _first_words(self, timeout_s: float) -> bytes:
+        """What it says after the end of its stdin; empty when it ends, or is silent for so long."""
+        process = self._process
+        if process.stdin is not None:
+            process.stdin.close()
+            process.stdin = None  # `communicate` would look at it once more
+        assert process.stdout is not None
+        ready, _, _ = select.select([process.stdout], [], [], timeout_s)
+        return os.read(process.stdout.fileno(), 4096) if ready else b""
+
     def end(self) -> None:
         """Kills it, with the children of a wrapper; one that still waits for its stdin has done nothing."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+_leaving: deque[subprocess.Popen[bytes]] = deque()
+"""Commands that have answered, and were not waited for."""
+
+
+def _see_off() -> None:
+    for _ in range(len(_leaving)):
+        process = _leaving.popleft()
+        if process.poll() is None:
+            _leaving.append(process)
+            continue
+        for pipe in (process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
 

@@ -29,6 +29,8 @@ from qhub_ext.sites.slurm.ledger import Claim, Place
 from qhub_ext.sites.slurm.options import arguments, ask, job_name
 from qhub_ext.sites.slurm.script import render_dispatcher
 
+_NUMBER = re.compile(rb"\d+(;[^\n]*)?\n")
+"""Slurm's word that it has taken the job in."""
 TRIES = 3
 QUIET_S = 60.0
 """A claim of another process that is younger may still be on its way."""
@@ -181,6 +183,9 @@ class Sender:
     def ahead(self, spec: JobSpec) -> Iterator[None]:
         """Starts sbatch for a job whose folder is being written meanwhile: its libraries take as long to load as its question
         to Slurm. It waits for the script, and without one it submits nothing; `send` hands it over after the claim."""
+        if spec.id in self._early:  # begun further out
+            yield
+            return
         early = None
         if spec.size is None and not spec.after:
             self._early[spec.id] = early = self._start(_words(spec, self._settings), first_attempt=1)
@@ -208,7 +213,7 @@ class Sender:
             running.end()
             running = None
         running = running or self._start(words, parcel.first_attempt)
-        return running.finish(text, self._commands.timeout_s)
+        return running.finish(text, self._commands.timeout_s, enough=_NUMBER)
 
     def _after(self, parcel: Parcel) -> list[str]:
         """Slurm's ids of the jobs that must complete first. Those that have need not be waited for."""
