@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Annotated, Any
 
 import anyio
@@ -203,7 +204,7 @@ def pieces_of(found: TaskState) -> list[Piece]:
         at = max(at, one.ended_at or one.sent_at)
     if not found.slices:
         pieces.append(Piece("wait at the broker", "broker_queue", at, row.ended_at))
-    return pieces
+    return [replace(piece, attributes={"qhub.task.vendor_id": row.id, **piece.attributes}) for piece in pieces]
 
 
 def _summary(row: TaskRow, *, mine: bool) -> dict[str, Any]:

@@ -11,6 +11,7 @@ Events are plain dicts, each written by one process into a journal of its own (`
 | request | verb, by | client |
 | snapshot | moment (submission, start), id, taken_at: the device's calibration then | client, runner |
 | note | text | any |
+| spans | data: how long capture and submission took, in OTLP JSON; no part of the record | client |
 
 `fold` accepts them in any order, repeated or late, and always gives the same answer.
 """

@@ -30,6 +30,10 @@ class JournalWriter:
         if torn:
             os.write(self._fd, b"\n")
 
+    @property
+    def fd(self) -> int:
+        return self._fd
+
     def append(self, kind: str, /, **fields: Any) -> dict[str, Any]:
         event = {"seq": self._seq + 1, "at": time.time(), "kind": kind, **fields}
         line = json.dumps(event, ensure_ascii=True, separators=(",", ":"), default=str).encode() + b"\n"

@@ -14,7 +14,6 @@ SHELF/ID/                   mode 0700
     script                  what the site scheduler runs
     calibration/            the calibration snapshots that it ran under
     journal/WRITER.jsonl    events, one writer per file
-    spans/WRITER.jsonl      spans of who submitted it, in OTLP JSON, one writer per file
     sendings/1.json         a client's claim to hand the job to the site, made before it does; a site may use them
     attempts/1/             one per try of the site
         console.log         what the script printed outside the kernel
@@ -159,10 +158,6 @@ class JobFolder:
 
     def journal(self, writer: str) -> Path:
         return self.journals / f"{writer}.jsonl"
-
-    @property
-    def spans(self) -> Path:
-        return self.path / "spans"
 
     @property
     def sendings(self) -> Path:

@@ -36,15 +36,14 @@ def begin_export(folder: JobFolder) -> None:
 
 def main(arguments: list[str], environment: Mapping[str, str]) -> int:
     from qhub_ext.telemetry.export import ExportError, bodies, send, target_of
-    from qhub_ext.telemetry.reading import span_files
+    from qhub_ext.telemetry.reading import read_lines
 
     try:
         target = target_of(environment)
         if target is None:
             return 0
         folder = JobFolder(Path(arguments[0]))
-        lines = [line for path in span_files(folder) for line in path.read_bytes().splitlines()]
-        for body in bodies([*lines, *_derived(folder)], target.protocol):
+        for body in bodies([*read_lines(folder), *_derived(folder)], target.protocol):
             send(target, body)
     except ExportError as error:
         print(f"qhub: spans were not exported: {error} They lie in the job's folder.", file=sys.stderr)

@@ -118,9 +118,10 @@ class JobService:
         draft = with_trace(draft, self.settings)
         site = self.site(draft.spec.site)
         with site.expect(draft.spec) if isinstance(site, Expecting) else nullcontext():
-            folders = self._put_on_shelf(site, draft)
-            self._hand_over(site, self.shelf.folder(draft.spec.id), folders)
-        record_submission(self.shelf.folder(draft.spec.id), draft, self._writer, asked_at)
+            folders, journal = self._put_on_shelf(site, draft)
+            with journal:
+                self._hand_over(site, self.shelf.folder(draft.spec.id), folders)
+                record_submission(journal, draft, asked_at)
         return Job(draft.spec.id, self, draft.before, fresh=True)
 
     def run(
@@ -153,8 +154,8 @@ class JobService:
         job.before = None  # nobody looked at the notebook's names
         return job
 
-    def _put_on_shelf(self, site: SiteScheduler, draft: Draft) -> list[JobFolder]:
-        """What the site is to run: the folder, or those of an array's elements."""
+    def _put_on_shelf(self, site: SiteScheduler, draft: Draft) -> tuple[list[JobFolder], JournalWriter]:
+        """What the site is to run: the folder, or those of an array's elements; and the journal of this submission, still open."""
         folder = self.shelf.create(
             draft.spec, draft.cell, draft.frozen.write, draft.runtime, draft.elements, draft.notebook
         )
@@ -168,21 +169,21 @@ class JobService:
                 CalibrationStore(self.shelf.path).pin(snapshot, folder)
             for one, spec in zip(folders, draft.elements or (draft.spec,), strict=True):
                 write_beside(one.script, site.render_script(one, spec).encode())
-            with JournalWriter(folder.journal(self._writer)) as journal:
-                journal.append("state", state=State.CREATED.value, attempt=1, at=draft.spec.created_at)
-                journal.append("state", state=State.SUBMITTED.value, attempt=1)
-                known = known_snapshot(
-                    draft.spec.device,
-                    self.shelf.path,
-                    self.settings.cache,
-                    live=draft.spec.tier == "qpu" and draft.spec.resource != VIRTUAL,
-                )
-                if known is not None:
-                    journal.append("snapshot", moment="submission", id=known[0], taken_at=known[1])
+            journal = JournalWriter(folder.journal(self._writer))
+            journal.append("state", state=State.CREATED.value, attempt=1, at=draft.spec.created_at)
+            journal.append("state", state=State.SUBMITTED.value, attempt=1)
+            known = known_snapshot(
+                draft.spec.device,
+                self.shelf.path,
+                self.settings.cache,
+                live=draft.spec.tier == "qpu" and draft.spec.resource != VIRTUAL,
+            )
+            if known is not None:
+                journal.append("snapshot", moment="submission", id=known[0], taken_at=known[1])
         except OSError as error:
             shutil.rmtree(folder.path, ignore_errors=True)
             raise unwritable(error, self.shelf.path) from error
-        return folders
+        return folders, journal
 
     def _hand_over(self, site: SiteScheduler, folder: JobFolder, folders: Sequence[JobFolder]) -> None:
         try:

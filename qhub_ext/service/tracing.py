@@ -1,16 +1,20 @@
-"""The trace of a job begins here: its context is made with the submission, and the submission's own spans are written beside the job."""
+"""The trace of a job begins here: its context is made with the submission, and the submission's own spans are written into its journal."""
 
 from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qhub_ext.job.spec import JobSpec
-from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.jobfolder.journal import JournalWriter
+from qhub_ext.telemetry.answers import Piece, spans_data
+from qhub_ext.telemetry.clocks import ahead_of_files
 from qhub_ext.telemetry.context import VARIABLE, context_of_job, new_context, parse_traceparent
-from qhub_ext.telemetry.recorder import Recorder, here
+from qhub_ext.telemetry.otlp import Value
+from qhub_ext.telemetry.recorder import here
 
 if TYPE_CHECKING:
     from qhub_ext.service.draft import Draft
@@ -31,13 +35,17 @@ def with_trace(draft: Draft, settings: Settings) -> Draft:
     return replace(draft, spec=spec, elements=tuple(traced(element, spec.traceparent) for element in draft.elements))
 
 
-def record_submission(folder: JobFolder, draft: Draft, writer: str, asked_at: float) -> None:
-    """Capture and submission, when the site has the job. `asked_at` is when it was to be submitted, in s since 1970 UTC."""
+def record_submission(journal: JournalWriter, draft: Draft, asked_at: float) -> None:
+    """Capture and submission, when the site has the job: a line of the submission's own journal, since a file of their own would cost the
+    prompt more than they are worth. `asked_at` is when it was to be submitted, in s since 1970 UTC.
+    """
     root = context_of_job(draft.spec.id, draft.spec.traceparent)
-    recorder = Recorder(folder.spans / f"{writer}.jsonl", root, "qhub-client")
-    if not recorder.on:
+    if not root.sampled:
         return
-    if draft.began_at is not None and draft.drafted_at is not None:
-        recorder.add("capture", "capture", draft.began_at, draft.drafted_at)
-    recorder.add("submit", "submit", asked_at, time.time())
-    recorder.close()
+    pieces = [Piece("capture", "capture", draft.began_at, draft.drafted_at), Piece("submit", "submit", asked_at, time.time())]  # fmt: skip
+    told: dict[str, Value] = {"process.pid": os.getpid()}
+    clock = ahead_of_files(journal.fd)
+    if clock is not None:
+        told |= {"qhub.clock.ahead": round(clock.ahead_s, 6), "qhub.clock.error": round(clock.error_s, 6)}
+    with suppress(OSError):  # a full disk: the site has the job
+        journal.append("spans", data=spans_data("qhub-client", root, draft.spec.id, pieces, told))

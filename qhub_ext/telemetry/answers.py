@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
@@ -33,21 +33,25 @@ class Piece:
 def answer_spans(service: str, traceparent: str, task: str, pieces: Iterable[Piece]) -> dict[str, Any]:
     """As OTLP JSON, with the moment of the answer (`at`). Asked again, the spans have the same ids."""
     above = parse_traceparent(traceparent) or new_context()
+    return {**spans_data(service, above, task, pieces), "at": time.time()}
+
+
+def spans_data(
+    service: str, above: TraceContext, owner: str, pieces: Iterable[Piece], told: Mapping[str, Value] | None = None
+) -> dict[str, Any]:
+    """Pieces of `owner` below a span, as OTLP JSON; `told` are more attributes of who tells them."""
     version = str(import_module("qhub_ext").__version__)
-    resource: dict[str, Value] = {
-        "service.name": service,
-        "service.version": version,
-        "host.name": socket.gethostname(),
-    }
-    found = [span for n, piece in enumerate(pieces) if (span := _span(above, task, n, piece)) is not None]
-    return {**json.loads(line_of(found, resource, version)), "at": time.time()}
+    resource: dict[str, Value] = {"service.name": service, "service.version": version, "host.name": socket.gethostname(), **(told or {})}  # fmt: skip
+    found = [span for n, piece in enumerate(pieces) if (span := _span(above, owner, n, piece)) is not None]
+    data: dict[str, Any] = json.loads(line_of(found, resource, version))
+    return data
 
 
-def _span(above: TraceContext, task: str, number: int, piece: Piece) -> RecordedSpan | None:
+def _span(above: TraceContext, owner: str, number: int, piece: Piece) -> RecordedSpan | None:
     if piece.begin is None or piece.end is None or piece.end <= piece.begin:
         return None
-    own = above.below(task, number, piece.name)
-    told: dict[str, Value] = {"qhub.kind": piece.kind, "qhub.task.vendor_id": task, **piece.attributes}
+    own = above.below(owner, number, piece.name)
+    told: dict[str, Value] = {"qhub.kind": piece.kind, **piece.attributes}
     return RecordedSpan(own.trace_id, own.span_id, above.span_id, piece.name, int(piece.begin * 1e9), int(piece.end * 1e9), told)  # fmt: skip
 
 

@@ -1,18 +1,25 @@
-"""The spans that lie in a job folder."""
+"""The spans that lie in a job folder: in files of spans, and in the journal of whoever submitted it."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import json
 
+from qhub_ext.jobfolder.journal import read_all
 from qhub_ext.jobfolder.layout import JobFolder
-from qhub_ext.telemetry.otlp import RecordedSpan, read_spans
+from qhub_ext.telemetry.otlp import RecordedSpan, parse_line
 
 
-def span_files(folder: JobFolder) -> list[Path]:
-    """Of all writers; of an array, only those of its submission."""
-    folders = [folder.spans, *(folder.attempt(number).spans for number in folder.attempt_numbers())]
-    return [path for one in folders if one.is_dir() for path in sorted(one.glob("*.jsonl"))]
+def read_lines(folder: JobFolder) -> list[bytes]:
+    """Each a whole message of OTLP JSON, or torn. Of an array, only those of its submission."""
+    found = [
+        json.dumps(event.get("data")).encode() for event in read_all(folder.journals) if event.get("kind") == "spans"
+    ]
+    for directory in (folder.attempt(number).spans for number in folder.attempt_numbers()):
+        if directory.is_dir():
+            for path in sorted(directory.glob("*.jsonl")):
+                found += path.read_bytes().splitlines()
+    return found
 
 
 def read_recorded(folder: JobFolder) -> list[RecordedSpan]:
-    return [span for path in span_files(folder) for span in read_spans(path)]
+    return [span for line in read_lines(folder) for span in parse_line(line)]

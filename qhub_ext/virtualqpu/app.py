@@ -230,9 +230,10 @@ def build(house: House, key: str) -> FastAPI:
         if found is None:
             return refusal(404, f"There is no task {task_id!r}.")
         task = found[1]
-        ran: dict[str, Any] = {} if task.qpu_s is None else {"qhub.qpu.seconds": float(task.qpu_s)}
+        named: dict[str, Any] = {"qhub.task.vendor_id": task_id}
+        ran = named if task.qpu_s is None else {**named, "qhub.qpu.seconds": float(task.qpu_s)}
         pieces = [
-            Piece("wait at the device", "device_queue", task.created_at, task.started_at or task.ended_at),
+            Piece("wait at the device", "device_queue", task.created_at, task.started_at or task.ended_at, named),
             Piece("on the device", "quantum", task.started_at, task.ended_at, ran),
         ]
         return answer_spans("qhub-virtual-qpu", traceparent, task_id, pieces)
