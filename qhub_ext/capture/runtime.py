@@ -36,6 +36,8 @@ _URL_WITH_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 _packages: dict[str, tuple[int, dict[str, str]]] = {}  # folder -> (time of its last change, packages)
 _together: tuple[list[tuple[int, dict[str, str]]], dict[str, str], str] = ([], {}, "")
 """What the folders of the path had last time, all of it in one, and its digest."""
+_state: tuple[list[tuple[str, int]], str] = ([], "")
+"""The folders with packages last time, when each was changed, and the digest of it all."""
 
 
 def record_runtime(settings: Settings, directory: Path | None = None) -> dict[str, Any]:
@@ -74,13 +76,15 @@ def place_record() -> dict[str, Any]:
 
 def environment_state() -> str:
     """Names what is installed for this interpreter: another one after every installation, also of the same version again."""
-    parts, path = [], [os.path.abspath(entry) for entry in sys.path]
+    global _state
     _installed()
-    for folder in path:
-        stamp, names = _packages.get(folder, (0, {}))
-        if names:
-            parts.append([folder, stamp, names])
-    return _digest([sys.prefix, platform.python_implementation(), platform.python_version(), parts])
+    known = ((folder, _packages.get(folder, (0, {}))) for folder in map(os.path.abspath, sys.path))
+    parts = [(folder, stamp, names) for folder, (stamp, names) in known if names]
+    stamps = [(folder, stamp) for folder, stamp, _ in parts]
+    if stamps != _state[0]:
+        digest = _digest([sys.prefix, platform.python_implementation(), platform.python_version(), parts])
+        _state = (stamps, digest)
+    return _state[1]
 
 
 def is_secret(name: str, value: str = "") -> bool:
