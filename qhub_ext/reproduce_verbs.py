@@ -1,4 +1,4 @@
-"""The verbs that take jobs along, away or back: export, import, prune, archives."""
+"""The verbs that take jobs along, away or back: export, import, prune, archives; and the one that watches over them, check."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from qhub_ext.errors import InvalidOptionError, UserError
 from qhub_ext.job.identity import short_id
 from qhub_ext.jobfolder.atomic import read_json_or_none
 from qhub_ext.jobfolder.outcome import require_own
-from qhub_ext.verbs import Surface, facts_verb, one_job, verbs
+from qhub_ext.verbs import EXIT_JOB_FAILED, Surface, facts_verb, one_job, verbs
 
 NO_LICENCE = "No licence is stated: ask whoever made it before you use it."
 
@@ -170,3 +170,30 @@ def archives_verb(surface: Surface, folders: tuple[Path, ...], forget: bool) -> 
         facts=[{"folder": str(o), "jobs": n} for o, n in known],
         empty="No job was moved into an archive.",
     )
+
+
+@verbs.command("check")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("-t", "--tier", "tiers", default="local", show_default=True, metavar="TIER[,TIER]", help="Where it runs.")
+@click.option("--update", is_flag=True, help="Put what the runs give into the baseline instead.")
+@click.option(
+    "--runs",
+    type=click.IntRange(1, 100),
+    default=1,
+    show_default=True,
+    help="How often; 3 runs tell how a number scatters.",
+)
+@facts_verb
+def check_verb(surface: Surface, file: Path, tiers: str, update: bool, runs: int) -> Table:
+    """Runs a script or notebook that says what it expects, and holds it against its baseline; the exit code is 1 where it deviates.
+
+    A line `# expect: NAME`, `# expect: NAME ± 0.01` or `# expect: time` says what; in a notebook a tag `expect:NAME` does as well.
+    """
+    from qhub_ext.checks import check_file
+
+    found = check_file(surface.service, file, tiers.split(","), update=update, runs=runs)
+    if not all(one.passed for one in found):
+        surface.exit_code = EXIT_JOB_FAILED
+    words = {True: "✓ ok", False: "✗ deviates", None: "? unknown"}
+    rows = [(one.tier, one.name, words[one.passed], one.said) for one in found]
+    return Table(("tier", "expected", "", "how"), rows, facts=[vars(one) for one in found], widths={"how": 100})
