@@ -101,7 +101,6 @@ def test_a_requeue_that_meets_the_end_of_the_job_gives_it_a_second_attempt(bench
     jobs = []
     for _ in range(5):
         jobs.append(job := bench.submit('[ "$QHUB_ATTEMPT" = 1 ] && sleep 0.4; seal completed'))
-        bench.until_running(job)
         wait_until(lambda job=job: job.attempt(1).outcome.exists(), what="the outcome")  # type: ignore[misc]
         assert bench.site.requeue([job.id]) == []
     for record in bench.until_final(*jobs, within_s=60):

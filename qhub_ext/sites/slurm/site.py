@@ -59,7 +59,8 @@ class SlurmSite:
         return self._sender.ahead(spec)
 
     def submit(self, folders: Sequence[JobFolder]) -> dict[str, str]:
-        known = {f.id: place for f in folders if (place := self._places.known(f.id, f)) is not None}
+        claimed = [f for f in folders if ledger.claims(f)]  # without a claim it was never sent
+        known = {f.id: place for f in claimed if (place := self._places.known(f.id, f)) is not None}
         missing = [folder for folder in folders if folder.id not in known]
         sent: dict[str, Place] = {}
         done: list[Parcel] = []
