@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.desk import Desk, Picture
+from tests.browser.desk import THEMES, Desk, Picture
 from tests.browser.lab import Lab
 from tests.browser.test_first_run import LOAD
 
+WIDTHS = {"wide": 1280, "narrow": 720}
 CELLS = [
     LOAD,
     "from qhub_ext.widgets import job_card, queue_table, tier_picker",
@@ -60,15 +60,15 @@ def test_widgets_live_in_notebook_7(new_lab: Callable[..., Lab], desk_at: Callab
     use_them(desk.page)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_widgets_live_in_jupyterlab(desk: Desk, picture: Picture, theme: str) -> None:
+def test_widgets_live_in_jupyterlab(desk: Desk, picture: Picture) -> None:
     desk.page.set_viewport_size({"width": 1280, "height": 1900})
-    desk.lab.notebook(f"widgets-{theme}.ipynb", *CELLS)
-    desk.open_notebook(f"widgets-{theme}.ipynb")
-    desk.theme(theme)
+    desk.lab.notebook("widgets.ipynb", *CELLS)
+    desk.open_notebook("widgets.ipynb")
+    desk.run("application:toggle-left-area")
     desk.run_all()
     use_them(desk.page)
-    picture(f"widgets-{theme}-wide", desk.page)
-    desk.run("application:toggle-left-area")
-    desk.page.set_viewport_size({"width": 720, "height": 1900})
-    picture(f"widgets-{theme}-narrow", desk.page)
+    for theme in THEMES:
+        desk.theme(theme)
+        for name, width in WIDTHS.items():
+            desk.page.set_viewport_size({"width": width, "height": 1900})
+            picture(f"widgets-{theme}-{name}", desk.page)
