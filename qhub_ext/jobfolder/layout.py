@@ -10,7 +10,7 @@ SHELF/ID/                   mode 0700
     notebook.ipynb          only of a notebook: the notebook without outputs
     inputs/                 the captured names: manifest.json and one file per name
     runtime.json            Python, platform and packages of the place of submission
-    pylock.toml             the same as a lock (PEP 751); comes a second later the first time after an installation
+    pylock.toml             the same as a lock (PEP 751); comes some seconds later the first time after an installation
     script                  what the site scheduler runs
     calibration/            the calibration snapshots that it ran under
     journal/WRITER.jsonl    events, one writer per file

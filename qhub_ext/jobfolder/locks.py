@@ -32,7 +32,7 @@ class LockStore:
 
     def put(self, text: bytes, state: str) -> Path:
         """Its file; that an environment in this state has it is noted."""
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path.mkdir(mode=0o700, exist_ok=True)
         place = self.path / f"{digest_of(text)}.toml"
         if not place.exists():
             write_beside(place, text)

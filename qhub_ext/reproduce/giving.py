@@ -16,8 +16,11 @@ from qhub_ext.jobfolder.locks import LockStore, attach
 
 _asked: dict[str, float] = {}
 ASK_AGAIN_S = 60.0
-# twice a process, so that it lives on when this one ends; the first leaves at once
-_DETACH = "import os, sys\nif os.fork(): os._exit(0)\nos.setsid(); os.nice(10); os.execv(sys.argv[1], sys.argv[1:])"
+# twice a process, so that it lives on when this one ends; the first leaves at once. The job's own start comes first: it needs the CPU
+_DETACH = (
+    "import os, sys, time\nif os.fork(): os._exit(0)\n"
+    "os.setsid(); os.nice(10); time.sleep(2); os.execv(sys.argv[1], sys.argv[1:])"
+)
 
 
 def give_lock(folder: JobFolder, runtime: Mapping[str, object], shelf: Path) -> None:

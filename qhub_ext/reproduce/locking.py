@@ -83,6 +83,8 @@ def _waiting(shelf: Path, state: str, jobs: Iterable[str], since: float) -> Iter
 def main(arguments: Sequence[str]) -> int:
     shelf, state, path, *jobs = arguments
     began = time.time()
+    if not os.path.isdir(shelf):  # gone since
+        return 0
     store = LockStore(Path(shelf))
     place = store.find(state) or store.put(make_lock(json.loads(path)), state)
     for folder in _waiting(Path(shelf), state, jobs, began - RECENT_S):
