@@ -6,6 +6,7 @@ import time
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
@@ -31,21 +32,21 @@ class JobTrace:
     at: float
     profile: tuple[dict[str, Any], ...] = ()
 
-    @property
+    @cached_property
     def closed(self) -> Trace:
         return self.trace.until(int(self.at * NS))
 
-    @property
+    @cached_property
     def breakdown(self) -> Breakdown:
         return break_down(self.closed)
 
-    @property
+    @cached_property
     def advice(self) -> Advice | None:
         return advise(
             self.breakdown, counts_of(self.trace, self.record.spec.tier, profiled=bool(self.profile))
         )  # fmt: skip
 
-    @property
+    @cached_property
     def rows(self) -> list[Row]:
         return rows_of(self.trace, int(self.at * NS))
 

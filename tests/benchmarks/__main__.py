@@ -28,6 +28,7 @@ BENCHMARKS = {
     "site": "many queued short jobs",
     "listing": "listing ten thousand finished jobs",
     "explain": "explaining a job, without network",
+    "trace": "traces of jobs",
     "server": "what the server extension costs JupyterLab, and how quick it answers",
     "slurm": "on a real Slurm",
     "qpu": "tasks on a device, here a virtual one",

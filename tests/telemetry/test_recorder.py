@@ -7,6 +7,7 @@ import json
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,7 +17,7 @@ import qhub_ext
 from qhub_ext.telemetry import recorder as spans
 from qhub_ext.telemetry.attributes import KINDS, known
 from qhub_ext.telemetry.context import new_context
-from qhub_ext.telemetry.otlp import decode, encode_span, parse_line, read_spans
+from qhub_ext.telemetry.otlp import RecordedSpan, decode, dumps, encode_span, parse_line, read_spans
 from tests.telemetry.conftest import Recording
 
 
@@ -150,6 +151,21 @@ json_values = st.recursive(
 def test_nothing_of_the_wrong_shape_makes_decoding_fail(value: object):
     for one in decode({"resourceSpans": [{"scopeSpans": [{"spans": [value]}]}, value]}):
         encode_span(one)
+
+
+@given(
+    st.text(),
+    st.dictionaries(
+        st.text(),
+        st.text() | st.integers() | st.booleans() | st.floats(),
+        max_size=5,
+    ),
+    st.sampled_from(sorted(KINDS)),
+    st.sampled_from(["", "b" * 16]),
+)
+def test_the_quick_writer_says_what_the_plain_one_says(name: str, attributes: dict[str, Any], kind: str, parent: str):
+    one = RecordedSpan("a" * 32, "c" * 16, parent, name, 1, 2, {"qhub.kind": kind, **attributes})
+    assert json.loads(dumps(one)) == json.loads(json.dumps(encode_span(one)))
 
 
 def test_every_kind_and_attribute_here_is_documented(recording: Recording):
