@@ -96,7 +96,7 @@ class Evidence:
     calibration: Snapshot | None = None
     drift: Drifted | None = None
     breakdown: Mapping[str, float] = field(default_factory=dict)
-    """Seconds by kind of span, where they were added up."""
+    """Seconds by part, see `qhub_ext.diagnosis.breakdown`; of one whose wall time ran out."""
 
     # ------------------------------------------------------------------ what rules ask for
 

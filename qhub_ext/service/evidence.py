@@ -55,7 +55,20 @@ def _from_folder(folder: JobFolder, record: JobRecord) -> Evidence:
         runtime=read_json_or_none(folder.runtime) or {},
         snapshots=tuple(dict.fromkeys(identity[:23] for identity in met if identity)),
     )
+    if record.state is State.TIMED_OUT:
+        seen = replace(seen, breakdown=_breakdown(folder, record))
     return _with_drift(seen) if len(seen.snapshots) > 1 else seen
+
+
+def _breakdown(folder: JobFolder, record: JobRecord) -> dict[str, float]:
+    """Seconds by part, {} where the trace cannot be read."""
+    from qhub_ext.service.traces import trace_of
+
+    try:
+        found = trace_of(folder, record).breakdown
+    except (JobFolderError, OSError):
+        return {}
+    return {part: found.seconds(part) for part in found.parts_ns}
 
 
 def _with_drift(seen: Evidence) -> Evidence:

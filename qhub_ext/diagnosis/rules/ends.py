@@ -51,10 +51,14 @@ def time_limit(seen: Evidence) -> Finding | None:
     if seen.state != "timed_out" or seen.cause is not Cause.RESOURCES:
         return None
     given = Clue(f"time_s {seen.record.spec.time_s}", seen.place(seen.folder.spec), "code")
-    where = [
-        Clue(f"{kind} {seconds:.0f} s", "breakdown", "timeline")
-        for kind, seconds in sorted(seen.breakdown.items(), key=lambda p: -p[1])[:1]
-    ]
+    # what it waited for the site is none of its wall time
+    spent = {part: s for part, s in seen.breakdown.items() if part not in ("submission", "site queue") and s > 0}
+    most = max(spent, key=lambda part: spent[part], default="")
+    where = (
+        [Clue(f"most of it, {spent[most]:.1f} s, was {most}", "the breakdown, `qhub trace JOB`", "timeline")]
+        if most
+        else []
+    )
     return Finding(
         "time limit",
         Cause.RESOURCES,
