@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qhub_ext.capture.fingerprint import changed, fingerprint
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 POLL_FIRST_S = 0.02
 POLL_LAST_S = 0.5
+REQUEUED_WITHIN_S = 10.0
 
 
 class Results(Mapping[str, Any]):
@@ -107,6 +109,10 @@ class Job:
 
     def __post_init__(self) -> None:
         self._marks = dict(self.before or {})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A cell that uses a `Job` takes along which one it is, and looks at it where it runs."""
+        return _held_elsewhere, (self.id, str(self.service.shelf.path))
 
     @property
     def folder(self) -> JobFolder:
@@ -278,7 +284,12 @@ class Job:
         self.service.apply("release", [self.id])
 
     def requeue(self) -> None:
-        self.service.apply("requeue", [self.id])
+        """Begins a new attempt. Of a job that had ended it returns when that end is no longer the last word, so that `wait` waits."""
+        ended = self.record.state.final
+        refused = self.service.apply("requeue", [self.id])
+        until = time.monotonic() + REQUEUED_WITHIN_S
+        while ended and not refused and self.record.state.final and time.monotonic() < until:
+            time.sleep(POLL_FIRST_S)
 
     def __str__(self) -> str:
         return card_text(self.record)
@@ -286,6 +297,13 @@ class Job:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:  # noqa: ARG002 - IPython's
         home, self.fresh = self.fresh, False
         return card_bundle(self.record), card_metadata(self.id) if home else {}
+
+
+def _held_elsewhere(job_id: str, shelf: str) -> Job:
+    from qhub_ext.service.jobs import JobService
+    from qhub_ext.settings import current_settings
+
+    return Job(job_id, JobService(current_settings().model_copy(update={"shelf": Path(shelf)})))
 
 
 class Jobs(list[Job]):

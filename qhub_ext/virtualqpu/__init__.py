@@ -11,6 +11,7 @@ switched on. It says that it is simulated wherever a client can see it.
     drift     how a calibration differs from the one before
     faults    what can be switched on to go wrong
     app       the HTTP API
+    practice  lets the one of this machine go wrong, from a notebook
     iqm, garnet         a device of IQM's gates, and the API that is spoken to it
     sequences, pasqal   devices that take Pulser sequences, and the API that is spoken to them
     __main__  `python -m qhub_ext.virtualqpu`

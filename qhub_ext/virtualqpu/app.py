@@ -23,7 +23,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import anyio
-from fastapi import FastAPI, Header, Request
+from fastapi import FastAPI, Header, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from qhub_ext import __version__
@@ -406,9 +406,11 @@ def build(house: House, key: str) -> FastAPI:
         return {"devices": {name: _calibration(house, name) for name in house.known()}}
 
     @app.post("/admin/calibration/{name}")
-    def calibrate(name: str) -> dict[str, Any]:
+    def calibrate(
+        name: str, window_s: Annotated[float | None, Query(ge=0, allow_inf_nan=False)] = None
+    ) -> dict[str, Any]:
         found = house.resolve(name)
-        house.calendar(found).calibrate()
+        house.calendar(found).calibrate(window_s)
         return _calibration(house, found)
 
     return app

@@ -29,7 +29,8 @@ class Calendar:
         self, period_s: float | None, window_s: float, speed: float, clock: Callable[[], float] = time.time
     ) -> None:
         self._period = None if period_s is None else period_s / speed
-        self._window = window_s / speed
+        self._window = self._asked_window = window_s / speed
+        self._speed = speed
         self._clock = clock
         self._lock = threading.RLock()
         self._cycle = 0
@@ -60,12 +61,13 @@ class Calendar:
             self._free_at = self._clock()
             self._settle(self._free_at)
 
-    def calibrate(self) -> None:
-        """Now, or as soon as the PUB that runs has ended. A window that is open stays the one."""
+    def calibrate(self, window_s: float | None = None) -> None:
+        """Now, or as soon as the PUB that runs has ended. A window that is open stays the one. `window_s`: other than always, in the device's own time."""
         with self._lock:
             self._settle(self._clock())
             if self._until is None:
                 self._asked = True
+                self._asked_window = self._window if window_s is None else window_s / self._speed
                 self._free_at = max(self._free_at, self._clock())
                 self._settle(self._clock())
 
@@ -84,5 +86,6 @@ class Calendar:
             due = self._free_at if self._asked else self._next_at()
             if due is None or due > now:
                 return
+            window = self._asked_window if self._asked else self._window
             self._asked = False
-            self._until = max(due, self._free_at) + self._window
+            self._until = max(due, self._free_at) + window

@@ -105,6 +105,8 @@ def test_exit_codes_tell_how_it_went(place: Place) -> None:
     assert place.command("run", failing, "--wait", code=None)
     place.command("run", slow, "--time", "1s", "--wait", code=124)
     assert "timed_out" in place.command("job", "-1", "--json")
+    explained = json.loads(place.command("explain", "slow.py", "--json"))  # a name with a dot is no element of an array
+    assert explained["cause"] == "resources"  # and not the interrupt in the cell
     place.command("job", "nosuch", code=2)
     place.command("run", slow, "--tier", "quantum", code=2)
     place.command("run", "/nonexistent.py", code=2)

@@ -88,3 +88,12 @@ def test_told_while_something_runs_it_is_calibrated_after_that() -> None:
     assert not calendar.now().calibrating
     calendar.leave()
     assert calendar.now().until == clock.now + 10
+
+
+def test_who_asks_for_a_calibration_may_say_how_long_it_takes() -> None:
+    clock = Clock()
+    calendar = Calendar(100.0, 10.0, 1.0, clock)
+    calendar.calibrate(0.0)
+    assert (calendar.now().cycle, calendar.now().calibrating) == (1, False)
+    clock.now += 101.0  # the next one on its own takes as long as always
+    assert calendar.now().calibrating

@@ -198,6 +198,8 @@ def own_code(seen: Evidence) -> Finding | None:
     if not seen.raised or (seen.raised[0].told and seen.cause is not Cause.CODE):
         return None
     first = seen.raised[0]
+    if first.kind == "KeyboardInterrupt" and seen.state in ("timed_out", "cancelled"):
+        return None  # the runner's own way to stop a cell: the end from outside explains it
     told = seen.message or f"{first.kind}: {first.text}"
     return Finding(
         "code", Cause.CODE, told, seen.in_traceback(), advice=seen.record.attempt.advice, confidence=_trust(first)

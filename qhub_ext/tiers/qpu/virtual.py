@@ -54,7 +54,7 @@ def require_packages(device: str = "") -> None:
 def virtual_resource(device: str, settings: QpuSettings) -> Resource:
     """The virtual QPU of a device, started when it is not up. Raises DeviceError."""
     require_packages(device)
-    server = _running(settings) or _start(settings)
+    server = running_server(settings)
     url = server["url"]
     source = f"a virtual QPU at {url}"
     if device in SEQUENCE_DEVICES:
@@ -75,6 +75,12 @@ def virtual_resource(device: str, settings: QpuSettings) -> Resource:
         )
     config = qcs.client_config(url, server["key"], "virtual")
     return Resource(device, qcs.TYPE, source, device, config, virtual=True, mark=mark)
+
+
+def running_server(settings: QpuSettings) -> dict[str, Any]:
+    """Address and key of the virtual QPU, which is started when it is not up. Raises DeviceError."""
+    require_packages()
+    return _running(settings) or _start(settings)
 
 
 def running_resource(device: str, settings: QpuSettings) -> Resource | None:

@@ -1,0 +1,56 @@
+"""The tutorial notebooks, which come with the package: where they are, and a copy of them to work in."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from qhub_ext.errors import UserError
+from qhub_ext.jobfolder.atomic import write_beside
+
+HERE = Path(__file__).parent
+COPIED, THERE, YOURS = "copied", "there already", "changed, and stays as it is"
+
+
+@dataclass(frozen=True)
+class Copy:
+    """`state` is one of COPIED, THERE, YOURS."""
+
+    path: Path
+    title: str
+    state: str
+
+
+def shipped() -> list[Path]:
+    """In a wheel beside this module; in a checkout they are `notebooks/`."""
+    places = (HERE / "notebooks", HERE.parent / "notebooks")
+    found: list[Path] = next((files for place in places if (files := sorted(place.glob("[0-9][0-9]-*.ipynb")))), [])
+    return found
+
+
+def title_of(notebook: Path) -> str:
+    cells = json.loads(notebook.read_text())["cells"]
+    return "".join(cells[0]["source"]).partition("\n")[0].removeprefix("# ") if cells else notebook.stem
+
+
+def copy_into(directory: Path) -> list[Copy]:
+    """Never over a file that is there with other contents. Raises UserError where it cannot be written."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        return [_copy(notebook, directory / notebook.name) for notebook in shipped()]
+    except OSError as error:
+        raise UserError(
+            f"The tutorials cannot be copied to {directory}: {error.strerror}.",
+            advice="Name another folder: qhub tutorials DIR",
+        ) from error
+
+
+def _copy(source: Path, target: Path) -> Copy:
+    contents = source.read_bytes()
+    if os.path.lexists(target):
+        same = target.is_file() and target.read_bytes() == contents
+        return Copy(target, title_of(source), THERE if same else YOURS)
+    write_beside(target, contents)
+    return Copy(target, title_of(source), COPIED)

@@ -1,0 +1,24 @@
+"""What a person does with `Job` objects of Python, in notebooks and in other jobs."""
+
+from __future__ import annotations
+
+from qhub_ext.capture.command import Request
+from tests.front.conftest import Place
+
+
+def test_a_wait_after_a_requeue_waits_for_the_new_attempt(place: Place) -> None:
+    service = place.service
+    job = service.submit(service.draft(Request(name="once more"), f"open({str(place.path / 'there')!r})\nseen = True"))
+    assert job.wait(60).state == "failed"
+    (place.path / "there").touch()
+    job.requeue()
+    record = job.wait(60)
+    assert (record.state, record.attempt.number, job["seen"]) == ("completed", 2, True)
+
+
+def test_a_cell_uses_a_job_of_the_notebook_where_it_runs(place: Place) -> None:
+    service = place.service
+    first = service.submit(service.draft(Request(name="gives"), "values = [1, 2, 3]"))
+    adds = service.draft(Request(name="adds", after=(first.id,)), "total = sum(first['values'])", {"first": first})
+    total = service.submit(adds)
+    assert total.result(60)["total"] == 6
