@@ -109,7 +109,7 @@ class UnknownNameError(UserError):
             *others, last = map(repr, near)
             hint = f"Did you mean {', '.join(others)}{' or ' if others else ''}{last}?"
         elif known:
-            most = len(known) if len(known) <= 30 else 20
+            most = len(known) if len(known) <= 40 else 20
             shown = ", ".join(known[:most]) + (f" and {len(known) - most} more" if len(known) > most else "")
             hint = f"Known: {shown}."
         else:
