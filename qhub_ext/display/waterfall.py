@@ -73,6 +73,10 @@ def breakdown_text(breakdown: Breakdown, columns: int = 30) -> str:
     return "\n".join([*lines, f"  {'in all':<13} {duration(breakdown.wall_s):>11}"])
 
 
+def percent(share: float) -> str:
+    return "< 1 %" if 0 < share < 0.01 else f"{share:.0%}".replace("%", " %")
+
+
 def waterfall_html(
     rows: Sequence[Row], breakdown: Breakdown, whole: float, caption: str, sentences: Sequence[str]
 ) -> str:
@@ -86,7 +90,7 @@ def waterfall_html(
     )
     legend = " ".join(
         f'<span style="white-space:nowrap;margin-right:10px"><span style="display:inline-block;width:9px;height:9px;'
-        f'background:{PART_COLOURS[part]}"></span> {html.escape(part)} {duration(ns / 1e9)} ({breakdown.share(part):.0%})</span>'
+        f'background:{PART_COLOURS[part]}"></span> {html.escape(part)} {duration(ns / 1e9)} ({html.escape(percent(breakdown.share(part)))})</span>'
         for part, ns in breakdown.parts_ns.items()
         if ns
     )
@@ -96,7 +100,7 @@ def waterfall_html(
     return (
         f'<div style="font-size:90%;max-width:960px"><div style="font-weight:600;padding:4px 0">{html.escape(caption)}</div>'
         f'<div style="line-height:0;font-size:0">{strip}</div><div style="padding:4px 0">{legend}</div>{told}'
-        f'<table style="border-collapse:collapse;width:100%;table-layout:fixed"><tbody>{body}</tbody></table></div>'
+        f'<table style="border-collapse:collapse;width:100%;table-layout:fixed;color:inherit;font-size:inherit"><tbody>{body}</tbody></table></div>'
     )
 
 

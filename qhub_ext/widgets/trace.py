@@ -102,12 +102,12 @@ class TraceView:
             "layout": {
                 "title": {"text": "<br>".join([self.caption, *(f"<sub>{_escaped(s)}</sub>" for s in self.sentences[:1])]), "x": 0, "xanchor": "left", "font": {"size": 14}},
                 "barmode": "stack", "bargap": 0.25, "height": height,
-                "margin": {"l": 10, "r": 10, "t": 70, "b": 40},
+                "margin": {"l": 10, "r": 10, "t": 70, "b": 60},
                 "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "font": {"color": "#808080"},
-                "xaxis": {"title": {"text": "s since the submission began"}, "range": [0, max(self.whole, 0.001)], "gridcolor": "rgba(128,128,128,0.25)", "zeroline": False, "anchor": "y"},
+                "xaxis": {"ticksuffix": " s", "range": [0, max(self.whole, 0.001)], "gridcolor": "rgba(128,128,128,0.25)", "zeroline": False, "anchor": "y"},
                 "yaxis": {"autorange": "reversed", "automargin": True, "domain": [0, max(0.05, split - 0.06)], "type": "category", "categoryorder": "array", "categoryarray": labels},
                 "yaxis2": {"automargin": True, "domain": [min(split, 0.95), 1], "fixedrange": True},
-                "legend": {"orientation": "h", "y": -0.02, "yanchor": "top"},
+                "legend": {"orientation": "h", "y": -30 / (height - 130), "yanchor": "top", "traceorder": "normal"},
             },
         }  # fmt: skip
 
@@ -136,7 +136,7 @@ class TraceView:
 def _label(number: int, row: Row) -> str:
     """Names are not unique; what is behind the name is not seen."""
     count = f" × {row.count}" if row.count > 1 else ""
-    return f"{'   ' * row.depth}{_escaped(plain(row.name, 40))}{count}" + "\u200b" * (number + 1)
+    return f"{'› ' * row.depth}{_escaped(plain(row.name, 40))}{count}" + "\u200b" * (number + 1)
 
 
 def _kind_trace(kind: str, rows: list[Row], labels: list[str]) -> dict[str, Any]:
@@ -155,7 +155,7 @@ def _kind_trace(kind: str, rows: list[Row], labels: list[str]) -> dict[str, Any]
             words.append(told)
     return {
         "type": "bar", "orientation": "h", "name": kind.replace("_", " "), "base": base, "x": length, "y": places, "text": words,
-        "textposition": "none", "marker": {"color": colour_of(kind)}, "hovertemplate": "%{text}<extra></extra>", "offsetgroup": "rows",
+        "textposition": "none", "marker": {"color": colour_of(kind), "line": {"color": colour_of(kind), "width": 1}}, "hovertemplate": "%{text}<extra></extra>", "offsetgroup": "rows",
     }  # fmt: skip
 
 
