@@ -162,6 +162,8 @@ def _called(words: str) -> tuple[str, str]:
     name, equals, model = words.partition("=")
     if name in iqm.NAMES and not equals:
         return name, name
+    if model in iqm.NAMES:
+        raise InvalidOptionError(f"A virtual {model} goes by that name only.", advice=f"Write --device {model}.")
     found = catalog.resolve(model if equals else name)
     return (name.strip(), found) if equals else (found, found)
 

@@ -4,7 +4,8 @@
 /iqm/api/v1/calibration-sets/NAME/default ...   architecture, calibration set, quality metrics
 /iqm/api/v1/jobs/NAME/circuit                   a job; /jobs/ID, /jobs/ID/cancel, /jobs/ID/artifacts/measurements ...
 
-Shapes are those of the client that QRMI 0.26 carries (dependencies/iqm_client) and of iqm-station-control-client 14.
+Shapes are those of the client that QRMI 0.26 carries (dependencies/iqm_client) and of iqm-station-control-client 14. The Qiskit provider of the
+wheel itself (`qrmi.qiskit_iqm`, with iqm-client 34) makes circuits ready for this, runs them and reads their counts, unpatched.
 """
 
 from __future__ import annotations

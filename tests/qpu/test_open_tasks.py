@@ -137,6 +137,7 @@ def test_a_lost_batch_of_pasqal_s_cloud_is_found_by_its_sequence_and_its_runs(
         desk = Desk(JobService(load_settings()), shelf)
         folder, other = desk.job("FRESNEL"), desk.job("FRESNEL")
         with context.using(announce=device_announcer(folder.attempt(1))):
+            monkeypatch.setenv("QHUB_QPU_DEADLINE_S", "120")  # the server imports Pulser first
             PulserBackend(pair()).run(runs=41)
             folder.attempt(1).device_journal.unlink()
         with context.using(announce=device_announcer(folder.attempt(1))):
