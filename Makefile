@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # the certificates of the machine: many centres have an authority of their own
 export UV_SYSTEM_CERTS = true
 
-.PHONY: help setup demo lab front browser pictures test lint types slurm-up slurm-down bench constraints clean
+.PHONY: help setup demo lab front browser pictures test lint types slurm-up slurm-down bench bench-broker chaos constraints clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -61,6 +61,12 @@ slurm-up: setup  ## a real Slurm on this machine to try things on (root; install
 
 slurm-down: setup  ## takes it down again
 	$(BIN)/python -m tests.slurm down
+
+chaos: setup  ## kill broker, helper, virtual QPU and client 300 times over 2,000 tasks: each ends once with all its shots
+	QHUB_CHAOS=full $(BIN)/python -m pytest tests/broker/test_chaos.py -s
+
+bench-broker: setup  ## the broker's benchmarks alone: policy, decisions, overhead beside dask.distributed; with Slurm also device use
+	$(BIN)/python -m tests.benchmarks --only broker
 
 bench: setup  ## the benchmarks side by side with their peers; rewrites the table in tests/benchmarks/README.md
 	$(BIN)/python -m tests.benchmarks
