@@ -38,6 +38,8 @@ from qhub_ext.tiers import catalog
 from qhub_ext.tiers.qpu.resources import Resource, list_resources
 from qhub_ext.tiers.qpu.virtual import virtual_resource
 
+SWITCH_S = 0.0005
+"""A device's thread that has a task to send does not wait for the thread that answers its client."""
 _ANY = ("", "0.0.0.0", "::")  # noqa: S104 - what an operator may choose to listen at
 _PEER = struct.Struct("3i")
 
@@ -68,6 +70,7 @@ def main() -> None:
 
 
 def serve(directory: Path, devices: tuple[str, ...], settings: Settings, *, slurm: bool) -> None:
+    sys.setswitchinterval(SWITCH_S)
     directory.mkdir(mode=0o755 if slurm else 0o700, parents=True, exist_ok=True)
     resources = _resources(devices, settings)
     policy = _policy(settings.broker)

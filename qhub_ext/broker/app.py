@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import anyio
 from fastapi import FastAPI, Request
-from fastapi.responses import PlainTextResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qhub_ext import __version__
 from qhub_ext.broker.admin import add_admin
@@ -30,6 +30,48 @@ __all__ = ["build", "default_operators"]
 
 LARGEST_BODY = 64 * 2**20
 _OPEN = frozenset({"/health", "/metrics", "/identity/token", "/openapi.json", "/docs"})
+
+
+class Door:
+    """Before everything else: how large a request is, and who sent it. A body that was read to see who sent it is given on."""
+
+    def __init__(self, app: ASGIApp, caller_of: Callable[[Request], Awaitable[Caller | None]]) -> None:
+        self._app, self._caller_of = app, caller_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        length = request.headers.get("content-length", "0")
+        refused: Response | None = None
+        if "transfer-encoding" in request.headers:
+            refused = refusal(411, "A body comes with its length.")
+        elif not length.isdigit() or int(length) > LARGEST_BODY:
+            refused = refusal(413, f"A body of more than {LARGEST_BODY >> 20} MiB is not taken.")
+        else:
+            try:
+                scope.setdefault("state", {})["caller"] = await self._caller_of(request)
+            except QhubError as error:
+                refused = refusal(status_of(error), error.message, error)
+        if refused is not None:
+            await refused(scope, receive, send)
+            return
+        read = getattr(request, "_body", None)
+        await self._app(scope, receive if read is None else _again(read, receive), send)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    given = False
+
+    async def once_more() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return once_more
 
 
 def build(
@@ -57,23 +99,15 @@ def build(
             raise UnknownCallerError("The token is not valid.")
         return found
 
-    @app.middleware("http")
-    async def door(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-        length = request.headers.get("content-length", "0")
-        if "transfer-encoding" in request.headers:
-            return refusal(411, "A body comes with its length.")
-        if not length.isdigit() or int(length) > LARGEST_BODY:
-            return refusal(413, f"A body of more than {LARGEST_BODY >> 20} MiB is not taken.")
+    async def caller_of(request: Request) -> Caller | None:
         host = request.client.host if request.client else ""
-        try:
-            if host.startswith("uid:"):
-                request.state.caller = front.known(int(host.removeprefix("uid:")))
-            elif request.url.path not in _OPEN:
-                body = await request.body()
-                request.state.caller = await anyio.to_thread.run_sync(caller_over_tcp, request, body)
-        except QhubError as error:
-            return refusal(status_of(error), error.message, error)
-        return await go_on(request)
+        if host.startswith("uid:"):
+            return front.known(int(host.removeprefix("uid:")))
+        if request.url.path in _OPEN:
+            return None
+        return await anyio.to_thread.run_sync(caller_over_tcp, request, await request.body())
+
+    app.add_middleware(Door, caller_of=caller_of)
 
     @app.exception_handler(QhubError)
     async def refused(_: Request, error: QhubError) -> Response:
@@ -83,7 +117,7 @@ def build(
     def health() -> Response:
         dead = [name for name, thread in threads.items() if thread.begun and not thread.is_alive()]
         found = health_of(desk, __version__, dead)
-        return _as_json(found, 200 if found["ok"] else 503)
+        return JSONResponse(found, status_code=200 if found["ok"] else 503)
 
     @app.get("/metrics")
     def metrics() -> Response:
@@ -93,9 +127,3 @@ def build(
     add_admin(app, front, tokens)
     add_face(app, front)
     return app
-
-
-def _as_json(content: dict[str, Any], code: int) -> Response:
-    from fastapi.responses import JSONResponse
-
-    return JSONResponse(content, status_code=code)

@@ -224,7 +224,7 @@ class Desk:
                 cause="", message="", advice="", digest=digest,
             )  # fmt: skip
             self.ledger.add_task(row, payload)
-            self.ledger.touch_session(session.id, now)
+            self.seen(session)
             self._queue.add(_waiting(row))
             self.changed.notify_all()
         return row

@@ -25,7 +25,8 @@ from qhub_ext.tiers.qpu.resources import Resource
 from qhub_ext.tiers.qpu.wire import quantum_seconds
 
 PROBE_FIRST_S = 0.5
-PROBE_LAST_S = 30.0
+PROBE_LAST = 6
+"""A device that is down is asked less and less often: at last once in so many times `qpu.poll_max_s` (5 s)."""
 TARGET_S = 60.0
 LEDGER_S = 0.5
 """A ledger that takes nothing now is tried again so often: what is on the device waits meanwhile."""
@@ -70,7 +71,7 @@ class DeviceThread(threading.Thread):
             if self._desk.trouble(device):
                 if not self._answers():
                     time.sleep(probe)
-                    probe = min(PROBE_LAST_S, probe * 2)
+                    probe = min(max(PROBE_FIRST_S, PROBE_LAST * self._settings.poll_max_s), probe * 2)
                     continue
                 self._desk.up(device)
                 probe = PROBE_FIRST_S

@@ -12,6 +12,7 @@ from qhub_ext.broker.policy import DeviceFacts, Policy
 from qhub_ext.broker.task_queue import TaskQueue, WaitingTask
 from qhub_ext.broker.windows import Window
 from qhub_ext.broker.work import Piece
+from tests.benchmarks.dispatch import broker_side, dask_side, desk_each
 from tests.benchmarks.line import Line, seconds, take_turns
 from tests.broker.peers import by_class, first_come, least_end, simulate_whole
 from tests.broker.simulation import MINUTE, Run, quantile, simulate, waits, workload
@@ -23,7 +24,11 @@ PROFILES = ("production", "test", "development")
 
 
 def lines(quick: bool) -> list[Line]:
-    return [*on_a_public_trace(1000 if quick else 6000, (1,) if quick else (0, 1, 2)), *cost(quick)]
+    return [
+        *on_a_public_trace(1000 if quick else 6000, (1,) if quick else (0, 1, 2)),
+        *cost(quick),
+        *beside_dask(quick),
+    ]
 
 
 def on_a_public_trace(count: int, seeds: tuple[int, ...]) -> list[Line]:
@@ -101,19 +106,45 @@ def cost(quick: bool) -> list[Line]:
     def scan(queue: TaskQueue) -> None:
         assert min(queue, key=lambda t: (t.submitted_at, t.id)) is not None
 
-    smallest = None
+    smallest, decisions = None, 0.0
     for size, queue in queues.items():
         ours, theirs = take_turns(
             partial(seconds, partial(decide, queue)), partial(seconds, partial(scan, queue)), rounds=3 if quick else 9
         )
-        smallest = smallest or ours / 20
+        smallest, decisions = smallest or ours / 20, 20 / ours
         found.append(
             Line(f"one decision with {size:,} tasks queued", ours / 20, "a scan of the table, first come first", theirs)
         )
+    found.append(Line(f"decisions per second with {sizes[-1]:,} queued", decisions, "scans", 1 / theirs, unit="/s"))
     found.append(
-        Line(f"the same beside {sizes[0]:,}", found[-1].ours, f"{sizes[0]:,} tasks", smallest, ratio_at_most=3.0)
+        Line(
+            f"one decision with {sizes[-1]:,} beside {sizes[0]:,} queued",
+            found[-2].ours,
+            f"{sizes[0]:,} tasks",
+            smallest,
+            ratio_at_most=3.0,
+        )
     )
     return found
+
+
+def beside_dask(quick: bool) -> list[Line]:
+    """Submission to dispatch, one task at a time, by turns; and a task's whole way with many queued."""
+    rounds, queued = (20, 200) if quick else (300, 2000)
+    with broker_side() as ours, dask_side() as theirs:
+        for side in (ours, theirs):
+            for _ in range(5):
+                side.once()
+        pairs = [(ours.once(), theirs.once()) for _ in range(rounds)]
+        each = theirs.each(queued)
+    mine, dask = ([pair[k] for pair in pairs] for k in (0, 1))
+    peer = "dask.distributed, with priority and resource"
+    return [
+        Line("from submission to dispatch over the socket, median", statistics.median(mine), peer, statistics.median(dask), ratio_at_most=1.0),
+        Line("the same, 99 %", quantile(sorted(mine), 0.99), peer, quantile(sorted(dask), 0.99), ratio_at_most=1.0),
+        Line(f"a task's way through desk and ledger, {queued:,} queued", desk_each(queued), "dask.distributed, a task that does nothing", each,
+             note="ours is on disk before it is answered"),
+    ]  # fmt: skip
 
 
 def filled(size: int, users: int = 50) -> TaskQueue:
