@@ -10,6 +10,7 @@ from pathlib import Path
 
 import anyio
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -112,6 +113,13 @@ def build(
     @app.exception_handler(QhubError)
     async def refused(_: Request, error: QhubError) -> Response:
         return refusal(status_of(error), str(error), error)
+
+    @app.exception_handler(RequestValidationError)
+    async def not_taken(_: Request, error: RequestValidationError) -> Response:
+        """Where and why, without what was sent: that may be no text at all."""
+        told = [(".".join(str(part) for part in one["loc"]), str(one["msg"])) for one in error.errors()]
+        words = "; ".join(f"{where}: {why}" for where, why in told[:5]).encode("ascii", "replace").decode()
+        return refusal(422, f"The request is not as it should be: {words}.")
 
     @app.get("/health")
     def health() -> Response:

@@ -107,7 +107,7 @@ def translated(title: str) -> Iterator[None]:
     """Errors of the database and the disk beneath it, in our words."""
     try:
         yield
-    except sqlite3.OperationalError as error:
+    except (sqlite3.OperationalError, sqlite3.ProgrammingError) as error:
         raise LedgerError(f"The broker's ledger {title} cannot be used now: {error}.", advice=_advice(str(error))) from error  # fmt: skip
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS):

@@ -377,6 +377,8 @@ class Desk:
             self.policy.charge(task, seconds, now)
             self.policy.usage.slices += 1
             task.pieces = rest
+            if not rest:  # nothing of it waits any more
+                task.running = one.device
             self._down.pop(one.device, None)
             self.changed.notify_all()
             return not rest
@@ -404,9 +406,7 @@ class Desk:
             self.ledger.set_slice(one, state="uncertain", ended_at=self.clock())
             task = self._release(one)
             self.down(one.device, error.message)  # until it answers to a question again
-            ends = [s.state for s in self.ledger.slices(one.task)]
-            in_a_row = next((k for k, state in enumerate(reversed(ends)) if state != "uncertain"), len(ends))
-            if task is not None and in_a_row > RESENT:
+            if task is not None and self._in_a_row(one, "uncertain") > RESENT:
                 self._fail(one, error)
             self.changed.notify_all()
 
@@ -415,12 +415,17 @@ class Desk:
         with self.changed:
             self.ledger.set_slice(one, state="refused", ended_at=self.clock())
             task = self._release(one)
-            if error.cause is Cause.CODE:
+            again_and_again = not error.transient and self._in_a_row(one, "refused") > RESENT
+            if error.cause is Cause.CODE or again_and_again:  # one task must not keep a device from all others
                 if task is not None:
                     self._fail(one, error)
             else:
                 self.down(one.device, error.message)
             self.changed.notify_all()
+
+    def _in_a_row(self, one: SliceRow, state: str) -> int:
+        ends = [s.state for s in self.ledger.slices(one.task)]
+        return next((k for k, end in enumerate(reversed(ends)) if end != state), len(ends))
 
     def failed(self, one: SliceRow, error: DeviceError) -> None:
         """The device took the slice and did not complete it."""

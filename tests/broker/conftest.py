@@ -61,11 +61,11 @@ class Broker:
             )
         wait_until(
             lambda: self.instance() != before or self.process.poll() is not None,
-            within_s=60,
+            within_s=120,
             what="the broker",
         )
         assert self.process.poll() is None, (self.directory / "log").read_text()
-        wait_until(self.answers, within_s=30, what="an answer of the broker")
+        wait_until(self.answers, within_s=60, what="an answer of the broker")
 
     def instance(self) -> str:
         try:

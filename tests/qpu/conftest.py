@@ -80,7 +80,7 @@ class VirtualQpu:
         return answer.json()
 
 
-def start_server(directory: Path, *options: str) -> tuple[subprocess.Popen[bytes], VirtualQpu]:
+def start_server(directory: Path, *options: str, within_s: float = 60.0) -> tuple[subprocess.Popen[bytes], VirtualQpu]:
     log = (directory.parent / "server.log").open("wb")
     process = subprocess.Popen(
         [sys.executable, "-m", "qhub_ext.virtualqpu", "--directory", str(directory), "--speed", "1000", *options],
@@ -89,7 +89,7 @@ def start_server(directory: Path, *options: str) -> tuple[subprocess.Popen[bytes
     )
     log.close()
     address = directory / "server.json"
-    wait_until(lambda: address.exists() or process.poll() is not None, within_s=60, what="the virtual QPU")
+    wait_until(lambda: address.exists() or process.poll() is not None, within_s=within_s, what="the virtual QPU")
     assert process.poll() is None, (directory.parent / "server.log").read_text()
     record = json.loads(address.read_text())
     server = VirtualQpu(directory, record["url"], record["key"], record["pid"])

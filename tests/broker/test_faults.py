@@ -1,0 +1,303 @@
+"""What goes wrong around the broker: clocks that are set, clients that flood or never come back, jobs that end, ids and bodies that are forged."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from qiskit.primitives import DataBin, PrimitiveResult, PubResult
+
+from qhub_ext import __version__
+from qhub_ext.broker.desk import KEPT_S, Desk
+from qhub_ext.broker.dispatch import DeviceThread
+from qhub_ext.broker.front import Front
+from qhub_ext.broker.membership import OneUser
+from qhub_ext.broker.policy import Policy
+from qhub_ext.broker.profiles import DEFAULTS
+from qhub_ext.broker.rows import TaskRow, packed
+from qhub_ext.broker.work import Piece
+from qhub_ext.errors import DeviceError, UnknownNameError
+from qhub_ext.settings import QpuSettings
+from qhub_ext.tiers.qpu.resources import Resource
+from qhub_ext.tiers.qpu.wire import tagged
+from tests.broker.conftest import Broker
+from tests.broker.house import ALICE, BOB, OPERATOR, PARAMS, Ask, session, submit
+
+FLOOD = 10_000
+SHORT = json.dumps(tagged(PrimitiveResult([PubResult(DataBin(shape=()))])))
+"""The result of a slice of one PUB."""
+
+
+class Clocks:
+    """The wall's, which anybody may set, and the machine's own."""
+
+    def __init__(self) -> None:
+        self.wall, self.machine = 1_700_000_000.0, 50.0
+
+    def go_on(self, seconds: float) -> None:
+        self.wall += seconds
+        self.machine += seconds
+
+
+@pytest.mark.parametrize("jump", [30 * 86400.0, -30 * 86400.0, 7200.0])
+def test_a_clock_that_is_set_ends_no_session_no_lease_and_no_task(tmp_path: Path, jump: float) -> None:
+    clocks = Clocks()
+    desk = Desk(tmp_path / "ledger", ["kingston"], clock=lambda: clocks.wall, steady=lambda: clocks.machine)
+    mine = desk.open_session(ALICE, "alice", profile="production")
+    task = desk.submit(mine, "kingston", "sampler", PARAMS)
+    desk.take_lease("kingston", mine, 600.0)
+    clocks.go_on(60.0)
+    clocks.wall += jump
+    desk.sweep()
+    assert desk.ledger.session(id=mine.id).ended_at is None
+    assert desk.ledger.task(task.id).state == "queued"
+    assert desk.facts("kingston").lease.until - desk.clock() == pytest.approx(540.0)
+    assert desk.ledger.audit()[0]["what"].startswith(f"It was set by {jump:+.0f} s") or jump < 0
+    assert desk.next_slice("kingston", 0.0)[0].id == task.id
+    clocks.go_on(8 * 86400.0)
+    desk.sweep()
+    assert desk.ledger.session(id=mine.id).ended_at is not None, "its time is over by the machine's own clock"
+    desk.ledger.close()
+
+
+def test_any_call_keeps_a_session_and_silence_ends_it(tmp_path: Path) -> None:
+    now = [1000.0]
+    desk = Desk(tmp_path / "ledger", ["kingston"], clock=lambda: now[0], session_idle_s=100.0)
+    mine = desk.open_session(ALICE, "alice", profile="test")
+    for _ in range(5):
+        now[0] += 90.0
+        desk.seen(desk.ledger.session(id=mine.id))
+        desk.sweep()
+    assert desk.ledger.session(id=mine.id).ended_at is None
+    now[0] += 101.0
+    desk.sweep()
+    assert desk.ledger.session(id=mine.id).ended_at is not None
+    desk.ledger.close()
+
+
+def test_sessions_may_ask_for_shorter_deadlines_and_not_for_longer_ones(ask: Ask, desk: Desk) -> None:
+    body = {"profile": "test", "idle_s": 5.0, "life_s": 1e8}
+    mine = ask(ALICE, "POST", "/v1/sessions", json=body).json()
+    assert mine["idle_s"] == 5.0
+    assert mine["until"] - time.time() == pytest.approx(desk.session_s, abs=60)
+    assert ask(ALICE, "POST", "/v1/sessions", json={**body, "life_s": 60}).status_code == 409
+
+
+def test_a_job_that_ends_takes_its_waiting_tasks_along_and_says_so(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "ledger", ["kingston"])
+    ended, alive = (desk.open_session(ALICE, "alice", profile="test", job=job) for job in ("7", "8"))
+    gone, stays = (desk.submit(one, "kingston", "sampler", PARAMS).id for one in (ended, alive))
+    asked: list[Any] = []
+    desk.sweep(lambda jobs: asked.append(sorted(jobs)) or {"7"})  # type: ignore[func-returns-value]
+    assert asked == [[(ALICE, "7"), (ALICE, "8")]]
+    assert (desk.ledger.task(gone).state, desk.ledger.task(gone).message) == ("cancelled", "Its job 7 has ended.")
+    assert desk.ledger.task(stays).state == "queued"
+    desk.ledger.close()
+
+
+def test_results_that_nobody_fetches_are_kept_for_a_week_and_then_take_no_room(tmp_path: Path) -> None:
+    now = [1000.0]
+    desk = Desk(tmp_path / "ledger", ["kingston"], clock=lambda: now[0])
+    mine = desk.open_session(ALICE, "alice", profile="test")
+    for _ in range(20):
+        desk.submit(mine, "kingston", "sampler", PARAMS)
+    while (found := desk.next_slice("kingston", 0.0)) is not None:
+        assert desk.finished(found[1], SHORT, 0.1, "")
+        desk.complete(found[0].id)
+    assert {row.state for row in desk.ledger.tasks()} == {"completed"}
+    assert not desk.counts()
+    now[0] += KEPT_S - 1
+    desk.sweep()
+    assert len(list((tmp_path / "ledger" / "tasks").iterdir())) == 20
+    now[0] += 2
+    desk.sweep()
+    assert list((tmp_path / "ledger" / "tasks").iterdir()) == []
+    assert len(desk.ledger.tasks()) == 20, "the accounts stay"
+    desk.ledger.close()
+
+
+def test_a_flood_of_ten_thousand_tasks_leaves_others_their_share_and_their_answers(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "ledger", ["kingston"], Policy(slice_s=0.01))
+    flooding = desk.open_session(ALICE, "alice", profile="development")
+    row = TaskRow("", ALICE, flooding.id, "alice", "", "development", "", "kingston", "sampler", 1.0, None, None, None, "queued",
+                  (Piece(0, 100, 3e-4),), 100, 0, 0.0, "", "", "", "")  # fmt: skip
+    with desk.ledger.transaction() as execute:
+        for number in range(FLOOD):
+            record = packed(row) | {"id": f"flood-{number:05d}", "submitted_at": time.time() - 60.0 + number / 1e3}
+            desk.ledger._insert_into(execute, "tasks", record)
+            if number < 20:
+                desk.ledger.folder(record["id"]).mkdir(parents=True)
+    desk.ledger.close()
+    again = Desk(tmp_path / "ledger", ["kingston"], Policy(slice_s=0.01))
+    his = again.open_session(BOB, "bob", profile="development")
+    mine = [again.submit(his, "kingston", "sampler", PARAMS).id for _ in range(10)]
+    order = []
+    for _ in range(20):
+        found, one = again.next_slice("kingston", 0.0)
+        order.append(found.user)
+        if again.finished(one, SHORT, 0.01, ""):
+            again.complete(found.id)
+    assert 8 <= order.count("bob") <= 12, "ten thousand tasks get as much of the device as ten"
+    told = again.state(mine[-1]).wait
+    assert told is not None
+    assert "before it" in told.sentence
+    begin = time.monotonic()
+    for _ in range(20):
+        again.queue("bob", 50)
+        again.state(mine[-1])
+    assert time.monotonic() - begin < 20.0, "where one stands is not counted anew for every question"
+    (shown, total) = again.queue(limit=50, offset=100)
+    assert (len(shown), total) == (50, FLOOD + 10)
+    again.ledger.close()
+
+
+def test_a_profile_may_bound_what_one_user_has_waiting(ask: Ask) -> None:
+    mine = session(ask, ALICE)["id"]
+    codes = [submit(ask, ALICE, mine).status_code for _ in range(5)]
+    assert codes == [201, 201, 201, 403, 403]
+
+
+@pytest.mark.parametrize(
+    "forged", ["../../../etc/passwd", "..", "%00", "b\0x", "task'; DROP TABLE tasks; --", "x" * 5000, "🦆"]
+)
+def test_a_forged_id_finds_nothing(ask: Ask, forged: str) -> None:
+    name = quote(forged, safe="")
+    for method, path in (
+        ("GET", f"/v1/tasks/{name}"), ("GET", f"/v1/tasks/{name}/result"), ("POST", f"/v1/tasks/{name}/cancel"), ("DELETE", f"/v1/sessions/{name}"),
+        ("GET", f"/api/v1/jobs/{name}"), ("GET", f"/api/v1/jobs/{name}/results"), ("POST", f"/v1/devices/{name}/drain"), ("DELETE", f"/v1/devices/{name}/lease"),
+    ):  # fmt: skip
+        answer = ask(OPERATOR, method, path, json={} if method == "POST" else None)
+        assert answer.status_code in (404, 405, 400), (path, answer.text)
+    assert ask(ALICE, "POST", "/v1/sessions", json={"job": "a\0b"}).status_code == 422
+    assert submit(ask, ALICE, forged).status_code in (404, 422)
+
+
+def test_jobs_of_others_are_refused_by_the_site_and_a_session_is_not_joined_by_its_job(ask: Ask) -> None:
+    hers, his = session(ask, ALICE, job="7"), session(ask, BOB, job="7")
+    assert hers["id"] != his["id"]
+    assert hers["key"] != his["key"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"null", b"[]", b"{", b'{"params": ' + b"[" * 100_000, b"\xff\xfe", b'{"session": 1e999}', b'{"id": "\xed\xa0\x80"}', b'{"device": "\\ud800"}',
+        b'{"session": "x", "device": "kingston", "program": "sampler", "params": {"pubs": [[NaN]]}}',
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("path", ["/v1/tasks", "/v1/sessions", "/v1/windows"])
+def test_a_broken_body_is_refused_in_words(ask: Ask, path: str, body: bytes) -> None:
+    answer = ask(OPERATOR, "POST", path, content=body, headers={"content-type": "application/json"})
+    assert 400 <= answer.status_code < 500, answer.text
+
+
+def test_a_huge_body_is_not_read_and_what_is_no_http_harms_nobody(
+    new_broker: Callable[..., Broker], bell_qasm: str
+) -> None:
+    broker = new_broker()
+
+    def raw(content: bytes) -> bytes:
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(20)
+            line.connect(str(broker.socket))
+            line.sendall(content)
+            return line.recv(200)
+
+    head = b"POST /v1/tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    assert b" 413 " in raw(head + b"Content-Length: 70000000000\r\n\r\n{")
+    assert b" 411 " in raw(head + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{}   \r\n")
+    assert b" 400 " in raw(head + b"Content-Length: -5\r\n\r\n")
+    assert b" 400 " in raw(b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n" * 10)
+    session = broker.session()
+    large = broker.submit(session, bell_qasm + "// " + "x" * 3_000_000, 10)
+    assert broker.until_ended(large)["state"] in ("completed", "failed"), "three megabytes are taken"
+    assert broker.until_ended(broker.submit(session, bell_qasm, 50))["state"] == "completed"
+
+
+def test_a_task_whose_payload_is_gone_fails_alone_and_the_device_goes_on(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "ledger", ["kingston"])
+    mine = desk.open_session(ALICE, "alice", profile="test")
+    task = desk.submit(mine, "kingston", "sampler", PARAMS)
+    (desk.ledger.folder(task.id) / "payload.json").unlink()
+    thread = DeviceThread(desk, Resource("kingston", "t", "s", "kingston", {}), QpuSettings())
+    found, one = desk.next_slice("kingston", 0.0)
+    thread._send(one, found)
+    row = desk.ledger.task(task.id)
+    assert (row.state, row.cause) == ("failed", "integration")
+    assert "payload" in row.message
+    desk.ledger.close()
+
+
+def test_every_profile_that_there_is_by_default_can_be_used(ask: Ask) -> None:
+    for profile in DEFAULTS:
+        assert submit(ask, ALICE, session(ask, ALICE, profile=profile.name)["id"]).status_code == 201
+
+
+def test_one_task_that_the_device_refuses_again_and_again_does_not_keep_it_from_all_others(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "ledger", ["kingston"])
+    mine = desk.open_session(ALICE, "alice", profile="test")
+    poison, other = (desk.submit(mine, "kingston", "sampler", PARAMS).id for _ in range(2))
+    for _ in range(4):
+        desk.up("kingston")
+        found, one = desk.next_slice("kingston", 0.0)
+        assert found.id == poison
+        desk.refused(one, DeviceError("413: too large"))
+    assert (desk.ledger.task(poison).state, desk.ledger.task(poison).message) == ("failed", "413: too large")
+    assert desk.next_slice("kingston", 0.0)[0].id == other
+    desk.ledger.close()
+
+
+def test_a_wish_is_settled_at_the_broker_among_the_devices_that_it_has(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "ledger", ["kingston", "fez", "athens"])
+    front = Front(desk, {}, lambda: "", OneUser(desk.policy.profiles), frozenset())
+    mine = desk.open_session(ALICE, "alice", profile="test")
+    assert front.device("qubits<10") == "athens"
+    first = front.device("qubits>=100, least busy")
+    desk.submit(mine, first, "sampler", PARAMS)
+    second = front.device("qubits>=100, 2q<3e-2, least busy")
+    assert {first, second} == {"kingston", "fez"}, "the one that nothing waits at"
+    desk.down(second, "gone")
+    assert front.choice("qubits>=100, least busy")["why"].endswith(
+        "1 tasks waiting), the best of 1 that fit 'qubits>=100, least busy'"
+    )
+    with pytest.raises(UnknownNameError, match="No device fits 'qubits>=1000'"):
+        front.device("qubits>=1000")
+    desk.ledger.close()
+
+
+def test_a_task_may_be_submitted_with_a_wish(ask: Ask) -> None:
+    mine = session(ask, ALICE)["id"]
+    assert submit(ask, ALICE, mine, device="qubits>=100, 2q<3e-3, least busy").json()["device"] == "kingston"
+    assert submit(ask, ALICE, mine, device="qubits<3").status_code == 404
+    found = ask(ALICE, "GET", "/v1/choice", params={"wish": "least busy"}).json()
+    assert found["device"] == "kingston"
+    assert "1 tasks waiting" in found["why"]
+
+
+def test_health_says_what_is_wrong_and_metrics_are_complete(ask: Ask, desk: Desk) -> None:
+    assert ask(None, "GET", "/health").json() == {
+        "ok": True,
+        "troubles": [],
+        "version": __version__,
+        "devices": {"kingston": "available"},
+    }
+    submit(ask, ALICE, session(ask, ALICE)["id"])
+    desk.orders.drain("kingston", "root", drained=True)
+    text = ask(None, "GET", "/metrics").text
+    for line in (
+        'qhub_broker_device_state{device="kingston",state="draining"} 1', "qhub_broker_sessions 1", 'qhub_broker_lease_seconds{device="kingston"} 0',
+    ):  # fmt: skip
+        assert line in text.splitlines()
+    assert 'qhub_broker_oldest_task_seconds{profile="development"}' in text
+    names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
+    assert len(names) == len(set(names)) == 10
+    desk.ledger.close()
+    told = ask(None, "GET", "/health")
+    assert told.status_code == 503
+    assert told.json()["ok"] is False
