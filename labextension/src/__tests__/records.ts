@@ -21,6 +21,7 @@ export function record(over: Partial<JobRecord> = {}): JobRecord {
     reason: '',
     phase: '',
     phase_text: '',
+    starts_by: null,
     created_at: START,
     submitted_at: START + 1,
     started_at: null,

@@ -151,6 +151,8 @@ export interface JobRecord {
   reason: string;
   phase: string;
   phase_text: string;
+  /** As in `Summary`; a notebook keeps none, since it would soon be wrong. */
+  starts_by: number | null;
   created_at: number;
   submitted_at: number | null;
   started_at: number | null;

@@ -62,6 +62,9 @@ export function Facts(props: {
   if (record.waiting_s !== null && record.waiting_s >= 1) {
     facts.push(trans.__('waited %1', duration(record.waiting_s)));
   }
+  if (isWaiting(record.state) && record.starts_by !== null) {
+    facts.push(trans.__('starts by %1', moment(record.starts_by)));
+  }
   if (record.running_at !== null && record.ended_at === null) {
     if (record.time_s > 0) {
       facts.push(trans.__('%1 at most', limit(record.time_s)));

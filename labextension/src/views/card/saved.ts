@@ -35,6 +35,7 @@ export function readRecord(
     reason: text(from.reason),
     phase: text(from.phase),
     phase_text: text(from.phase_text),
+    starts_by: null,
     created_at: number(from.created_at) ?? 0,
     submitted_at: number(from.submitted_at),
     started_at: number(from.started_at),

@@ -123,6 +123,12 @@ describe('the card of a job', () => {
     expect(within(node).getByText('Cancel one of them.')).toBeTruthy();
   });
 
+  it('says by when it starts, where the site tells that', async () => {
+    jobs.answer = job({ starts_by: Date.now() / 1000 + 600 });
+    const node = await show(record());
+    await within(node).findByText(/starts by \d/);
+  });
+
   it('shows the last lines while the cell runs', async () => {
     jobs.answer = job(running);
     jobs.written = {
