@@ -32,6 +32,8 @@ class FrontEndHook(BuildHookInterface):
             except front.FrontEndError as error:
                 self.app.abort(str(error))
         if self.target_name == "wheel":
+            notebooks = sorted((front.HERE.parent / "notebooks").glob("[0-9][0-9]-*.ipynb"))
+            build_data["force_include"] |= {str(path): f"qhub_ext/notebooks/{path.name}" for path in notebooks}
             built = (path for path in front.BUILT.rglob("*") if path.is_file() and path != front.STAMP)
             build_data["shared_data"] |= {
                 str(path): f"{SHARE}/{path.relative_to(front.BUILT).as_posix()}" for path in sorted(built)

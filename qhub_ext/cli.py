@@ -21,7 +21,7 @@ from qhub_ext import broker_verbs, demo_verbs, reproduce_verbs  # noqa: F401 - t
 from qhub_ext import verbs as v
 from qhub_ext.capture.command import OPTIONS, Option, parse_words
 from qhub_ext.display.progress import Progress
-from qhub_ext.display.tables import Text
+from qhub_ext.display.tables import Table, Text
 from qhub_ext.errors import JobFailedError, QhubError, SiteError, UserError
 from qhub_ext.preview import preview_text
 from qhub_ext.service import Job, Jobs, JobService
@@ -154,6 +154,22 @@ def virtual_qpu(
     settings = surface.service.settings.qpu
     cycles = cycles_of(cycle, window, seed, replay, devices)
     serve(directory or settings.virtual_directory, devices, port, speed or settings.virtual_speed, cycles)
+
+
+@v.verbs.command("tutorials")
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path), required=False)
+@v.facts_verb
+def tutorials(surface: v.Surface, directory: Path | None) -> Table:  # noqa: ARG001 - every verb is given it
+    """Copies the tutorial notebooks into DIRECTORY, never over one that you changed; without DIRECTORY, lists them."""
+    from qhub_ext.tutorials import copy_into, shipped, title_of
+
+    if directory is None:
+        rows = [(path.name, title_of(path)) for path in shipped()]
+        facts = [{"notebook": name, "title": title} for name, title in rows]
+        return Table(("notebook", "title"), rows, facts, empty="This installation has no tutorials.")
+    copies = [(str(copy.path), copy.title, copy.state) for copy in copy_into(directory)]
+    facts = [{"notebook": path, "title": title, "here": state} for path, title, state in copies]
+    return Table(("notebook", "title", "here"), copies, facts)
 
 
 @v.verbs.command("completion")

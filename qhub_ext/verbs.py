@@ -136,6 +136,10 @@ ELSEWHERE = {
         'Here %%qpu at the top of a cell submits it, and submit_notebook("FILE.ipynb") of qhub_ext a whole notebook.',
     ),
     "virtual-qpu": ("`virtual-qpu` is for a terminal.", "Type `qhub virtual-qpu` there."),
+    "tutorials": (
+        "`tutorials` is for a terminal.",
+        "Type `qhub tutorials DIR` there; %qpu is for the cells of the copies.",
+    ),
     "completion": ("`completion` is for a terminal.", 'Type eval "$(qhub completion bash)" there.'),
 }
 """Verbs that only the other front end has, and what to do here."""

@@ -61,6 +61,8 @@ class SiteWord:
 
 
 class JobService:
+    """Submits, lists, asks, steers and explains jobs: what every front end calls, and what your own Python may."""
+
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or current_settings()
         self.shelf = Shelf(self.settings.shelf, self.settings.cache)

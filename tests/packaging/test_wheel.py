@@ -75,7 +75,8 @@ def test_the_wheel_holds_the_package_and_what_jupyter_looks_for_and_nothing_else
     packed = set(zipfile.ZipFile(wheel).namelist())
     stem = wheel.name.removesuffix("-py3-none-any.whl")
     beside = {name for name in packed if name.startswith(f"{stem}.")}
-    assert packed - beside == ours("qhub_ext")
+    tutorials = {f"qhub_ext/{name}" for name in ours("notebooks") if name.endswith(".ipynb")}
+    assert packed - beside == ours("qhub_ext") | tutorials
     data = {name.removeprefix(f"{stem}.data/data/") for name in beside if ".data/data/" in name}
     assert {f"{LAB}/install.json", f"{LAB}/package.json"} <= data
     assert all(name.startswith((f"{LAB}/", "etc/jupyter/jupyter_server_config.d/qhub_ext.json")) for name in data)
@@ -88,6 +89,7 @@ def test_the_wheel_works_where_there_is_no_node(wheel: Path, no_node: str, tmp_p
     python = place / "bin" / "python"
     run(UV, "venv", "-q", "--python", sys.executable, place)
     run(UV, "pip", "install", "-q", "--python", python, "-c", ROOT / "constraints.txt", wheel)
+    run(UV, "pip", "check", "-q", "--python", python)
     front_ends = run(place / "bin" / "jupyter", "labextension", "list", path=f"{place / 'bin'}:{no_node}")
     [line] = [without_colours(line) for line in front_ends.splitlines() if "qhub-ext" in line]
     assert line.split()[2:] == ["enabled", "OK", "(python,", "qhub-ext)"]
@@ -95,6 +97,9 @@ def test_the_wheel_works_where_there_is_no_node(wheel: Path, no_node: str, tmp_p
     lines = [without_colours(line).split() for line in servers.splitlines() if "qhub_ext" in line]
     assert ["qhub_ext", "enabled"] in lines
     assert [line for line in lines if line[0] == "qhub_ext" and line[-1] == "OK"]
+    run(place / "bin" / "qhub", "tutorials", tmp_path / "to learn", path=f"{place / 'bin'}:{no_node}")
+    names = {path.name for path in (tmp_path / "to learn").iterdir()}
+    assert names == {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
 
 
 def test_a_changed_front_end_without_node_is_one_sentence(sdist: Path, no_node: str, tmp_path: Path) -> None:
