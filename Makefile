@@ -1,6 +1,7 @@
 # `make demo` sets everything up in .venv and runs the main job; `make test` does the same and passes the tests.
 SHELL := /bin/bash
 PYTHON ?= python3
+WORKERS ?= 2
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # the certificates of the machine: many centres have an authority of their own
@@ -52,8 +53,8 @@ lint: setup  ## ruff, and the import contracts
 types: setup  ## mypy on the package
 	$(BIN)/mypy
 
-test: setup lint types front  ## all tests
-	$(BIN)/python -m pytest
+test: setup lint types front  ## all tests, side by side (more at once: make test WORKERS=4)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
 	@$(MAKE) --no-print-directory browser
 
 slurm-up: setup  ## a real Slurm on this machine to try things on (root; installs Debian's packages); prints what to export

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 ONE_CLUSTER = "slurm"
 """A machine has one: its users, ports and cgroups are shared."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return OneClusterScheduling(config, log)
 
 
-def _group(item: pytest.Item) -> str:
-    parameters = getattr(getattr(item, "callspec", None), "params", {})
-    fixtures = getattr(item, "fixturenames", ())
-    if "/tests/slurm/" in item.path.as_posix() or ONE_CLUSTER in parameters.values() or "slurm_cluster" in fixtures:
-        return ONE_CLUSTER
-    return item.nodeid.partition("::")[0]
+class OneClusterScheduling(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith("tests/slurm/") or f"[{ONE_CLUSTER}" in nodeid:
+            return ONE_CLUSTER
+        return nodeid.partition("::")[0]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
