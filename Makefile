@@ -1,7 +1,6 @@
 # `make demo` sets everything up in .venv and runs the main job; `make test` does the same and passes the tests.
 SHELL := /bin/bash
 PYTHON ?= python3
-WORKERS ?= 2
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # the certificates of the machine: many centres have an authority of their own
@@ -45,6 +44,9 @@ browser: front  ## the tests in a real browser and on a real hub; installs Debia
 pictures: front  ## make the pictures of the README anew, in docs/
 	$(BIN)/python docs/pictures.py
 
+binder: front  ## carry out binder/ in a fresh environment, and run notebook 01's first cells there in Chromium (minutes; not in `make test`)
+	$(BIN)/python binder/check.py $(ARGS)
+
 lint: setup  ## ruff, and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -53,8 +55,8 @@ lint: setup  ## ruff, and the import contracts
 types: setup  ## mypy on the package
 	$(BIN)/mypy
 
-test: setup lint types front  ## all tests, side by side (more at once: make test WORKERS=4)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
+test: setup lint types front  ## all tests
+	$(BIN)/python -m pytest
 	@$(MAKE) --no-print-directory browser
 
 slurm-up: setup  ## a real Slurm on this machine to try things on (root; installs Debian's packages); prints what to export

@@ -1,0 +1,129 @@
+"""Carries out what Binder does, without Docker: a fresh environment, postBuild, start, JupyterLab, and notebook 01 in Chromium.
+
+    python binder/check.py [--cells N] [--keep DIR]
+
+Takes minutes: `make binder` runs it, `make test` does not. The exit code is 0 when a job of notebook 01 has completed in the browser.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+from playwright.sync_api import expect, sync_playwright
+
+ROOT = Path(__file__).parents[1]
+START_S, JOB_S = 120, 180
+
+
+def copy_tree(target: Path) -> None:
+    """The tree as git has it or would: what Binder clones."""
+    names = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    for name in filter(None, names.split("\0")):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target / name)
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def build(home: Path) -> dict[str, str]:
+    """The environment variables of a session in it."""
+    subprocess.run([sys.executable, "-m", "venv", home / "env"], check=True)
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("QHUB_", "JUPYTER", "VIRTUAL_ENV"))}
+    session = kept | {
+        "PATH": f"{home / 'env' / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "QHUB_BINDER_HOME": str(home / "session"),
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+        "NO_PROXY": "127.0.0.1",
+    }
+    subprocess.run([home / "tree" / "binder" / "postBuild"], env=session, check=True)
+    return session
+
+
+def use(address: str, token: str, cells: int, picture: Path) -> None:
+    """Runs the first cells of notebook 01 as a visitor does, until its first job has completed."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-quic"]
+        )
+        page = browser.new_page()
+        page.goto(f"{address}/lab/tree/notebooks/01-first-job.ipynb?token={token}")
+        expect(page.locator(".jp-NotebookPanel .jp-Cell").first).to_be_visible(timeout=START_S * 1000)
+        expect(page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']")).to_be_visible(
+            timeout=START_S * 1000
+        )
+        page.wait_for_timeout(
+            4000
+        )  # the kernel's first idle is that of its start; the notebook is scrolled to its place meanwhile
+        page.locator(".jp-NotebookPanel .jp-Cell").first.click()
+        for _ in range(cells):
+            page.keyboard.press("Shift+Enter")
+            page.wait_for_timeout(
+                300
+            )  # as a person does: a key that comes before the next cell is active runs the same one twice
+        card = page.locator(".qhub-Card[data-state='completed']").first
+        expect(card).to_be_visible(timeout=JOB_S * 1000)
+        page.screenshot(path=picture)
+        browser.close()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cells", type=int, default=7, help="cells of notebook 01 to run, text counted")
+    parser.add_argument("--keep", type=Path, help="where everything goes, and stays")
+    asked = parser.parse_args()
+    home = Path(asked.keep or tempfile.mkdtemp(prefix="qhub-binder-")).resolve()
+    began = time.monotonic()
+    copy_tree(home / "tree")
+    session = build(home)
+    print(f"built after {time.monotonic() - began:.0f} s", flush=True)
+    port, token = free_port(), secrets.token_hex(16)
+    address = f"http://127.0.0.1:{port}"
+    as_root = ["--allow-root"] if os.geteuid() == 0 else []
+    command = [
+        *(home / "tree" / "binder" / "start", "jupyter", "lab", "--no-browser", "--ServerApp.ip=127.0.0.1", *as_root),
+        *(f"--ServerApp.port={port}", f"--IdentityProvider.token={token}", "--LabApp.news_url=None"),
+    ]
+    with (home / "server.log").open("wb") as log:
+        server = subprocess.Popen(command, cwd=home / "tree", env=session, stdout=log, stderr=log)
+    try:
+        until = time.monotonic() + START_S
+        while True:
+            try:
+                urllib.request.urlopen(f"{address}/api", timeout=5).close()  # noqa: S310 - our own server
+                break
+            except OSError:
+                if server.poll() is not None or time.monotonic() > until:
+                    print((home / "server.log").read_text()[-4000:], file=sys.stderr)
+                    return 1
+                time.sleep(0.2)
+        print(f"JupyterLab answers after {time.monotonic() - began:.0f} s", flush=True)
+        use(address, token, asked.cells, home / "notebook.png")
+        print(f"the first job has completed after {time.monotonic() - began:.0f} s; {home / 'notebook.png'} shows it")
+    finally:
+        server.terminate()
+        server.wait(30)
+        if asked.keep is None:
+            shutil.rmtree(home, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
