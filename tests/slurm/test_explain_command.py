@@ -63,6 +63,7 @@ def explain(bench: SlurmWorkshop, cluster: Cluster, *words: str) -> str:
             f"limit is 1 (MaxJobsPU). 1 of yours run, with 1 CPUs. Yours that hold it: {short_id(HOLDER)}.",
         ),
     ],
+    ids=["held", "over the QOS"],  # the same in every process: the holder's id is made anew in each
 )
 def test_the_command_prints_why_a_job_waits_and_whose_move_it_is(
     provoke: Callable[[SlurmWorkshop], JobFolder],
