@@ -53,3 +53,15 @@ def test_a_forged_foreign_or_waiting_job_opens_no_session(cluster: Cluster) -> N
     for forged in ("999999", "1; id", "--help", "", f"{hers}_1"):
         with pytest.raises(NotAllowedError):
             JOBS.find(uid(ALICE), forged, "", "")
+
+
+def test_a_job_that_has_ended_is_told_from_one_that_runs_or_waits(cluster: Cluster) -> None:
+    runs, held, ends = (submit(cluster, ALICE, "--partition=wide", *more) for more in ((), ("--hold",), ()))
+    me = uid(ALICE)
+    assert JOBS.gone([(me, runs), (me, held), (me, ends)]) == set()
+    cluster.ask("scancel", ends)
+    wait_until(
+        lambda: JOBS.gone([(me, runs), (me, held), (me, ends)]) == {ends}, within_s=60, what="the end of the job"
+    )
+    assert JOBS.gone([(me, "99999999")]) == {"99999999"}, "one that the cluster has forgotten has ended"
+    assert JOBS.gone([]) == set()
