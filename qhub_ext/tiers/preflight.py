@@ -101,15 +101,17 @@ def check_isa(circuit: QuantumCircuit, device: Device, which: str, rules: Rules 
         )
     if dead:
         off = sorted({p for _, p in dead})
+        count = sum(dead.values())
+        gates, them = ("1 gate", "it") if count == 1 else (f"{count} gates", "them")
         findings.append(
             Finding(
                 rules.dead if rules else WARN,
                 "dead",
-                f"{which} has {sum(dead.values())} gates where {device.name} has them switched off "
+                f"{which} has {gates} where {device.name} has {them} switched off "
                 f"({', '.join('-'.join(map(str, p)) for p in off[:6])}{', ...' if len(off) > 6 else ''}): "
-                "what comes out of them is noise.",
+                f"what comes out of {them} is noise.",
                 "Lay the circuit out elsewhere: pass initial_layout to the pass manager.",
-                {"gates": sum(dead.values()), "places": [list(p) for p in off]},
+                {"gates": count, "places": [list(p) for p in off]},
             )
         )
     if rules is not None and not unsupported:

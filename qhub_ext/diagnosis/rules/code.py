@@ -249,4 +249,7 @@ def _quoted(text: str, place: int = 0) -> str:
     return found[place] if len(found) > place else ""
 
 
-RULES = (package_missing, package_other, memory, disk, used_up, file_system, directory_not_there, network, own_code, crashed, no_kernel, ours)  # fmt: skip
+MET = (package_missing, package_other, memory, disk, used_up, file_system, directory_not_there, network)
+"""What met the cell from its surroundings."""
+
+RULES = (*MET, own_code, crashed, no_kernel, ours)
