@@ -108,5 +108,5 @@ def test_without_styles_the_card_is_a_heading_and_a_table(
     assert labels[:2] == ["state", "runs on"]
     assert page.get_by_role("row").count() == len(labels)
     expect(page.get_by_role("row").filter(has_text="because")).to_contain_text("IndexError")
-    expect(page.get_by_role("row").filter(has_text="ran")).to_contain_text(date.today().isoformat())
+    expect(page.get_by_role("row").filter(has_text="until")).to_contain_text(date.today().isoformat())
     picture("github-card", page.locator("body"))

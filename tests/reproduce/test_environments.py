@@ -26,6 +26,7 @@ from qhub_ext.reproduce.uv import run_uv
 from qhub_ext.settings import RuntimeSettings
 from qhub_ext.sites.embedded.script import render_script
 from tests.front.conftest import Place
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 OTHER_QISKIT = "2.5.2"
@@ -256,6 +257,7 @@ def test_what_was_submitted_from_another_minor_version_is_refused_and_runs_with_
     # another machine does not have the environment of the submission: it is built from the lock
     runtime = json.loads(folder.runtime.read_text())
     folder.runtime.write_text(json.dumps(runtime | {"executable": "/gone/bin/python"}))
+    wait_until(folder.lock.exists, within_s=60, what="the lock of that environment")
     again = json.loads(place.command("rerun", job, "--runtime", "same", "--json"))
     place.command("wait", again["id"])
     assert json.loads(place.command("fetch", again["id"], "version", "--json")) == {"version": OTHER_QISKIT}

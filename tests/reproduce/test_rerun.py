@@ -14,7 +14,7 @@ CELL = """
 from qiskit import QuantumCircuit, transpile
 from qhub_ext import Sampler, backend
 circuit = QuantumCircuit(3)
-circuit.h(0); circuit.cx(0, 1); circuit.cx(1, 2); circuit.measure_all()
+circuit.ry(1.1, [0, 1, 2]); circuit.cx(0, 1); circuit.cx(1, 2); circuit.measure_all()
 isa = transpile(circuit, backend(), seed_transpiler=1)
 first, second = (Sampler().run([isa]).result()[0].data.meas.get_counts() for _ in range(2))
 """

@@ -92,7 +92,11 @@ async def test_the_queue_tells_whose_jobs_are_mine_and_why_they_wait(api, submit
     assert entries[second.id]["reason"]
     why = await api.get(f"jobs/{second.id}/explain")
     assert why["sentence"]
-    assert (await api.get("status"))["counts"]["waiting"] == 1
+
+    async def one_waits():  # the status knows what the monitor has heard
+        return (await api.get("status"))["counts"]["waiting"] == 1
+
+    await until(one_waits, what="a status with one job that waits")
 
 
 async def test_jobs_are_filtered_searched_and_paged(api, place, submit, ended):

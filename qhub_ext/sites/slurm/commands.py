@@ -175,7 +175,10 @@ _leaving: deque[subprocess.Popen[bytes]] = deque()
 
 def _see_off() -> None:
     for _ in range(len(_leaving)):
-        process = _leaving.popleft()
+        try:
+            process = _leaving.popleft()
+        except IndexError:  # another thread was quicker
+            return
         if process.poll() is None:
             _leaving.append(process)
             continue
