@@ -12,7 +12,7 @@ from qhub_ext.broker.api import Body, _summary
 from qhub_ext.broker.credentials import Tokens
 from qhub_ext.broker.front import Front, Words
 from qhub_ext.broker.limits import PRIORITY, SCOPES, Limit
-from qhub_ext.broker.windows import Window
+from qhub_ext.tiers.windows import Window
 
 
 class WindowBody(Body):

@@ -27,9 +27,9 @@ from qhub_ext.broker.rows import (
     slice_row,
     task_row,
 )
-from qhub_ext.broker.windows import Window
 from qhub_ext.broker.work import Piece
 from qhub_ext.errors import JobFolderError
+from qhub_ext.tiers.windows import Window
 
 _STEPS = (
     """

@@ -13,8 +13,8 @@ from qhub_ext.broker.limits import Limit, checked
 from qhub_ext.broker.policy import Lease, Policy
 from qhub_ext.broker.refusals import ConflictError, NotAllowedError
 from qhub_ext.broker.rows import LeaseRow, Session
-from qhub_ext.broker.windows import Window, next_window
 from qhub_ext.errors import InvalidOptionError, UnknownNameError
+from qhub_ext.tiers.windows import Window, next_window
 
 LEASE_IDLE_S = 300.0
 """A lease ends when its session had no task for so long: the device would stand still for nobody."""

@@ -10,8 +10,8 @@ from functools import partial
 
 from qhub_ext.broker.policy import DeviceFacts, Policy
 from qhub_ext.broker.task_queue import TaskQueue, WaitingTask
-from qhub_ext.broker.windows import Window
 from qhub_ext.broker.work import Piece
+from qhub_ext.tiers.windows import Window
 from tests.benchmarks.dispatch import broker_side, dask_side, desk_each
 from tests.benchmarks.line import Line, seconds, take_turns
 from tests.broker.peers import by_class, first_come, least_end, simulate_whole

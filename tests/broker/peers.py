@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from qhub_ext.broker.windows import Window, next_window
+from qhub_ext.tiers.windows import Window, next_window
 from tests.broker.simulation import Arrival, Run
 
 RANK = {"production": 2, "test": 1, "development": 0}

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from qhub_ext.broker.policy import DeviceFacts, Policy
 from qhub_ext.broker.task_queue import TaskQueue, WaitingTask
-from qhub_ext.broker.windows import Window, next_window
 from qhub_ext.broker.work import Piece, without
+from qhub_ext.tiers.windows import Window, next_window
 
 MINUTE = 60.0
 SHOT_S = 0.05

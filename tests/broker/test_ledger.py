@@ -18,9 +18,9 @@ from qhub_ext.broker.limits import Limit
 from qhub_ext.broker.policy import Policy
 from qhub_ext.broker.postgres import Postgres
 from qhub_ext.broker.rows import Session, TaskRow
-from qhub_ext.broker.windows import Window
 from qhub_ext.broker.work import Piece
 from qhub_ext.errors import JobFolderError, QhubError
+from qhub_ext.tiers.windows import Window
 from tests.broker.daemons import PostgresServer, postgres_server
 from tests.slurm.packages import Unavailable
 from tests.slurm.small_disk import fill, small_disk

@@ -9,8 +9,8 @@ import pytest
 from qhub_ext.broker.policy import DeviceFacts, Lease, Policy
 from qhub_ext.broker.profiles import DEFAULTS, Profile, Rule, profile_of
 from qhub_ext.broker.task_queue import TaskQueue, WaitingTask
-from qhub_ext.broker.windows import Window
 from qhub_ext.broker.work import Piece, without
+from qhub_ext.tiers.windows import Window
 from tests.broker.simulation import MINUTE, Arrival, quantile, simulate, waits, workload
 
 KINGSTON = DeviceFacts("kingston")

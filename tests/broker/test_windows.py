@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from qhub_ext.broker.windows import Window, next_window
 from qhub_ext.errors import InvalidOptionError
+from qhub_ext.tiers.windows import Window, next_window
 
 NOON = datetime(2026, 3, 28, 12, tzinfo=UTC).timestamp()
 HOUR = 3600.0
