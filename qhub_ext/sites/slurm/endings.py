@@ -70,7 +70,9 @@ class Endings:
                 ending, restarts = None, len(history)  # of the attempt after that one the books say nothing
             else:
                 ending, restarts = (history[-1], len(history) - 1) if history else (None, 0)
-            if ending is None and row is not None:
+            # the queue knows that it failed before the books know with which exit code
+            awaited = row is not None and row.state == "FAILED" and not trouble and self._may_turn_up(job_id)
+            if ending is None and row is not None and not awaited:
                 ending = Ending(place.key, row.state, 0, 0, row.reason, row.nodes)
             if ending is None and (trouble or self._may_turn_up(job_id)):
                 reports[job_id] = _forgotten(place, record, seen.as_of, trouble)
