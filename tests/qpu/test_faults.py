@@ -14,6 +14,7 @@ from qhub_ext.job import context
 from qhub_ext.primitives import Sampler
 from qhub_ext.tiers.qpu import backend as tier
 from tests.qpu.conftest import VirtualQpu
+from tests.qpu.refusals import refused_at_the_start
 from tests.waiting import wait_until
 
 
@@ -33,18 +34,7 @@ def fails(bell: QuantumCircuit) -> DeviceError:
     return caught.value
 
 
-@pytest.mark.parametrize(
-    ("kind", "cause", "words"),
-    [
-        ("401", Cause.INTEGRATION, "credentials"),
-        ("403", Cause.QUEUE_POLICY, "not open to you"),
-        ("404", Cause.INTEGRATION, "not known"),
-        ("409", Cause.INTEGRATION, "refuses"),
-        ("429", Cause.QUEUE_POLICY, "too many requests"),
-        ("500", Cause.DEVICE, "failed inside"),
-        ("503", Cause.DEVICE, "not available"),
-    ],
-)
+@refused_at_the_start
 def test_a_refusal_at_the_start_has_its_cause_and_leaves_no_task(
     qpu: VirtualQpu, steps: list[dict[str, Any]], bell: QuantumCircuit, kind: str, cause: Cause, words: str
 ) -> None:

@@ -37,6 +37,7 @@ from qhub_ext.tiers.snapshots import read_document
 from qhub_ext.virtualqpu.garnet import garnet
 from qhub_ext.virtualqpu.iqm import architecture, circuit_of, observation_sets
 from tests.qpu.conftest import VirtualQpu
+from tests.qpu.refusals import refused_at_the_start
 from tests.qpu.test_open_tasks import write_config
 from tests.waiting import wait_until
 
@@ -355,18 +356,7 @@ def fails() -> DeviceError:
     return caught.value
 
 
-@pytest.mark.parametrize(
-    ("kind", "cause", "words"),
-    [
-        ("401", Cause.INTEGRATION, "credentials"),
-        ("403", Cause.QUEUE_POLICY, "not open to you"),
-        ("404", Cause.INTEGRATION, "not known"),
-        ("409", Cause.INTEGRATION, "refuses"),
-        ("429", Cause.QUEUE_POLICY, "too many requests"),
-        ("500", Cause.DEVICE, "failed inside"),
-        ("503", Cause.DEVICE, "not available"),
-    ],
-)
+@refused_at_the_start
 def test_a_refusal_at_the_start_has_its_cause(
     qpu: VirtualQpu, steps: list[dict[str, Any]], kind: str, cause: Cause, words: str
 ) -> None:

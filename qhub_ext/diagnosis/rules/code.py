@@ -42,12 +42,8 @@ def package_missing(seen: Evidence) -> Finding | None:
     top = name.partition(".")[0]
     packages = {key.lower().replace("-", "_"): version for key, version in (seen.runtime.get("packages") or {}).items()}
     clues = list(seen.in_traceback())
-    if (note := _unshared(seen)) is not None:
-        return Finding(
-            "directory not shared", Cause.INTEGRATION, f"The module {name!r} was not found, and {note[0].lower()}{note[1:]}",
-            (*clues, seen.in_outcome(note)), Audience.SITE,
-            "Submit from a folder on a file system that the nodes mount at the same path.", confidence=Confidence.LIKELY,
-        )  # fmt: skip
+    if (unshared := _directory_not_shared(seen, f"The module {name!r} was not found")) is not None:
+        return unshared
     if top.lower() in packages:
         version = packages[top.lower()]
         clues.append(Clue(f"{top} {version}", seen.place(seen.folder.runtime), "runtime"))
@@ -149,14 +145,9 @@ def file_system(seen: Evidence) -> Finding | None:
 
 
 def directory_not_there(seen: Evidence) -> Finding | None:
-    note = _unshared(seen)
-    if note is None or not any("FileNotFoundError" in e.kinds for e in seen.met):
+    if not any("FileNotFoundError" in e.kinds for e in seen.met):
         return None
-    return Finding(
-        "directory not shared", Cause.INTEGRATION, f"The cell did not find a file, and {note[0].lower()}{note[1:]}",
-        (*seen.in_traceback(), seen.in_outcome(note)), Audience.SITE,
-        "Submit from a folder on a file system that the nodes mount at the same path.", confidence=Confidence.LIKELY,
-    )  # fmt: skip
+    return _directory_not_shared(seen, "The cell did not find a file")
 
 
 def network(seen: Evidence) -> Finding | None:
@@ -240,8 +231,16 @@ def no_kernel(seen: Evidence) -> Finding | None:
     )
 
 
-def _unshared(seen: Evidence) -> str | None:
-    return next((note for note in seen.notes if "cannot be entered here" in note), None)
+def _directory_not_shared(seen: Evidence, what: str) -> Finding | None:
+    """The folder that the job was submitted from cannot be entered where it ran: `what` follows from that."""
+    note = next((note for note in seen.notes if "cannot be entered here" in note), None)
+    if note is None:
+        return None
+    return Finding(
+        "directory not shared", Cause.INTEGRATION, f"{what}, and {note[0].lower()}{note[1:]}",
+        (*seen.in_traceback(), seen.in_outcome(note)), Audience.SITE,
+        "Submit from a folder on a file system that the nodes mount at the same path.", confidence=Confidence.LIKELY,
+    )  # fmt: skip
 
 
 def _quoted(text: str, place: int = 0) -> str:
