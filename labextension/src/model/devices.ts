@@ -1,35 +1,14 @@
-import { IDisposable } from '@lumino/disposable';
-import { Poll } from '@lumino/polling';
-import { ISignal, Signal } from '@lumino/signaling';
-
 import type { Client } from '../api/client';
 import type { Device } from '../api/types';
+import { PolledModel } from './polled';
 
 const EVERY_S = 60;
+const AT_MOST_S = 600;
 
 /** The devices of the site and how each one stands. Nothing is asked before somebody `start`s it. */
-export class DevicesModel implements IDisposable {
-  constructor(client: Client) {
-    this._poll = new Poll({
-      name: 'qhub-ext:devices',
-      auto: false,
-      factory: async () => {
-        try {
-          this._devices = await client.devices();
-          this._loadedAt = Date.now() / 1000;
-          this._trouble = '';
-        } catch (error) {
-          this._trouble = (error as Error).message;
-          throw error;
-        } finally {
-          if (!this.isDisposed) {
-            this._changed.emit();
-          }
-        }
-      },
-      frequency: { interval: EVERY_S * 1000, backoff: true, max: 600_000 },
-      standby: 'when-hidden'
-    });
+export class DevicesModel extends PolledModel {
+  constructor(private readonly _client: Client) {
+    super('devices', EVERY_S, AT_MOST_S);
   }
 
   get devices(): readonly Device[] {
@@ -41,53 +20,32 @@ export class DevicesModel implements IDisposable {
     return this._loadedAt;
   }
 
-  get trouble(): string {
-    return this._trouble;
-  }
-
-  get changed(): ISignal<this, void> {
-    return this._changed;
-  }
-
-  get isDisposed(): boolean {
-    return this._disposed;
-  }
-
   find(name: string): Device | undefined {
     return this._devices.find(device => device.name === name);
   }
 
   /** Keeps them fresh from now on. */
   start(): void {
-    if (!this._started && !this._disposed) {
+    if (!this._started && !this.isDisposed) {
       this._started = true;
-      void this._poll.start();
-      void this._poll.refresh();
+      this.resume();
     }
   }
 
   /** Asks anew, where they have been asked for at all. */
   async refresh(): Promise<void> {
-    if (this._started && !this._disposed) {
-      await this._poll.refresh();
-      await this._poll.tick.catch(() => undefined);
+    if (this._started && !this.isDisposed) {
+      await this.poll.refresh();
+      await this.poll.tick.catch(() => undefined);
     }
   }
 
-  dispose(): void {
-    if (this._disposed) {
-      return;
-    }
-    this._disposed = true;
-    this._poll.dispose();
-    Signal.clearData(this);
+  protected async load(): Promise<void> {
+    this._devices = await this._client.devices();
+    this._loadedAt = Date.now() / 1000;
   }
 
-  private readonly _poll: Poll;
-  private readonly _changed = new Signal<this, void>(this);
   private _devices: readonly Device[] = [];
   private _loadedAt: number | null = null;
-  private _trouble = '';
   private _started = false;
-  private _disposed = false;
 }

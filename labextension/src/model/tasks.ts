@@ -1,37 +1,16 @@
 import { DisposableDelegate, IDisposable } from '@lumino/disposable';
-import { Poll } from '@lumino/polling';
-import { ISignal, Signal } from '@lumino/signaling';
 
 import type { Client } from '../api/client';
 import type { Task } from '../api/types';
+import { PolledModel } from './polled';
 
 const EVERY_S = 5;
+const AT_MOST_S = 60;
 
 /** The quantum tasks at the site's broker, kept fresh while somebody watches; the server asks the broker once for all who do. */
-export class TasksModel implements IDisposable {
-  constructor(client: Client) {
-    this._poll = new Poll({
-      name: 'qhub-ext:tasks',
-      auto: false,
-      factory: async () => {
-        try {
-          const { tasks, total, as_of } = await client.tasks();
-          this._tasks = tasks;
-          this._total = total;
-          this._asOf = as_of;
-          this._trouble = '';
-        } catch (error) {
-          this._trouble = (error as Error).message;
-          throw error;
-        } finally {
-          if (!this.isDisposed) {
-            this._changed.emit();
-          }
-        }
-      },
-      frequency: { interval: EVERY_S * 1000, backoff: true, max: 60_000 },
-      standby: 'when-hidden'
-    });
+export class TasksModel extends PolledModel {
+  constructor(private readonly _client: Client) {
+    super('tasks', EVERY_S, AT_MOST_S);
   }
 
   /** In the order in which they would run now. */
@@ -49,45 +28,29 @@ export class TasksModel implements IDisposable {
     return this._asOf;
   }
 
-  get trouble(): string {
-    return this._trouble;
-  }
-
-  get changed(): ISignal<this, void> {
-    return this._changed;
-  }
-
-  get isDisposed(): boolean {
-    return this._poll.isDisposed;
-  }
-
   /** Keeps them fresh until the answer is disposed. */
   watch(): IDisposable {
     this._watchers += 1;
     if (this._watchers === 1 && !this.isDisposed) {
-      void this._poll.start();
-      void this._poll.refresh();
+      this.resume();
     }
     return new DisposableDelegate(() => {
       this._watchers -= 1;
       if (this._watchers === 0 && !this.isDisposed) {
-        void this._poll.stop();
+        void this.poll.stop();
       }
     });
   }
 
-  dispose(): void {
-    if (!this.isDisposed) {
-      this._poll.dispose();
-      Signal.clearData(this);
-    }
+  protected async load(): Promise<void> {
+    const { tasks, total, as_of } = await this._client.tasks();
+    this._tasks = tasks;
+    this._total = total;
+    this._asOf = as_of;
   }
 
-  private readonly _poll: Poll;
-  private readonly _changed = new Signal<this, void>(this);
   private _tasks: readonly Task[] = [];
   private _total = 0;
   private _asOf: number | null = null;
-  private _trouble = '';
   private _watchers = 0;
 }
