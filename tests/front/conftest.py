@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -28,7 +30,7 @@ class Place:
     """`environment` points every process started with it at this place's shelf and queue."""
 
     path: Path
-    environment: dict[str, str]
+    environment: Mapping[str, str]
 
     @property
     def settings(self) -> Settings:
@@ -51,7 +53,13 @@ class Place:
 
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    path = tmp_path_factory.mktemp("place with space")
+    with set_up_place(tmp_path_factory.mktemp("place with space")) as place:
+        yield place
+
+
+@contextlib.contextmanager
+def set_up_place(path: Path, **more: str) -> Iterator[Place]:
+    """A shelf and a queue of its own; `more` is in the environment of all that runs there."""
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith("QHUB_")},
         "QHUB_SHELF": str(path / "jobs"),
@@ -59,8 +67,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         "QHUB_EMBEDDED_DIRECTORY": str(path / "site"),
         "QHUB_EMBEDDED_CPUS": "2",
         "PYTHONWARNINGS": "default",
+        **more,
     }
-    place = Place(path, environment)
+    place = Place(path, MappingProxyType(environment))  # shared by many tests: none may change it
     yield place
     service = place.service
     jobs = [service.job(i) for i in service.shelf.ids()]

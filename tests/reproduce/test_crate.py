@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from qhub_ext.errors import QhubError
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.reproduce.package import MANIFEST, METADATA, known_secrets, read_package
 from qhub_ext.reproduce.uv import run_uv
-from tests.front.conftest import Place
+from tests.front.conftest import Place, set_up_place
 from tests.waiting import wait_until
 
 CELL = """
@@ -33,12 +33,18 @@ SECRET = "qc-4f9b1e2d-planted"
 
 
 @pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Of somebody whose environment holds a token and an index with a password."""
+    index = f"https://me:{SECRET}@127.0.0.1:9/simple"
+    with set_up_place(tmp_path_factory.mktemp("crate"), QISKIT_IBM_TOKEN=SECRET, PIP_INDEX_URL=index) as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
 def crate(place: Place) -> tuple[dict[str, Any], Path]:
     """The facts of a job, and the crate of it."""
     file = place.path / "bell.py"
     file.write_text(CELL)
-    place.environment["QISKIT_IBM_TOKEN"] = SECRET
-    place.environment["PIP_INDEX_URL"] = f"https://me:{SECRET}@127.0.0.1:9/simple"
     job = json.loads(place.command("run", str(file), "--tier", "emulation", "--shots", "500", "--wait", "--json"))
     wait_until(JobFolder(Path(job["folder"])).lock.exists, within_s=90, what="the lock")
     target = place.path / "bell.crate.zip"
