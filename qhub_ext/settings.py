@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import platformdirs
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -252,6 +252,10 @@ class BrokerSettings(_Section):
     session_s: float = Field(default=7 * 86400.0, gt=0, description="Longest life of a session.")
     slice_s: float = Field(default=60.0, gt=0, description="Seconds of QPU after which another task may have its turn.")
     overhead_s: float = Field(default=1.0, ge=0, description="Seconds that the device needs once per slice.")
+    ahead: dict[str, Annotated[int, Field(ge=1, le=100)]] = Field(
+        default_factory=dict,
+        description="Resource -> slices at the device at a time, the one that runs counted; default: 1. With 2 the device does not wait for the next slice, and a more urgent task waits for two at most.",
+    )
     profiles: dict[str, BrokerProfileSettings] = Field(
         default_factory=dict, description="Name -> policy class of tasks."
     )

@@ -31,7 +31,7 @@ from qhub_ext.broker.membership import Membership, OneUser, SlurmJobs
 from qhub_ext.broker.policy import Policy
 from qhub_ext.broker.postgres import Postgres
 from qhub_ext.broker.profiles import DEFAULTS, Profile, Rule
-from qhub_ext.errors import DeviceError
+from qhub_ext.errors import DeviceError, UnknownNameError
 from qhub_ext.jobfolder.atomic import write_json
 from qhub_ext.settings import BrokerSettings, Settings, current_settings
 from qhub_ext.tiers import catalog
@@ -78,7 +78,7 @@ def serve(directory: Path, devices: tuple[str, ...], settings: Settings, *, slur
     database = Postgres(given.database) if given.database else None
     desk = Desk(
         directory / "ledger", [r.device for r in resources], policy, database=database,
-        session_idle_s=given.session_idle_s, session_s=given.session_s,
+        session_idle_s=given.session_idle_s, session_s=given.session_s, ahead=_ahead(resources, given),
     )  # fmt: skip
     threads = {r.device: DeviceThread(desk, r, settings.qpu) for r in resources}
     door = _door(directory, given.host, given.port)
@@ -157,6 +157,15 @@ def _resources(devices: tuple[str, ...], settings: Settings) -> list[Resource]:
     ]
 
 
+def _ahead(resources: list[Resource], settings: BrokerSettings) -> dict[str, int]:
+    """By device; the settings name resources."""
+    device_of = {r.device: r.device for r in resources} | {r.name: r.device for r in resources}
+    for name in settings.ahead:
+        if name not in device_of:
+            raise UnknownNameError.among("resource of this broker (broker.ahead)", name, list(device_of))
+    return {device_of[name]: count for name, count in settings.ahead.items()}
+
+
 def _policy(settings: BrokerSettings) -> Policy:
     known = {p.name: p for p in DEFAULTS}
     for name, given in settings.profiles.items():
@@ -166,7 +175,7 @@ def _policy(settings: BrokerSettings) -> Policy:
 
 def _sweep(desk: Desk, membership: Membership, every_s: float) -> None:
     told = ""
-    while not desk.closed:
+    while not desk.turns.closed:
         time.sleep(every_s)
         try:
             desk.sweep(membership.gone)

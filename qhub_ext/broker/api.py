@@ -84,7 +84,7 @@ def add_api(app: FastAPI, front: Front) -> None:
         if who.session is not None:
             raise NotAllowedError("A session is opened where it is known who asks, not with the key of another one.")
         found = front.membership.find(who.uid, body.job, body.profile, body.account)
-        session = desk.open_session(
+        session = desk.sessions.open(
             who.uid, who.user, profile=found.profile, account=found.account, job=body.job, idle_s=body.idle_s, life_s=body.life_s
         )  # fmt: skip
         on_socket = request.client is not None and request.client.host.startswith("uid:")
@@ -217,13 +217,13 @@ def _summary(row: TaskRow, *, mine: bool) -> dict[str, Any]:
 
 
 def _device(desk: Desk, name: str, now: float) -> dict[str, Any]:
-    facts = desk.facts(name)
-    mine = {(profile, state): n for (device, profile, state), n in desk.counts().items() if device == name}
+    facts = desk.turns.facts(name)
+    mine = {(profile, state): n for (device, profile, state), n in desk.standing.counts().items() if device == name}
     by_profile: Counter[str] = Counter()
     for (profile, _), n in mine.items():
         by_profile[profile] += n
     return {
-        "name": name, "state": facts.state(now), "trouble": desk.trouble(name), "down_since": facts.down_since, "window": facts.window,
+        "name": name, "state": facts.state(now), "trouble": desk.turns.trouble(name), "down_since": facts.down_since, "window": facts.window,
         "drained": desk.orders.drained.get(name), "lease": None if facts.lease is None else {"holder": facts.lease.holder, "until": facts.lease.until},
         "waiting": sum(n for (_, state), n in mine.items() if state == "queued"), "running": sum(n for (_, state), n in mine.items() if state == "running"),
         "by_profile": dict(by_profile),

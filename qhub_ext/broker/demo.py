@@ -72,7 +72,7 @@ def _play(desk: Desk, device: str, tell: Callable[[str], None]) -> list[Shown]:
         share = 0.0 if begun is None else begun.done / begun.shots
         while waiting and (waiting[0][4] <= share or (begun is not None and begun.ended)):
             user, profile, what, shots, _ = waiting.pop(0)
-            session = desk.open_session(_UIDS[user], user, profile=profile)
+            session = desk.sessions.open(_UIDS[user], user, profile=profile)
             params = {"pubs": [[_BELL, None, shots]], "version": 2, "support_qiskit": True, "options": {}}
             row = desk.submit(session, device, "sampler", params)
             first = first or row.id

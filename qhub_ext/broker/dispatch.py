@@ -1,14 +1,16 @@
-"""One thread per device: it asks the desk for the next slice, sends it through the helper process of the device, and brings the result back.
+"""One thread per device: it asks for the next slice, sends it through the helper process of the device, and brings the result back.
 
-One slice is at the device at a time, so that nothing of ours waits in the vendor's own queue behind the policy's back.
+Where several slices may be at the device at a time, each has a lane of its own; the lanes take turns at the helper.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -37,11 +39,12 @@ T = TypeVar("T")
 class DeviceThread(threading.Thread):
     def __init__(self, desk: Desk, resource: Resource, settings: QpuSettings) -> None:
         super().__init__(name=f"broker-{resource.device}", daemon=True)
-        self._desk = desk
+        self._ledger, self._turns = desk.ledger, desk.turns
         self._resource = resource
         self._settings = settings
         self.process = ResourceProcess(resource)
         self._target: tuple[float, dict[str, Any]] = (0.0, {})
+        self._left_behind: deque[SliceRow] = deque()
 
     @property
     def virtual(self) -> bool:
@@ -62,29 +65,50 @@ class DeviceThread(threading.Thread):
 
     def run(self) -> None:
         device = self._resource.device
-        for one in (
-            self._surely(lambda: self._desk.ledger.open_slices(device)) or ()
-        ):  # of a broker that was killed: the device knows them still
-            self._bring_back(one)
+        # of a broker that was killed: the device knows them still
+        self._left_behind.extend(self._surely(lambda: self._ledger.open_slices(device)) or ())
+        others = [
+            threading.Thread(target=self._lane, name=f"{self.name}-{number}", daemon=True)
+            for number in range(2, self._turns.ahead(device) + 1)
+        ]
+        for lane in others:
+            lane.start()
+        self._take_up()
         probe = PROBE_FIRST_S
-        while not self._desk.closed:
-            if self._desk.trouble(device):
+        while not self._turns.closed:
+            if self._turns.trouble(device):
                 if not self._answers():
                     time.sleep(probe)
                     probe = min(max(PROBE_FIRST_S, PROBE_LAST * self._settings.poll_max_s), probe * 2)
                     continue
-                self._desk.up(device)
+                self._turns.up(device)
                 probe = PROBE_FIRST_S
-            found = self._surely(lambda: self._desk.next_slice(device, timeout_s=1.0))
-            if found is not None:
-                task, one = found
-                self._send(one, task)
+            self._turn()
+        for lane in others:
+            lane.join(self._settings.poll_max_s)
         self.process.close()
+
+    def _lane(self) -> None:
+        """One more slice at the device at a time. Whether a device that was down is back, the thread itself finds out."""
+        self._take_up()
+        while not self._turns.closed:
+            self._turn()
+
+    def _take_up(self) -> None:
+        while self._left_behind:
+            with contextlib.suppress(IndexError):  # another lane was quicker
+                self._bring_back(self._left_behind.popleft())
+
+    def _turn(self) -> None:
+        found = self._surely(lambda: self._turns.next_slice(self._resource.device, timeout_s=1.0))
+        if found is not None:
+            task, one = found
+            self._send(one, task)
 
     def _surely(self, verb: Callable[[], T]) -> T | None:
         """Until the ledger took it; None when the broker closes first. Every verb of the desk may be said again."""
         told = ""
-        while not self._desk.closed:
+        while not self._turns.closed:
             try:
                 return verb()
             except LedgerError as error:
@@ -105,10 +129,10 @@ class DeviceThread(threading.Thread):
     def _send(self, one: SliceRow, task: TaskRow) -> None:
         program = task.program
         try:
-            content = json.dumps(cut(program, self._desk.ledger.payload(one.task), one.pieces))
+            content = json.dumps(cut(program, self._ledger.payload(one.task), one.pieces))
         except (OSError, ValueError) as error:
             gone = DeviceError(f"The payload of the task {one.task} cannot be read any more: {error}.", advice="Submit it again.", cause=Cause.INTEGRATION)  # fmt: skip
-            self._surely(partial(self._desk.failed, one, gone))
+            self._surely(partial(self._turns.failed, one, gone))
             return
         try:
             vendor = str(
@@ -121,19 +145,19 @@ class DeviceThread(threading.Thread):
         except DeviceError as error:
             lost = isinstance(error, HelperLostError) and error.call == "task_start"
             if lost or isinstance(error, UncertainTaskError):
-                self._surely(partial(self._desk.uncertain, one, error))
+                self._surely(partial(self._turns.uncertain, one, error))
             else:
-                self._surely(partial(self._desk.refused, one, error))
+                self._surely(partial(self._turns.refused, one, error))
             return
-        self._surely(lambda: self._desk.sent(one, vendor))
+        self._surely(lambda: self._turns.sent(one, vendor))
         self._bring_back(SliceRow(**{**vars(one), "state": "sent", "vendor": vendor}))
 
     def _bring_back(self, one: SliceRow) -> None:
         pause, stop_asked = self._settings.poll_s, False
         while True:
-            if self._desk.closed:
+            if self._turns.closed:
                 return  # the next broker takes it up
-            if not stop_asked and not self._desk.wanted(one):
+            if not stop_asked and not self._turns.wanted(one):
                 stop_asked = True
                 self._tolerant("task_stop", one.vendor)
             state = self._tolerant("task_status", one.vendor)
@@ -146,9 +170,9 @@ class DeviceThread(threading.Thread):
                     continue
                 self._take(one, str(result))
                 return
-            if state == _LOST and self._desk.wanted(one):
+            if state == _LOST and self._turns.wanted(one):
                 lost = DeviceError(f"{self._resource.title} does not know the task {one.vendor} any more.")
-                self._surely(partial(self._desk.uncertain, one, lost))
+                self._surely(partial(self._turns.uncertain, one, lost))
                 return
             if state not in ("Queued", "Running"):
                 self._ended(one, str(state))
@@ -161,20 +185,20 @@ class DeviceThread(threading.Thread):
             metadata = dict(check_result(one.pieces, text).metadata)
         except DeviceError as error:
             error.cause = Cause.INTEGRATION
-            self._surely(partial(self._desk.failed, one, error))
+            self._surely(partial(self._turns.failed, one, error))
             return
-        last = self._surely(lambda: self._desk.finished(one, text, quantum_seconds(metadata), str(metadata.get("snapshot", ""))))  # fmt: skip
+        last = self._surely(lambda: self._turns.finished(one, text, quantum_seconds(metadata), str(metadata.get("snapshot", ""))))  # fmt: skip
         if last:
-            self._surely(lambda: self._desk.complete(one.task))
+            self._surely(lambda: self._turns.complete(one.task))
 
     def _ended(self, one: SliceRow, state: str) -> None:
-        if not self._desk.wanted(one):
-            self._surely(lambda: self._desk.stopped(one))
+        if not self._turns.wanted(one):
+            self._surely(lambda: self._turns.stopped(one))
             return
         words = " ".join(str(self._tolerant("task_logs", one.vendor) or "").split())[-300:]
         cause = Cause.QUEUE_POLICY if state == "Cancelled" else Cause.DEVICE
         ended = DeviceError(f"{self._resource.title}: the task {one.vendor} ended as {state}: {words}", cause=cause)
-        self._surely(lambda: self._desk.failed(one, ended))
+        self._surely(lambda: self._turns.failed(one, ended))
 
     def _tolerant(self, call: str, vendor: str) -> Any:
         """An answer, or None when there was none now: questions may be asked again."""
@@ -182,8 +206,8 @@ class DeviceThread(threading.Thread):
             answer = self.process.call(call, vendor, deadline_s=self._settings.deadline_s)
         except DeviceError as error:
             if error.transient or isinstance(error, HelperLostError):
-                self._desk.down(self._resource.device, error.message)
+                self._turns.down(self._resource.device, error.message)
                 return None
             return _LOST if call == "task_status" else ""  # the device does not know it any more
-        self._desk.up(self._resource.device)
+        self._turns.up(self._resource.device)
         return answer

@@ -30,7 +30,7 @@ def add_face(app: FastAPI, front: Front) -> None:
     @app.post("/identity/token")
     async def token(request: Request) -> Response:
         try:
-            session = desk.session_of(qcs.read_apikey(await request.body()))
+            session = desk.sessions.of_key(qcs.read_apikey(await request.body()))
         except NotAllowedError as error:
             return refusal(400, error.message)
         now = time.time()
@@ -38,15 +38,15 @@ def add_face(app: FastAPI, front: Front) -> None:
 
     @app.get("/api/v1/backends")
     def backends() -> dict[str, Any]:
-        waiting = desk.waiting()
+        waiting = desk.standing.waiting()
         return {"devices": [_backend(desk, name, waiting[name]) for name in desk.devices]}
 
     @app.get("/api/v1/backends/{name}/status")
     def backend_status(name: str) -> dict[str, Any]:
         found = front.device(name)
-        state = desk.facts(found).state(desk.clock())
+        state = desk.turns.facts(found).state(desk.clock())
         return {
-            "length_queue": desk.waiting()[found],
+            "length_queue": desk.standing.waiting()[found],
             "status": "active" if state != "down" else "offline",
             "state": state != "down",
         }
@@ -134,9 +134,9 @@ def vendor_described(row: TaskRow) -> dict[str, Any]:
 
 
 def _backend(desk: Desk, name: str, waiting: int) -> dict[str, Any]:
-    state = desk.facts(name).state(desk.clock())
+    state = desk.turns.facts(name).state(desk.clock())
     told = {"down": "offline", "maintenance": "paused", "draining": "paused"}.get(state, "online")
     status = {"name": told}
     if told != "online":
-        status["reason"] = desk.trouble(name) or state
+        status["reason"] = desk.turns.trouble(name) or state
     return {"name": name, "status": status, "queue_length": waiting, "is_simulator": False, "qubits": 0}  # fmt: skip

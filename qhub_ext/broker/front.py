@@ -80,7 +80,7 @@ class Front:
         session = self.desk.ledger.session(id=session_id) if session_id else None
         if session is None or session.ended_at is not None:
             return None
-        self.desk.seen(session)
+        self.desk.sessions.seen(session)
         return Caller(session.uid, session.user, session, operator=False)
 
     def caller(self, request: Request) -> Caller:
@@ -110,13 +110,13 @@ class Front:
             raise UnknownNameError(f"There is no session {session_id!r}.")
         if found.ended_at is not None:
             raise NotAllowedError(f"The session {found.id} has ended.", advice="Open another one.")
-        self.desk.seen(found)
+        self.desk.sessions.seen(found)
         return found
 
     def _keep(self, session_id: str) -> None:
         session = self.desk.ledger.session(id=session_id)
         if session is not None and session.ended_at is None:
-            self.desk.seen(session)
+            self.desk.sessions.seen(session)
 
     def session_of(self, who: Caller) -> Session:
         if who.session is None:
@@ -140,9 +140,11 @@ class Front:
     def choice(self, wish: str) -> dict[str, Any]:
         """The best of the devices that take tasks here, by what is known of them and by the seconds of QPU that wait."""
         desk, now = self.desk, self.desk.clock()
-        usable = {d for d in desk.devices if desk.facts(d).state(now) in ("available", "maintenance")}
+        usable = {d for d in desk.devices if desk.turns.facts(d).state(now) in ("available", "maintenance")}
         known = [d for d in catalog.list_devices() if d.name in usable]
-        found = choose(wish, known, {device: count for device, count in desk.waiting().items() if device in usable})
+        found = choose(
+            wish, known, {device: count for device, count in desk.standing.waiting().items() if device in usable}
+        )
         return {"device": found.name, "why": found.why}
 
 

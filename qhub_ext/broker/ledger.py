@@ -232,9 +232,11 @@ class Ledger:
 
     def finish_slice(
         self, row: SliceRow, result: bytes, *, rest: Sequence[Piece], units: int, qpu_s: float, snapshot: str, now: float,
-        share: tuple[str, float] | None = None,
+        share: tuple[str, float] | None = None, running: bool = False,
     ) -> None:  # fmt: skip
-        """The result is on disk before the slice counts; what is done, what is left and the owner's `share` change at once, and only once."""
+        """The result is on disk before the slice counts; what is done, what is left and the owner's `share` change at once, and only once. `running`:
+        another slice of it is on the device still.
+        """
         write_durably(self.folder(row.task) / f"slice-{row.number}.json", result)
         with self.transaction() as execute:
             counted = execute(
@@ -244,8 +246,8 @@ class Ledger:
             if not counted:
                 return
             execute(
-                "UPDATE tasks SET pieces = ?, done = done + ?, qpu_s = qpu_s + ?, state = 'queued' WHERE id = ?",
-                packed_pieces(rest), units, qpu_s, row.task,
+                "UPDATE tasks SET pieces = ?, done = done + ?, qpu_s = qpu_s + ?, state = ? WHERE id = ?",
+                packed_pieces(rest), units, qpu_s, "running" if running else "queued", row.task,
             )  # fmt: skip
             if share is not None:
                 _put_share(execute, *share, now)

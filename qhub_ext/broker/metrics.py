@@ -15,18 +15,18 @@ STATES = ("available", "draining", "maintenance", "down")
 
 def metrics_text(desk: Desk) -> str:
     now = desk.clock()
-    facts = {device: desk.facts(device) for device in desk.devices}
+    facts = {device: desk.turns.facts(device) for device in desk.devices}
     used: Counter[tuple[str, str]] = Counter()
     slices: Counter[tuple[str, str]] = Counter()
     for row in desk.ledger.usage(0.0):
         used[row["device"], row["profile"]] += row["qpu_s"]
         slices[row["device"], row["profile"]] += row["slices"]
-    oldest = desk.oldest()
+    oldest = desk.standing.oldest()
     parts: list[tuple[str, str, str, Samples]] = [
-        ("tasks", "gauge", "Tasks that wait or run.", [({"device": d, "profile": p, "state": s}, n) for (d, p, s), n in sorted(desk.counts().items())]),
+        ("tasks", "gauge", "Tasks that wait or run.", [({"device": d, "profile": p, "state": s}, n) for (d, p, s), n in sorted(desk.standing.counts().items())]),
         ("tasks_total", "counter", "Tasks that ended.", [({"device": r["device"], "profile": r["profile"], "state": r["state"]}, r["n"]) for r in desk.ledger.count_ended()]),
         ("oldest_task_seconds", "gauge", "For how long the oldest waiting task has waited.", [({"profile": p}, max(0.0, now - at)) for p, at in sorted(oldest.items())]),
-        ("device_up", "gauge", "Whether the device answers.", [({"device": d}, float(not desk.trouble(d))) for d in desk.devices]),
+        ("device_up", "gauge", "Whether the device answers.", [({"device": d}, float(not desk.turns.trouble(d))) for d in desk.devices]),
         ("device_state", "gauge", "1 for the state that the device is in.", [({"device": d, "state": s}, float(f.state(now) == s)) for d, f in facts.items() for s in STATES]),
         ("lease_seconds", "gauge", "For how long one session still has the device to itself.", [({"device": d}, 0.0 if f.lease is None else f.lease.until - now) for d, f in facts.items()]),
         ("window_seconds", "gauge", "Until the next calibration window; 0 in one.", [({"device": d}, max(0.0, f.window[0] - now)) for d, f in facts.items() if f.window]),
@@ -50,7 +50,7 @@ def health_of(desk: Desk, version: str, dead: Iterable[str]) -> dict[str, Any]:
         desk.ledger.drained()
     except LedgerError as error:
         troubles.append(error.message)
-    return {"ok": not troubles, "troubles": troubles, "version": version, "devices": {d: desk.facts(d).state(desk.clock()) for d in desk.devices}}  # fmt: skip
+    return {"ok": not troubles, "troubles": troubles, "version": version, "devices": {d: desk.turns.facts(d).state(desk.clock()) for d in desk.devices}}  # fmt: skip
 
 
 def _escaped(text: str) -> str:

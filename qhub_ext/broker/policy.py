@@ -36,13 +36,16 @@ class Lease:
 
 @dataclass(frozen=True)
 class DeviceFacts:
-    """What is known of a device now. `window` is the calibration window that `now` lies in, or the next one."""
+    """What is known of a device now. `window` is the calibration window that `now` lies in, or the next one; `busy_until` when it is done with what
+    is there already, about.
+    """
 
     name: str
     window: tuple[float, float] | None = None
     down_since: float | None = None
     drained: bool = False
     lease: Lease | None = None
+    busy_until: float = 0.0
 
     def state(self, now: float) -> str:
         if self.down_since is not None:
@@ -113,10 +116,10 @@ class Policy:
             return None
         budget = self.slice_s
         if device.window is not None:
-            budget = min(budget, device.window[0] - now)
+            budget = min(budget, device.window[0] - max(now, device.busy_until))
         self.usage.turn(now)
         best: tuple[tuple[tuple[float, ...], str], WaitingTask] | None = None
-        for group in queue.groups():
+        for group in queue.groups(device.name):
             if self.blocked(group, device, now) is not None:
                 continue
             found = self._first_that_fits(queue, group, device, now)
@@ -128,11 +131,12 @@ class Policy:
         chosen = None if best is None else best[1]
         running = queue.get(current) if current else None
         preempts = ""
-        if running is not None and not running.running and chosen is not running and chosen is not None:
-            may = self.blocked(group_of(running), device, now) is None and self._fits(running, device, now)
-            if may and self._level(chosen, now) <= self._level(running, now):
+        if running is not None and running.pieces and chosen is not running:
+            may = self.blocked(group_of(running), device, now, bool(running.running)) is None
+            may = may and self._fits(running, device, now)
+            if may and (chosen is None or self._level(chosen, now) <= self._level(running, now)):
                 chosen = running
-            else:
+            elif chosen is not None:
                 preempts = running.id
         if chosen is None:
             return None
@@ -142,8 +146,8 @@ class Policy:
             pieces = (Piece(front.pub, 1, front.unit_s, front.first),)
         return Decision(chosen.id, pieces, seconds_of(pieces) + self.overhead_s, preempts)
 
-    def blocked(self, group: Group, device: DeviceFacts, now: float) -> Wait | None:
-        """What keeps all tasks of a group from the device, whatever their order."""
+    def blocked(self, group: Group, device: DeviceFacts, now: float, has_slot: bool = False) -> Wait | None:
+        """What keeps all tasks of a group from the device, whatever their order; one that is there already has its slot."""
         name, user, account, session, devices, *_ = group
         profile = self.profiles[name]
         if devices and device.name not in devices:
@@ -156,7 +160,7 @@ class Policy:
                 f"{lease.holder} has {device.name} to itself until {until:%H:%M:%S} UTC, {lease.until - now:.0f} s more.",
             )
         slots = self.limits.cap(profile, "slots")
-        if slots is not None and self.usage.running[name] >= slots:
+        if not has_slot and slots is not None and self.usage.running[name] >= slots:
             return Wait("slots", f"{slots:g} tasks of the profile {name} run already: that is its limit.")
         for whose, what, used in (
             ("user", user, self.usage.users[user]),
@@ -235,10 +239,11 @@ class Policy:
         )
 
     def _fits(self, task: WaitingTask, device: DeviceFacts, now: float) -> bool:
-        return device.window is None or now + self.overhead_s + smallest(task.pieces) <= device.window[0] + 1e-9
+        begin = max(now, device.busy_until)
+        return device.window is None or begin + self.overhead_s + smallest(task.pieces) <= device.window[0] + 1e-9
 
     def _first_that_fits(self, queue: TaskQueue, group: Group, device: DeviceFacts, now: float) -> WaitingTask | None:
-        first = queue.front(group)
+        first = queue.front(group, device.name)
         if not first or self._fits(first[0], device, now):
             return first[0] if first else None
-        return next((task for task in queue.front(group, LOOK) if self._fits(task, device, now)), None)
+        return next((task for task in queue.front(group, device.name, LOOK) if self._fits(task, device, now)), None)

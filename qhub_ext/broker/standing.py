@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 
-from qhub_ext.broker.policy import Policy
+from qhub_ext.broker.policy import DeviceFacts, Policy, Wait
 from qhub_ext.broker.task_queue import TaskQueue, WaitingTask
 
 EXACT = 200
@@ -15,8 +16,8 @@ COSTS_AT_MOST = 0.05
 
 
 class Standing:
-    def __init__(self, queue: TaskQueue, policy: Policy) -> None:
-        self._queue, self._policy = queue, policy
+    def __init__(self, queue: TaskQueue, policy: Policy, changed: threading.Condition) -> None:
+        self._queue, self._policy, self._changed = queue, policy, changed
         self._order: list[WaitingTask] = []
         self._ahead: dict[str, tuple[tuple[str, int], ...]] = {}
         self._good_until = 0.0
@@ -31,6 +32,32 @@ class Standing:
         self._look(now)
         known = self._ahead.get(task.id)
         return Counter(dict(known)) if known is not None else self._policy.ahead(self._queue, task, now)
+
+    def why(self, task: WaitingTask, facts: DeviceFacts, now: float) -> Wait:
+        if not task.pieces:
+            return Wait("finishing", "All of it has run; its result is being put together.")
+        return self._policy.why(self._queue, task, facts, now, self.ahead(task, now))
+
+    def counts(self) -> Counter[tuple[str, str, str]]:
+        """Open tasks by device, profile and state."""
+        with self._changed:
+            return Counter((t.devices[0], t.profile, "running" if t.running else "queued") for t in self._queue)
+
+    def waiting(self) -> Counter[str]:
+        """Open tasks by device."""
+        found: Counter[str] = Counter()
+        for (device, _, _), count in self.counts().items():
+            found[device] += count
+        return found
+
+    def oldest(self) -> dict[str, float]:
+        """When the oldest waiting task of each profile was submitted."""
+        with self._changed:
+            found: dict[str, float] = {}
+            for task in self._queue:
+                if not task.running:
+                    found[task.profile] = min(found.get(task.profile, task.submitted_at), task.submitted_at)
+            return found
 
     def _look(self, now: float) -> None:
         begin = time.monotonic()

@@ -15,7 +15,10 @@ from qhub_ext.broker.work import Piece, seconds_of
 
 @dataclass(eq=False, slots=True)
 class WaitingTask:
-    """Moments in s since 1970 UTC. `pieces` is what is left; `running` while a slice of it is on a device."""
+    """Moments in s since 1970 UTC. `pieces` is what is still to be given out; `running` names the device while a slice of it is there.
+
+    `scale` is how much longer its work takes than was guessed at first.
+    """
 
     id: str
     user: str
@@ -30,7 +33,7 @@ class WaitingTask:
     running: str = ""
     preempted_by: str = ""
     priority: int = 0
-    waiting_since: float = 0.0
+    scale: float = 1.0
 
     @property
     def seconds(self) -> float:
@@ -42,12 +45,14 @@ class WaitingTask:
 
 
 Group = tuple[str, str, str, str, tuple[str, ...], bool, int]
+Heap = list[tuple[tuple[float, float, str], str]]
 
 
 @dataclass
 class TaskQueue:
     _tasks: dict[str, WaitingTask] = field(default_factory=dict)
-    _groups: dict[Group, list[tuple[tuple[float, float, str], str]]] = field(default_factory=dict)
+    _at: dict[tuple[str, ...], dict[Group, Heap]] = field(default_factory=dict)
+    """By the devices that the tasks may run on: a decision for one looks at no group of another."""
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -66,7 +71,7 @@ class TaskQueue:
         if task.id in self._tasks:
             return
         self._tasks[task.id] = task
-        heapq.heappush(self._groups.setdefault(group_of(task), []), (task.order, task.id))
+        heapq.heappush(self._heap(group_of(task)), (task.order, task.id))
 
     def remove(self, task_id: str) -> WaitingTask | None:
         """Its place in the heap is left to be stepped over."""
@@ -74,39 +79,51 @@ class TaskQueue:
 
     def move(self, task: WaitingTask, priority: int) -> None:
         """To another group, and out of its own, where its place must not be found again."""
-        heap = self._groups.get(group_of(task), [])
+        heap = self._heap(group_of(task))
         heap[:] = [entry for entry in heap if entry[1] != task.id]
         heapq.heapify(heap)
         task.priority = priority
-        heapq.heappush(self._groups.setdefault(group_of(task), []), (task.order, task.id))
+        heapq.heappush(self._heap(group_of(task)), (task.order, task.id))
 
-    def groups(self) -> list[Group]:
-        for group in [g for g, heap in self._groups.items() if self._front(heap) is None]:
-            del self._groups[group]
-        return list(self._groups)
+    def groups(self, device: str = "") -> list[Group]:
+        """All of them, or those whose tasks may run on a device."""
+        places = list(self._at) if not device else [devices for devices in self._at if not devices or device in devices]
+        found: list[Group] = []
+        for place in places:
+            groups = self._at[place]
+            for group in [g for g, heap in groups.items() if self._front(heap) is None]:
+                del groups[group]
+            if groups:
+                found += groups
+            else:
+                del self._at[place]
+        return found
 
-    def front(self, group: Group, count: int = 1) -> list[WaitingTask]:
-        """The first tasks of a group that are not on a device now, at most `count`."""
-        heap = self._groups.get(group, [])
+    def front(self, group: Group, device: str = "", count: int = 1) -> list[WaitingTask]:
+        """The first tasks of a group that have something to give out and are on no other device, at most `count`."""
+        heap = self._heap(group)
         first = self._front(heap)
         if first is None:
             return []
-        if not first.running and count == 1:
+        if count == 1 and _may(first, device):
             return [first]
         found = []
         for task in self._in_order(heap):
-            if not task.running:
+            if _may(task, device):
                 found.append(task)
                 if len(found) == count:
                     break
         return found
 
-    def _front(self, heap: list[tuple[tuple[float, float, str], str]]) -> WaitingTask | None:
+    def _heap(self, group: Group) -> Heap:
+        return self._at.setdefault(group[4], {}).setdefault(group, [])
+
+    def _front(self, heap: Heap) -> WaitingTask | None:
         while heap and heap[0][1] not in self._tasks:
             heapq.heappop(heap)
         return self._tasks[heap[0][1]] if heap else None
 
-    def _in_order(self, heap: list[tuple[tuple[float, float, str], str]]) -> Iterator[WaitingTask]:
+    def _in_order(self, heap: Heap) -> Iterator[WaitingTask]:
         """Walks a heap in order without taking it apart: the next smallest is a child of one that was given."""
         open_places = [(heap[0], 0)] if heap else []
         while open_places:
@@ -117,6 +134,10 @@ class TaskQueue:
             task = self._tasks.get(task_id)
             if task is not None:
                 yield task
+
+
+def _may(task: WaitingTask, device: str) -> bool:
+    return bool(task.pieces) and task.running in ("", device)
 
 
 def group_of(task: WaitingTask) -> Group:

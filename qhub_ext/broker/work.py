@@ -23,6 +23,10 @@ class Piece:
     def seconds(self) -> float:
         return self.units * self.unit_s
 
+    @property
+    def end(self) -> int:
+        return self.first + self.units
+
 
 def seconds_of(pieces: Sequence[Piece]) -> float:
     return math.fsum(piece.seconds for piece in pieces)
@@ -56,6 +60,36 @@ def without(pieces: Sequence[Piece], taken: Sequence[Piece]) -> tuple[Piece, ...
         if done.units < front.units:
             rest.insert(0, replace(front, units=front.units - done.units, first=front.first + done.units))
     return tuple(rest)
+
+
+def minus(pieces: Sequence[Piece], taken: Sequence[Piece]) -> tuple[Piece, ...]:
+    """What is left when some are taken, from anywhere among them."""
+    left = list(pieces)
+    for gone in taken:
+        kept = []
+        for piece in left:
+            if piece.pub != gone.pub or piece.end <= gone.first or gone.end <= piece.first:
+                kept.append(piece)
+                continue
+            if piece.first < gone.first:
+                kept.append(replace(piece, units=gone.first - piece.first))
+            if gone.end < piece.end:
+                kept.append(replace(piece, units=piece.end - gone.end, first=gone.end))
+        left = kept
+    return tuple(left)
+
+
+def joined(*parts: Sequence[Piece]) -> tuple[Piece, ...]:
+    """All of them in their order, what lies side by side as one."""
+    found: list[Piece] = []
+    for piece in sorted((piece for part in parts for piece in part), key=lambda p: (p.pub, p.first)):
+        last = found[-1] if found else None
+        if last is not None and (last.pub, last.end) == (piece.pub, piece.first):
+            seconds = last.seconds + piece.seconds
+            found[-1] = replace(last, units=last.units + piece.units, unit_s=seconds / (last.units + piece.units))
+        else:
+            found.append(piece)
+    return tuple(found)
 
 
 def smallest(pieces: Sequence[Piece]) -> float:

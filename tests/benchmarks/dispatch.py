@@ -126,15 +126,15 @@ def desk_each(count: int) -> float:
     """Seconds per task through the desk with its ledger on disk, from the queue to its end, with so many queued."""
     with tempfile.TemporaryDirectory(prefix="qhub-bench-") as name:
         desk = Desk(Path(name), ["kingston"], Policy())
-        sessions = [desk.open_session(6000 + n % 10, f"user{n % 10}", profile=p) for n, p in zip(range(30), ("production", "test", "development") * 10, strict=True)]  # fmt: skip
+        sessions = [desk.sessions.open(6000 + n % 10, f"user{n % 10}", profile=p) for n, p in zip(range(30), ("production", "test", "development") * 10, strict=True)]  # fmt: skip
         params = {"pubs": [["x", None, 1]]}
         begin = time.perf_counter()
         for n in range(count):
             desk.submit(sessions[n % 30], "kingston", "sampler", params)
-        while (found := desk.next_slice("kingston", 0.0)) is not None:
-            desk.sent(found[1], "v")
-            assert desk.finished(found[1], _RESULT, 1e-3, "")
-            desk.complete(found[0].id)
+        while (found := desk.turns.next_slice("kingston", 0.0)) is not None:
+            desk.turns.sent(found[1], "v")
+            assert desk.turns.finished(found[1], _RESULT, 1e-3, "")
+            desk.turns.complete(found[0].id)
         spent = (time.perf_counter() - begin) / count
         desk.ledger.close()
         return spent

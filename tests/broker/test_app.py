@@ -115,8 +115,8 @@ def test_a_broken_task_is_refused_and_nothing_is_kept(ask: Ask, desk: Desk, body
 def test_an_idle_session_ends_and_one_with_work_does_not(tmp_path: Path) -> None:
     now = [1000.0]
     desk = Desk(tmp_path / "ledger", ["kingston"], clock=lambda: now[0])
-    idle = desk.open_session(ALICE, "alice", profile="test", idle_s=60.0)
-    busy = desk.open_session(BOB, "bob", profile="test", idle_s=60.0)
+    idle = desk.sessions.open(ALICE, "alice", profile="test", idle_s=60.0)
+    busy = desk.sessions.open(BOB, "bob", profile="test", idle_s=60.0)
     task = desk.submit(busy, "kingston", "sampler", PARAMS)
     now[0] += 61.0
     desk.sweep()
@@ -142,7 +142,7 @@ def test_what_was_used_today_counts_against_the_days_limit_also_after_a_restart(
         return Desk(tmp_path / "ledger", ["kingston"], Policy(profiles=limited), clock=lambda: now)
 
     first = desk()
-    row = first.submit(first.open_session(ALICE, "alice", profile="test"), "kingston", "sampler", PARAMS)
+    row = first.submit(first.sessions.open(ALICE, "alice", profile="test"), "kingston", "sampler", PARAMS)
     one = first.ledger.begin_slice(row.id, "kingston", row.pieces, now)
     rest = row.pieces  # more is left, so that the task still waits
     first.ledger.finish_slice(one, b"{}", rest=rest, units=1, qpu_s=12.0, snapshot="", now=now)
@@ -151,11 +151,11 @@ def test_what_was_used_today_counts_against_the_days_limit_also_after_a_restart(
     told = second.state(row.id).wait
     assert told is not None
     assert told.sentence == "The user alice has used 12 s of QPU today; the profile test gives 10 s a day."
-    assert second.next_slice("kingston", 0.0) is None
+    assert second.turns.next_slice("kingston", 0.0) is None
     second.ledger.close()
     now += 86400
     third = desk()
-    assert third.next_slice("kingston", 0.0) is not None
+    assert third.turns.next_slice("kingston", 0.0) is not None
     third.ledger.close()
 
 

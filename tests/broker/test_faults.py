@@ -49,7 +49,7 @@ class Clocks:
 def test_a_clock_that_is_set_ends_no_session_no_lease_and_no_task(tmp_path: Path, jump: float) -> None:
     clocks = Clocks()
     desk = Desk(tmp_path / "ledger", ["kingston"], clock=lambda: clocks.wall, steady=lambda: clocks.machine)
-    mine = desk.open_session(ALICE, "alice", profile="production")
+    mine = desk.sessions.open(ALICE, "alice", profile="production")
     task = desk.submit(mine, "kingston", "sampler", PARAMS)
     desk.take_lease("kingston", mine, 600.0)
     clocks.go_on(60.0)
@@ -57,9 +57,9 @@ def test_a_clock_that_is_set_ends_no_session_no_lease_and_no_task(tmp_path: Path
     desk.sweep()
     assert desk.ledger.session(id=mine.id).ended_at is None
     assert desk.ledger.task(task.id).state == "queued"
-    assert desk.facts("kingston").lease.until - desk.clock() == pytest.approx(540.0)
+    assert desk.turns.facts("kingston").lease.until - desk.clock() == pytest.approx(540.0)
     assert desk.ledger.audit()[0]["what"].startswith(f"It was set by {jump:+.0f} s") or jump < 0
-    assert desk.next_slice("kingston", 0.0)[0].id == task.id
+    assert desk.turns.next_slice("kingston", 0.0)[0].id == task.id
     clocks.go_on(8 * 86400.0)
     desk.sweep()
     assert desk.ledger.session(id=mine.id).ended_at is not None, "its time is over by the machine's own clock"
@@ -69,10 +69,10 @@ def test_a_clock_that_is_set_ends_no_session_no_lease_and_no_task(tmp_path: Path
 def test_any_call_keeps_a_session_and_silence_ends_it(tmp_path: Path) -> None:
     now = [1000.0]
     desk = Desk(tmp_path / "ledger", ["kingston"], clock=lambda: now[0], session_idle_s=100.0)
-    mine = desk.open_session(ALICE, "alice", profile="test")
+    mine = desk.sessions.open(ALICE, "alice", profile="test")
     for _ in range(5):
         now[0] += 90.0
-        desk.seen(desk.ledger.session(id=mine.id))
+        desk.sessions.seen(desk.ledger.session(id=mine.id))
         desk.sweep()
     assert desk.ledger.session(id=mine.id).ended_at is None
     now[0] += 101.0
@@ -85,13 +85,13 @@ def test_sessions_may_ask_for_shorter_deadlines_and_not_for_longer_ones(ask: Ask
     body = {"profile": "test", "idle_s": 5.0, "life_s": 1e8}
     mine = ask(ALICE, "POST", "/v1/sessions", json=body).json()
     assert mine["idle_s"] == 5.0
-    assert mine["until"] - time.time() == pytest.approx(desk.session_s, abs=60)
+    assert mine["until"] - time.time() == pytest.approx(desk.sessions.life_s, abs=60)
     assert ask(ALICE, "POST", "/v1/sessions", json={**body, "life_s": 60}).status_code == 409
 
 
 def test_a_job_that_ends_takes_its_waiting_tasks_along_and_says_so(tmp_path: Path) -> None:
     desk = Desk(tmp_path / "ledger", ["kingston"])
-    ended, alive = (desk.open_session(ALICE, "alice", profile="test", job=job) for job in ("7", "8"))
+    ended, alive = (desk.sessions.open(ALICE, "alice", profile="test", job=job) for job in ("7", "8"))
     gone, stays = (desk.submit(one, "kingston", "sampler", PARAMS).id for one in (ended, alive))
     asked: list[Any] = []
     desk.sweep(lambda jobs: asked.append(sorted(jobs)) or {"7"})  # type: ignore[func-returns-value]
@@ -104,14 +104,14 @@ def test_a_job_that_ends_takes_its_waiting_tasks_along_and_says_so(tmp_path: Pat
 def test_results_that_nobody_fetches_are_kept_for_a_week_and_then_take_no_room(tmp_path: Path) -> None:
     now = [1000.0]
     desk = Desk(tmp_path / "ledger", ["kingston"], clock=lambda: now[0])
-    mine = desk.open_session(ALICE, "alice", profile="test")
+    mine = desk.sessions.open(ALICE, "alice", profile="test")
     for _ in range(20):
         desk.submit(mine, "kingston", "sampler", PARAMS)
-    while (found := desk.next_slice("kingston", 0.0)) is not None:
-        assert desk.finished(found[1], SHORT, 0.1, "")
-        desk.complete(found[0].id)
+    while (found := desk.turns.next_slice("kingston", 0.0)) is not None:
+        assert desk.turns.finished(found[1], SHORT, 0.1, "")
+        desk.turns.complete(found[0].id)
     assert {row.state for row in desk.ledger.tasks()} == {"completed"}
-    assert not desk.counts()
+    assert not desk.standing.counts()
     now[0] += KEPT_S - 1
     desk.sweep()
     assert len(list((tmp_path / "ledger" / "tasks").iterdir())) == 20
@@ -124,7 +124,7 @@ def test_results_that_nobody_fetches_are_kept_for_a_week_and_then_take_no_room(t
 
 def test_a_flood_of_ten_thousand_tasks_leaves_others_their_share_and_their_answers(tmp_path: Path) -> None:
     desk = Desk(tmp_path / "ledger", ["kingston"], Policy(slice_s=0.01))
-    flooding = desk.open_session(ALICE, "alice", profile="development")
+    flooding = desk.sessions.open(ALICE, "alice", profile="development")
     row = TaskRow("", ALICE, flooding.id, "alice", "", "development", "", "kingston", "sampler", 1.0, None, None, None, "queued",
                   (Piece(0, 100, 3e-4),), 100, 0, 0.0, "", "", "", "")  # fmt: skip
     with desk.ledger.transaction() as execute:
@@ -135,14 +135,14 @@ def test_a_flood_of_ten_thousand_tasks_leaves_others_their_share_and_their_answe
                 desk.ledger.folder(record["id"]).mkdir(parents=True)
     desk.ledger.close()
     again = Desk(tmp_path / "ledger", ["kingston"], Policy(slice_s=0.01))
-    his = again.open_session(BOB, "bob", profile="development")
+    his = again.sessions.open(BOB, "bob", profile="development")
     mine = [again.submit(his, "kingston", "sampler", PARAMS).id for _ in range(10)]
     order = []
     for _ in range(20):
-        found, one = again.next_slice("kingston", 0.0)
+        found, one = again.turns.next_slice("kingston", 0.0)
         order.append(found.user)
-        if again.finished(one, SHORT, 0.01, ""):
-            again.complete(found.id)
+        if again.turns.finished(one, SHORT, 0.01, ""):
+            again.turns.complete(found.id)
     assert 8 <= order.count("bob") <= 12, "ten thousand tasks get as much of the device as ten"
     told = again.state(mine[-1]).wait
     assert told is not None
@@ -223,11 +223,11 @@ def test_a_huge_body_is_not_read_and_what_is_no_http_harms_nobody(
 
 def test_a_task_whose_payload_is_gone_fails_alone_and_the_device_goes_on(tmp_path: Path) -> None:
     desk = Desk(tmp_path / "ledger", ["kingston"])
-    mine = desk.open_session(ALICE, "alice", profile="test")
+    mine = desk.sessions.open(ALICE, "alice", profile="test")
     task = desk.submit(mine, "kingston", "sampler", PARAMS)
     (desk.ledger.folder(task.id) / "payload.json").unlink()
     thread = DeviceThread(desk, Resource("kingston", "t", "s", "kingston", {}), QpuSettings())
-    found, one = desk.next_slice("kingston", 0.0)
+    found, one = desk.turns.next_slice("kingston", 0.0)
     thread._send(one, found)
     row = desk.ledger.task(task.id)
     assert (row.state, row.cause) == ("failed", "integration")
@@ -242,28 +242,28 @@ def test_every_profile_that_there_is_by_default_can_be_used(ask: Ask) -> None:
 
 def test_one_task_that_the_device_refuses_again_and_again_does_not_keep_it_from_all_others(tmp_path: Path) -> None:
     desk = Desk(tmp_path / "ledger", ["kingston"])
-    mine = desk.open_session(ALICE, "alice", profile="test")
+    mine = desk.sessions.open(ALICE, "alice", profile="test")
     poison, other = (desk.submit(mine, "kingston", "sampler", PARAMS).id for _ in range(2))
     for _ in range(4):
-        desk.up("kingston")
-        found, one = desk.next_slice("kingston", 0.0)
+        desk.turns.up("kingston")
+        found, one = desk.turns.next_slice("kingston", 0.0)
         assert found.id == poison
-        desk.refused(one, DeviceError("413: too large"))
+        desk.turns.refused(one, DeviceError("413: too large"))
     assert (desk.ledger.task(poison).state, desk.ledger.task(poison).message) == ("failed", "413: too large")
-    assert desk.next_slice("kingston", 0.0)[0].id == other
+    assert desk.turns.next_slice("kingston", 0.0)[0].id == other
     desk.ledger.close()
 
 
 def test_a_wish_is_settled_at_the_broker_among_the_devices_that_it_has(tmp_path: Path) -> None:
     desk = Desk(tmp_path / "ledger", ["kingston", "fez", "athens"])
     front = Front(desk, {}, lambda: "", OneUser(desk.policy.profiles), frozenset())
-    mine = desk.open_session(ALICE, "alice", profile="test")
+    mine = desk.sessions.open(ALICE, "alice", profile="test")
     assert front.device("qubits<10") == "athens"
     first = front.device("qubits>=100, least busy")
     desk.submit(mine, first, "sampler", PARAMS)
     second = front.device("qubits>=100, 2q<3e-2, least busy")
     assert {first, second} == {"kingston", "fez"}, "the one that nothing waits at"
-    desk.down(second, "gone")
+    desk.turns.down(second, "gone")
     assert front.choice("qubits>=100, least busy")["why"].endswith(
         "1 tasks waiting), the best of 1 that fit 'qubits>=100, least busy'"
     )

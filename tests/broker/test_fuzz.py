@@ -18,7 +18,7 @@ _desk = Desk(Path(_folder.name) / "ledger", ["kingston"])
 _app = build(
     _desk, {}, url=lambda: "http://127.0.0.1:1", membership=OneUser(_desk.policy.profiles), operators=frozenset({5003})
 )
-_session = _desk.open_session(5003, "operator", profile="test")
+_session = _desk.sessions.open(5003, "operator", profile="test")
 
 
 class _Known:

@@ -184,14 +184,14 @@ def test_a_ledger_of_a_later_version_is_left_alone(
 
 def test_a_desk_works_on_either_and_goes_on_where_it_was(database: Callable[[], Database], tmp_path: Path) -> None:
     desk = Desk(tmp_path / "ledger", ["kingston"], database=database())
-    mine = desk.open_session(5001, "alice", profile="test")
+    mine = desk.sessions.open(5001, "alice", profile="test")
     row = desk.submit(mine, "kingston", "sampler", PARAMS, task_id="one")
-    assert desk.next_slice("kingston", 0.0)[0].id == row.id
+    assert desk.turns.next_slice("kingston", 0.0)[0].id == row.id
     desk.ledger.close()
     again = Desk(tmp_path / "ledger", ["kingston"], database=database())
     assert again.submit(mine, "kingston", "sampler", PARAMS, task_id="one").id == "one"
     assert [s.state for s in again.state("one").slices] == ["uncertain"], "it was being sent when the broker ended"
-    assert again.next_slice("kingston", 0.0)[1].number == 2
+    assert again.turns.next_slice("kingston", 0.0)[1].number == 2
     again.ledger.close()
 
 
@@ -211,7 +211,7 @@ def test_an_early_sqlite_ledger_is_taken_on(tmp_path: Path) -> None:
 def test_a_locked_database_is_said_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database_module, "BUSY_S", 0.1)
     desk = Desk(tmp_path / "ledger", ["kingston"])
-    mine = desk.open_session(5001, "alice", profile="test")
+    mine = desk.sessions.open(5001, "alice", profile="test")
     other = sqlite3.connect(tmp_path / "ledger" / "broker.sqlite", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(LedgerError, match="cannot be used now: database is locked") as told:
@@ -220,7 +220,7 @@ def test_a_locked_database_is_said_and_tried_again(tmp_path: Path, monkeypatch: 
     other.execute("ROLLBACK")
     other.close()
     assert desk.submit(mine, "kingston", "sampler", PARAMS, task_id="one").state == "queued"
-    assert desk.next_slice("kingston", 0.0) is not None
+    assert desk.turns.next_slice("kingston", 0.0) is not None
     desk.ledger.close()
 
 
@@ -229,17 +229,17 @@ def test_a_full_disk_loses_nothing_and_the_same_verb_goes_through_when_there_is_
     (tmp_path / "ledger").mkdir()
     with small_disk(tmp_path / "ledger", 1024) as disk:
         desk = Desk(disk, ["kingston"], Policy(slice_s=0.01))
-        mine = desk.open_session(5001, "alice", profile="test")
+        mine = desk.sessions.open(5001, "alice", profile="test")
         desk.submit(mine, "kingston", "sampler", PARAMS, task_id="first")
-        _, one = desk.next_slice("kingston", 0.0)
+        _, one = desk.turns.next_slice("kingston", 0.0)
         fill(disk)
         with pytest.raises(LedgerError):
-            desk.finished(one, "x" * 50_000, 0.01, "")
+            desk.turns.finished(one, "x" * 50_000, 0.01, "")
         with pytest.raises(LedgerError, match="cannot be used now"):
             desk.submit(mine, "kingston", "sampler", {**PARAMS, "more": "x" * 50_000}, task_id="second")
         assert desk.ledger.task("second") is None
         (disk / "filler").unlink()
-        desk.finished(one, "x" * 50_000, 0.01, "")
+        desk.turns.finished(one, "x" * 50_000, 0.01, "")
         assert desk.ledger.task("first").done == sum(p.units for p in one.pieces)
         assert desk.submit(mine, "kingston", "sampler", {**PARAMS, "more": "x"}, task_id="second").state == "queued"
         desk.ledger.close()
@@ -249,7 +249,7 @@ def test_a_database_server_that_goes_away_and_comes_back_is_found_again(
     postgres: PostgresServer, tmp_path: Path
 ) -> None:
     desk = Desk(tmp_path / "ledger", ["kingston"], database=Postgres(postgres.url()))
-    mine = desk.open_session(5001, "alice", profile="test")
+    mine = desk.sessions.open(5001, "alice", profile="test")
     postgres.stop("immediate")
     with pytest.raises(LedgerError, match="cannot be used now"):
         desk.submit(mine, "kingston", "sampler", PARAMS, task_id="one")

@@ -52,26 +52,26 @@ def why(desk: Desk, task: str) -> str:
 def test_a_lease_gives_the_device_to_one_session_and_every_waiting_task_says_whose_it_is_and_until_when(
     leasing: Desk, clock: Clock
 ) -> None:
-    hers = leasing.open_session(ALICE, "alice", profile="test")
-    his = leasing.open_session(BOB, "bob", profile="production")
+    hers = leasing.sessions.open(ALICE, "alice", profile="test")
+    his = leasing.sessions.open(BOB, "bob", profile="production")
     waiting = leasing.submit(his, "kingston", "sampler", PARAMS).id
     leasing.take_lease("kingston", hers, 100.0)
-    assert leasing.next_slice("kingston", 0.0) is None, "it stands ready for her"
+    assert leasing.turns.next_slice("kingston", 0.0) is None, "it stands ready for her"
     assert why(leasing, waiting) == "alice (test) has kingston to itself until 00:18:20 UTC, 100 s more."
     mine = leasing.submit(hers, "kingston", "sampler", PARAMS).id
-    assert leasing.next_slice("kingston", 0.0)[0].id == mine
+    assert leasing.turns.next_slice("kingston", 0.0)[0].id == mine
     clock.now += 100.0
-    leasing.finished(leasing.ledger.slices(mine)[0], "{}", 1.0, "")
-    assert leasing.next_slice("kingston", 0.0)[0].id == waiting
+    leasing.turns.finished(leasing.ledger.slices(mine)[0], "{}", 1.0, "")
+    assert leasing.turns.next_slice("kingston", 0.0)[0].id == waiting
 
 
 def test_a_lease_is_no_longer_than_the_profile_allows_and_one_at_a_time(leasing: Desk) -> None:
-    hers = leasing.open_session(ALICE, "alice", profile="test")
-    his = leasing.open_session(BOB, "bob", profile="production")
+    hers = leasing.sessions.open(ALICE, "alice", profile="test")
+    his = leasing.sessions.open(BOB, "bob", profile="production")
     with pytest.raises(NotAllowedError, match="more than the profile test gives: at most 100 s"):
         leasing.take_lease("kingston", hers, 101.0)
     with pytest.raises(NotAllowedError, match="the profile development gives: none"):
-        leasing.take_lease("kingston", leasing.open_session(BOB, "bob", profile="development"), 1.0)
+        leasing.take_lease("kingston", leasing.sessions.open(BOB, "bob", profile="development"), 1.0)
     leasing.take_lease("kingston", hers, 100.0)
     with pytest.raises(ConflictError, match=r"alice \(test\) has kingston to itself for 100 s more"):
         leasing.take_lease("kingston", his, 10.0)
@@ -81,9 +81,9 @@ def test_a_lease_is_no_longer_than_the_profile_allows_and_one_at_a_time(leasing:
 
 
 def test_a_lease_is_not_taken_again_at_once_while_others_wait(leasing: Desk, clock: Clock) -> None:
-    hers = leasing.open_session(ALICE, "alice", profile="test")
+    hers = leasing.sessions.open(ALICE, "alice", profile="test")
     leasing.take_lease("kingston", hers, 100.0)
-    leasing.submit(leasing.open_session(BOB, "bob", profile="test"), "kingston", "sampler", PARAMS)
+    leasing.submit(leasing.sessions.open(BOB, "bob", profile="test"), "kingston", "sampler", PARAMS)
     clock.now += 101.0
     with pytest.raises(NotAllowedError, match="alone until a moment ago, and others wait"):
         leasing.take_lease("kingston", hers, 100.0)
@@ -92,11 +92,11 @@ def test_a_lease_is_not_taken_again_at_once_while_others_wait(leasing: Desk, clo
 
 
 def test_a_lease_ends_with_its_session_and_when_it_stands_idle(leasing: Desk, clock: Clock) -> None:
-    his = leasing.open_session(BOB, "bob", profile="production")
+    his = leasing.sessions.open(BOB, "bob", profile="production")
     leasing.take_lease("kingston", his, 600.0)
     leasing.close_session(his.id)
     assert leasing.orders.leases == {}
-    hers = leasing.open_session(ALICE, "alice", profile="production")
+    hers = leasing.sessions.open(ALICE, "alice", profile="production")
     leasing.take_lease("kingston", hers, 600.0)
     clock.now += 299.0
     leasing.sweep()
@@ -108,10 +108,10 @@ def test_a_lease_ends_with_its_session_and_when_it_stands_idle(leasing: Desk, cl
 
 
 def test_a_lease_outlives_the_brokers_process(leasing: Desk, clock: Clock, tmp_path: Path) -> None:
-    leasing.take_lease("kingston", leasing.open_session(ALICE, "alice", profile="production"), 600.0)
+    leasing.take_lease("kingston", leasing.sessions.open(ALICE, "alice", profile="production"), 600.0)
     leasing.ledger.close()
     again = Desk(tmp_path / "leasing", ["kingston"], Policy(profiles=LEASING), clock=clock)
-    assert again.facts("kingston").lease.holder == "alice (production)"
+    assert again.turns.facts("kingston").lease.holder == "alice (production)"
     again.ledger.close()
 
 
@@ -166,26 +166,26 @@ def test_a_limit_that_makes_no_sense_is_refused(ask: Ask, target: str, value: An
 
 def test_a_users_and_an_accounts_day_are_said_with_their_numbers(tmp_path: Path, clock: Clock) -> None:
     desk = Desk(tmp_path / "day", ["kingston"], clock=clock)
-    mine = desk.open_session(ALICE, "alice", profile="production", account="physics")
+    mine = desk.sessions.open(ALICE, "alice", profile="production", account="physics")
     task = desk.submit(mine, "kingston", "sampler", PARAMS).id
     desk.policy.usage.accounts["physics"] = 30
     desk.orders.set_limit(Limit("account", "physics", "account_day_s", 30.0), "root")
     assert why(desk, task) == "The account physics has used 30 s of QPU today; an operator gave it 30 s a day."
-    assert desk.next_slice("kingston", 0.0) is None
+    assert desk.turns.next_slice("kingston", 0.0) is None
     desk.orders.set_limit(Limit("account", "physics", "account_day_s", 31.0), "root")
-    assert desk.next_slice("kingston", 0.0) is not None
+    assert desk.turns.next_slice("kingston", 0.0) is not None
     desk.ledger.close()
 
 
 def test_a_share_weighs_a_user_in_the_fair_share_also_after_a_restart(tmp_path: Path, clock: Clock) -> None:
     desk = Desk(tmp_path / "share", ["kingston"], clock=clock)
     for user, uid in (("alice", ALICE), ("bob", BOB)):
-        desk.submit(desk.open_session(uid, user, profile="test"), "kingston", "sampler", PARAMS, task_id=user)
+        desk.submit(desk.sessions.open(uid, user, profile="test"), "kingston", "sampler", PARAMS, task_id=user)
         desk.ledger.set_share(user, 30.0, clock.now)
     desk.orders.set_limit(Limit("user", "bob", "share", 3.0), "root")
     desk.ledger.close()
     again = Desk(tmp_path / "share", ["kingston"], clock=clock)
-    assert again.next_slice("kingston", 0.0)[0].id == "bob"
+    assert again.turns.next_slice("kingston", 0.0)[0].id == "bob"
     again.ledger.close()
 
 
@@ -195,17 +195,17 @@ def test_a_share_weighs_a_user_in_the_fair_share_also_after_a_restart(tmp_path: 
 def test_an_operator_moves_a_task_within_its_profile_and_never_past_a_higher_one(tmp_path: Path, clock: Clock) -> None:
     desk = Desk(tmp_path / "moved", ["kingston"], clock=clock)
     for name, profile in (("first", "test"), ("second", "test"), ("third", "test"), ("urgent", "production")):
-        desk.submit(desk.open_session(ALICE, "alice", profile=profile), "kingston", "sampler", PARAMS, task_id=name)
+        desk.submit(desk.sessions.open(ALICE, "alice", profile=profile), "kingston", "sampler", PARAMS, task_id=name)
     desk.move("third", 5, "root")
     desk.move("first", -10, "root")
     assert [row.id for _, row, _ in desk.queue()[0]] == ["urgent", "third", "second", "first"]
     desk.ledger.close()
     again = Desk(tmp_path / "moved", ["kingston"], clock=clock)
     order = []
-    while (found := again.next_slice("kingston", 0.0)) is not None:
+    while (found := again.turns.next_slice("kingston", 0.0)) is not None:
         order.append(found[0].id)
         again.cancel(found[0].id)
-        again.stopped(found[1])
+        again.turns.stopped(found[1])
     assert order == ["urgent", "third", "second", "first"]
     assert {row["what"] for row in again.ledger.audit()} == {"third: 0 -> 5", "first: 0 -> -10"}
     again.ledger.close()
@@ -213,14 +213,14 @@ def test_an_operator_moves_a_task_within_its_profile_and_never_past_a_higher_one
 
 def test_a_task_that_was_moved_up_goes_between_the_slices_of_one_that_runs(tmp_path: Path, clock: Clock) -> None:
     desk = Desk(tmp_path / "between", ["kingston"], Policy(slice_s=0.01), clock=clock)
-    mine = desk.open_session(ALICE, "alice", profile="test")
+    mine = desk.sessions.open(ALICE, "alice", profile="test")
     for name in ("long", "other"):
         desk.submit(mine, "kingston", "sampler", PARAMS, task_id=name)
-    row, one = desk.next_slice("kingston", 0.0)
+    row, one = desk.turns.next_slice("kingston", 0.0)
     assert row.id == "long"
     desk.move("other", 1, "root")
-    desk.finished(one, "{}", 0.01, "")
-    assert desk.next_slice("kingston", 0.0)[0].id == "other"
+    desk.turns.finished(one, "{}", 0.01, "")
+    assert desk.turns.next_slice("kingston", 0.0)[0].id == "other"
     desk.ledger.close()
 
 

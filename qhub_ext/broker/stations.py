@@ -1,0 +1,83 @@
+"""What is at each device now: the slices that were given out, in their order, until when about they take, and whose slice was the last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from qhub_ext.broker.policy import Policy
+from qhub_ext.broker.rows import SliceRow
+from qhub_ext.broker.task_queue import WaitingTask
+from qhub_ext.broker.work import seconds_of
+
+
+@dataclass
+class Held:
+    """A slice at a device. `scale` is what was known of the task's times when it was cut."""
+
+    slice: SliceRow
+    profile: str
+    scale: float
+
+    def is_of(self, one: SliceRow) -> bool:
+        return (self.slice.task, self.slice.number) == (one.task, one.number)
+
+
+@dataclass
+class Station:
+    """One device. `down` is since when and why it does not answer; moments in s since 1970 UTC."""
+
+    held: list[Held] = field(default_factory=list)
+    busy_until: float = 0.0
+    current: str = ""
+    down: tuple[float, str] | None = None
+
+
+class Stations:
+    def __init__(self, devices: Iterable[str], policy: Policy) -> None:
+        self._stations = {device: Station() for device in devices}
+        self._policy = policy
+
+    def __getitem__(self, device: str) -> Station:
+        return self._stations[device]
+
+    def occupy(self, task: WaitingTask, one: SliceRow, now: float) -> None:
+        """Of a profile's slots a task takes one, however many of its slices are there."""
+        station = self._stations[one.device]
+        if not self.slices_of(task.id):
+            self._policy.usage.running[task.profile] += 1
+        begin = max(now, station.busy_until) if station.held else now
+        station.busy_until = begin + self._estimate(one)
+        station.held.append(Held(one, task.profile, task.scale))
+        station.current = task.id
+        task.running = one.device
+
+    def release(self, one: SliceRow, task: WaitingTask | None, now: float) -> bool:
+        """Whether it was there: a second time is harmless."""
+        station = self._stations[one.device]
+        held = next((h for h in station.held if h.is_of(one)), None)
+        if held is None:
+            return False
+        station.held.remove(held)
+        station.busy_until = now + sum(self._estimate(h.slice) for h in station.held)
+        if not self.slices_of(one.task):
+            running = self._policy.usage.running
+            running[held.profile] = max(0, running[held.profile] - 1)
+            if task is not None:
+                task.running = ""
+        return True
+
+    def forget(self, task_id: str) -> None:
+        """It goes on no more."""
+        for station in self._stations.values():
+            if station.current == task_id:
+                station.current = ""
+
+    def slices_of(self, task_id: str) -> list[SliceRow]:
+        return [h.slice for s in self._stations.values() for h in s.held if h.slice.task == task_id]
+
+    def scale(self, one: SliceRow) -> float:
+        return next((h.scale for h in self._stations[one.device].held if h.is_of(one)), 1.0)
+
+    def _estimate(self, one: SliceRow) -> float:
+        return seconds_of(one.pieces) + self._policy.overhead_s

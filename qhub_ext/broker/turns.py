@@ -1,0 +1,241 @@
+"""Turns at the devices: slices are given out by the policy, and their ends are taken back. Threads of the devices ask here.
+
+At most `ahead` slices of ours are at a device at a time, the one that runs counted: with 1 nothing waits in the vendor's own queue, with 2 the
+device finds its next slice there when one ends, and a more urgent task waits for what is there already. What counts is in the ledger first.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from qhub_ext.broker.ledger import Ledger, write_durably
+from qhub_ext.broker.orders import Orders
+from qhub_ext.broker.policy import Decision, DeviceFacts, Policy
+from qhub_ext.broker.rows import SliceRow, TaskRow
+from qhub_ext.broker.slices import merge
+from qhub_ext.broker.stations import Stations
+from qhub_ext.broker.task_queue import TaskQueue, WaitingTask
+from qhub_ext.broker.work import joined, minus, seconds_of, without
+from qhub_ext.errors import Cause, DeviceError, QhubError
+
+RESENT = 3
+"""A slice whose answer was lost, or that the device forgot, is sent again so often in a row; it is short, and what it cost is in the ledger."""
+
+
+class Turns:
+    def __init__(
+        self, ledger: Ledger, policy: Policy, queue: TaskQueue, orders: Orders, clock: Callable[[], float],
+        changed: threading.Condition, ahead: Mapping[str, int],
+    ) -> None:  # fmt: skip
+        self._ledger, self._policy, self._queue, self._orders = ledger, policy, queue, orders
+        self._clock, self._changed = clock, changed
+        self._ahead = dict(ahead)
+        self._stations = Stations(orders.devices, policy)
+        self.closed = False
+        for device in orders.devices:
+            for one in ledger.open_slices(device):
+                if one.state == "sending":  # whether it arrived, nobody knows
+                    ledger.set_slice(one, state="uncertain", ended_at=clock())
+                elif (task := queue.get(one.task)) is not None:
+                    task.pieces = minus(task.pieces, one.pieces)
+                    self._stations.occupy(task, one, clock())
+
+    def ahead(self, device: str) -> int:
+        return self._ahead.get(device, 1)
+
+    def facts(self, device: str) -> DeviceFacts:
+        now, station = self._clock(), self._stations[device]
+        return DeviceFacts(
+            device,
+            window=self._orders.window(device, now),
+            down_since=None if station.down is None else station.down[0],
+            drained=device in self._orders.drained,
+            lease=self._orders.lease(device, now),
+            busy_until=station.busy_until if station.held else 0.0,
+        )
+
+    def trouble(self, device: str) -> str:
+        down = self._stations[device].down
+        return "" if down is None else down[1]
+
+    # ------------------------------------------------------------------ given out
+
+    def next_slice(self, device: str, timeout_s: float) -> tuple[TaskRow, SliceRow] | None:
+        """Waits for one that may go to the device now, writes it down and gives it."""
+        until, station = time.monotonic() + timeout_s, self._stations[device]
+        with self._changed:
+            while not self.closed:
+                now = self._clock()
+                if len(station.held) < self.ahead(device):
+                    decision = self._policy.decide(self._queue, self.facts(device), now, station.current)
+                    if decision is not None:
+                        return self._begin(device, decision, now)
+                left = until - time.monotonic()
+                if left <= 0:
+                    return None
+                self._changed.wait(left)
+        return None
+
+    def _begin(self, device: str, decision: Decision, now: float) -> tuple[TaskRow, SliceRow]:
+        task, row = self._queue.get(decision.task_id), self._ledger.task(decision.task_id)
+        assert task is not None
+        assert row is not None
+        one = self._ledger.begin_slice(task.id, device, decision.pieces, now)
+        if decision.preempts and (other := self._queue.get(decision.preempts)) is not None:
+            other.preempted_by = task.profile
+        task.preempted_by = ""
+        task.pieces = without(task.pieces, decision.pieces)
+        self._stations.occupy(task, one, now)
+        return row, one
+
+    def sent(self, one: SliceRow, vendor: str) -> None:
+        self._ledger.set_slice(one, state="sent", vendor=vendor)
+
+    def wanted(self, one: SliceRow) -> bool:
+        """Whether anybody still wants what is on the device."""
+        return not self.closed and one.task in self._queue
+
+    # ------------------------------------------------------------------ taken back
+
+    def finished(self, one: SliceRow, result: str, qpu_s: float | None, snapshot: str) -> bool:
+        """Takes the result of a slice. Whether it was the last: then `complete` is to be called."""
+        with self._changed:
+            task, now = self._queue.get(one.task), self._clock()
+            if task is None:
+                self._ledger.set_slice(one, state="cancelled", ended_at=now, qpu_s=qpu_s)
+                self._release(one)
+                return False
+            estimated, others = (
+                seconds_of(one.pieces),
+                [s for s in self._stations.slices_of(one.task) if s.number != one.number],
+            )
+            seconds = estimated if qpu_s is None else qpu_s
+            rest, scale = task.pieces, task.scale
+            if qpu_s and estimated > 0:  # what a shot really takes is known now
+                scale = self._stations.scale(one) * qpu_s / estimated
+                rest = tuple(replace(piece, unit_s=piece.unit_s * scale / task.scale) for piece in rest)
+            units = sum(piece.units for piece in one.pieces)
+            used = self._policy.fair_share.used(task.user, now) + seconds
+            self._ledger.finish_slice(
+                one, result.encode(), rest=joined(rest, *(s.pieces for s in others)), units=units, qpu_s=seconds,
+                snapshot=snapshot, now=now, share=(task.user, used), running=bool(others),
+            )  # fmt: skip
+            self._release(one)
+            self._policy.charge(task, seconds, now)
+            self._policy.usage.slices += 1
+            task.pieces, task.scale = rest, scale
+            last = not rest and not others
+            if last:  # nothing of it waits any more
+                task.running = one.device
+            self.up(one.device)
+            self._changed.notify_all()
+            return last
+
+    def complete(self, task_id: str) -> None:
+        """Puts the results of its slices together and ends it."""
+        with self._changed:
+            row = self._ledger.task(task_id)
+            if row is None or row.ended:
+                return
+            done = [(s.pieces, self._ledger.slice_result(s)) for s in self._ledger.slices(task_id) if s.state == "done"]
+            try:
+                merged = merge(row.program, done)
+            except QhubError as error:
+                self.end(row, "failed", cause=str(error.cause), message=error.message, advice=error.advice)
+            else:
+                write_durably(self._ledger.folder(task_id) / "result.json", merged.encode())
+                self.end(row, "completed")
+            self._queue.remove(task_id)
+            self._changed.notify_all()
+
+    def uncertain(self, one: SliceRow, error: DeviceError) -> None:
+        """The answer to the start was lost: a slice is sent again a few times, as its cost is small and its result counts once."""
+        with self._changed:
+            self._ledger.set_slice(one, state="uncertain", ended_at=self._clock())
+            task = self._give_back(one)
+            self.down(one.device, error.message)  # until it answers to a question again
+            if task is not None and self._in_a_row(one, "uncertain") > RESENT:
+                self._fail(one, error)
+            self._changed.notify_all()
+
+    def refused(self, one: SliceRow, error: DeviceError) -> None:
+        """The device's service said no: to this task, when it is the task's fault; else the device is down and the task waits."""
+        with self._changed:
+            self._ledger.set_slice(one, state="refused", ended_at=self._clock())
+            task = self._give_back(one)
+            again_and_again = not error.transient and self._in_a_row(one, "refused") > RESENT
+            if error.cause is Cause.CODE or again_and_again:  # one task must not keep a device from all others
+                if task is not None:
+                    self._fail(one, error)
+            else:
+                self.down(one.device, error.message)
+            self._changed.notify_all()
+
+    def failed(self, one: SliceRow, error: DeviceError) -> None:
+        """The device took the slice and did not complete it."""
+        with self._changed:
+            self._ledger.set_slice(one, state="failed", ended_at=self._clock())
+            if self._release(one) is not None:
+                self._fail(one, error)
+            self._changed.notify_all()
+
+    def stopped(self, one: SliceRow) -> None:
+        with self._changed:
+            self._ledger.set_slice(one, state="cancelled", ended_at=self._clock())
+            self._release(one)
+            self._changed.notify_all()
+
+    def forget(self, task_id: str) -> None:
+        """It was cancelled: nobody goes on with it."""
+        self._queue.remove(task_id)
+        self._stations.forget(task_id)
+
+    def end(self, row: TaskRow, state: str, *, cause: str = "", message: str = "", advice: str = "") -> None:
+        self._ledger.end_task(row.id, state, ended_at=self._clock(), cause=cause, message=message, advice=advice)
+
+    # ------------------------------------------------------------------ devices
+
+    def down(self, device: str, why: str) -> None:
+        with self._changed:
+            station = self._stations[device]
+            station.down = station.down or (self._clock(), why)
+            self._changed.notify_all()
+
+    def up(self, device: str) -> None:
+        with self._changed:
+            if self._stations[device].down is not None:
+                self._stations[device].down = None
+                self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self.closed = True
+            self._changed.notify_all()
+
+    # ------------------------------------------------------------------
+
+    def _release(self, one: SliceRow) -> WaitingTask | None:
+        task = self._queue.get(one.task)
+        self._stations.release(one, task, self._clock())
+        return task
+
+    def _give_back(self, one: SliceRow) -> WaitingTask | None:
+        """Its pieces wait again, with what was learned meanwhile of how long they take."""
+        task, scale = self._queue.get(one.task), self._stations.scale(one)
+        if self._stations.release(one, task, self._clock()) and task is not None:
+            back = tuple(replace(piece, unit_s=piece.unit_s * task.scale / scale) for piece in one.pieces)
+            task.pieces = joined(back, task.pieces)
+        return task
+
+    def _in_a_row(self, one: SliceRow, state: str) -> int:
+        ends = [s.state for s in self._ledger.slices(one.task) if s.ended_at is not None]
+        return next((k for k, end in enumerate(reversed(ends)) if end != state), len(ends))
+
+    def _fail(self, one: SliceRow, error: QhubError) -> None:
+        row = self._ledger.task(one.task)
+        if row is not None and not row.ended:
+            self.end(row, "failed", cause=str(error.cause), message=error.message, advice=error.advice)
+        self._queue.remove(one.task)
