@@ -43,7 +43,7 @@ def copy_into(directory: Path) -> list[Copy]:
     except OSError as error:
         raise UserError(
             f"The tutorials cannot be copied to {directory}: {error.strerror}.",
-            advice="Name another folder: qhub tutorials DIR",
+            advice="Name another folder, one in which you can write.",
         ) from error
 
 

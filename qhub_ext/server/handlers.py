@@ -5,7 +5,7 @@ from __future__ import annotations
 from qhub_ext.job.context import TIERS
 from qhub_ext.job.identity import short_id
 from qhub_ext.job.state import State
-from qhub_ext.server import answers, one_job, submission
+from qhub_ext.server import answers, learning, one_job, submission
 from qhub_ext.server.archive import zip_pieces
 from qhub_ext.server.base import DEVICES, JOBS, SITE, QhubHandler, may
 from qhub_ext.server.feed import page
@@ -169,6 +169,12 @@ class ActionsHandler(QhubHandler):
     async def post(self) -> None:
         answer = await self.desk.act(answers.act_on_many, *answers.read_action(self.body()))
         self.reply(answer | {"seq": self.monitor.feed.seq})
+
+
+class TutorialsHandler(QhubHandler):
+    @may("write", SITE)
+    async def post(self) -> None:
+        self.reply(await self.desk.ask(learning.copy_tutorials, self.desk.root, learning.read_folder(self.body())))
 
 
 class DoctorHandler(QhubHandler):

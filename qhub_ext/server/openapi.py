@@ -54,9 +54,10 @@ OPERATIONS = (
     Operation("get", "jobs/{job}/explain", "Why it waits or how it ended, whose move it is, what to try.", "Explanation", refusals=(404, *_SITE)),
     Operation("get", "jobs/{job}/estimate", "When it may start, as a range where there is no plan; asks the site.", "Estimate", refusals=(404, *_SITE)),
     Operation("get", "jobs/{job}/archive", "Its folder as a zip file.", "application/zip", refusals=(404,)),
-    Operation("post", "jobs/{job}/rerun", "A new job of the same bundle, options and seed.", "Submitted", body="Rerun", status=201, refusals=(400, 404, *_SITE)),
+    Operation("post", "jobs/{job}/rerun", "A new job of the same bundle, options and seed; what the body names is another.", "Submitted", body="Rerun", status=201, refusals=(400, 404, *_SITE)),
     Operation("post", "jobs/{job}/{verb}", "Ends, holds, releases it, or begins a new attempt.", "Acted", refusals=(404, 409, *_SITE)),
     Operation("post", "actions", "One verb for many jobs.", "ActedOnMany", body="Action", refusals=(400, 404, *_SITE)),
+    Operation("post", "tutorials", "Copies the tutorial notebooks below the server's root, never over one that was changed.", "Tutorials", body="Folder", refusals=(400, 404)),
     Operation("get", "doctor", "The way of a job looked at from end to end.", "Doctor"),
     Operation("get", "openapi.json", "This document.", "application/json"),
 )  # fmt: skip
@@ -111,7 +112,10 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "responses": answers,
     }
     if operation.body:
-        found["requestBody"] = {"required": operation.body != "Rerun", "content": _content(ref(operation.body))}
+        found["requestBody"] = {
+            "required": operation.body not in ("Rerun", "Folder"),
+            "content": _content(ref(operation.body)),
+        }
     return found
 
 

@@ -29,6 +29,7 @@ ROUTES: tuple[tuple[str, type[QhubHandler]], ...] = (
     ("jobs/{job}/rerun", h.RerunHandler),
     ("jobs/{job}/{verb}", h.ActionHandler),
     ("actions", h.ActionsHandler),
+    ("tutorials", h.TutorialsHandler),
     ("doctor", h.DoctorHandler),
     ("openapi.json", OpenApiHandler),
 )

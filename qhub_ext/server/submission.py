@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 KINDS = ("cell", "script", "notebook")
 ELSEWHERE = frozenset({"wait", "dry-run", "as", "in", "without"})
 """Options that mean something only where there is a notebook or a terminal."""
+ANOTHER = ("snapshot", "runtime")
+"""What a rerun may have another of, beside tier and device; the words are those of `service.again`."""
 LONGEST_KEY = 200
+LONGEST_WORD = 80
 
 
 @dataclass(frozen=True)
@@ -183,10 +186,16 @@ def as_options() -> Iterator[None]:
 
 def rerun(service: JobService, job_id: str, body: dict[str, Any]) -> dict[str, Any]:
     known(service, job_id)
-    strange = sorted(body.keys() - {"tier", "device"})
+    strange = sorted(body.keys() - {"tier", "device", *ANOTHER})
     if strange:
-        raise InvalidOptionError(f"A rerun takes no {strange[0][:80]!r}.", advice="It takes tier and device.")
+        raise InvalidOptionError(
+            f"A rerun takes no {strange[0][:80]!r}.", advice="It takes tier, device, snapshot and runtime."
+        )
+    another = {name: body[name] for name in ANOTHER if body.get(name) is not None}
+    for name, value in another.items():
+        if not isinstance(value, str) or len(value) > LONGEST_WORD:
+            raise InvalidOptionError(f"{name} {json.dumps(value)[:80]} is not accepted.")
     with as_options():
-        request = read_request(body)
-        job = service.rerun(job_id, tier=request.tier, device=request.device)
+        request = read_request({name: value for name, value in body.items() if name not in ANOTHER})
+        job = service.rerun(job_id, tier=request.tier, device=request.device, **another)
     return _named(job.id)

@@ -66,6 +66,8 @@ async def test_every_answer_has_the_shape_that_it_says(api, place, submit, ended
     check("post", "jobs/{job}/rerun", await api.post(f"jobs/{done.id}/rerun"))
     check("post", "jobs/{job}/{verb}", await api.post(f"jobs/{waiting.id}/hold"))
     check("post", "jobs/{job}/{verb}", await api.post(f"jobs/{done.id}/hold"))
+    check("post", "tutorials", await api.post("tutorials"))
+    check("post", "tutorials", await api.post("tutorials", path="../elsewhere"))
     check("post", "actions", await api.post("actions", verb="cancel", ids=[running.id, waiting.id]))
     assert asked == {(o.method, o.template) for o in OPERATIONS}
 

@@ -20,6 +20,7 @@ BODIES: dict[str, Any] = {
     "actions": {"verb": "cancel", "ids": [UNKNOWN]},
     "jobs/{job}/rerun": {},
     "jobs/{job}/{verb}": {},
+    "tutorials": {},
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 
 import pytest
 
@@ -176,9 +177,32 @@ async def test_a_rerun_may_go_to_another_tier_and_device(api, place, submit, end
     answer = await api.post(f"jobs/{job.id}/rerun", tier="emulation", device="ibm_fez")
     spec = place.spec(answer["id"])
     assert (spec.tier, spec.device) == ("emulation", "fez")
-    for body in ({"tier": "moon"}, {"device": "atlantis"}, {"shots": 5}):
-        assert (await api.post(f"jobs/{job.id}/rerun", **body)).status == 400
+    slips = (
+        *({"tier": "moon"}, {"device": "atlantis"}, {"shots": 5}),
+        *({"snapshot": "yesterday"}, {"snapshot": ["same"]}, {"runtime": "x" * 5000}, {"runtime": 3}),
+        {"tier": "qpu", "snapshot": "same"},
+    )
+    for body in slips:
+        answer = await api.post(f"jobs/{job.id}/rerun", **body)
+        assert answer.status == 400, (body, answer)
+        assert len(answer["message"]) < 200
     assert (await api.post("jobs/01kayt4w2-7qm3xd/rerun")).status == 404
+
+
+async def test_a_rerun_takes_whatever_the_verb_takes(api, place, submit, ended):
+    from qhub_ext.verbs import rerun_verb
+
+    told = (await api.get("openapi.json"))["components"]["schemas"]["Rerun"]["properties"]
+    assert set(told) | {"job", "as_json"} == {parameter.name for parameter in rerun_verb.params}
+    job = submit("1", tier="emulation", device="manila")
+    await ended(job)
+    answer = await api.post(f"jobs/{job.id}/rerun", snapshot="latest", runtime="current")
+    assert answer.status == 201
+    spec = place.spec(answer["id"])
+    assert (spec.snapshot, spec.python) == ("", sys.executable)
+    answer = await api.post(f"jobs/{job.id}/rerun", snapshot="same")
+    assert answer.status == 409, "it ran no quantum task, so that no calibration is known"
+    assert "no calibration that is known" in answer["message"]
 
 
 async def test_a_rerun_takes_no_values_from_a_folder_that_others_can_write(api, place, submit, ended):
