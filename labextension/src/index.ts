@@ -7,6 +7,7 @@ import { runningPlugin } from './plugins/running';
 import { jobViewPlugin } from './plugins/jobview';
 import { sidebarPlugin } from './plugins/sidebar';
 import { statusBarPlugin } from './plugins/statusbar';
+import { tutorialsPlugin } from './plugins/tutorials';
 import { writerPlugin } from './plugins/writer';
 
 export default [
@@ -20,5 +21,6 @@ export default [
   runningPlugin,
   statusBarPlugin,
   jobViewPlugin,
-  notebookPlugin
+  notebookPlugin,
+  tutorialsPlugin
 ];

@@ -33,6 +33,8 @@ export const CommandIDs = {
   release: 'qhub-ext:release',
   requeue: 'qhub-ext:requeue',
   rerun: 'qhub-ext:rerun',
+  rerunWith: 'qhub-ext:rerun-with',
+  openTutorials: 'qhub-ext:open-tutorials',
   chooseTier: 'qhub-ext:choose-tier',
   runCellOn: 'qhub-ext:run-cell-on',
   submitNotebook: 'qhub-ext:submit-notebook'

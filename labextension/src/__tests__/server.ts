@@ -3,6 +3,7 @@ import { Signal } from '@lumino/signaling';
 
 import type { Client } from '../api/client';
 import {
+  Another,
   Changes,
   Device,
   Estimate,
@@ -85,6 +86,8 @@ export class PretendServer {
   estimate: Estimate = { earliest: null, latest: null, why: '', as_of: START };
   readonly requests: string[] = [];
   readonly acts: [Verb, readonly string[]][] = [];
+  /** What reruns had another of. */
+  readonly others: Another[] = [];
 
   constructor(jobs: Summary[] = []) {
     jobs.forEach(job => this._jobs.set(job.id, job));
@@ -160,13 +163,25 @@ export class PretendServer {
           this.acts.push([verb, ids]);
           return { refusals: this.refusals };
         }),
-      rerun: (id: string) =>
+      tutorials: () =>
+        asked('tutorials', () => ({
+          path: 'qhub-tutorials',
+          notebooks: [
+            {
+              path: 'qhub-tutorials/01-first-job.ipynb',
+              title: '01 · A first job',
+              here: 'copied'
+            }
+          ]
+        })),
+      rerun: (id: string, another: Another) =>
         asked('rerun', () => {
           const refusal = this.refusals.find(({ job_id }) => job_id === id);
           if (refusal) {
             throw new ApiError(refusal.why, 404, '', 'user');
           }
           this.acts.push(['rerun', [id]]);
+          this.others.push(another);
           return { id: `${id}-again`, short_id: 'again' };
         })
     } as unknown as Client;

@@ -2,6 +2,7 @@ import { ServerConnection } from '@jupyterlab/services';
 
 import { endpointUrl, Query, request, requestJson } from './request';
 import type {
+  Another,
   Calibration,
   Changes,
   Device,
@@ -21,6 +22,7 @@ import type {
   Tasks,
   Tier,
   Trace,
+  Tutorials,
   Verb
 } from './types';
 
@@ -134,9 +136,14 @@ export class Client {
 
   rerun(
     id: string,
-    changes: Partial<Submission> = {}
+    another: Another = {}
   ): Promise<{ id: string; short_id: string }> {
-    return this.post(`${jobPath(id)}/rerun`, changes);
+    return this.post(`${jobPath(id)}/rerun`, another);
+  }
+
+  /** Copies the tutorials to where the user's files are, never over a changed one. */
+  tutorials(): Promise<Tutorials> {
+    return this.post('tutorials', {});
   }
 
   private get<T>(endpoint: string, query: Query = {}): Promise<T> {

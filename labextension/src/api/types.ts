@@ -381,6 +381,22 @@ export interface Submission {
   [option: string]: unknown;
 }
 
+/** What a rerun has another of than the job that it repeats. */
+export interface Another {
+  tier?: Tier;
+  device?: string;
+  /** The calibration: that of then, or the present one. */
+  snapshot?: 'same' | 'latest';
+  /** The environment: that of then, built again if need be, or the present one. */
+  runtime?: 'same' | 'current';
+}
+
+/** Copies of the tutorial notebooks; paths as the file browser has them. */
+export interface Tutorials {
+  path: string;
+  notebooks: { path: string; title: string; here: string }[];
+}
+
 /** A hint of the event bus: what changed; the facts are fetched. */
 export interface Hint {
   kind: 'job' | 'queue' | 'devices';

@@ -6,6 +6,7 @@ import { ISignal, Signal } from '@lumino/signaling';
 import { Client } from '../api/client';
 import { ApiError } from '../api/request';
 import {
+  Another,
   Hint,
   HINT_SCHEMA,
   JobPage,
@@ -143,12 +144,18 @@ export class JobsModel implements IDisposable {
   }
 
   /** Asks the server to do `verb` to these jobs; what it refused comes back with reasons. */
-  async act(verb: Verb, ids: readonly string[]): Promise<Refusal[]> {
+  async act(
+    verb: Verb,
+    ids: readonly string[],
+    another: Another = {}
+  ): Promise<Refusal[]> {
     ids.forEach(id => this._pending.set(id, verb));
     this._changed.emit();
     try {
       const refusals =
-        verb === 'rerun' ? await this._rerun(ids) : await this._ask(verb, ids);
+        verb === 'rerun'
+          ? await this._rerun(ids, another)
+          : await this._ask(verb, ids);
       // it is done, whether or not the server can say now what has become of it
       await this._catchUp().catch(error => this._fail(error as Error));
       return refusals;
@@ -321,16 +328,20 @@ export class JobsModel implements IDisposable {
     return refusals;
   }
 
-  private async _rerun(ids: readonly string[]): Promise<Refusal[]> {
+  private async _rerun(
+    ids: readonly string[],
+    another: Another
+  ): Promise<Refusal[]> {
     const refusals: Refusal[] = [];
     for (const id of ids) {
       try {
-        await this.client.rerun(id);
+        await this.client.rerun(id, another);
       } catch (error) {
         if (!(error instanceof ApiError) || error.status === 0) {
           throw error;
         }
-        refusals.push({ job_id: id, why: error.message });
+        const why = [error.message, error.advice].filter(Boolean).join(' ');
+        refusals.push({ job_id: id, why });
       }
     }
     return refusals;

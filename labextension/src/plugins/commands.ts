@@ -20,10 +20,11 @@ import {
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { ApiError } from '../api/request';
-import type { Verb } from '../api/types';
+import type { Another, Verb } from '../api/types';
 import { allows, isRunning } from '../model/verbs';
 import { CommandIDs, IJobsModel, IListing } from '../tokens';
 import { shortId } from '../words';
+import { askAnother } from '../views/another';
 import { ask, tellRefusals } from '../views/refusals';
 
 const ARGS = {
@@ -63,14 +64,16 @@ export const commandsPlugin: JupyterFrontEndPlugin<void> = {
         ? args.ids.map(String)
         : (listing?.selection.map(job => job.id) ?? []);
 
+    /** Of a job that is not listed, such as one element of an array, the server knows more. */
+    const ableTo = (verb: Verb, args: ReadonlyPartialJSONObject): string[] =>
+      chosen(args).filter(id => {
+        const job = model.find(id);
+        return job === undefined || allows(verb, job.state);
+      });
+
     for (const face of faces(trans)) {
       const { verb } = face;
-      // of a job that is not listed, such as one element of an array, the server knows more
-      const able = (args: ReadonlyPartialJSONObject) =>
-        chosen(args).filter(id => {
-          const job = model.find(id);
-          return job === undefined || allows(verb, job.state);
-        });
+      const able = (args: ReadonlyPartialJSONObject) => ableTo(verb, args);
       commands.addCommand(CommandIDs[verb], {
         label: args => face.label(Math.max(1, able(args).length)),
         icon: face.icon,
@@ -86,6 +89,27 @@ export const commandsPlugin: JupyterFrontEndPlugin<void> = {
       });
       palette?.addItem({ command: CommandIDs[verb], category });
     }
+
+    const again = faces(trans).find(({ verb }) => verb === 'rerun')!;
+    commands.addCommand(CommandIDs.rerunWith, {
+      label: trans.__('Run Again with Changes…'),
+      caption: trans.__(
+        'Run again on another tier or device, with another calibration or environment'
+      ),
+      isEnabled: args => model.writable && ableTo('rerun', args).length > 0,
+      isVisible: () => model.writable,
+      execute: async args => {
+        const ids = ableTo('rerun', args);
+        const jobs = ids.flatMap(id => model.find(id) ?? []);
+        const another =
+          ids.length > 0 && (await askAnother(jobs, model, trans));
+        if (another) {
+          await perform('rerun', ids, again.failure, another);
+        }
+      },
+      describedBy: { args: ARGS }
+    });
+    palette?.addItem({ command: CommandIDs.rerunWith, category });
 
     commands.addCommand(CommandIDs.openSelected, {
       label: trans.__('Open Job'),
@@ -140,10 +164,11 @@ export const commandsPlugin: JupyterFrontEndPlugin<void> = {
     async function perform(
       verb: Verb,
       ids: readonly string[],
-      failure: string
+      failure: string,
+      another: Another = {}
     ): Promise<void> {
       try {
-        const refusals = await model.act(verb, ids);
+        const refusals = await model.act(verb, ids, another);
         if (refusals.length > 0) {
           const done = ids.length - refusals.length;
           const intro =

@@ -11,6 +11,7 @@ import { jobsIcon } from '../icon';
 import { Folds } from '../model/folds';
 import { Listing } from '../model/listing';
 import { CommandIDs, IJobsModel, IListing } from '../tokens';
+import type { Run } from '../views/sidebar/actions';
 import { JobsPanel } from '../views/sidebar/panel';
 
 /** The left sidebar. */
@@ -36,7 +37,7 @@ export const sidebarPlugin: JupyterFrontEndPlugin<IListing> = {
     if (state) {
       void remember(folds, state);
     }
-    const panel = new JobsPanel(listing, folds, trans, (command, ids) => {
+    const run: Run = (command, ids) => {
       if (commands.hasCommand(command)) {
         const args =
           command === CommandIDs.openJob
@@ -44,7 +45,9 @@ export const sidebarPlugin: JupyterFrontEndPlugin<IListing> = {
             : { ids: [...(ids ?? [])] };
         void commands.execute(command, args).finally(() => panel.regainFocus());
       }
-    });
+    };
+    run.knows = command => commands.hasCommand(command);
+    const panel = new JobsPanel(listing, folds, trans, run);
     panel.disposed.connect(() => listing.dispose());
     app.shell.add(panel, 'left', { rank: 350 });
     restorer?.add(panel, panel.id);

@@ -11,6 +11,8 @@ export function Actions(props: {
   trans: TranslationBundle;
   /** Whether to open the job is one of them. */
   open?: boolean;
+  /** Whether to run it again with changes is another. */
+  changes?: boolean;
 }): JSX.Element {
   const { job, commands, trans } = props;
   const words: Record<Verb, string> = {
@@ -50,6 +52,18 @@ export function Actions(props: {
           {words[verb]}
         </button>
       ))}
+      {props.changes === true &&
+        verbs.includes('rerun') &&
+        commands.hasCommand(CommandIDs.rerunWith) && (
+          <button
+            type="button"
+            onClick={() =>
+              void commands.execute(CommandIDs.rerunWith, { ids: [job.id] })
+            }
+          >
+            {trans.__('Run again with…')}
+          </button>
+        )}
     </div>
   );
 }

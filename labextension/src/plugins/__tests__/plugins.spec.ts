@@ -1,13 +1,17 @@
 import type { JupyterFrontEnd } from '@jupyterlab/application';
 import { Dialog, Notification } from '@jupyterlab/apputils';
+import { LauncherModel } from '@jupyterlab/launcher';
 import { RunningSessionManagers } from '@jupyterlab/running';
 import { StatusBar } from '@jupyterlab/statusbar';
 import { CommandRegistry } from '@lumino/commands';
 import { Widget } from '@lumino/widgets';
+import { fireEvent, getByLabelText } from '@testing-library/dom';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { violations } from '../../__tests__/axe';
 import { PretendServer, summary } from '../../__tests__/server';
+import { ApiError } from '../../api/request';
+import type { Device } from '../../api/types';
 import type { JobsModel } from '../../model/jobs';
 import { Listing } from '../../model/listing';
 import { CommandIDs } from '../../tokens';
@@ -16,6 +20,7 @@ import { notificationsPlugin } from '../notifications';
 import { runningPlugin } from '../running';
 import { sidebarPlugin } from '../sidebar';
 import { statusBarPlugin } from '../statusbar';
+import { tutorialsPlugin } from '../tutorials';
 
 let server: PretendServer;
 let model: JobsModel;
@@ -102,6 +107,28 @@ describe('the commands', () => {
       ['requeue', ['c']],
       ['requeue', ['b']]
     ]);
+  });
+
+  it('run again with what is chosen, and without what makes no sense', async () => {
+    server.devicesList = [{ name: 'fez' }] as Device[];
+    const done = commands.execute(CommandIDs.rerunWith, { ids: ['a', 'c'] });
+    const box = await dialog();
+    expect(box.textContent).toContain('Run this job again with changes');
+    expect(await violations(box)).toEqual([]);
+    await vi.waitFor(() => expect(box.textContent).toContain('fez'));
+    const choose = (label: string, value: string) =>
+      fireEvent.change(getByLabelText(box, label), { target: { value } });
+    choose('Calibration', 'same');
+    choose('Environment', 'current');
+    choose('Device', 'fez'); // whose calibration of then is not that of kingston
+    const same = box.querySelector<HTMLOptionElement>(
+      'option[value=same]:disabled'
+    );
+    expect(same?.textContent).toBe('of then, or not at all');
+    press(box, 'Run again');
+    await done;
+    expect(server.acts).toEqual([['rerun', ['c']]]);
+    expect(server.others).toEqual([{ device: 'fez', runtime: 'current' }]);
   });
 
   it('say what the server refused', async () => {
@@ -223,5 +250,45 @@ describe('the notices', () => {
     ]);
     options.actions![0].callback({} as MouseEvent);
     expect(open.mock.calls[0][0]).toMatchObject({ id: 'b' });
+  });
+});
+
+describe('the tutorials', () => {
+  const opened: [string, unknown][] = [];
+  beforeEach(() => {
+    opened.length = 0;
+    for (const id of ['filebrowser:go-to-path', 'docmanager:open']) {
+      commands.addCommand(id, {
+        execute: ({ path }) => void opened.push([id, path]),
+        describedBy: { args: {} }
+      });
+    }
+  });
+
+  it('are copied by the server and opened, from a card of the launcher', async () => {
+    const launcher = new LauncherModel();
+    void tutorialsPlugin.activate(app, model, null, launcher, null);
+    const [card] = [...launcher.items()];
+    expect(commands.label(card.command, card.args)).toBe('qhub tutorials');
+    await commands.execute(card.command, card.args);
+    expect(server.requests).toContain('tutorials');
+    expect(opened).toEqual([
+      ['filebrowser:go-to-path', 'qhub-tutorials'],
+      ['docmanager:open', 'qhub-tutorials/01-first-job.ipynb']
+    ]);
+    launcher.dispose();
+  });
+
+  it('need no launcher, and say why they cannot be had', async () => {
+    void tutorialsPlugin.activate(app, model, null, null, null);
+    server.failure = new ApiError('Not Found', 404);
+    const done = commands.execute(CommandIDs.openTutorials);
+    const box = await dialog();
+    expect(box.textContent).toContain(
+      'jupyter server extension enable qhub_ext'
+    );
+    press(box, 'Close');
+    await done;
+    expect(opened).toEqual([]);
   });
 });

@@ -89,7 +89,13 @@ function Head(props: { context: JobContext }): JSX.Element {
         <Facts record={job} trans={trans} />
       </div>
       <div className="qhub-Job-line">
-        <Actions job={job} commands={commands} trans={trans} open={false} />
+        <Actions
+          job={job}
+          commands={commands}
+          trans={trans}
+          open={false}
+          changes
+        />
         <a className="qhub-Job-download" href={facets.archive} download="">
           {trans.__('Download the folder')}
         </a>

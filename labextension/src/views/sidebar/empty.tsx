@@ -1,6 +1,9 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
+import type { JobsModel } from '../../model/jobs';
 import type { Listing } from '../../model/listing';
+import { CommandIDs } from '../../tokens';
+import type { Run } from './actions';
 import { Snippet } from './snippet';
 
 /** Short lines: a sidebar is narrow. */
@@ -19,8 +22,12 @@ result = Sampler().run([isa]).result()
 result[0].data.meas.get_counts()`;
 
 /** What is said where there is no job yet: how to get one. */
-export function NoJobs(props: { trans: TranslationBundle }): JSX.Element {
-  const { trans } = props;
+export function NoJobs(props: {
+  model: JobsModel;
+  trans: TranslationBundle;
+  run: Run;
+}): JSX.Element {
+  const { model, trans, run } = props;
   return (
     <div className="qhub-Empty">
       <h3>{trans.__('No jobs yet')}</h3>
@@ -41,6 +48,21 @@ export function NoJobs(props: { trans: TranslationBundle }): JSX.Element {
           'Change the tier to local or qpu, and nothing else, to run it without noise or on the device.'
         )}
       </p>
+      {model.writable && run.knows(CommandIDs.openTutorials) && (
+        <p>
+          {trans.__('More of it, step by step:')}{' '}
+          <button
+            type="button"
+            className="qhub-LinkButton"
+            title={trans.__(
+              'Copies the tutorial notebooks into your folder, and opens the first'
+            )}
+            onClick={() => run(CommandIDs.openTutorials)}
+          >
+            {trans.__('Open the tutorials')}
+          </button>
+        </p>
+      )}
     </div>
   );
 }

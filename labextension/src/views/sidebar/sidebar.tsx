@@ -94,11 +94,12 @@ function Jobs(props: {
   trans: TranslationBundle;
   run: Run;
 }): JSX.Element {
-  const { listing, trans } = props;
+  const { listing, trans, run } = props;
   useSignal(listing.changed);
-  const total = listing.model.jobs.length;
+  const { model } = listing;
+  const total = model.jobs.length;
   if (total === 0) {
-    return listing.model.loaded ? <NoJobs trans={trans} /> : <></>;
+    return model.loaded ? <NoJobs {...{ model, trans, run }} /> : <></>;
   }
   return (
     <section className="qhub-Jobs" aria-label={trans.__('My jobs')}>

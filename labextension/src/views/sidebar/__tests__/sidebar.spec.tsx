@@ -17,6 +17,7 @@ import type { Device } from '../../../api/types';
 import { Folds } from '../../../model/folds';
 import { JobsModel } from '../../../model/jobs';
 import { Listing } from '../../../model/listing';
+import type { Run } from '../actions';
 import { Sidebar } from '../sidebar';
 
 const trans = nullTranslator.load('qhub_ext');
@@ -55,6 +56,9 @@ function device(name: string, over: Partial<Device> = {}): Device {
   };
 }
 
+const run: Run = (command, ids) => void ran.push([command, ids]);
+run.knows = () => true;
+
 async function show(connection = 'live'): Promise<HTMLElement> {
   model = server.model();
   listing = new Listing(model);
@@ -64,7 +68,7 @@ async function show(connection = 'live'): Promise<HTMLElement> {
       folds={new Folds()}
       shown={true}
       trans={trans}
-      run={(command, ids) => ran.push([command, ids])}
+      run={run}
     />
   );
   await waitFor(() => expect(model.connection).toBe(connection));
@@ -284,7 +288,16 @@ describe('instead of jobs', () => {
     await waitFor(() => expect(screen.getByText('No jobs yet')).toBeTruthy());
     expect(page.textContent).toContain('%%qpu --tier emulation');
     expect(screen.getByTitle('Copy the second cell')).toBeTruthy();
+    fireEvent.click(screen.getByText('Open the tutorials'));
+    expect(ran).toEqual([['qhub-ext:open-tutorials', undefined]]);
     expect(await violations(page)).toEqual([]);
+  });
+
+  it('offers no tutorials to who may not write', async () => {
+    server.writable = false;
+    await show();
+    await waitFor(() => expect(screen.getByText('No jobs yet')).toBeTruthy());
+    expect(screen.queryByText('Open the tutorials')).toBeNull();
   });
 
   it('says which command switches the missing server extension on', async () => {
