@@ -20,7 +20,7 @@ from qhub_ext.settings import SlurmSettings
 from qhub_ext.sites.slurm import site as site_module
 from qhub_ext.sites.slurm.site import SlurmSite
 from tests.slurm.cluster import Cluster
-from tests.slurm.fixtures import SlurmWorkshop
+from tests.slurm.fixtures import SlurmWorkshop, slurm_workshop
 from tests.waiting import wait_until
 
 Wrap = Callable[..., SlurmSite]
@@ -209,6 +209,20 @@ def test_slurmdbd_down_changes_nothing_for_submitting_and_ending(bench: SlurmWor
     assert done.state is State.COMPLETED
     assert failed.state is State.FAILED
     assert "exit code 3" in failed.attempt.message
+
+
+def test_a_slurmdbd_that_hangs_costs_a_failed_job_one_deadline_and_not_its_exit_code(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    with slurm_workshop(tmp_path, timeout_s=2) as bench:
+        job = bench.submit("exit 3")
+        cluster.freeze("slurmdbd")
+        began = time.monotonic()
+        (record,) = bench.until_final(job)
+        assert "exit code 3" in record.attempt.message
+        began = time.monotonic()
+        assert bench.site.poll([job.id]) == {}
+        assert time.monotonic() - began < 1, "what has ended is asked about no more"
 
 
 @pytest.mark.parametrize(

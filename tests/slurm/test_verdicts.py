@@ -42,6 +42,13 @@ def test_ends_are_told_apart(case: str) -> None:
     assert advice in found.advice
 
 
+def test_a_reservation_that_ended_is_told_from_the_jobs_own_limit() -> None:
+    said = "Reservation cal, which this job was running under, has ended"
+    found = conclude(Ending("7", "TIMEOUT", 0, 0, reason=said), BEGUN, owner_uid=1000)
+    assert (found.state, found.cause) == (State.TIMED_OUT, Cause.QUEUE_POLICY)
+    assert "It was called cal." in found.message
+
+
 @pytest.mark.parametrize(
     ("by", "reason", "seen", "cause", "said"),
     [

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from qhub_ext.sites.scheduler import Reason
+from qhub_ext.sites.slurm.limits import ASSOCIATION_COLUMNS, QOS_COLUMNS
 from tests.slurm.cluster import Cluster
 from tests.slurm.fixtures import SlurmWorkshop
 from tests.slurm.test_explain_command import explain
@@ -114,6 +115,12 @@ def test_a_provoked_reason_is_explained_with_its_numbers(
     assert f"try    {found.advice}" in text
     assert found.audience in ("you", "site")
     assert found.advice
+
+
+def test_sacctmgr_has_every_column_that_a_limit_is_looked_up_in(cluster: Cluster) -> None:
+    for what, columns in (("qos", QOS_COLUMNS), ("association", ASSOCIATION_COLUMNS)):
+        wanted = ",".join(name for _, name, _ in columns)
+        assert cluster.run("sacctmgr", "--noheader", "--parsable2", "show", what, f"format={wanted}").returncode == 0
 
 
 def test_a_start_is_slurms_plan_or_a_range_and_says_which(bench: SlurmWorkshop) -> None:

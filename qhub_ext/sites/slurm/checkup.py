@@ -19,7 +19,7 @@ from qhub_ext.sites.scheduler import Finding
 from qhub_ext.sites.slurm.commands import Commands
 from qhub_ext.sites.slurm.reasons import explain
 
-OLDEST, NEWEST = (22, 5), (25, 11)
+OLDEST, NEWEST = (22, 5), (26, 5)
 PROBE_S = 30.0
 """A node has so long to run the probe job; a busy cluster takes longer, which is no fault of it."""
 SOON = ("", "None", "Priority", "Resources", "BeginTime", "Prolog", "Cleaning", "SchedDefer")
@@ -71,7 +71,7 @@ def _version(commands: Commands) -> Finding:
         return Finding("failure", "sbatch does not tell its version.", "Is it Slurm's?")
     version = (int(match[1]), int(match[2]))
     if not OLDEST <= version <= NEWEST:
-        told = f"{answer.output.strip()} is outside of what was tested: 22.05 to 25.11."
+        told = f"{answer.output.strip()} is outside of the versions whose words are known here: 22.05 to 26.05."
         return Finding("warning", told, "Unknown words of it are shown as they are.")
     return Finding("ok", f"{answer.output.strip()} is installed here.")
 

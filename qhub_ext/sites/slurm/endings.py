@@ -6,6 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from qhub_ext.errors import JobFolderError
 from qhub_ext.job.record import JobRecord
@@ -22,6 +23,7 @@ from qhub_ext.sites.slurm.ledger import Place
 from qhub_ext.sites.slurm.listing import Listing, Row
 from qhub_ext.sites.slurm.places import Places
 from qhub_ext.sites.slurm.poller import Poller
+from qhub_ext.sites.slurm.sentences import read_sentence
 from qhub_ext.sites.slurm.states import read_state
 
 LOST_AFTER_S = 10.0
@@ -74,6 +76,8 @@ class Endings:
             awaited = row is not None and row.state == "FAILED" and not trouble and self._may_turn_up(job_id)
             if ending is None and row is not None and not awaited:
                 ending = Ending(place.key, row.state, 0, 0, row.reason, row.nodes)
+            elif ending is not None and row is not None and read_sentence(row.reason):
+                ending = replace(ending, reason=row.reason)  # the books keep the word only
             if ending is None and (trouble or self._may_turn_up(job_id)):
                 reports[job_id] = _forgotten(place, record, seen.as_of, trouble)
                 self._undecided[job_id] = (time.monotonic() + pause, reports[job_id])

@@ -6,50 +6,12 @@ import re
 import time
 
 from qhub_ext.errors import SiteError
-from qhub_ext.job.identity import short_id
 from qhub_ext.sites.scheduler import Reason, StartEstimate
 from qhub_ext.sites.slurm.commands import Commands
-from qhub_ext.sites.slurm.listing import Row, list_everything, own_id, parse_duration, precedence
+from qhub_ext.sites.slurm.limits import describe_limit, name_holders, tell_excess
+from qhub_ext.sites.slurm.listing import Row, list_everything, parse_duration, precedence
 from qhub_ext.sites.slurm.reasons import explain
 from qhub_ext.sites.slurm.states import read_state
-
-_NAMED = 5
-"""So many jobs are named; of more, the number is told."""
-
-# part of the reason's word -> column of sacctmgr, and the unit of its value
-_QOS_COLUMNS = (
-    ("MaxWallDurationPerJob", "MaxWall", "time"),
-    ("MaxJobsPerUser", "MaxJobsPU", "jobs"),
-    ("MaxSubmitJobPerUser", "MaxSubmitPU", "jobs"),
-    ("MaxJobsPerAccount", "MaxJobsPA", "jobs"),
-    ("MaxSubmitJobsPerAccount", "MaxSubmitPA", "jobs"),
-    ("GrpJobs", "GrpJobs", "jobs"),
-    ("GrpSubmitJobs", "GrpSubmit", "jobs"),
-    ("GrpWall", "GrpWall", "time"),
-    ("MinCpu", "MinTRES", "tres"),
-    ("PerUser", "MaxTRESPU", "tres"),
-    ("PerAccount", "MaxTRESPA", "tres"),
-    ("PerNode", "MaxTRESPerNode", "tres"),
-    ("MinutesPerJob", "MaxTRESMins", "tres"),
-    ("PerJob", "MaxTRES", "tres"),
-    ("RunMinutes", "GrpTRESRunMins", "tres"),
-    ("Minutes", "GrpTRESMins", "tres"),
-    ("Grp", "GrpTRES", "tres"),
-)
-_ASSOCIATION_COLUMNS = (
-    ("MaxWallDurationPerJob", "MaxWall", "time"),
-    ("MaxJobs", "MaxJobs", "jobs"),
-    ("MaxSubmitJob", "MaxSubmit", "jobs"),
-    ("GrpJobs", "GrpJobs", "jobs"),
-    ("GrpSubmitJobs", "GrpSubmit", "jobs"),
-    ("GrpWall", "GrpWall", "time"),
-    ("MinutesPerJob", "MaxTRESMins", "tres"),
-    ("PerNode", "MaxTRESPerNode", "tres"),
-    ("PerJob", "MaxTRES", "tres"),
-    ("RunMinutes", "GrpTRESRunMins", "tres"),
-    ("Minutes", "GrpTRESMins", "tres"),
-    ("Grp", "GrpTRES", "tres"),
-)
 
 
 def explain_wait(commands: Commands, row: Row, unmet: str) -> Reason:
@@ -78,13 +40,11 @@ def _detail(commands: Commands, row: Row, word: str, unmet: str) -> str:
         return _licences(commands, row)
     if word == "BeginTime" and row.start:
         return f" That is {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(row.start))}."
-    if word in ("PartitionTimeLimit", "PartitionNodeLimit", "PartitionDown", "PartitionInactive"):
+    if word in ("PartitionTimeLimit", "PartitionNodeLimit", "PartitionDown", "PartitionInactive", "MaxMemPerLimit"):
         return _partition(commands, row, word)
     if word == "JobArrayTaskLimit":
-        return ""
-    if word.startswith(("QOS", "Assoc")):
-        return _limit(commands, row, word)
-    return ""
+        return _array(commands, row)
+    return describe_limit(commands, row, word)
 
 
 def _ahead(commands: Commands, row: Row) -> str:
@@ -122,7 +82,16 @@ def _licences(commands: Commands, row: Row) -> str:
     ]
     names = {w.partition(":")[0] for w in row.licenses.split(",")}
     mine = [r for r in holders if r.user == row.user and names & {w.partition(":")[0] for w in r.licenses.split(",")}]
-    return (f" {'; '.join(parts)}." if parts else "") + _yours(mine)
+    return (f" {'; '.join(parts)}." if parts else "") + name_holders(mine)
+
+
+def _array(commands: Commands, row: Row) -> str:
+    answer = commands.run("scontrol", "--oneliner", "show", "job", row.key)
+    match = re.search(r" ArrayTaskThrottle=(\d+)", answer.output)
+    return f" The limit is {match[1]}." if match and answer.ok else ""
+
+
+_MEMORY = {"MaxMemPerNode": "per node", "MaxMemPerCPU": "per CPU"}
 
 
 def _partition(commands: Commands, row: Row, word: str) -> str:
@@ -131,55 +100,15 @@ def _partition(commands: Commands, row: Row, word: str) -> str:
     if word == "PartitionTimeLimit" and row.limit_s and fields.get("MaxTime"):
         allowed = parse_duration(fields["MaxTime"])
         if allowed is not None:
-            return _over(row.limit_s, allowed, f"partition {row.partition}")
+            return tell_excess(row.limit_s, allowed, f"partition {row.partition}")
     if word == "PartitionNodeLimit":
         return (
             f" Partition {row.partition} allows {fields.get('MinNodes', '?')} to {fields.get('MaxNodes', '?')} nodes."
         )
+    if word == "MaxMemPerLimit":
+        most = [f"{fields[n]} MB {what}" for n, what in _MEMORY.items() if fields.get(n, "UNLIMITED").isdigit()]
+        return f" Partition {row.partition} allows {' and '.join(most)}." if most else ""
     return f" Partition {row.partition} is {fields.get('State', 'unknown').lower()}."
-
-
-def _limit(commands: Commands, row: Row, word: str) -> str:
-    of_qos = word.startswith("QOS")
-    base = word.removeprefix("QOS").removeprefix("Assoc")
-    column = next((c for c in (_QOS_COLUMNS if of_qos else _ASSOCIATION_COLUMNS) if c[0] in base), None)
-    if column is None:
-        return ""
-    _, name, unit = column
-    which = ["qos", f"name={row.qos}"] if of_qos else ["association", f"user={row.user}", f"account={row.account}"]
-    answer = commands.run("sacctmgr", "--noheader", "--parsable2", "show", *which, f"format={name}")
-    value = answer.output.splitlines()[0].strip() if answer.ok and answer.output.strip() else ""
-    if not value:
-        return ""
-    if unit == "time" and "PerJob" in base and row.limit_s:
-        allowed = parse_duration(value)
-        if allowed is not None:
-            return _over(row.limit_s, allowed, f"QOS {row.qos}" if of_qos else f"account {row.account}")
-    told = f" The limit is {value} ({name})."
-    if "PerJob" in base or "PerNode" in base or base.startswith("Min"):
-        return f"{told} It asks for {row.cpus} CPUs."
-    rows = list_everything(commands).rows.values()
-    same = [r for r in rows if (r.qos == row.qos if of_qos else r.account == row.account) and r.state == "RUNNING"]
-    mine = [r for r in same if r.user == row.user]
-    counted = f" {len(mine)} of yours run, with {sum(r.cpus for r in mine)} CPUs." if mine else ""
-    return told + counted + _yours(mine)
-
-
-def _over(asked_s: int, allowed_s: int, whose: str) -> str:
-    more = max(0, asked_s - allowed_s)
-    return (
-        f" It asks for {asked_s // 60} minutes (with those that it needs to seal its results), {whose} allows "
-        f"{allowed_s // 60}: {-(-more // 60)} too many."
-    )
-
-
-def _yours(rows: list[Row]) -> str:
-    """By the names that the verbs take; those that were sent without qhub by Slurm's number."""
-    if not rows:
-        return ""
-    keys = [short_id(mine) if (mine := own_id(r)) else f"{r.key} of Slurm" for r in rows]
-    shown = ", ".join(sorted(keys)[:_NAMED]) + (f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else "")
-    return f" Yours that hold it: {shown}."
 
 
 def estimate_start(commands: Commands, row: Row) -> StartEstimate:

@@ -1,4 +1,4 @@
-"""Every reason that Slurm (22.05 to 25.11) can give for a job that waits or did not run: a sentence, whose move it is, advice.
+"""Every reason that Slurm (22.05 to 26.05) can give for a job that waits or did not run: a sentence, whose move it is, advice.
 
 Most are limits, whose names are put together from the same parts: who counts (`QOS`, `Assoc`), over what (`Grp`, `PerUser`,
 `PerAccount`, `PerJob`, `PerNode`), which resource, and whether the resource or its minutes are counted. They are read by
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from qhub_ext.sites.scheduler import Reason
+from qhub_ext.sites.slurm.sentences import read_sentence
 
 YOU, SITE = "you", "site"
 _ASK_SITE = "Ask the site."
@@ -140,6 +141,32 @@ REASONS: dict[str, tuple[str, str, str]] = {
         YOU,
         "Submit it with another --profile or --partition.",
     ),
+    "user env retrieval failed requeued held": (
+        "Slurm could not read your login environment in time, put it back and holds it.",
+        YOU,
+        "See that your shell's start-up files end quickly and without a question; `release` lets it run again.",
+    ),
+    "licences no longer valid": (
+        "The site has changed its licences, and the job asks for some that are not there any more, so Slurm holds it.",
+        YOU,
+        "Cancel it and submit it again; `qhub doctor` shows which licences qhub.toml asks for.",
+    ),
+    "group not permitted": (
+        "The partition does not admit your groups.",
+        YOU,
+        "Submit it with another --partition, or ask the site to admit you.",
+    ),
+    "reservation ended": (
+        "The reservation that it ran under ended, and it with it.",
+        YOU,
+        "Ask for less time, or run it outside the reservation.",
+    ),
+    "used up while it ran": (
+        "The time that the site grants was used up while it ran, and it was ended.",
+        SITE,
+        "It recovers when the site's accounting period ends or decays; another account or profile may start earlier.",
+    ),
+    "BurstBufferStageOut": ("Its files are being staged out.", SITE, "Nothing needs to be done."),
     "SystemFailure": ("Slurm itself failed.", SITE, _ASK_SITE),
     "NonZeroExitCode": ("Its script ended with an exit code other than 0.", YOU, "Look at its console."),
     "RaisedSignal": ("A signal ended its script.", YOU, "Look at its console."),
@@ -166,7 +193,7 @@ _LIMIT = re.compile(
 def explain(word: str, facts: dict[str, str] | None = None) -> Reason:
     """`facts`: texts to fill in, each with its own leading blank or empty: qos, account, detail. Unknown words are shown raw."""
     known = {"qos": "", "account": "", "detail": "", **(facts or {})}
-    base, rest = _split(word.strip("() "))
+    base, rest = _split(re.sub(r"^\((.*)\)$", r"\1", word.strip()))  # squeue's %R puts it in brackets
     detail = f" {rest}." if rest else ""
     if base in REASONS:
         sentence, audience, advice = REASONS[base]
@@ -183,14 +210,8 @@ def explain(word: str, facts: dict[str, str] | None = None) -> Reason:
 
 def _split(word: str) -> tuple[str, str]:
     """A word of the table, and the detail that squeue adds: `ReqNodeNotAvail, UnavailableNodes:emu01`."""
-    if word.replace("_", " ").startswith(("launch failed", "job requeued")):
-        return word.replace("_", " "), ""
-    if word.startswith("Nodes required for job are"):
-        return "ReqNodeNotAvail", ""
-    if match := re.fullmatch(r"Reservation (\S+) was deleted", word):
-        return "ReservationDeleted", f"It was called {match[1]}"
-    if match := re.fullmatch(r"(Job's (?:account|QOS) not permitted to use this partition)(?: \((.*))?", word):
-        return match[1], (match[2] or "").removesuffix(")")
+    if (sentence := read_sentence(word)) is not None:
+        return sentence
     base, _, rest = word.partition(",")
     return base.strip(), rest.strip()
 

@@ -1,4 +1,4 @@
-"""Every state word of Slurm (22.05 to 25.11), as squeue and sacct print them: where the job is for us, and why.
+"""Every state word of Slurm (22.05 to 26.05), as squeue and sacct print them: where the job is for us, and why.
 
 Base states are what `JobState` holds; flags such as COMPLETING stand above them while something is under way. A word that is not
 here is shown as it is.
@@ -7,11 +7,11 @@ here is shown as it is.
 from __future__ import annotations
 
 import functools
-import re
 from dataclasses import dataclass
 
 from qhub_ext.errors import Cause
 from qhub_ext.job.state import State
+from qhub_ext.sites.slurm.sentences import says_held
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class StateWord:
 
 STATES: dict[str, StateWord] = {
     "PENDING": StateWord(State.QUEUED, "It waits for its turn."),
+    "UNINITIALISED": StateWord(State.SUBMITTED, "Slurm has a number for it and has not taken it in yet."),
     "CONFIGURING": StateWord(State.STARTING, "Its nodes are being made ready."),
     "RUNNING": StateWord(State.RUNNING, "It runs."),
     "SUSPENDED": StateWord(State.RUNNING, "Slurm has suspended it; it goes on later.", Cause.QUEUE_POLICY),
@@ -122,10 +123,6 @@ SHORT = {
 }  # fmt: skip
 
 HELD_REASONS = frozenset({"JobHeldUser", "JobHeldAdmin", "JobHoldMaxRequeue", "ReservationDeleted"})
-# squeue shows a sentence in the place of a reason where slurmctld has written one
-_HELD_SENTENCES = re.compile(
-    r"launch failed requeued|job requeued in (held|special exit) state|reservation .* was deleted", re.I
-)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -137,6 +134,6 @@ def read_state(word: str, reason: str = "") -> StateWord:
         return StateWord(
             State.SUBMITTED, f"Slurm says {word or 'nothing'}, which this version of qhub_ext does not know."
         )
-    if known.state is State.QUEUED and (reason in HELD_REASONS or _HELD_SENTENCES.match(reason.replace("_", " "))):
+    if known.state is State.QUEUED and (reason in HELD_REASONS or says_held(reason)):
         return StateWord(State.HELD, known.sentence, known.cause, known.advice, known.audience)
     return known

@@ -12,6 +12,7 @@ from qhub_ext.job.state import State
 from qhub_ext.sites.slurm.accounting import Ending
 from qhub_ext.sites.slurm.options import DUPLICATE, NO_FOLDER, NO_ROOM
 from qhub_ext.sites.slurm.reasons import explain
+from qhub_ext.sites.slurm.sentences import read_sentence
 from qhub_ext.sites.slurm.states import read_state
 
 
@@ -89,6 +90,9 @@ def conclude(ending: Ending | None, seen: Evidence, *, owner_uid: int, names: di
     if word == "FAILED":
         return _failed(ending, seen, where, said)
     if word == "TIMEOUT":
+        if read_sentence(reason):  # it was not its own limit
+            told = explain(reason)
+            return Verdict(State.TIMED_OUT, Cause.QUEUE_POLICY, told.sentence, told.advice, ending.state)
         return Verdict(
             State.TIMED_OUT,
             Cause.RESOURCES,
