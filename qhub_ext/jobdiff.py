@@ -139,7 +139,6 @@ def probable_reason(results: Sequence[Result], parts: Sequence[Part], states: Se
         ends = " and ".join(state.value.replace("_", " ") for state in states)
         reason = next((part.sentence for part in parts if part.weight), "Nothing that is recorded explains it.")
         return f"They ended differently: {ends}. {reason}"
-    tested = [r for r in results if r.total_variation is not None]
     worst = next((r for r in results if r.verdict in ("beyond", "differs", "missing", "explained")), None)
     if worst is None:
         return "The results are identical." if results else "Neither brought a result back."
@@ -155,8 +154,8 @@ def probable_reason(results: Sequence[Result], parts: Sequence[Part], states: Se
         return f"`{worst.name}` differs {how}. {reason}"
     draws = next((part.sentence for part in parts if part.weight == DRAW), "")
     other = next((part.sentence for part in parts if part.weight > DRAW), "")
-    also = f" That does not show in so few shots: {other[:1].lower()}{other[1:]}" if other else ""
-    return f"Of {len(tested)} results with counts none differs beyond shot noise. {draws}{also}".strip()
+    also = f"That does not show in so few shots: {other[:1].lower()}{other[1:]}" if other else ""
+    return " ".join(filter(None, ("No counts differ beyond shot noise.", draws, also)))
 
 
 def verify_job(old: Job, new: Job) -> tuple[Page, bool]:

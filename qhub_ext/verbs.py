@@ -505,7 +505,7 @@ def _acting(name: str, done: str, undone: str, doc: str) -> None:
     @some_jobs
     @facts_verb
     def verb(surface: Surface, jobs: Sequence[str]) -> Text:
-        ids = [surface.service.shelf.find(j) for j in jobs]
+        ids = [surface.job(j).id for j in jobs]
         refusals = surface.service.apply(name, ids)
         return _told(surface, name, (done, undone), ids, refusals)
 
@@ -566,7 +566,7 @@ def rerun_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @facts_verb
 def rerun_verb(surface: Surface, job: str, **changes: Any) -> Job:
     """Submits a job once more, as a new one: the same cell, inputs, options and seeds."""
-    return surface.service.rerun(surface.service.shelf.find(job), **changes)
+    return surface.service.rerun(surface.job(job).id, **changes)
 
 
 @verbs.command("verify")

@@ -106,7 +106,7 @@ def _cell(a: Facts, b: Facts) -> Part:
         return Part("cell", ())
     lines = list(difflib.unified_diff(a.cell.splitlines(), b.cell.splitlines(), "first", "second", lineterm="", n=2))
     changed = sum(1 for line in lines[2:] if line[:1] in "+-")
-    return Part("cell", (), PROBLEM, f"The cells differ in {changed} lines.", "\n".join(lines))
+    return Part("cell", (), PROBLEM, f"The cells differ in {changed} line{'s' * (changed != 1)}.", "\n".join(lines))
 
 
 def _inputs(a: Facts, b: Facts) -> Part:
@@ -154,11 +154,14 @@ def _circuits(a: Facts, b: Facts) -> Part:
         rows.append(("circuits", _listed([p[:8] for p in prints[0]]), _listed([p[:8] for p in prints[1]])))
     if qubits[0] != qubits[1]:
         rows.append(("qubits", _listed(map(str, qubits[0])), _listed(map(str, qubits[1]))))
-    why = "Other circuits reached the device" + (
-        " though cell and inputs are the same: transpiling drew another layout. Give it a seed_transpiler."
-        if a.cell == b.cell
-        else "."
-    )
+    calibrated = a.snapshot is not None and b.snapshot is not None and a.snapshot.id != b.snapshot.id
+    why = "Other circuits reached the device"
+    if a.cell != b.cell:
+        why += "."
+    elif calibrated:
+        why += ": it was calibrated in between, and a transpiler chooses qubits by their numbers. An initial_layout keeps them."
+    else:
+        why += " though cell and inputs are the same: transpiling drew another layout. Give it a seed_transpiler."
     return Part("circuits", tuple(rows), PROBLEM if a.cell != b.cell else NOISE, why)
 
 

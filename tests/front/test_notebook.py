@@ -155,7 +155,7 @@ def test_a_job_starts_after_another_and_hold_release_requeue_cancel_do_what_they
     notebook.run("%%qpu --as held --after {first.id} --name held\nc = 3\nimport time\ntime.sleep(60)")
     notebook.run("held.hold()" if notebook.ask("held.state") == "'queued'" else "pass")
     notebook.run("held.release()" if notebook.ask("held.state") == "'held'" else "pass")
-    notebook.run("%qpu cancel {held.id}")
+    notebook.run("%qpu cancel held")
     assert notebook.ask("held.wait().state") in ("<State.CANCELLED: 'cancelled'>",)
     notebook.run("%qpu requeue {first.id}")
     assert notebook.ask("first.wait().attempts[-1].number") == "2"

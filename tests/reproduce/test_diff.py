@@ -55,7 +55,7 @@ def test_a_job_is_verified_by_running_it_again(place: Place, job: str) -> None:
 def test_other_seeds_are_shot_noise(place: Place, job: str) -> None:
     facts = diff(place, job, submit(place, "--tier=emulation"))
     assert [(r["name"], r["verdict"]) for r in facts["results"]] == [("counts", "explained"), ("circuit", "identical")]
-    assert "none differs beyond shot noise. Their shots were drawn with different seeds." in facts["reason"]
+    assert "No counts differ beyond shot noise. Their shots were drawn with different seeds." in facts["reason"]
     assert not {"cell", "inputs", "packages", "snapshot", "circuits"} & set(parts(facts))
 
 
@@ -110,6 +110,10 @@ def test_what_moved_on_the_qubits_that_were_used_is_named(place: Place, job: str
     (snapshot,) = [part for part in facts["differences"] if part["name"] == "snapshot"]
     assert snapshot["rows"][1][0] == f"readout_error of q{qubit}"
     assert "1 values moved on the 2 qubits that were used" in snapshot["sentence"]
+    task["pubs"][0]["fingerprint"] = "f" * 64
+    task_file.write_text(json.dumps(task))
+    (circuits,) = [part for part in diff(place, job, other)["differences"] if part["name"] == "circuits"]
+    assert "calibrated in between" in circuits["sentence"]
 
 
 def test_versions_of_packages_where_they_ran_are_in_the_table(place: Place, job: str) -> None:
