@@ -149,7 +149,7 @@ class QpuMagics(Magics):
     def _verb(self, line: str) -> Any:
         import click
 
-        from qhub_ext import broker_verbs, demo_verbs, reproduce_verbs  # noqa: F401 - they add their verbs
+        from qhub_ext import broker_verbs, demo_verbs, fleet_verbs, reproduce_verbs  # noqa: F401 - they add their verbs
         from qhub_ext.verbs import Surface, slip_sentence, verbs
 
         try:

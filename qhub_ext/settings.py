@@ -250,6 +250,9 @@ class BrokerSettings(_Section):
         default=10.0, gt=0, description="How often sessions, leases and the jobs behind them are looked after."
     )
     session_s: float = Field(default=7 * 86400.0, gt=0, description="Longest life of a session.")
+    summaries_days: float = Field(
+        default=90.0, gt=0, description="So long summaries of ended jobs are kept, for `qhub fleet`."
+    )
     slice_s: float = Field(default=60.0, gt=0, description="Seconds of QPU after which another task may have its turn.")
     overhead_s: float = Field(default=1.0, ge=0, description="Seconds that the device needs once per slice.")
     ahead: dict[str, Annotated[int, Field(ge=1, le=100)]] = Field(

@@ -40,6 +40,7 @@ from qhub_ext.jobfolder.outputs import OutputReader, text_of_message, without_co
 from qhub_ext.jobfolder.shelf import Summary
 from qhub_ext.service import Job, Jobs, JobService
 from qhub_ext.service.broker_tasks import open_tasks
+from qhub_ext.service.fleet import word_about
 from qhub_ext.sites.scheduler import Refusal
 from qhub_ext.tiers import catalog
 
@@ -291,7 +292,9 @@ def explain_verb(surface: Surface, job: str, offline: bool) -> Text:
     lines = [f"Job {short_id(found.id)} {state_words(state)}: {why}"]
     fates = [] if offline else surface.service.fates(found.id)
     lines.extend(f"  device {fate.sentence} {fate.advice}".rstrip() for fate in fates)
-    facts = why.to_json() | {"job": found.id, "state": state, "device_tasks": [fate.to_json() for fate in fates]}
+    others = "" if offline else word_about(surface.service, found.id)
+    lines.extend([f"  others {others}"] if others else [])
+    facts = why.to_json() | {"job": found.id, "state": state, "device_tasks": [fate.to_json() for fate in fates], "others": others}  # fmt: skip
     return Text("\n".join(lines), facts)
 
 

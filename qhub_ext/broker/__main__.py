@@ -86,7 +86,10 @@ def serve(directory: Path, devices: tuple[str, ...], settings: Settings, *, slur
     local = _unix_socket(directory / "broker.sock", 0o666 if slurm else 0o600)
     rules = tuple(Rule(r.profile, r.qos, r.partition, r.account) for r in settings.broker.rules)
     membership: Membership = SlurmJobs(policy.profiles, rules) if slurm else OneUser(policy.profiles)
-    app = build(desk, threads, url=lambda: url, membership=membership, operators=default_operators(), munge_socket=given.munge_socket)  # fmt: skip
+    app = build(
+        desk, threads, url=lambda: url, membership=membership, operators=default_operators(), munge_socket=given.munge_socket,
+        summaries_days=given.summaries_days,
+    )  # fmt: skip
     server = uvicorn.Server(
         uvicorn.Config(
             app, http=PeerProtocol, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1

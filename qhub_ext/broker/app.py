@@ -21,10 +21,12 @@ from qhub_ext.broker.credentials import Tokens, uid_of_credential
 from qhub_ext.broker.desk import Desk
 from qhub_ext.broker.dispatch import DeviceThread
 from qhub_ext.broker.face import add_face
+from qhub_ext.broker.fleet import add_fleet
 from qhub_ext.broker.front import Caller, Front, default_operators, refusal, status_of
 from qhub_ext.broker.membership import Membership
 from qhub_ext.broker.metrics import health_of, metrics_text
 from qhub_ext.broker.refusals import UnknownCallerError
+from qhub_ext.broker.summaries import DAY_S, Summaries
 from qhub_ext.errors import QhubError
 
 __all__ = ["build", "default_operators"]
@@ -83,6 +85,7 @@ def build(
     membership: Membership,
     operators: frozenset[int],
     munge_socket: Path | None = None,
+    summaries_days: float = 90.0,
 ) -> FastAPI:
     app = FastAPI(title="qhub_ext broker", summary="A second-level scheduler of quantum tasks.", version=__version__)
     front = Front(desk, threads, url, membership, operators)
@@ -133,5 +136,6 @@ def build(
 
     add_api(app, front)
     add_admin(app, front, tokens)
+    add_fleet(app, front, Summaries(desk.ledger, desk.clock, summaries_days * DAY_S))
     add_face(app, front)
     return app

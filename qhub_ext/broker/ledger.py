@@ -57,6 +57,14 @@ CREATE INDEX sessions_open ON sessions (uid) WHERE ended_at IS NULL;
 CREATE TABLE limits (scope TEXT, name TEXT, what TEXT, value {real}, PRIMARY KEY (scope, name, what));
 CREATE TABLE leases (id {serial}, device TEXT, session TEXT, "user" TEXT, profile TEXT, since {real}, until {real}, ended_at {real})
 """,
+    """
+CREATE TABLE summaries (
+  id {serial}, uid {int}, "user" TEXT, received_at {real}, job TEXT, attempt {int}, "array" TEXT, state TEXT, cause TEXT, signature TEXT,
+  tier TEXT, site TEXT, device TEXT, profile TEXT, qos TEXT, node TEXT, versions TEXT, snapshot TEXT, submitted_at {real}, running_at {real},
+  ended_at {real}, tasks {int}, qpu_s {real}, wall_ns {int}, parts_ns TEXT);
+CREATE UNIQUE INDEX summaries_once ON summaries (uid, job, attempt);
+CREATE INDEX summaries_by_end ON summaries (ended_at)
+""",
 )
 VERSION = len(_STEPS)
 """A ledger of an earlier version is taken on by the steps that it has not made yet."""

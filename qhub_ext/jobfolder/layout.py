@@ -3,6 +3,7 @@
 SHELF/.calibration/         every calibration snapshot that a job met (jobfolder.calibrations)
 SHELF/.locks/               every environment that a job was submitted from (jobfolder.locks)
 SHELF/.archives             where jobs were moved to, a folder per line (jobfolder.archives)
+SHELF/.outbox/              summaries that the broker has not taken yet (jobfolder.outbox)
 SHELF/.generation           changes when a finished job begins anew (jobfolder.generation)
 SHELF/ID/                   mode 0700
     spec.json               what was asked for (qhub.job/1), never changed
@@ -100,6 +101,10 @@ class AttemptFolder:
         return self.path / "outcome.json"
 
     @property
+    def summary(self) -> Path:
+        return self.path / "summary.json"
+
+    @property
     def reserve(self) -> Path:
         """Disk space set aside, so that a full disk still leaves room for the outcome."""
         return self.path / ".reserve"
@@ -179,6 +184,10 @@ class JobFolder:
 
     def element(self, index: int) -> JobFolder:
         return JobFolder(self.elements / str(index))
+
+    @property
+    def shelf(self) -> Path:
+        return self.bundle_root.parent
 
     def attempt_numbers(self) -> list[int]:
         try:

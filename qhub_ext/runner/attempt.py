@@ -21,6 +21,7 @@ from qhub_ext.runner.allocation import claim, give_back, open_attempt, set_aside
 from qhub_ext.runner.export import begin_export
 from qhub_ext.runner.kernel import JobKernel
 from qhub_ext.runner.recording import out_of_room, seal_notebook
+from qhub_ext.runner.report import report
 from qhub_ext.runner.supervisor import Signals, Supervisor
 from qhub_ext.runner.verdict import Sighting, Verdict, judge
 from qhub_ext.telemetry.context import context_of_job
@@ -41,11 +42,12 @@ def run_attempt(folder: JobFolder, number: int, kernel: JobKernel, signals: Sign
         running_at = time.time()
         try:
             code = _run(folder, attempt, spec, kernel, signals, began, running_at)
+            report(folder, number)
             begin_export(folder)
             return code
         except Exception as error:  # noqa: BLE001 - the edge of the process: whatever it was, the job must not stay without a verdict
-            report = traceback.format_exc()
-            print(report, file=sys.stderr)
+            said = traceback.format_exc()
+            print(said, file=sys.stderr)
             verdict = Verdict(
                 State.FAILED,
                 Cause.INTEGRATION,
@@ -53,7 +55,8 @@ def run_attempt(folder: JobFolder, number: int, kernel: JobKernel, signals: Sign
                 "This is ours to mend: the report is among the `notes` in outcome.json of the job's attempt.",
             )
             give_back(attempt)
-            seal(attempt, _outcome(verdict, running_at, notes=(report,)))
+            seal(attempt, _outcome(verdict, running_at, notes=(said,)))
+            report(folder, number)
             return 1
 
 

@@ -22,6 +22,7 @@ from qhub_ext.jobfolder.calibrations import CalibrationStore
 from qhub_ext.jobfolder.journal import JournalWriter
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.locks import attach
+from qhub_ext.jobfolder.outbox import Outbox
 from qhub_ext.jobfolder.outcome import read_spec
 from qhub_ext.jobfolder.shelf import Shelf, Summary, remove_drafts, summarise, unwritable
 from qhub_ext.reproduce.giving import give_lock
@@ -118,6 +119,8 @@ class JobService:
         """Returns when the site has the job for good. What is raised before that left nothing behind, or says what it left."""
         asked_at = time.time()
         draft = with_trace(draft, self.settings)
+        if self.settings.broker.place is not None:
+            Outbox(self.shelf.path).open()
         site = self.site(draft.spec.site)
         with site.expect(draft.spec) if isinstance(site, Expecting) else nullcontext():
             folders, journal = self._put_on_shelf(site, draft)

@@ -21,8 +21,8 @@ ANSWER_S = 30.0
 
 
 class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=ANSWER_S)
+    def __init__(self, path: Path, timeout_s: float = ANSWER_S) -> None:
+        super().__init__("localhost", timeout=timeout_s)
         self._path = str(path)
 
     def connect(self) -> None:
@@ -35,17 +35,25 @@ Place = Path | str
 """A broker's socket on this host, or its address on another one."""
 
 
-def ask_broker(place: Place, method: str, target: str, body: Any = None, more: Mapping[str, str] | None = None) -> Any:
+def ask_broker(
+    place: Place,
+    method: str,
+    target: str,
+    body: Any = None,
+    more: Mapping[str, str] | None = None,
+    *,
+    timeout_s: float = ANSWER_S,
+) -> Any:
     """The JSON answer of the broker at this place. `more` are headers. Raises DeviceError with its words."""
     content = b"" if body is None else json.dumps(body).encode()
     headers = {"content-type": "application/json", **(more or {})}
     connection: http.client.HTTPConnection
     if isinstance(place, Path):
-        connection = UnixConnection(place)
+        connection = UnixConnection(place, timeout_s)
     else:
         parts = urlsplit(place)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        connection = kind(parts.hostname or "", parts.port, timeout=ANSWER_S)
+        connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
         headers["authorization"] = _credential(method, target, content)
     try:
         connection.request(method, target, content or None, headers)

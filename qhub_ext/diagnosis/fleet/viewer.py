@@ -1,0 +1,14 @@
+"""Who asks about the fleet, and what they may see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """`names`: an operator, who sees who it was and what others' failures said. `alone`: nobody else's jobs are known here."""
+
+    user: str
+    names: bool = False
+    alone: bool = False

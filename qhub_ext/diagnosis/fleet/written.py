@@ -1,0 +1,57 @@
+"""The summary of an attempt, made from its folder and written into it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qhub_ext.diagnosis.fleet.summary import JobSummary, summarise_attempt
+from qhub_ext.diagnosis.trace import assemble
+from qhub_ext.errors import JobFolderError
+from qhub_ext.job.record import JobRecord
+from qhub_ext.jobfolder.atomic import read_json_or_none, write_json
+from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
+from qhub_ext.jobfolder.outcome import read_record
+from qhub_ext.telemetry.reading import read_recorded
+
+
+def write_summary(
+    folder: JobFolder, number: int, *, node: str = "", qos: str = "", record: JobRecord | None = None
+) -> JobSummary | None:
+    """None where the attempt has not ended. The first one stays: whoever comes later knows no better. Raises OSError, JobFolderError."""
+    record = record or read_record(folder)
+    attempt = next((one for one in record.attempts if one.number == number), None)
+    if attempt is None or not attempt.state.final:
+        return None
+    own = folder.attempt(number)
+    runtime = _record(own, "runtime") or read_json_or_none(folder.runtime) or {}
+    found = summarise_attempt(
+        record,
+        attempt,
+        assemble(record, read_recorded(folder), {}),
+        outcome=_record(own, "outcome"),
+        packages=runtime.get("packages") or {},
+        python=str(runtime.get("python", "")),
+        node=node or str(_record(own, "launch").get("node") or _record(own, "runtime").get("host") or ""),
+        qos=qos,
+    )
+    own.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_json(own.summary, found.to_json(), exclusive=True)
+    return found
+
+
+def read_summary(attempt: AttemptFolder) -> JobSummary | None:
+    """None where there is none, or none that this version can read."""
+    try:
+        record = read_json_or_none(attempt.summary)
+        return JobSummary.from_json(record) if isinstance(record, dict) else None
+    except (JobFolderError, TypeError):
+        return None
+
+
+def _record(attempt: AttemptFolder, name: str) -> dict[str, Any]:
+    """One of the attempt's small files; {} where it is not there or damaged."""
+    try:
+        found = read_json_or_none(getattr(attempt, name))
+    except JobFolderError:
+        return {}
+    return found if isinstance(found, dict) else {}
