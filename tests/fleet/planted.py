@@ -40,13 +40,23 @@ class Site:
             node = int(rng.integers(self.nodes))
             for step in range(int(rng.integers(1, self.burst + 1))):
                 bad = rng.random() < min(0.9, rate[user])
-                row = self._row(len(found), user, at + 700.0 * step, device, node, f"Error: kind {'abcdefgh'[kind]}" if bad else "", rng)
+                row = self._row(
+                    len(found),
+                    user,
+                    at + 700.0 * step,
+                    device,
+                    node,
+                    f"Error: kind {'abcdefgh'[kind]}" if bad else "",
+                    rng,
+                )
                 if fault(row):
                     row |= {"state": "failed", "cause": "integration", "signature": FAULT}
                 found.append(row)
         return found
 
-    def _row(self, number: int, user: int, at: float, device: str, node: int, signature: str, rng: np.random.Generator) -> Row:
+    def _row(
+        self, number: int, user: int, at: float, device: str, node: int, signature: str, rng: np.random.Generator
+    ) -> Row:
         half_day = int((at - T0) // (DAY_S / 2))
         return {
             "user": f"user{user}", "job": f"job{number}", "attempt": 1, "state": "failed" if signature else "completed", "cause": "code" if signature else "",

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from qhub_ext.diagnosis.fleet.answers import of_job, overview
+from qhub_ext.diagnosis.fleet.table import fleet_of
 from qhub_ext.diagnosis.fleet.verdict import benjamini_hochberg, binomial_tail, tail_within
 from qhub_ext.diagnosis.fleet.viewer import Viewer
 from tests.fleet.planted import DAY_S, END, FAULT, T0, Fault, Site
@@ -22,7 +23,7 @@ def judged(site: Site, number: int, seed: int, fault: Fault, viewer: Viewer = OP
 
 
 def test_a_bad_node_is_found_by_its_name_and_the_sentence_has_the_numbers() -> None:
-    found = judged(Site(), 400, 1, lambda row: row["node"] == "n3" and hash(row["job"]) % 3 > 0)
+    found = judged(Site(), 400, 1, lambda row: row["node"] == "n3" and int(row["job"][3:]) % 3 > 0)
     best = found["verdict"]["standing_out"][0]
     assert (found["kind"], best["dimension"], best["value"]) == ("systemic", "node", "n3")
     assert best["failed_elsewhere"] == 0
@@ -69,9 +70,9 @@ def test_few_failures_are_said_to_be_too_few() -> None:
 
 def test_a_sweep_that_fails_whole_counts_once() -> None:
     rows = Site().rows(200, 7)
-    rows += [{**rows[0], "job": f"sweep.{n}", "state": "failed", "cause": "code", "signature": FAULT} for n in range(50)]
-    from qhub_ext.diagnosis.fleet.table import fleet_of
-
+    rows += [
+        {**rows[0], "job": f"sweep.{n}", "state": "failed", "cause": "code", "signature": FAULT} for n in range(50)
+    ]
     found = of_job(fleet_of(rows), OPERATOR, "sweep.7", T0, END)
     assert (found["kind"], found["verdict"]["failed"]) == ("too few", 1)
 
@@ -81,29 +82,35 @@ def test_users_see_counts_and_their_own_failures_but_nobody_elses_words_or_names
     told = overview(fleet, Viewer("user1"), "signature", T0 - DAY_S, END)
     assert "user4" not in str(told)
     assert FAULT not in str(told)
-    assert any(c["signature"] == "failures of other users" and "one other user's" in c["sentence"] for c in told["clusters"])
+    assert any(
+        c["signature"] == "failures of other users" and "one other user's" in c["sentence"] for c in told["clusters"]
+    )
     mine = overview(fleet, Viewer("user4"), "signature", T0 - DAY_S, END)
     assert any(c["signature"] == FAULT and "yours alone" in c["sentence"] for c in mine["clusters"])
 
 
-@pytest.mark.parametrize("site", [Site(), Site(burst=8), Site(users=3, nodes=3), Site(users=30, chance=0.2)], ids=["even", "bursts", "small", "large"])
+@pytest.mark.parametrize(
+    "site",
+    [Site(), Site(burst=8), Site(users=3, nodes=3), Site(users=30, chance=0.2)],
+    ids=["even", "bursts", "small", "large"],
+)
 def test_chance_is_called_systemic_in_less_than_one_of_fifty_clusters(site: Site, record_property) -> None:
     """The level is 1 % over all values of one cluster; each of these has at least two clusters."""
     judged, wrong = 0, 0
-    for seed in range(60):
+    for seed in range(40):
         fleet = site.fleet(300, 1000 + seed)
         for cluster in overview(fleet, OPERATOR, "signature", T0 - DAY_S, END)["clusters"]:
             judged += cluster["kind"] in ("systemic", "one user", "spread")
             wrong += cluster["kind"] == "systemic"
     record_property("false_positives", f"{wrong} of {judged}")
-    assert judged > 60
+    assert judged > 40
     assert wrong <= judged / 50, f"{wrong} of {judged}"
 
 
 sizes = st.integers(0, 60)
 
 
-@given(n=sizes, k=sizes, m=sizes, x=st.integers(0, 61))
+@given(n=st.integers(1, 60), k=sizes, m=sizes, x=st.integers(0, 61))
 def test_with_one_user_the_tail_is_fishers(n: int, k: int, m: int, x: int) -> None:
     k, m = min(k, n), min(m, n)
     ours = tail_within(np.array([n]), np.array([k]), np.array([m]), x)

@@ -19,6 +19,7 @@ _OUT: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), word)
     for pattern, word in (
         (r"\x1b\[[0-9;]*[A-Za-z]", ""),
+        (r"\[Errno -?\d+\] ", ""),  # the words after it say the same
         (r"\b\w+://[^\s<>\"']+", "<address>"),
         (r'"[^"]*"|`[^`]*`|“[^”]*”|‘[^’]*’|(?<!\w)\'[^\']*\'(?!\w)', "<value>"),
         (r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*", "<address>"),

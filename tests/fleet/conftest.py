@@ -1,0 +1,3 @@
+from tests.broker.house import ask, desk
+
+__all__ = ["ask", "desk"]
