@@ -22,7 +22,7 @@ USAGE = """usage: python -m qhub_ext.runner FOLDER
        python -m qhub_ext.runner --warm --like FOLDER [--imports A,B,C]
 
 Executes one job folder. --warm boots a kernel with the environment of the job in FOLDER, imports what is listed, prints
-"ready", and reads one line from stdin: {"folder": ..., "attempt": N}. It leaves quietly when stdin ends.
+"ready PACKAGE-FOLDER", and reads one line from stdin: {"folder": ..., "attempt": N}. It leaves quietly when stdin ends.
 """
 
 
@@ -78,7 +78,7 @@ def _run_warm(like: JobFolder, imports: list[str]) -> int:
     try:
         if not wait_until_imported(kernel, imports):
             return 1
-        print("ready", flush=True)
+        print(f"ready {Path(__file__).parents[1]}", flush=True)
         line = sys.stdin.readline()
         if not line.strip():
             return 0

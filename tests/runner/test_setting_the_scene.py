@@ -14,11 +14,14 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+import qhub_ext
 from qhub_ext.job.spec import Element
 from qhub_ext.jobfolder.atomic import read_json, write_json
 from qhub_ext.jobfolder.outcome import Outcome, seal
 from tests.runner.conftest import RUNNER, Freeze, Run, Workshop
 from tests.waiting import wait_until
+
+PACKAGE = os.fsencode(Path(qhub_ext.__file__).parent)
 
 
 def triple(x: int) -> int:
@@ -242,7 +245,7 @@ def test_a_warm_kernel_gives_what_a_cold_one_gives(workshop: Workshop, freeze_in
         start_new_session=True,
     )
     assert process.stdout is not None
-    assert process.stdout.readline() == b"ready\n"
+    assert process.stdout.readline().split() == [b"ready", PACKAGE]
     order = json.dumps({"folder": str(warm.folder.path), "attempt": 1}).encode() + b"\n"
     _, errors = process.communicate(order, timeout=60)
     assert process.returncode == 1
@@ -258,7 +261,7 @@ def test_a_warm_runner_leaves_quietly_when_nobody_wants_it(workshop: Workshop) -
     done = subprocess.run(
         [*RUNNER, "--warm", "--like", str(like.path), "--imports", ""], input=b"", capture_output=True, check=False
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"ready\n", b"")
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, [b"ready", PACKAGE], b"")
     assert not like.attempts.exists()
     wait_until(lambda: not list(Path("/tmp").glob(f"qhub-{os.getpid()}-*")), what="the end of the socket directory")
 

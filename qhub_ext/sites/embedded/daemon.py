@@ -16,6 +16,9 @@ if __name__ == "__main__" and __package__ in (None, ""):
     # run by path, without site-packages: this package is found beside this file and nothing else is needed
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
+from qhub_ext.sites.embedded.installed_code import BEGAN_WITH  # before the rest, which may be replaced meanwhile
+
+# isort: split
 import argparse
 import contextlib
 import fcntl
@@ -42,6 +45,7 @@ from qhub_ext.sites.embedded.processes import Process
 from qhub_ext.sites.embedded.runs import Runs
 from qhub_ext.sites.embedded.spool import Spool
 from qhub_ext.sites.embedded.starters import Starters
+from qhub_ext.sites.embedded.succession import TRY, Succession
 from qhub_ext.sites.embedded.table import TableJob, TableWriter
 
 SWEEP_S = 1.0
@@ -54,9 +58,12 @@ STEAL_LOCK_WITHIN_S = 2.0
 class Daemon:
     """All of it in one thread: `run` sleeps until the kernel has something to say."""
 
-    def __init__(self, spool: Spool, *, cpus: int, idle_exit_s: float, command: list[str], **kept: Any) -> None:
-        """`kept` says what `Starters` keeps ready."""
+    def __init__(
+        self, spool: Spool, *, cpus: int, idle_exit_s: float, command: list[str], lock: int = -1, **kept: Any
+    ) -> None:
+        """`lock` is the descriptor that holds the spool's. `kept` says what `Starters` keeps ready."""
         self.spool = spool
+        self.lock = lock
         self.cpus = cpus
         self.idle_exit_s = idle_exit_s
         self.selector = selectors.DefaultSelector()
@@ -67,10 +74,12 @@ class Daemon:
         self.starters = Starters(spool, self.selector, command, **kept)
         self.runs = Runs(spool, self.selector, self.table, self.line, self.ends, self.journals, self.starters)
         self.letterbox = Letterbox(spool, self.accept, self.obey)
+        self.succession = Succession(BEGAN_WITH, command)
         self.told_kept: tuple[tuple[str, Process], ...] = ()
         self.idle_since = time.monotonic()
         self.swept_at = 0.0
         self.leaving = False
+        self.handed_over = False
         self.bell = -1
         self.open_bell()
 
@@ -92,13 +101,22 @@ class Daemon:
                 time.sleep(POLL_S)
 
     def turn(self) -> None:
-        self.letterbox.take()
+        outdated = self.succession.due
+        if outdated:
+            if not self.table.jobs and not self.ends.unsealed and self.leave():
+                return  # the next submission starts one of the new code
+            if self.succession.ready():
+                self.hand_over()
+                return
+        if not outdated:
+            self.letterbox.take()
         self.runs.look_after()
         if time.monotonic() - self.swept_at >= self.sweep_every_s:
             self.swept_at = time.monotonic()
             self.sweep()
-        self.start_jobs()
-        self.starters.tend(waiting=bool(self.line.jobs), idle=not self.line.jobs and self.runs.cpus < self.cpus)
+        if not outdated:
+            self.start_jobs()
+            self.starters.tend(waiting=bool(self.line.jobs), idle=not self.line.jobs and self.runs.cpus < self.cpus)
         self.tell_kept()
         if self.table.jobs or self.ends.unsealed:
             self.idle_since = time.monotonic()
@@ -129,7 +147,7 @@ class Daemon:
         """Until a ring, an end of a process, or the next thing to do."""
         now = time.monotonic()
         until = [self.swept_at + self.sweep_every_s]
-        until += [*self.runs.moments(), *self.line.moments(), *self.starters.moments()]
+        until += [*self.runs.moments(), *self.line.moments(), *self.starters.moments(), *self.succession.moments()]
         if not self.table.jobs:
             until.append(self.idle_since + self.idle_exit_s)
         if self.runs.runs and not processes.HAS_PIDFD:
@@ -151,6 +169,16 @@ class Daemon:
             return False
         self.leaving = True
         return True
+
+    def hand_over(self) -> None:
+        """To a daemon of the code that is installed now. Who runs goes on and is taken up by it, who waits starts there."""
+        say(f"the package was changed since daemon {os.getpid()} began: it hands over to one of the new code")
+        self.journals.flush()
+        self.close()
+        self.close_bell()  # from here on clients may start one as well: the lock is for one of them
+        os.close(self.lock)
+        self.succession.begin()
+        self.leaving = self.handed_over = True
 
     def close(self) -> None:
         self.starters.close()
@@ -225,7 +253,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--no-template", action="store_true")
     parser.add_argument("--warm", type=int, default=0, metavar="N")
     parser.add_argument("--warm-imports", default="", metavar="A,B")
-    options = parser.parse_args(arguments)
+    parser.add_argument(TRY, dest="only_try", action="store_true", help="leave at once: it can be started")
+    # who starts it may be of older or newer code than this, and know another option
+    options, strange = parser.parse_known_args(arguments)
+    if options.only_try:
+        return 0
+    if strange:
+        say(f"options that this version does not know are passed over: {' '.join(strange)}")
     os.chdir("/")
     os.umask(0o077)
     spool = Spool(options.directory)
@@ -243,6 +277,7 @@ def main(arguments: list[str] | None = None) -> int:
         cpus=options.cpus,
         idle_exit_s=options.idle_exit,
         command=command,
+        lock=lock,
         template=not options.no_template,
         warm=options.warm,
         imports=options.warm_imports,
@@ -257,6 +292,8 @@ def main(arguments: list[str] | None = None) -> int:
     identify(spool, options.cpus)
     say(f"daemon {os.getpid()} of {spool.directory}: {options.cpus} CPUs, {len(daemon.table.jobs)} jobs")
     daemon.run()
+    if daemon.handed_over:  # queue and daemon.json are another's
+        return 0
     daemon.close()
     spool.identity.unlink(missing_ok=True)
     say(f"daemon {os.getpid()} leaves")

@@ -4,7 +4,7 @@
 
 It reads orders from stdin, {"attempt": PATH, "folder": PATH}, and forks a launcher for each; that one forks what the job's
 script would have become: `python -m qhub_ext.runner FOLDER`. It leaves when stdin ends, and when a package was installed or
-removed since it began, so that a job never sees another package than a Python of its own would.
+removed, or this one changed, since it began, so that a job never sees another package than a Python of its own would.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ import sys
 if __name__ == "__main__" and not sys.flags.safe_path:
     del sys.path[0]  # the directory that the daemon is in: nothing is imported from there
 
+from qhub_ext.sites.embedded.installed_code import BEGAN_WITH, code_on_disk  # before the rest, which may be replaced
+
+# isort: split
 import gc
 import json
 import os
@@ -34,21 +37,22 @@ def main(arguments: list[str]) -> int:
     spool, *daemon = arguments
     before = stamps(sys.path)
     import_module(f"{RUNNER}.ahead")
-    folders = [*sys.path, *package_folders()]
-    seen = stamps(folders)
     gc.collect()
     gc.freeze()  # these objects stay: the collector of a forked process need not write to their pages
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # launchers that end leave no zombie
     if threads() != 1:
         tell(leaves="a module of this Python has started a thread, and a fork would lose it")
         return 1
-    if stamps(sys.path) != before:
+    if stamps(sys.path) != before or code_on_disk() != BEGAN_WITH:
         tell(leaves="packages have changed while it began")
         return 1
     tell(ready=qhub_ext.__version__)
     for line in lines(0):
-        if stamps(folders) != seen:
+        if stamps(sys.path) != before:
             tell(leaves="packages have changed since it began")
+            return 0
+        if code_on_disk() != BEGAN_WITH:  # in an editable installation no folder need have changed
+            tell(leaves="qhub_ext was changed since it began")
             return 0
         serve(json.loads(line), spool, daemon)
     return 0
@@ -130,11 +134,6 @@ def stamps(folders: Iterable[str]) -> dict[str, int]:
         except OSError:
             found[folder] = -1
     return found
-
-
-def package_folders() -> list[str]:
-    """Of this package, which may lie elsewhere than the others (an editable installation)."""
-    return [folder for folder, _, _ in os.walk(os.path.dirname(qhub_ext.__file__)) if "__pycache__" not in folder]
 
 
 def threads() -> int:

@@ -22,8 +22,10 @@ from typing import NoReturn
 
 if __package__:
     from qhub_ext.sites.embedded import launcher
+    from qhub_ext.sites.embedded.installed_code import code_on_disk
 else:
     import launcher  # type: ignore[import-not-found,no-redef]
+    from installed_code import code_on_disk  # type: ignore[import-not-found,no-redef]
 
 PATIENCE_S = 5.0
 
@@ -134,19 +136,24 @@ def warm(spool: str, command: str, daemon: list[str]) -> int:
 
 
 def _wait_for_order(runner: Runner) -> dict[str, str] | None:
-    """None when the daemon wants nothing any more, or the runner has ended."""
-    ready, words = False, b""
+    """None when the daemon wants nothing any more, the runner has ended, or its package was changed under it."""
+    package, code, words = "", None, b""
     while runner.status is None:
         for end in runner.wait(0):
             if end == 0:
                 line = sys.stdin.buffer.readline()
                 order = json.loads(line) if line.endswith(b"\n") else None
-                return order if ready and runner.status is None else None
+                if package and code_on_disk(package) != code:
+                    os.write(2, b"warm kernel: qhub_ext was changed since it began\n")
+                    return None
+                return order if code is not None and runner.status is None else None
             words += runner.read()
             *lines, words = words.split(b"\n")
             for line in lines:
-                if line.strip() == b"ready" and not ready:
-                    ready = True
+                word, _, folder = line.strip().partition(b" ")
+                if word == b"ready" and code is None:
+                    package = os.fsdecode(folder)
+                    code = code_on_disk(package) if package else ()
                     os.write(1, b"ready\n")
                 else:
                     os.write(2, b"warm kernel: " + line + b"\n")

@@ -120,7 +120,12 @@ def claims(folder: JobFolder) -> list[Claim]:
 
 
 def make_claim(root: JobFolder, elements: list[int], first_attempt: int) -> Claim | None:
-    """The right to send, for one process only; None when another was quicker. On the disk when this returns."""
+    """The right to send, for one process only; None when another was quicker.
+
+    Written before sbatch gets its script, and not synced, like the rest of the folder: a kill of any process leaves it, a machine that stops
+    within seconds may take both. Should it take the claim alone, the job may be queued a second time, and the script's own `launch.json`
+    lets only one of the two begin.
+    """
     root.sendings.mkdir(mode=0o700, exist_ok=True)
     numbers = [int(name[:-5]) for name in os.listdir(root.sendings) if name.endswith(".json") and name[:-5].isdigit()]
     claim = Claim(max(numbers, default=0) + 1, time.time(), first_attempt)
