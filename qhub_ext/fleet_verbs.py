@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
 from qhub_ext.capture.quantity import parse_time
+from qhub_ext.display.slo import levels_figure, levels_page
 from qhub_ext.display.tables import Page, Table, Text
+from qhub_ext.display.usage import write_figure
 from qhub_ext.display.words import duration
+from qhub_ext.errors import InvalidOptionError
 from qhub_ext.job.identity import short_id
 from qhub_ext.verbs import Surface, complete_job, facts_verb, verbs
 
@@ -16,7 +20,7 @@ BY = ("signature", "cause", "device", "node", "version", "profile", "tier", "sna
 
 
 @verbs.command("fleet")
-@click.argument("job", required=False, shell_complete=complete_job)
+@click.argument("job", required=False, metavar="[JOB|slo]", shell_complete=complete_job)
 @click.option("--since", default="7d", show_default=True, help="What ended within this time, such as 24h or 30d.")
 @click.option(
     "--by",
@@ -25,12 +29,25 @@ BY = ("signature", "cause", "device", "node", "version", "profile", "tier", "sna
     show_default=True,
     help="What is counted; `user` is for operators.",
 )
+@click.option(
+    "--figure", type=click.Path(dir_okay=False, path_type=Path), help="Of `slo`: write its picture (HTML) here as well."
+)
 @facts_verb
-def fleet_verb(surface: Surface, job: str | None, since: str, by: str) -> Page | Text:
-    """What fails at the whole site, and whether it has a common cause; of JOB, whether only you meet what ended it."""
-    from qhub_ext.service.fleet import ask_fleet, ask_of_job
+def fleet_verb(surface: Surface, job: str | None, since: str, by: str, figure: Path | None) -> Page | Text:
+    """What fails at the whole site, and whether it has a common cause; of JOB, whether only you meet what ended it.
 
+    `fleet slo`: waits by profile against their targets, use of devices, time lost by cause.
+    """
+    from qhub_ext.service.fleet import ask_fleet, ask_levels, ask_of_job
+
+    if figure is not None and job != "slo":
+        raise InvalidOptionError("--figure is for `fleet slo`.")
     days = float(parse_time(since, "--since")) / 86400
+    if job == "slo":
+        levels = ask_levels(surface.service, days)
+        if figure is not None:
+            write_figure(figure, levels_figure(levels))
+        return levels_page(levels, since)
     if job is None:
         return fleet_page(ask_fleet(surface.service, days, by), since)
     known = surface.job(job)

@@ -253,6 +253,13 @@ class BrokerSettings(_Section):
     summaries_days: float = Field(
         default=90.0, gt=0, description="So long summaries of ended jobs are kept, for `qhub fleet`."
     )
+    wait_targets_s: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=lambda: {"production": 300.0, "test": 1800.0, "development": 14400.0},
+        description="Profile -> seconds within which its jobs are to begin, all queues together; `qhub fleet slo` holds them against it.",
+    )
+    wait_share: float = Field(
+        default=0.95, gt=0, le=1, description="Share of a profile's jobs that are to begin within its target."
+    )
     slice_s: float = Field(default=60.0, gt=0, description="Seconds of QPU after which another task may have its turn.")
     overhead_s: float = Field(default=1.0, ge=0, description="Seconds that the device needs once per slice.")
     ahead: dict[str, Annotated[int, Field(ge=1, le=100)]] = Field(

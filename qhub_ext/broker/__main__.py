@@ -88,7 +88,7 @@ def serve(directory: Path, devices: tuple[str, ...], settings: Settings, *, slur
     membership: Membership = SlurmJobs(policy.profiles, rules) if slurm else OneUser(policy.profiles)
     app = build(
         desk, threads, url=lambda: url, membership=membership, operators=default_operators(), munge_socket=given.munge_socket,
-        summaries_days=given.summaries_days,
+        given=given,
     )  # fmt: skip
     server = uvicorn.Server(
         uvicorn.Config(

@@ -28,6 +28,7 @@ from qhub_ext.broker.metrics import health_of, metrics_text
 from qhub_ext.broker.refusals import UnknownCallerError
 from qhub_ext.broker.summaries import DAY_S, Summaries
 from qhub_ext.errors import QhubError
+from qhub_ext.settings import BrokerSettings
 
 __all__ = ["build", "default_operators"]
 
@@ -85,7 +86,7 @@ def build(
     membership: Membership,
     operators: frozenset[int],
     munge_socket: Path | None = None,
-    summaries_days: float = 90.0,
+    given: BrokerSettings | None = None,
 ) -> FastAPI:
     app = FastAPI(title="qhub_ext broker", summary="A second-level scheduler of quantum tasks.", version=__version__)
     front = Front(desk, threads, url, membership, operators)
@@ -136,6 +137,7 @@ def build(
 
     add_api(app, front)
     add_admin(app, front, tokens)
-    add_fleet(app, front, Summaries(desk.ledger, desk.clock, summaries_days * DAY_S))
+    given = given or BrokerSettings()
+    add_fleet(app, front, Summaries(desk.ledger, desk.clock, given.summaries_days * DAY_S), given)
     add_face(app, front)
     return app

@@ -10,6 +10,7 @@ from pydantic import Field
 from qhub_ext.broker.api import Body
 from qhub_ext.broker.front import Days, Front, Words
 from qhub_ext.broker.summaries import DAY_S, Summaries
+from qhub_ext.settings import BrokerSettings
 
 MOST = 200
 By = Annotated[
@@ -23,7 +24,7 @@ class SummariesBody(Body):
     summaries: list[Any] = Field(max_length=MOST)
 
 
-def add_fleet(app: FastAPI, front: Front, summaries: Summaries) -> None:
+def add_fleet(app: FastAPI, front: Front, summaries: Summaries, given: BrokerSettings) -> None:
     from qhub_ext.diagnosis.fleet.viewer import Viewer
 
     def viewer(request: Request) -> Viewer:
@@ -52,3 +53,16 @@ def add_fleet(app: FastAPI, front: Front, summaries: Summaries) -> None:
 
         who, now = viewer(request), front.desk.clock()
         return answer(summaries.fleet(), who, job, now - days * DAY_S, now + DAY_S)
+
+    @app.get("/v1/fleet-levels")
+    def levels(request: Request, days: Days = 7.0) -> dict[str, Any]:
+        """Waits by profile against the site's targets, use of devices, time lost by cause. It names nobody."""
+        from qhub_ext.diagnosis.fleet.slo import service_levels
+
+        front.caller(request)
+        now = front.desk.clock()
+        since = now - days * DAY_S
+        used = dict.fromkeys(front.desk.devices, 0.0)
+        for row in front.desk.ledger.usage(since):
+            used[row["device"]] = used.get(row["device"], 0.0) + row["qpu_s"]
+        return service_levels(summaries.fleet(), given.wait_targets_s, given.wait_share, used, since, now)

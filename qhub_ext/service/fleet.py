@@ -53,6 +53,21 @@ def ask_of_job(service: JobService, job_id: str, days: float = 7.0, *, timeout_s
     return of_job(_own(service), _me(), job_id, now - days * DAY_S, now + DAY_S)
 
 
+def ask_levels(service: JobService, days: float) -> dict[str, Any]:
+    """See `qhub_ext.diagnosis.fleet.slo.service_levels`. Raises DeviceError for a broker that does not answer."""
+    given = service.settings.broker
+    if given.place is not None:
+        bring_own(service)
+        return dict(ask_broker(given.place, "GET", f"/v1/fleet-levels?days={days:g}"))
+    from qhub_ext.diagnosis.fleet.slo import service_levels
+
+    now, fleet = time.time(), _own(service)
+    recent = fleet.between(now - days * DAY_S, now).frame
+    used = recent.groupby("device", observed=True)["qpu_s"].sum()
+    devices = {str(device): float(seconds) for device, seconds in used.items() if seconds > 0}
+    return service_levels(fleet, given.wait_targets_s, given.wait_share, devices, now - days * DAY_S, now)
+
+
 def word_about(service: JobService, job_id: str) -> str:
     """Whether others meet what ended the job, in one sentence; "" where no broker says so within a moment."""
     if service.settings.broker.place is None or service.shelf.record(job_id).state in (State.COMPLETED, *ACTIVE):

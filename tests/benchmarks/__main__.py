@@ -29,6 +29,7 @@ BENCHMARKS = {
     "listing": "listing ten thousand finished jobs",
     "explain": "explaining a job, without network",
     "trace": "traces of jobs",
+    "fleet": "questions about a hundred thousand jobs",
     "server": "what the server extension costs JupyterLab, and how quick it answers",
     "slurm": "on a real Slurm",
     "qpu": "tasks on a device, here a virtual one",

@@ -70,7 +70,7 @@ class Fleet:
         return np.where(words.categories == "", -1, np.arange(len(words.categories)))[words.codes.to_numpy(np.int64)]
 
     def by(self, key: str) -> pd.DataFrame:
-        """A row per value, most failures first: jobs (attempts), failed, users, lost_s, wait_p50_s. Causes and signatures are those of failures."""
+        """A row per value, most failures first: jobs (attempts), failed, users, lost_s (what ran for nothing, without its waiting), wait_p50_s. Causes and signatures are those of failures."""
         column = "cluster" if key == "signature" else key
         chosen = self.failed if key in ("signature", "cause") else np.ones(len(self), dtype=bool)
         part, failed = self.frame[chosen], self.failed[chosen]
@@ -78,7 +78,10 @@ class Fleet:
             {
                 "key": part[column],
                 "failed": failed,
-                "lost_s": np.where(failed, part["wall_ns"].to_numpy(), 0.0) / 1e9,
+                "lost_s": np.where(
+                    failed, np.maximum(0.0, part["wall_ns"].to_numpy() - part["waited_ns"].to_numpy()), 0.0
+                )
+                / 1e9,
                 "waited_s": part["waited_ns"].to_numpy() / 1e9,
             }
         )
