@@ -68,8 +68,23 @@ def add_api(app: FastAPI, front: Front) -> None:
         return {
             "version": __version__,
             "at": now,
-            "devices": [{**_device(desk, name, now), "virtual": name in front.virtual} for name in desk.devices],
+            "devices": [
+                {**_device(desk, name, now), "virtual": name in front.virtual, "type": front.types.get(name, "")}
+                for name in desk.devices
+            ],
             "profiles": [vars(p) for p in desk.policy.profiles.values()],
+        }
+
+    @app.get("/v1/devices/{name}/target")
+    def target(name: str, request: Request) -> dict[str, Any]:
+        """What the device says of itself, in the shape of its type; null where it says nothing."""
+        front.caller(request)
+        found = front.device(name)
+        thread = front.threads.get(found)
+        return {
+            "device": found,
+            "type": front.types.get(found, ""),
+            "target": (thread.target() if thread else None) or None,
         }
 
     @app.get("/v1/choice")
@@ -89,7 +104,7 @@ def add_api(app: FastAPI, front: Front) -> None:
         )  # fmt: skip
         on_socket = request.client is not None and request.client.host.startswith("uid:")
         url = front.url() if on_socket else str(request.base_url).rstrip("/")
-        return {"id": session.id, "key": session.key, "url": url, "profile": session.profile, "idle_s": session.idle_s, "until": session.until, "virtual": front.virtual}  # fmt: skip
+        return {"id": session.id, "key": session.key, "url": url, "profile": session.profile, "idle_s": session.idle_s, "until": session.until, "virtual": front.virtual, "types": front.types}  # fmt: skip
 
     @app.delete("/v1/sessions/{session_id}", status_code=204)
     def close_session(session_id: str, request: Request) -> Response:
@@ -105,7 +120,7 @@ def add_api(app: FastAPI, front: Front) -> None:
     @app.post("/v1/tasks", status_code=201)
     def submit(body: TaskBody, request: Request) -> dict[str, Any]:
         session = front.own_session(request, body.session)
-        row = desk.submit(session, front.device(body.device), body.program, body.params, task_id=body.id, deadline_at=body.deadline_at)  # fmt: skip
+        row = front.submit(session, body.device, body.program, body.params, task_id=body.id, deadline_at=body.deadline_at)  # fmt: skip
         return described(desk.state(row.id))
 
     @app.get("/v1/tasks")

@@ -15,13 +15,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
+from qhub_ext.broker.batches import BATCHES
 from qhub_ext.broker.database import LedgerError
 from qhub_ext.broker.desk import Desk
 from qhub_ext.broker.rows import SliceRow, TaskRow
-from qhub_ext.broker.slices import check_result, cut
+from qhub_ext.broker.slices import check_result, cut, payload_of
 from qhub_ext.errors import Cause, DeviceError, UncertainTaskError
 from qhub_ext.settings import QpuSettings
+from qhub_ext.tiers.qpu.capabilities import IQM_CIRCUITS, PRIMITIVES, SEQUENCES
 from qhub_ext.tiers.qpu.failures import HelperLostError
+from qhub_ext.tiers.qpu.iqm import timeline_seconds
 from qhub_ext.tiers.qpu.process import ResourceProcess
 from qhub_ext.tiers.qpu.resources import Resource
 from qhub_ext.tiers.qpu.wire import quantum_seconds
@@ -33,6 +36,8 @@ TARGET_S = 60.0
 LEDGER_S = 0.5
 """A ledger that takes nothing now is tried again so often: what is on the device waits meanwhile."""
 _LOST = "Lost"
+PROGRAMS = {PRIMITIVES: ("sampler", "estimator"), IQM_CIRCUITS: ("iqm",), SEQUENCES: ("pulser",)}
+"""By the kind of payload that the type of a resource takes."""
 T = TypeVar("T")
 
 
@@ -43,19 +48,28 @@ class DeviceThread(threading.Thread):
         self._resource = resource
         self._settings = settings
         self.process = ResourceProcess(resource)
-        self._target: tuple[float, dict[str, Any]] = (0.0, {})
+        self._target: tuple[float, Any] = (0.0, None)
         self._left_behind: deque[SliceRow] = deque()
 
     @property
     def virtual(self) -> bool:
         return self._resource.virtual
 
-    def target(self) -> dict[str, Any]:
-        """Configuration and properties as the device gives them, at most TARGET_S old. Raises DeviceError."""
+    @property
+    def type(self) -> str:
+        return self._resource.type
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """What a task for the device may name."""
+        return PROGRAMS[self._resource.can.takes]
+
+    def target(self) -> Any:
+        """What the device says of itself in the shape of its type, at most TARGET_S old. Raises DeviceError."""
         asked_at, known = self._target
         if not known or time.monotonic() - asked_at > TARGET_S:
             answer = self.process.call("target", deadline_s=self._settings.deadline_s)
-            known = json.loads(answer) if isinstance(answer, str) else dict(answer or {})
+            known = json.loads(answer) if isinstance(answer, str) else answer or {}
             self._target = (time.monotonic(), known)
         return known
 
@@ -129,7 +143,7 @@ class DeviceThread(threading.Thread):
     def _send(self, one: SliceRow, task: TaskRow) -> None:
         program = task.program
         try:
-            content = json.dumps(cut(program, self._ledger.payload(one.task), one.pieces))
+            payload = payload_of(program, cut(program, self._ledger.payload(one.task), one.pieces))
         except (OSError, ValueError) as error:
             gone = DeviceError(f"The payload of the task {one.task} cannot be read any more: {error}.", advice="Submit it again.", cause=Cause.INTEGRATION)  # fmt: skip
             self._surely(partial(self._turns.failed, one, gone))
@@ -139,7 +153,7 @@ class DeviceThread(threading.Thread):
                 self.process.call(
                     "task_start",
                     deadline_s=self._settings.deadline_s,
-                    payload={"kind": "primitive", "program": program, "input": content},
+                    payload={**payload, "tag": f"{one.task}-{one.number}"},
                 )
             )
         except DeviceError as error:
@@ -182,14 +196,24 @@ class DeviceThread(threading.Thread):
 
     def _take(self, one: SliceRow, text: str) -> None:
         try:
-            metadata = dict(check_result(one.pieces, text).metadata)
+            seconds, snapshot = self._told_by(one, text)
         except DeviceError as error:
             error.cause = Cause.INTEGRATION
             self._surely(partial(self._turns.failed, one, error))
             return
-        last = self._surely(lambda: self._turns.finished(one, text, quantum_seconds(metadata), str(metadata.get("snapshot", ""))))  # fmt: skip
+        last = self._surely(lambda: self._turns.finished(one, text, seconds, snapshot))
         if last:
             self._surely(lambda: self._turns.complete(one.task))
+
+    def _told_by(self, one: SliceRow, text: str) -> tuple[float | None, str]:
+        """Seconds of QPU and the snapshot, where the device tells them. Raises DeviceError for a result that is none."""
+        (kind, *_) = self.programs
+        if kind in BATCHES:
+            BATCHES[kind].checked(one.pieces, text)
+            log = self._tolerant("task_logs", one.vendor) if self._resource.can.timeline else ""
+            return timeline_seconds(str(log or ""))[1], ""
+        metadata = dict(check_result(one.pieces, text).metadata)
+        return quantum_seconds(metadata), str(metadata.get("snapshot", ""))
 
     def _ended(self, one: SliceRow, state: str) -> None:
         if not self._turns.wanted(one):

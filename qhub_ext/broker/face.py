@@ -58,7 +58,7 @@ def add_face(app: FastAPI, front: Front) -> None:
             return refusal(404, f"There is no {part!r} of a backend.")
         thread = front.threads[front.device(name)]
         target = thread.target()
-        return target.get(part) or refusal(404, f"The device gives no {part}.")
+        return (target.get(part) if isinstance(target, dict) else None) or refusal(404, f"The device gives no {part}.")
 
     @app.post("/api/v1/sessions")
     async def vendor_session(request: Request) -> dict[str, Any]:
@@ -100,9 +100,9 @@ def add_face(app: FastAPI, front: Front) -> None:
         params = body.get("params")
         if not isinstance(params, dict):
             return refusal(400, "`params` must be an object.")
-        name, program = front.device(str(body.get("backend"))), str(body.get("program_id"))
-        row = await anyio.to_thread.run_sync(lambda: desk.submit(session, name, program, params))
-        return {"id": row.id, "backend": name}
+        name, program = str(body.get("backend")), str(body.get("program_id"))
+        row = await anyio.to_thread.run_sync(lambda: front.submit(session, name, program, params))
+        return {"id": row.id, "backend": row.device}
 
     @app.get("/api/v1/jobs/{task_id}")
     def vendor_job(task_id: str, request: Request) -> dict[str, Any]:

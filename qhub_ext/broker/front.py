@@ -20,7 +20,14 @@ from qhub_ext.broker.membership import Membership
 from qhub_ext.broker.refusals import ConflictError, NotAllowedError, UnknownCallerError
 from qhub_ext.broker.rows import Session, TaskRow
 from qhub_ext.broker.tokens import TokenSeal
-from qhub_ext.errors import DeviceError, QhubError, SiteUnreachableError, UnknownNameError, UserError
+from qhub_ext.errors import (
+    DeviceError,
+    InvalidOptionError,
+    QhubError,
+    SiteUnreachableError,
+    UnknownNameError,
+    UserError,
+)
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers.qpu import qcs
 from qhub_ext.tiers.wishes import choose, is_wish
@@ -70,6 +77,7 @@ class Front:
     def __post_init__(self) -> None:
         self.seal = TokenSeal(self.desk.ledger.secret())
         self.virtual = sorted(name for name, thread in self.threads.items() if thread.virtual)
+        self.types = {name: thread.type for name, thread in self.threads.items()}
 
     def known(self, uid: int) -> Caller:
         return Caller(uid, user_name(uid), None, operator=uid in self.operators)
@@ -122,6 +130,17 @@ class Front:
         if who.session is None:
             raise NotAllowedError("This needs the key of a session.")
         return who.session
+
+    def submit(self, session: Session, name: str, program: str, params: Mapping[str, Any], **more: Any) -> TaskRow:
+        """Raises InvalidOptionError for a payload that the device's type does not take, and what `Desk.submit` does."""
+        device = self.device(name)
+        thread = self.threads.get(device)
+        if thread is not None and program not in thread.programs:
+            raise InvalidOptionError(
+                f"{device} (type {thread.type}) takes no task of the program {program!r}.",
+                advice=f"It takes: {', '.join(thread.programs)}.",
+            )
+        return self.desk.submit(session, device, program, params, **more)
 
     def device(self, name: str) -> str:
         """By its name, or by what it should be like: `qubits>=100, least busy`."""

@@ -1,7 +1,8 @@
 """A task's payload cut into slices, and the results of its slices put together so that nobody can tell.
 
 Payloads are those of Qiskit primitives as they travel to IBM's service: `{"pubs": [[circuit, values, shots], ...], ...}`. A sampler is cut by shots, an
-estimator by PUB. Circuits are not read: how long a shot takes is first guessed, and then measured with the first slice.
+estimator by PUB; the payloads of other vendors are in `batches`. Circuits are not read: how long a shot takes is first guessed, and then measured with the
+first slice.
 """
 
 from __future__ import annotations
@@ -13,21 +14,23 @@ from typing import Any
 import numpy as np
 from qiskit.primitives import BitArray, DataBin, PrimitiveResult, PubResult
 
+from qhub_ext.broker.batches import BATCHES, SHOT_S
 from qhub_ext.broker.work import Piece
 from qhub_ext.errors import DeviceError, InvalidOptionError
 from qhub_ext.tiers.backend import DEFAULT_PRECISION, DEFAULT_SHOTS
 from qhub_ext.tiers.qpu.wire import tagged, untagged
 
-GUESS_S = 300e-6
-"""Seconds of QPU for a shot of which nothing is known: the usual pause between two, and a little."""
+GUESS_S = SHOT_S
 
-PROGRAMS = ("sampler", "estimator")
+PROGRAMS = ("sampler", "estimator", *BATCHES)
 
 
 def read_work(program: str, params: Mapping[str, Any]) -> tuple[Piece, ...]:
     """What the payload asks for. Raises InvalidOptionError for what is no payload of a primitive."""
     if program not in PROGRAMS:
         raise InvalidOptionError(f"There is no program {program!r}.", advice=f"Known: {', '.join(PROGRAMS)}.")
+    if program in BATCHES:
+        return BATCHES[program].read(params)
     pubs = params.get("pubs")
     if not isinstance(pubs, list) or not pubs or not all(isinstance(pub, list) and pub for pub in pubs):
         raise InvalidOptionError("`pubs` must be a list of PUBs, each a list that begins with a circuit.")
@@ -41,6 +44,8 @@ def read_work(program: str, params: Mapping[str, Any]) -> tuple[Piece, ...]:
 
 def shots_of(program: str, params: Mapping[str, Any]) -> int:
     """All shots of one PUB at most, against the caps of a profile."""
+    if program in BATCHES:
+        return BATCHES[program].shots(params)
     pubs = params["pubs"]
     if program == "sampler":
         return max(_shots(pub, params, k) for k, pub in enumerate(pubs))
@@ -49,10 +54,19 @@ def shots_of(program: str, params: Mapping[str, Any]) -> int:
 
 def cut(program: str, params: Mapping[str, Any], pieces: Sequence[Piece]) -> dict[str, Any]:
     """The payload of one slice: a sampler's PUBs with the slice's shots, an estimator's PUBs as they are."""
+    if program in BATCHES:
+        return BATCHES[program].cut(params, pieces)
     pubs = params["pubs"]
     if program == "estimator":
         return {**params, "pubs": [pubs[piece.pub] for piece in pieces]}
     return {**params, "pubs": [[*(pubs[p.pub] + [None])[:2], p.units] for p in pieces]}
+
+
+def payload_of(program: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """What the helper of the resource sends."""
+    if program in BATCHES:
+        return BATCHES[program].payload(params)
+    return {"kind": "primitive", "program": program, "input": json.dumps(params)}
 
 
 def check_result(pieces: Sequence[Piece], text: str) -> PrimitiveResult[Any]:
@@ -75,6 +89,8 @@ def check_result(pieces: Sequence[Piece], text: str) -> PrimitiveResult[Any]:
 
 def merge(program: str, slices: Sequence[tuple[Sequence[Piece], str]]) -> str:
     """The results of all slices as one. Raises DeviceError for a result that is not what the slice asked for."""
+    if program in BATCHES:
+        return BATCHES[program].merge(slices)
     decoded = [(pieces, check_result(pieces, text)) for pieces, text in slices]
     if len(decoded) == 1:
         return slices[0][1]

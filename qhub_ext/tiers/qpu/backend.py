@@ -168,7 +168,7 @@ class DeviceBackend:
                 raise self.sender.odd(str(error)) from None
             record["qpu_s"] = answer.qpu_s
             if self.resource.can.timeline:
-                queued, record["qpu_s"] = timeline_seconds(self.sender.log(record["task"]))
+                queued, record["qpu_s"] = self._told_seconds(record["task"])
                 if queued is not None:  # from here only the end was seen
                     whole = record["queued_s"] + record["running_s"]
                     record["queued_s"] = min(queued, whole)
@@ -177,6 +177,13 @@ class DeviceBackend:
         self._note_calibration(answer.snapshots, record)
         self.sender.note(record, state="completed")
         return answer, record
+
+    def _told_seconds(self, task: str) -> tuple[float | None, float | None]:
+        """Seconds in the device's queue and on it, as its service tells; the broker has those of all slices."""
+        if self.resource.brokered:
+            process = process_for(self.resource)
+            return None, process.call("task_seconds", task, deadline_s=self.settings.deadline_s)
+        return timeline_seconds(self.sender.log(task))
 
     def estimate(
         self, pubs: Sequence[EstimatorPub], stopped: Callable[[], bool] = lambda: False

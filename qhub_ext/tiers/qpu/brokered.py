@@ -15,6 +15,7 @@ from qhub_ext.errors import Cause, DeviceError, PreflightError, QhubError, Setti
 from qhub_ext.job.context import current
 from qhub_ext.settings import current_settings
 from qhub_ext.tiers.qpu import munge, qcs
+from qhub_ext.tiers.qpu.capabilities import CAPABILITIES, PRIMITIVES
 from qhub_ext.tiers.qpu.resources import Resource
 
 ANSWER_S = 30.0
@@ -102,14 +103,19 @@ def job_session(place: Place, profile: str = "") -> dict[str, Any]:
 
 
 def brokered_resource(device: str, path: Place) -> Resource:
-    """A resource of the vendor's own type, whose endpoint is the broker and whose credentials are those of this job's session."""
+    """A resource of the vendor's own type, whose endpoint is the broker and whose credentials are those of this job's session. IBM's are reached with the
+    genuine client; tasks of other types go over the broker's own API (`turn`).
+    """
     session = job_session(path)
+    virtual = device in session.get("virtual", ())
+    source = f"the broker at {path}"
+    kind = session.get("types", {}).get(device, qcs.TYPE)
+    if kind in CAPABILITIES and CAPABILITIES[kind].takes != PRIMITIVES:
+        return Resource(device, kind, source, device, {"session": session["id"]}, virtual=virtual, brokered=True)
     config = {
         **qcs.client_config(session["url"], session["key"], "broker"),
         "QRMI_IBM_QCS_SESSION_ID": session["id"],
     }
-    virtual = device in session.get("virtual", ())
-    source = f"the broker at {path}"
     return Resource(device, qcs.TYPE, source, device, config, virtual=virtual, brokered=True)
 
 

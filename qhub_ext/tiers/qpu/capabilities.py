@@ -25,13 +25,14 @@ class Capabilities:
     asked for tasks whose id is not known. `reserves`: `acquire` is a real reservation and not a dummy. `target` is the shape of what the
     device says of itself, "" where that is nothing. `held`: the service holds the answer to a question about a task until that has ended, for half a
     minute at most. `timeline`: the log of a task tells when it was on the device.
-    `tagged`: our id of a task goes along. `pinned`: a task names the calibration that it is to run with.
+    `sliced`: by what a broker cuts a task, "" where it runs whole. `tagged`: our id of a task goes along. `pinned`: a task names the calibration that it is to run with.
     """
 
     type: str
     vendor: str
     takes: str
     target: str = ""
+    sliced: str = ""
     typed_options: bool = False
     lists: bool = False
     reserves: bool = False
@@ -51,12 +52,12 @@ CAPABILITIES = {
     one.type: one
     for one in (
         Capabilities(
-            "ibm-quantum-compute-service", "IBM", PRIMITIVES, "ibm", typed_options=True, lists=True, reserves=True),
-        Capabilities("ibm-quantum-system", "IBM", PRIMITIVES, "ibm"),
-        Capabilities("qiskit-runtime-service", "IBM (ended on 2026-11-21)", PRIMITIVES, "ibm"),
-        Capabilities("pasqal-cloud", "Pasqal", SEQUENCES, "pulser", lists=True),
-        Capabilities("pasqal-local", "Pasqal", SEQUENCES, "pulser", reserves=True),
-        Capabilities("iqm-server", "IQM", IQM_CIRCUITS, "iqm", held=True, timeline=True, tagged=True, pinned=True),
+            "ibm-quantum-compute-service", "IBM", PRIMITIVES, "ibm", "shots, PUBs of an estimator", typed_options=True, lists=True, reserves=True),
+        Capabilities("ibm-quantum-system", "IBM", PRIMITIVES, "ibm", "shots, PUBs of an estimator"),
+        Capabilities("qiskit-runtime-service", "IBM (ended on 2026-11-21)", PRIMITIVES, "ibm", "shots, PUBs of an estimator"),
+        Capabilities("pasqal-cloud", "Pasqal", SEQUENCES, "pulser", "runs", lists=True),
+        Capabilities("pasqal-local", "Pasqal", SEQUENCES, "pulser", "runs", reserves=True),
+        Capabilities("iqm-server", "IQM", IQM_CIRCUITS, "iqm", "shots", held=True, timeline=True, tagged=True, pinned=True),
         Capabilities("alice-bob-felis", "Alice & Bob", QUBIT_PROGRAMS, logs=False),
         Capabilities("oqtopus", "OQTOPUS", OQTOPUS_JOBS),
     )

@@ -5,18 +5,21 @@ from __future__ import annotations
 import atexit
 import threading
 
+from qhub_ext.tiers.qpu.capabilities import PRIMITIVES
 from qhub_ext.tiers.qpu.process import ResourceProcess
 from qhub_ext.tiers.qpu.resources import Resource
+from qhub_ext.tiers.qpu.turn import BrokerTurn
 
-_processes: dict[object, ResourceProcess] = {}
+_processes: dict[object, ResourceProcess | BrokerTurn] = {}
 _opening = threading.Lock()
 
 
-def process_for(resource: Resource) -> ResourceProcess:
+def process_for(resource: Resource) -> ResourceProcess | BrokerTurn:
     with _opening:
         key = (resource.name, resource.type, frozenset(resource.config.items()))
         if key not in _processes:
-            _processes[key] = ResourceProcess(resource)
+            other = resource.brokered and resource.can.takes != PRIMITIVES
+            _processes[key] = BrokerTurn(resource) if other else ResourceProcess(resource)
         return _processes[key]
 
 

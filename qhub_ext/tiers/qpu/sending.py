@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qhub_ext.errors import Cause, DeviceError, UncertainTaskError
+from qhub_ext.errors import Cause, DeviceError, QhubError, UncertainTaskError
 from qhub_ext.job.context import current
 from qhub_ext.settings import QpuSettings
 from qhub_ext.tiers.qpu.failures import NOT_SENT_AGAIN, HelperLostError
@@ -131,7 +131,7 @@ class Sender:
                     f"{error.message} The task may exist on the device.", advice=NOT_SENT_AGAIN
                 ) from error
             raise
-        except DeviceError as error:
+        except QhubError as error:
             self.note(record, state="uncertain" if isinstance(error, UncertainTaskError) else "refused")
             raise
         self.note(record, state="queued", task=task)

@@ -65,7 +65,7 @@ def run_sequence(
     text = sequence.to_abstract_repr()
     sender = Sender(resource, current_settings().qpu)
     payload = {"kind": "pulser", "sequence": text, "runs": runs}
-    with task_span(resource, None) as moments:
+    with task_span(resource, current_settings().broker.place) as moments:
         answer, record = sender.run(payload, payload_digest([text, runs]), sent, stopped, moments)
     if answer is None:
         return None
