@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from qhub_ext.job.reason import Reason as Reason
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.layout import JobFolder
@@ -73,16 +74,6 @@ class StartEstimate:
     earliest: float | None
     latest: float | None
     why: str
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why a job waits: the site's word, a sentence, whose move it is, what to do."""
-
-    word: str
-    sentence: str
-    audience: str = "site"
-    advice: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 
+from qhub_ext.diagnosis.evaluation import Rules
 from qhub_ext.diagnosis.evidence import NOBODY, Clue, Confidence, Evidence, Finding
 from qhub_ext.diagnosis.rules.device import CALIBRATING, MAINTAINED
 from qhub_ext.errors import Audience, Cause
 from qhub_ext.sites.embedded.policy import DEPENDENCY, HELD_BY_USER, LAUNCH_FAILED, PRIORITY, RESOURCES, TOO_WIDE
 from qhub_ext.sites.slurm.reasons import is_known
+from qhub_ext.sites.slurm.states import STATES
 
 _USER = re.compile(r"JobHeldUser|BeginTime|job requeued in held state")
 _BROKEN = re.compile(
-    r"NodeDown|FrontEndDown|JobLaunchFailure|launch failed|SystemFailure|LaunchFailed|BurstBufferOperation|BlockMaxError|PartitionDown"
+    r"NodeDown|FrontEndDown|JobLaunchFailure|launch failed|SystemFailure|LaunchFailed|BurstBufferOperation|BlockMaxError"
 )
 _OURS = frozenset({DEPENDENCY, HELD_BY_USER, LAUNCH_FAILED, PRIORITY, RESOURCES, TOO_WIDE})
 
@@ -46,15 +48,43 @@ def site_silent(seen: Evidence) -> Finding | None:
     )
 
 
+def back_in_the_queue(seen: Evidence) -> Finding | None:
+    """An attempt was taken from its node, and the next one waits: why, is what ended the one before it."""
+    attempts = seen.record.attempts
+    before = attempts[-2] if len(attempts) > 1 else None
+    if before is None or before.cause not in (Cause.QUEUE_POLICY.value, Cause.INTEGRATION.value) or not before.message:
+        return None
+    clues = (Clue(before.message, f"attempt {before.number}", "attempts"),)
+    trust = Confidence.SURE if _on_the_way(seen) else Confidence.LIKELY
+    return Finding(
+        "back in the queue", Cause(before.cause), f"It waits for its next attempt. Of attempt {before.number}: {before.message}", clues,
+        Audience.SITE, "Nothing needs to be done: it starts again by itself.", again=True, confidence=trust, word=before.word,
+    )  # fmt: skip
+
+
+def _on_the_way(seen: Evidence) -> bool:
+    """Slurm puts a job back with an earliest start of its own, and has no other reason until then."""
+    word = "" if seen.waits is None else seen.waits.word
+    return len(seen.record.attempts) > 1 and word in ("", "None", "BeginTime", "Cleaning")
+
+
 def site_reason(seen: Evidence) -> Finding | None:
     """The site's own reason. Its words are known; what they mean for the cause is here."""
     reason = seen.waits
     if reason is None:
         return None
     word = reason.word
-    if word == "ReqNodeNotAvail":
+    if _on_the_way(seen):
+        cause, trust = Cause.QUEUE_POLICY, Confidence.POSSIBLE
+    elif word == "ReqNodeNotAvail":
         reserved = re.search(r"reserv|maint", reason.sentence.partition(".")[2], re.I)
         cause, trust = (Cause.QUEUE_POLICY if reserved else Cause.INTEGRATION), Confidence.LIKELY
+    elif word == "JobArrayTaskLimit" and "array-running" in seen.record.spec.site_options:
+        cause, trust = Cause.USER, Confidence.SURE
+    elif word.startswith("job requeued") and not any(
+        r.get("verb") in ("hold", "requeue") for r in seen.record.requests
+    ):
+        cause, trust = Cause.QUEUE_POLICY, Confidence.LIKELY  # nobody asked for it here
     elif _USER.search(word):
         cause, trust = Cause.USER, Confidence.SURE
     elif _BROKEN.search(word):
@@ -67,6 +97,16 @@ def site_reason(seen: Evidence) -> Finding | None:
         cause, trust = Cause.UNKNOWN, Confidence.POSSIBLE
     clue = Clue(word or "no reason", f"the reason that the site {seen.record.spec.site!r} gives", "timeline")
     return Finding("site", cause, reason.sentence, (clue,), reason.audience, reason.advice, confidence=trust, word=word)
+
+
+def suspended(seen: Evidence) -> Finding | None:
+    """It has its node, and the site lets it stand."""
+    word = seen.record.attempt.word
+    known = STATES.get(word.split()[0] if word else "")
+    if known is None or known.cause is None or known.ended or known.state.waiting:
+        return None
+    clue = Clue(word, "the site's word for its state", "attempts")
+    return Finding("suspended", known.cause, known.sentence, (clue,), known.audience, known.advice, word=word)
 
 
 def at_broker(seen: Evidence) -> Finding | None:
@@ -117,5 +157,5 @@ def running(seen: Evidence) -> Finding | None:
     return Finding("running", Cause.UNKNOWN, sentence, audience=NOBODY, confidence=Confidence.POSSIBLE)
 
 
-RULES = (not_sent, site_silent, site_reason)
-RUNNING = (at_broker, at_device, running)
+WAITING = Rules((not_sent, site_silent, back_in_the_queue, site_reason))
+RUNNING = Rules((suspended, at_broker, at_device), (running,))

@@ -24,9 +24,10 @@ from qhub_ext.jobfolder.outcome import read_record, read_spec
 from qhub_ext.settings import SlurmSettings
 from qhub_ext.sites.sendable import read_sendable
 from qhub_ext.sites.slurm import accounting, ledger, listing
-from qhub_ext.sites.slurm.commands import Answer, Commands, Running, refused, unreachable
+from qhub_ext.sites.slurm.commands import Answer, Commands, Running, unreachable
 from qhub_ext.sites.slurm.ledger import Claim, Place
 from qhub_ext.sites.slurm.options import arguments, ask, job_name
+from qhub_ext.sites.slurm.refusals import refusal_of
 from qhub_ext.sites.slurm.script import render_dispatcher
 
 _NUMBER = re.compile(rb"\d+(;[^\n]*)?\n")
@@ -160,7 +161,7 @@ class Sender:
             return parcel.places(match[1])
         if answer.code is not None and answer.code > 0 and not answer.silent:
             ledger.drop_claim(parcel.root, claim)
-            raise _refusal(parcel, answer)
+            raise refusal_of(parcel.spec, answer)
         until = time.monotonic() + self._settings.settle_s
         pause = ASK_AGAIN_S
         while True:
@@ -313,18 +314,3 @@ def _members(folder: JobFolder, job_id: str) -> list[JobFolder]:
 def _never_queued(state: str, reason: str) -> bool:
     """An impossible request is refused, and leaves such a record all the same."""
     return state == "FAILED" and reason == "BadConstraints"
-
-
-def _refusal(parcel: Parcel, answer: Answer) -> SiteError:
-    if "I/O error writing script" in answer.errors:
-        return SiteError(
-            "Slurm could not take the job in: the disk of slurmctld is full. Nothing was queued.",
-            advice="Ask the site to make room, then submit again.",
-        )
-    error = refused("the job", answer)
-    spec = parcel.spec
-    memory = f" and {spec.memory_mb} MiB" if spec.memory_mb else ""
-    return SiteError(
-        f"{error.message} It asks for {spec.cpus} CPUs{memory} for {spec.time_s} s. Nothing was queued.",
-        advice="`qhub doctor` compares qhub.toml with the cluster: partition, account, QOS, licences.",
-    )

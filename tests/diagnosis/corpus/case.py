@@ -33,6 +33,16 @@ def waits(job: Job) -> bool:
     return job.service.record(job.id).state.waiting
 
 
+def waits_for(*words: str) -> Callable[[Job], bool]:
+    """It waits, and the site's own word for why begins so."""
+
+    def until(job: Job) -> bool:
+        found = job.service.site("slurm").poll([job.id]).get(job.id)
+        return found is not None and found.state.waiting and found.reason.startswith(words)
+
+    return until
+
+
 @dataclass(frozen=True)
 class Case:
     """`shape` makes of a draft what another notebook, machine or clock would have made of it. `fault` is a switch of a virtual QPU that
