@@ -1,4 +1,6 @@
-"""All that is known of one job, as plain data, and what a rule finds in it. Who gathers it is `qhub_ext.service.evidence`."""
+"""All that is known of one job, as plain data, and what a rule finds in it. `gather` reads it from the folder; `qhub_ext.service.evidence` asks
+the site and the broker as well.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,10 @@ from typing import Any
 from qhub_ext.diagnosis.drift import Drifted
 from qhub_ext.errors import Audience, Cause
 from qhub_ext.job.calibration import Snapshot
+from qhub_ext.job.reason import Reason
 from qhub_ext.job.record import JobRecord
 from qhub_ext.jobfolder.device_tasks import DeviceTask
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
-from qhub_ext.sites.scheduler import Reason
 
 NOBODY = "nobody"
 

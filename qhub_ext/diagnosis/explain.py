@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from qhub_ext.diagnosis.evaluation import Rules, evaluate
 from qhub_ext.diagnosis.evidence import NOBODY, Confidence, Evidence, Finding
-from qhub_ext.diagnosis.rules import COMPLETED, ENDED, RUNNING, WAITING, Rule
+from qhub_ext.diagnosis.rules import code, device, ends
+from qhub_ext.diagnosis.rules.doubts import COMPLETED
+from qhub_ext.diagnosis.rules.waits import RUNNING, WAITING
 from qhub_ext.errors import Cause
 from qhub_ext.job.state import State
 
-_FALLBACK = frozenset({"code", "as sealed", "running"})
-"""Rules that find something in any case: what one that looks for a certain thing finds goes before, also where it is not sure."""
-_ORDER = {Confidence.SURE: 0, Confidence.LIKELY: 1, Confidence.POSSIBLE: 2}
+ENDED = Rules((*device.RULES, *code.RULES, *ends.RULES), (*code.GENERAL, *ends.GENERAL))
 NOTHING_FAILED = "It ran to its end, and nothing failed."
 
 
@@ -62,28 +63,13 @@ class Explanation:
 def explain(seen: Evidence) -> Explanation:
     state = seen.record.state
     if not state.final:
-        return _told(seen, _findings(seen, WAITING if state.waiting else RUNNING))
+        return _told(seen, evaluate(seen, WAITING if state.waiting else RUNNING))
     if state is State.COMPLETED:
-        doubts = _findings(seen, COMPLETED)
+        doubts = evaluate(seen, COMPLETED)
         if not doubts:
             return Explanation("", f"{seen.whole}{NOTHING_FAILED}", NOBODY, "")
         return _told(seen, doubts, before="It ran to its end, but look at this: ")
-    return _told(seen, _findings(seen, ENDED))
-
-
-def _findings(seen: Evidence, rules: tuple[Rule, ...]) -> tuple[Finding, ...]:
-    """The best first. What a better finding has said already, with the same cause and words, is left out."""
-    found = [finding for rule in rules if (finding := rule(seen)) is not None]
-    found.sort(key=lambda f: (max(_ORDER[f.confidence], int(f.rule in _FALLBACK)), f.rule in _FALLBACK))
-    kept: list[Finding] = []
-    for finding in found:
-        said = any(
-            f.sentence == finding.sentence or (f.cause is finding.cause and finding.rule in ("code", "as sealed"))
-            for f in kept
-        )
-        if not said and not (kept and finding.rule in ("as sealed", "running")):
-            kept.append(finding)
-    return tuple(kept)
+    return _told(seen, evaluate(seen, ENDED))
 
 
 def _told(seen: Evidence, findings: tuple[Finding, ...], before: str = "") -> Explanation:

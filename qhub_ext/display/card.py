@@ -58,13 +58,16 @@ def card_lines(record: JobRecord, now: float | None = None) -> list[tuple[str, s
     if attempt.message and record.state is not State.COMPLETED and spec.size is None:
         cause = f" [{attempt.cause}]" if attempt.cause else ""
         lines.append(("because", attempt.message + cause))
-    if attempt.advice and record.state.final and record.state is not State.COMPLETED:
+    if record.doubt:
+        lines.append(("look at", record.doubt))
+    if attempt.advice and record.state.final:
         lines.append(("try", attempt.advice))
     if record.stale_since is not None:
         lines.append(("as of", f"{moment(record.stale_since, now)}: the site cannot be reached; stale since then"))
     elif not record.state.final and record.as_of is not None and (record.standing or now - record.as_of >= 1):
         lines.append(("as of", f"{duration(max(0.0, now - record.as_of))} ago"))
-    lines.extend(("note", _first_line(note)) for note in record.notes[:5])
+    notes = [note for note in record.notes if note not in record.doubt]
+    lines.extend(("note", _first_line(note)) for note in notes[:5])
     return lines
 
 

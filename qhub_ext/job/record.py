@@ -76,6 +76,11 @@ class JobRecord:
         return self.attempts[-1]
 
     @property
+    def doubt(self) -> str:
+        """What makes the results of one that completed doubtful, in a sentence; "" where nothing does."""
+        return self.attempt.message if self.state is State.COMPLETED and self.spec.size is None else ""
+
+    @property
     def asked_at(self) -> float | None:
         """When it was submitted; of an element of an array, when the site queued it."""
         return self.submitted_at if self.submitted_at is not None else self.attempts[0].queued_at

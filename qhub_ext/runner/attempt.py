@@ -18,6 +18,7 @@ from qhub_ext.jobfolder.journal import JournalWriter
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
 from qhub_ext.jobfolder.outcome import Outcome, read_spec, require_own, seal
 from qhub_ext.runner.allocation import claim, give_back, open_attempt, set_aside
+from qhub_ext.runner.doubt import with_doubt
 from qhub_ext.runner.export import begin_export
 from qhub_ext.runner.kernel import JobKernel
 from qhub_ext.runner.recording import out_of_room, seal_notebook
@@ -115,6 +116,7 @@ def _run(
             tasks=_count_tasks(attempt),
             qpu_s=used_seconds(folder, attempt.number),
         )
+        outcome = with_doubt(folder, spec, attempt.number, outcome)
         supervisor.record_return()
         give_back(attempt)
         seal(attempt, outcome)

@@ -133,7 +133,7 @@ def estimate(service: JobService, job_id: str) -> dict[str, Any]:
 
 def detail(service: JobService, job_id: str) -> dict[str, Any]:
     from qhub_ext.jobfolder.atomic import read_json_or_none
-    from qhub_ext.service.calibrations import read_tasks
+    from qhub_ext.jobfolder.tasks import read_tasks
 
     folder = known(service, job_id)
     record = service.shelf.record(job_id)

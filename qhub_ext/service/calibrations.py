@@ -12,9 +12,10 @@ from qhub_ext.errors import InvalidOptionError, JobFolderError, UnknownNameError
 from qhub_ext.job.calibration import Snapshot
 from qhub_ext.job.identity import short_id
 from qhub_ext.job.record import JobRecord
-from qhub_ext.jobfolder.atomic import read_json, write_beside
+from qhub_ext.jobfolder.atomic import write_beside
 from qhub_ext.jobfolder.calibrations import DIGITS, CalibrationStore, Entry, read_document, read_pinned, read_snapshot
 from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.jobfolder.tasks import read_tasks
 from qhub_ext.settings import Settings
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers import snapshots as vendors
@@ -195,14 +196,6 @@ def calibration_of(folder: JobFolder, record: JobRecord) -> JobCalibration:
         else:
             found[snapshot.id] = snapshot
     return JobCalibration(wanted[0], wanted[1], tasks, found, tuple(missing))
-
-
-def read_tasks(folder: JobFolder) -> list[dict[str, Any]]:
-    """The records of the tasks of a job's latest attempt, in order."""
-    attempt = folder.latest_attempt()
-    if attempt is None or not attempt.tasks.is_dir():
-        return []
-    return [read_json(path) for path in sorted(attempt.tasks.glob("[0-9]*.json"))]
 
 
 def _seen(task: Mapping[str, Any]) -> Seen:

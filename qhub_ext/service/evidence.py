@@ -1,28 +1,21 @@
-"""Gathers what is known of one job: first its folder, then, where it is asked for, the site, the broker and the calibrations."""
+"""What is known of one job: what lies in its folder, and, where that is asked for, what its site and its broker say."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from qhub_ext.diagnosis.drift import drift_between
 from qhub_ext.diagnosis.evidence import Evidence
-from qhub_ext.errors import JobFolderError, QhubError, SiteError
+from qhub_ext.diagnosis.gather import gather
+from qhub_ext.errors import JobFolderError, SiteError
 from qhub_ext.job.identity import short_id
 from qhub_ext.job.record import JobRecord
 from qhub_ext.job.state import State
-from qhub_ext.jobfolder.atomic import read_json_or_none
-from qhub_ext.jobfolder.calibrations import read_pinned
-from qhub_ext.jobfolder.device_tasks import read_device_tasks
-from qhub_ext.jobfolder.journal import read_all
 from qhub_ext.jobfolder.layout import JobFolder
 
 if TYPE_CHECKING:
     from qhub_ext.service.jobs import JobService
-
-TAIL_BYTES = 16384
 
 
 def evidence_of(service: JobService, job_id: str, *, ask: bool = True) -> Evidence:
@@ -31,33 +24,11 @@ def evidence_of(service: JobService, job_id: str, *, ask: bool = True) -> Eviden
     whole = ""
     if record.spec.size is not None:
         record, whole = _element(service, record, ask=ask)
-    seen = _from_folder(service.shelf.folder(record.id), record)
-    seen = replace(seen, whole=whole)
-    return _asked(service, seen) if ask and not record.state.final else seen
-
-
-def _from_folder(folder: JobFolder, record: JobRecord) -> Evidence:
-    from qhub_ext.service.calibrations import read_tasks
-
-    attempt = folder.attempt(record.attempt.number)
-    outcome = read_json_or_none(attempt.outcome)
-    tasks = read_tasks(folder)
-    met = [record.snapshots.get("submission", ""), record.snapshots.get("start", "")]
-    met += [str(i) for task in tasks for sent in task.get("device_tasks") or () for i in sent.get("snapshots") or ()]
-    seen = Evidence(
-        folder=folder,
-        record=record,
-        outcome=outcome if isinstance(outcome, dict) else {},
-        events=read_all(folder.journals),
-        console=tail(attempt.console),
-        tasks=tasks,
-        device_tasks=read_device_tasks(folder),
-        runtime=read_json_or_none(folder.runtime) or {},
-        snapshots=tuple(dict.fromkeys(identity[:23] for identity in met if identity)),
-    )
+    folder = service.shelf.folder(record.id)
+    seen = replace(gather(folder, record), whole=whole)
     if record.state is State.TIMED_OUT:
         seen = replace(seen, breakdown=_breakdown(folder, record))
-    return _with_drift(seen) if len(seen.snapshots) > 1 else seen
+    return _asked(service, seen) if ask and not record.state.final else seen
 
 
 def _breakdown(folder: JobFolder, record: JobRecord) -> dict[str, float]:
@@ -69,15 +40,6 @@ def _breakdown(folder: JobFolder, record: JobRecord) -> dict[str, float]:
     except (JobFolderError, OSError):
         return {}
     return {part: found.seconds(part) for part in found.parts_ns}
-
-
-def _with_drift(seen: Evidence) -> Evidence:
-    """Numbers that nobody kept, or that cannot be compared, are left out: that they changed is known all the same."""
-    with suppress(QhubError, OSError):
-        first, last = (read_pinned(seen.folder, identity) for identity in (seen.snapshots[0], seen.snapshots[-1]))
-        if first is not None and last is not None:
-            return replace(seen, calibration=last, drift=drift_between(first, last))
-    return seen
 
 
 def _asked(service: JobService, seen: Evidence) -> Evidence:
@@ -110,24 +72,3 @@ def _element(service: JobService, whole: JobRecord, *, ask: bool) -> tuple[JobRe
     )
     told = f"{count}; of {short_id(chosen.id)}: " if (bad or waiting) and chosen is not whole else ""
     return chosen, told
-
-
-def tail(path: object, most: int = TAIL_BYTES) -> Sequence[tuple[int, str]]:
-    """The last lines of a file, each with its number; none where there is no file."""
-    try:
-        with open(str(path), "rb") as file:
-            size = file.seek(0, 2)
-            begin = max(0, size - most)
-            file.seek(0)
-            skipped, left = 0, begin
-            while left > 0:
-                chunk = file.read(min(left, 1 << 20))
-                if not chunk:
-                    break
-                skipped += chunk.count(b"\n")
-                left -= len(chunk)
-            text = file.read(most).decode("utf-8", "replace")
-    except OSError:
-        return ()
-    lines = text.splitlines()
-    return [(skipped + number, line) for number, line in enumerate(lines, 1)]

@@ -1,22 +1,10 @@
-"""Why a job is as it is: small functions over `Evidence`, each of which finds one thing or nothing. Asked in this order; of equal confidence, the first is told first.
+"""Why a job is as it is: small functions over `Evidence`, each of which finds one thing or nothing.
 
 waits    a job that waits: the site's reason, the broker's, the device's
 device   a device, its service, its broker, its calibration
 code     the cell's own error, or what met it: packages, memory, disk, network
 ends     an end from outside: time, cancellation, preemption, a node, the scheduler
 doubts   a job that completed, and whose results are doubtful
+
+`explain` has the tables in which they are asked, and `evaluation` says in which order.
 """
-
-from __future__ import annotations
-
-from collections.abc import Callable
-
-from qhub_ext.diagnosis.evidence import Evidence, Finding
-from qhub_ext.diagnosis.rules import code, device, doubts, ends, waits
-
-Rule = Callable[[Evidence], Finding | None]
-
-WAITING: tuple[Rule, ...] = waits.RULES
-RUNNING: tuple[Rule, ...] = waits.RUNNING
-ENDED: tuple[Rule, ...] = (*device.RULES, *code.RULES, *ends.RULES)
-COMPLETED: tuple[Rule, ...] = doubts.RULES

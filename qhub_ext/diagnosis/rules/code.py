@@ -251,4 +251,5 @@ def _quoted(text: str, place: int = 0) -> str:
 MET = (package_missing, package_other, memory, disk, used_up, file_system, directory_not_there, network)
 """What met the cell from its surroundings."""
 
-RULES = (*MET, own_code, crashed, no_kernel, ours)
+RULES = (*MET, no_kernel, ours)
+GENERAL = (own_code, crashed)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from qhub_ext.diagnosis.chance import too_few
+from qhub_ext.diagnosis.evaluation import Rules
 from qhub_ext.diagnosis.evidence import Clue, Confidence, Evidence, Finding
 from qhub_ext.errors import Audience, Cause
 
@@ -218,4 +219,4 @@ def _value(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.3g}"
 
 
-RULES = (dead_edges, calibrated_meanwhile, far_from_expected, task_failed_quietly, options_ignored, output_cut, names_missing, packages_differ, unlikely_to_pass, clocks_differ)  # fmt: skip
+COMPLETED = Rules((dead_edges, calibrated_meanwhile, far_from_expected, task_failed_quietly, options_ignored, output_cut, names_missing, packages_differ, unlikely_to_pass, clocks_differ))  # fmt: skip

@@ -176,4 +176,5 @@ def _word(seen: Evidence) -> tuple[Clue, ...]:
     return (Clue(word, "the site's word for its state", "attempts"),) if word else ()
 
 
-RULES = (cancelled, policy, time_limit, resources, broken, console_knows, killed, as_sealed)
+RULES = (cancelled, policy, time_limit, resources, broken, console_knows, killed)
+GENERAL = (as_sealed,)

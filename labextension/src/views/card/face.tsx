@@ -7,6 +7,7 @@ import type { JobModel, Standing } from '../../model/job';
 import { moment, plain, shortId, stateTone, stateWord } from '../../words';
 import { Actions } from '../actions';
 import { Age } from '../age';
+import { Doubt, doubtOf } from '../doubt';
 import { Facts, Move, Phase, When } from '../facts';
 import { useSignal } from '../signal';
 import { StateSign } from '../state';
@@ -57,11 +58,15 @@ export function CardFace(props: Props): JSX.Element {
       {record.size !== null && <Elements record={record} trans={trans} />}
       {!live && <Notice standing={model.standing} {...{ record, trans }} />}
       {live && <Why record={record} model={model} trans={trans} />}
-      {record.notes.slice(0, 5).map((note, index) => (
-        <p className="qhub-Card-note" key={index}>
-          {plain(note, 500)}
-        </p>
-      ))}
+      <Doubt record={record} trans={trans} />
+      {record.notes
+        .filter(note => !doubtOf(record).includes(note))
+        .slice(0, 5)
+        .map((note, index) => (
+          <p className="qhub-Card-note" key={index}>
+            {plain(note, 500)}
+          </p>
+        ))}
       {live && record.state === 'running' && record.size === null && (
         <Log model={model} trans={trans} />
       )}

@@ -2,6 +2,7 @@ import { KeyboardEvent, useId, useRef, useState } from 'react';
 
 import { plain, shortId, stateTone, stateWord } from '../../words';
 import { Actions } from '../actions';
+import { Doubt } from '../doubt';
 import { Facts, Phase, When } from '../facts';
 import { useSignal } from '../signal';
 import { StateSign } from '../state';
@@ -88,6 +89,7 @@ function Head(props: { context: JobContext }): JSX.Element {
         <When record={job} live={live} />
         <Facts record={job} trans={trans} />
       </div>
+      <Doubt record={job} trans={trans} />
       <div className="qhub-Job-line">
         <Actions
           job={job}

@@ -144,15 +144,13 @@ function Now({ job, trans }: PartProps): JSX.Element {
   );
 }
 
-/** Why it waits, where it runs, or why it ended as it did. */
+/** Why it waits, where it runs, why it ended as it did, or what makes its results doubtful. */
 function Why({ job, trans }: PartProps): JSX.Element | null {
   const text = isWaiting(job.state)
     ? job.reason
     : isRunning(job.state)
       ? phaseWords(job, trans)
-      : job.state === 'completed'
-        ? ''
-        : job.message;
+      : job.message;
   if (!text) {
     return null;
   }

@@ -123,6 +123,28 @@ describe('the card of a job', () => {
     expect(within(node).getByText('Cancel one of them.')).toBeTruthy();
   });
 
+  it('says what makes the results of a completed job doubtful, once, and live or not', async () => {
+    const doubt = 'It used gates that the device has switched off (83-96).';
+    const done = {
+      state: 'completed' as const,
+      message: doubt,
+      advice: 'Choose another layout.',
+      notes: [doubt, 'another note']
+    };
+    jobs.answer = job(done);
+    for (const connection of ['live', 'offline'] as const) {
+      jobs.connection = connection;
+      const node = await show(record(done));
+      await within(node).findByText('Look at this:');
+      expect(node.textContent!.split(doubt)).toHaveLength(2);
+      expect(node.textContent).toContain('Choose another layout.');
+      expect(node.textContent).toContain('another note');
+      expect(await violations(node)).toEqual([]);
+      card!.dispose();
+    }
+    expect(jobs.client.explain).not.toHaveBeenCalled();
+  });
+
   it('says by when it starts, where the site tells that', async () => {
     jobs.answer = job({ starts_by: Date.now() / 1000 + 600 });
     const node = await show(record());
