@@ -416,7 +416,7 @@ def resources_verb(surface: Surface, ask: bool) -> Table:
             "–" if s.queue is None else str(s.queue),
             moment(s.next_calibration_at),
             s.source,
-            s.trouble,
+            " ".join(filter(None, (s.trouble, s.windows_trouble))),
         )
         for s in states
     ]

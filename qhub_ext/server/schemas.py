@@ -104,7 +104,12 @@ SCHEMAS: dict[str, Schema] = {
         name=TEXT, backend_name=TEXT, qubits=COUNT, family=TEXT, revision=TEXT, snapshot_at=TEXT, snapshot_id=TEXT,
         snapshot_age_s=NUMBER, synthetic=YES_NO, virtual=YES_NO, max_shots=COUNT, edges=COUNT, dead_edges=many(many(COUNT)), dead_qubits=many(COUNT),
         medians=each(maybe(NUMBER)), flags=many(TEXT),
-        resource=maybe(thing(name=TEXT, type=TEXT, state=TEXT, queue=maybe(COUNT), trouble=TEXT, source=TEXT, next_calibration_at=maybe(MOMENT))),
+        resource=maybe(
+            thing(
+                name=TEXT, type=TEXT, state=TEXT, queue=maybe(COUNT), trouble=TEXT, source=TEXT, next_calibration_at=maybe(MOMENT),
+                windows_trouble=TEXT,
+            )
+        ),
     ),
     "Devices": thing(devices=many(ref("Device"))),
     "Calibration": thing(

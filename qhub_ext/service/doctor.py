@@ -20,7 +20,7 @@ LOW_DISK_MB = 500
 
 
 def examine(service: JobService) -> list[Finding]:
-    return [*_packages(), *_shelf(service), *_devices(service), *_site(service)]
+    return [*_packages(), *_shelf(service), *_devices(service), *_windows(service), *_site(service)]
 
 
 def _packages() -> list[Finding]:
@@ -94,6 +94,21 @@ def _devices(service: JobService) -> list[Finding]:
     return [
         Finding("ok", f"{len(devices)} devices have a calibration snapshot; the default is {service.settings.device}.")
     ]
+
+
+def _windows(service: JobService) -> list[Finding]:
+    from qhub_ext.service.announced import announced
+    from qhub_ext.tiers.qpu.resources import list_resources
+
+    settings = service.settings.qpu
+    if not settings.windows:
+        return []
+    told = announced(settings, [resource.device for resource in list_resources(settings)])
+    findings = [Finding("warning", slip.sentence, slip.advice) for slip in told.slips]
+    if told.windows:
+        count = len(told.windows)
+        findings.append(Finding("ok", f"{count} calibration window{'s are' if count > 1 else ' is'} announced."))
+    return findings
 
 
 def _site(service: JobService) -> list[Finding]:

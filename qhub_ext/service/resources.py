@@ -5,17 +5,15 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from qhub_ext.errors import DeviceError
-from qhub_ext.service.calibrations import own_name
+from qhub_ext.service.announced import announced
 from qhub_ext.settings import QpuSettings, Settings
 from qhub_ext.tiers.qpu.brokered import Place, ask_broker
 from qhub_ext.tiers.qpu.capabilities import CAPABILITIES
 from qhub_ext.tiers.qpu.process import ResourceProcess
 from qhub_ext.tiers.qpu.resources import Resource, list_resources
 from qhub_ext.tiers.qpu.virtual import virtual_standing
-from qhub_ext.tiers.windows import Window, next_window
 
 ASK_S = 15.0
 VIRTUAL = "virtual"
@@ -25,7 +23,7 @@ VIRTUAL = "virtual"
 @dataclass(frozen=True)
 class ResourceState:
     """`state` in the resource's own word, "" when it was not asked; `queue` tasks that wait there; `next_calibration_at` in s
-    since 1970 UTC, None where nobody told.
+    since 1970 UTC, None where nobody told, or where what was told cannot be understood (`windows_trouble`).
     """
 
     name: str
@@ -37,6 +35,7 @@ class ResourceState:
     queue: int | None = None
     trouble: str = ""
     next_calibration_at: float | None = None
+    windows_trouble: str = ""
 
 
 def list_states(settings: QpuSettings, *, ask: bool) -> list[ResourceState]:
@@ -65,21 +64,11 @@ def _with_windows(states: list[ResourceState], settings: QpuSettings) -> list[Re
     """With the windows that the site announces."""
     if not settings.windows:
         return states
-    now, windows = time.time(), announced(settings)
-    found = []
-    for state in states:
-        span = next_window(windows, state.device, now)
-        found.append(replace(state, next_calibration_at=span[0]) if span is not None and span[0] > now else state)
-    return found
-
-
-def announced(settings: QpuSettings) -> list[Window]:
-    """Raises InvalidOptionError for a rule that is none."""
-
-    def moment(at: datetime) -> float:
-        return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).timestamp()
-
-    return [Window(moment(w.start), w.length_s, w.rule, own_name(w.device)) for w in settings.windows]
+    now, told = time.time(), announced(settings, [state.device for state in states])
+    return [
+        replace(s, next_calibration_at=told.next_of(s.device, now), windows_trouble=told.trouble_of(s.device))
+        for s in states
+    ]
 
 
 def _virtual(settings: QpuSettings) -> list[ResourceState]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,6 +10,8 @@ from functools import lru_cache
 from typing import Any
 
 from qhub_ext.errors import InvalidOptionError
+
+LONGEST_S = 366 * 86_400.0
 
 
 @dataclass(frozen=True)
@@ -28,9 +31,9 @@ class Window:
         return f"{self.device or 'all devices'} from {begin} for {self.length_s:g} s{again}"
 
     def __post_init__(self) -> None:
-        if not self.length_s > 0:
+        if not 0 < self.length_s <= LONGEST_S:
             raise InvalidOptionError(
-                f"A window of {self.length_s:g} s is not accepted.", advice="Give a length above 0."
+                f"A window of {self.length_s:g} s is not accepted.", advice="Give a length above 0, of a year at most."
             )
         if self.rule:
             _parsed(self.rule, self.start)
@@ -64,10 +67,13 @@ def _parsed(rule: str, start: float) -> Any:
     from dateutil.rrule import rrulestr
 
     try:
+        # dateutil never comes back from a step of nothing, and only after minutes from one of seconds
+        if re.search(r"INTERVAL=[+-]?0*(;|$)|INTERVAL=-|FREQ=(SECONDLY|MINUTELY)", rule, re.IGNORECASE):
+            raise ValueError("a device is calibrated every hour at most, and later each time")
         return rrulestr(rule.removeprefix("RRULE:"), dtstart=_moment(start))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise InvalidOptionError(
-            f"{rule!r} is no recurrence rule: {error}.",
+            f"{rule[:200]!r} is no recurrence rule: {error}.",
             advice="For example FREQ=DAILY;BYHOUR=3 or FREQ=HOURLY;INTERVAL=12.",
         ) from error
 

@@ -36,7 +36,13 @@ def test_a_rule_that_has_ended_gives_no_more_windows() -> None:
     assert Window(NOON, HOUR, "FREQ=DAILY;COUNT=2").next_span(NOON + 2 * 86400) is None
 
 
-@pytest.mark.parametrize("rule", ["EVERY DAY", "FREQ=SOMETIMES", "FREQ=DAILY;BYHOUR=99", ";;;"])
+NO_RULES = (
+    *("EVERY DAY", "FREQ=SOMETIMES", "FREQ=DAILY;BYHOUR=99", ";;;"),
+    *("FREQ=DAILY;INTERVAL=0", "INTERVAL=00;freq=daily", "FREQ=DAILY;INTERVAL=-1", "FREQ=SECONDLY"),
+)
+
+
+@pytest.mark.parametrize("rule", NO_RULES)
 def test_a_rule_that_is_none_is_refused_with_an_example(rule: str) -> None:
     with pytest.raises(InvalidOptionError, match=r"recurrence rule.*FREQ=DAILY"):
         Window(NOON, HOUR, rule)

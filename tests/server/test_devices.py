@@ -112,6 +112,42 @@ async def test_an_announced_window_is_told_also_of_a_device_that_does_not_answer
     assert abs(await until(announced, what="the changed setting") - later.timestamp()) < 1
 
 
+@pytest.mark.usefixtures("resource_that_fails")
+async def test_a_slip_in_an_announced_window_is_said_of_its_device_and_spoils_no_other(api, monkeypatch, tmp_path):
+    later = datetime.now(UTC) + timedelta(hours=2)
+    window = '[[qpu.windows]]\ndevice = "{}"\nstart = "{}"\nlength_s = {}\nrule = "{}"\n'
+    slips = (
+        ("fez", "2026-01-01T03:00:00Z", 60, "FREQ=SOMETIMES"),
+        ("fez", "2026-01-01T03:00:00Z", 60, "FREQ=DAILY;INTERVAL=0"),  # which dateutil never comes back from
+        ("fez", "2026-01-01T03:00:00Z", 1e12, "FREQ=DAILY"),
+        ("fez", "0001-01-01T00:00:00+14:00", 60, "FREQ=YEARLY"),
+        ("kingson", "2026-01-01T03:00:00Z", 60, "FREQ=DAILY"),
+        ("ibm_fez", later.isoformat(), 60, ""),
+    )
+    (tmp_path / "qhub.toml").write_text("".join(window.format(*slip) for slip in slips))
+    monkeypatch.setenv("QHUB_CONFIG", str(tmp_path / "qhub.toml"))
+
+    async def told():
+        return (await fez(api))["windows_trouble"]
+
+    words = await until(told, what="the changed setting")
+    for number, why in enumerate(
+        ("'FREQ=SOMETIMES' is no recurrence rule", "INTERVAL=0", "1e+12 s", "out of range"), 1
+    ):
+        assert f"Calibration window {number} of qpu.windows is not told: " in words
+        assert why in words
+    assert "kingson" not in words
+    assert abs((await fez(api))["next_calibration_at"] - later.timestamp()) < 1
+    assert "windows" not in (await fez(api))["trouble"], "the device can be used all the same"
+    findings = (await api.get("doctor"))["findings"]
+    [unknown] = [one for one in findings if "kingson" in one["what"]]
+    assert unknown["level"] == "warning"
+    assert "Did you mean 'kingston'" in unknown["advice"]
+    assert [one["what"] for one in findings if one["what"].endswith("announced.")] == [
+        "1 calibration window is announced."
+    ]
+
+
 async def test_a_virtual_device_that_is_up_tells_its_queue_and_its_next_calibration(api, monkeypatch, place, subscribe):  # noqa: F811
     monkeypatch.setenv("QHUB_QPU_VIRTUAL_CYCLE_S", "7200")
     settings = place.settings.qpu.model_copy(update={"virtual_cycle_s": 7200.0})

@@ -56,6 +56,8 @@ export interface Resource {
   source: string;
   /** Seconds since 1970, UTC; absent where nobody told. */
   next_calibration_at?: number | null;
+  /** What is wrong with the windows that the site announces for it. */
+  windows_trouble?: string;
 }
 
 export interface Device {

@@ -78,7 +78,9 @@ function DeviceItem(props: {
   const { device, trans } = props;
   const { resource } = device;
   const [tone, word] = standing(device, trans);
-  const trouble = resource?.trouble ?? '';
+  const troubles = [resource?.trouble, resource?.windows_trouble].filter(
+    (words): words is string => Boolean(words)
+  );
   return (
     <li className={`qhub-Device qhub-tone-${tone}`}>
       <span
@@ -110,14 +112,15 @@ function DeviceItem(props: {
             </span>
           )}
         </div>
-        {trouble && (
+        {troubles.map(words => (
           <div
+            key={words}
             className="qhub-Tier-words qhub-mod-clamped"
-            title={plain(trouble)}
+            title={plain(words)}
           >
-            {plain(trouble)}
+            {plain(words)}
           </div>
-        )}
+        ))}
       </div>
     </li>
   );

@@ -479,7 +479,8 @@ describe('tiers and devices', () => {
           queue: 3,
           trouble: '',
           source: 'toml',
-          next_calibration_at: NOW + 3600
+          next_calibration_at: NOW + 3600,
+          windows_trouble: 'Calibration window 2 is not told.'
         }
       }),
       device('kingston'),
