@@ -1,20 +1,21 @@
 """Whose slice runs next on a device, and why everybody else waits. Pure: tasks, facts and a moment in, a decision out.
 
-Order: (-effective rank, -priority, fair-share ratio, -deadline boost, submit time, id); the last two inside a group (see `task_queue`). The
-priority is an operator's word and moves a task within its rank. A task that is being run keeps
-the device against its own rank until it is done, and yields between slices to a higher one. Before a calibration window only what
-is over by its beginning is started, the best-ordered that fits first.
+Order: (-effective rank, -priority, fair-share ratio, -deadline boost, submit time, id), see `order`; the last two inside a group (see
+`task_queue`). The priority is an operator's word and moves a task within its rank. A task that is being run keeps the device against its own
+rank until it is done, and yields between slices to a higher one. Before a calibration window only what is over by its beginning is started,
+the best-ordered that fits first.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from qhub_ext.broker.fair_share import FairShare
 from qhub_ext.broker.limits import Limits
+from qhub_ext.broker.order import Order
 from qhub_ext.broker.profiles import DAY_S, DEFAULTS, Profile
 from qhub_ext.broker.task_queue import Group, TaskQueue, WaitingTask, group_of
 from qhub_ext.broker.work import Piece, seconds_of, smallest, take_slice
@@ -65,12 +66,15 @@ class Wait:
 
 @dataclass(frozen=True)
 class Decision:
-    """The slice to run: `pieces` of task `task_id`, `seconds` of QPU as estimated. `preempts` names the task that yields."""
+    """The slice to run: `pieces` of task `task_id`, `seconds` of QPU as estimated. `preempts` names the task that yields, `place_of` the user in
+    whose place it goes.
+    """
 
     task_id: str
     pieces: tuple[Piece, ...]
     seconds: float
     preempts: str = ""
+    place_of: str = ""
 
 
 @dataclass
@@ -102,10 +106,13 @@ class Policy:
     fair_share: FairShare = field(default_factory=FairShare)
     usage: Usage = field(default_factory=Usage)
     limits: Limits = field(default_factory=Limits)
+    lent: FairShare = field(default_factory=FairShare)
 
     def charge(self, task: WaitingTask, seconds: float, now: float) -> None:
         """A slice of it ran."""
         self.fair_share.charge(task.user, seconds, now)
+        if task.place_of not in ("", task.user):
+            self.lent.charge(task.place_of, seconds, now)
         self.usage.turn(now)
         self.usage.users[task.user] += seconds  # type: ignore[assignment]
         self.usage.accounts[task.account] += seconds  # type: ignore[assignment]
@@ -118,23 +125,17 @@ class Policy:
         if device.window is not None:
             budget = min(budget, device.window[0] - max(now, device.busy_until))
         self.usage.turn(now)
-        best: tuple[tuple[tuple[float, ...], str], WaitingTask] | None = None
-        for group in queue.groups(device.name):
-            if self.blocked(group, device, now) is not None:
-                continue
-            found = self._first_that_fits(queue, group, device, now)
-            if found is None:
-                continue
-            key = (self.key(found, now), found.id)
-            if best is None or key < best[0]:
-                best = (key, found)
-        chosen = None if best is None else best[1]
+        open_groups = [g for g in queue.groups(device.name) if self.blocked(g, device, now) is None]
+        found = [self._first_that_fits(queue, group, device, now) for group in open_groups]
+        first = [task for task in found if task is not None]
+        order = self.order(first, now)
+        chosen = min(first, key=lambda task: (order.key(task), task.id), default=None)
         running = queue.get(current) if current else None
         preempts = ""
         if running is not None and running.pieces and chosen is not running:
             may = self.blocked(group_of(running), device, now, bool(running.running)) is None
             may = may and self._fits(running, device, now)
-            if may and (chosen is None or self._level(chosen, now) <= self._level(running, now)):
+            if may and (chosen is None or not order.yields(running, chosen)):
                 chosen = running
             elif chosen is not None:
                 preempts = running.id
@@ -144,7 +145,11 @@ class Policy:
         if not pieces:  # one unit is longer than a slice: it cannot be cut, and fits before the window
             front = chosen.pieces[0]
             pieces = (Piece(front.pub, 1, front.unit_s, front.first),)
-        return Decision(chosen.id, pieces, seconds_of(pieces) + self.overhead_s, preempts)
+        place = order.place(chosen)
+        return Decision(chosen.id, pieces, seconds_of(pieces) + self.overhead_s, preempts, place.owner if place else "")
+
+    def order(self, first: Iterable[WaitingTask], now: float) -> Order:
+        return Order(self.profiles, self.fair_share, self.lent, self.boost_s, first, now)
 
     def blocked(self, group: Group, device: DeviceFacts, now: float, has_slot: bool = False) -> Wait | None:
         """What keeps all tasks of a group from the device, whatever their order; one that is there already has its slot."""
@@ -209,34 +214,19 @@ class Policy:
 
     def ahead(self, queue: TaskQueue, task: WaitingTask, now: float) -> Counter[str]:
         """Tasks that go before this one as things are now, by profile."""
-        own = (*self.key(task, now), *task.order)
+        key = self.order(queue.heads(), now).key
+        own = (*key(task), *task.order)
         return Counter(
             other.profile
             for other in queue
-            if other is not task and (other.running or (*self.key(other, now), *other.order) < own)
+            if other is not task and (other.running or (*key(other), *other.order) < own)
         )
 
-    # ------------------------------------------------------------------ order
+    # ------------------------------------------------------------------
 
     def _giver(self, profile: str, whose: str, name: str) -> str:
         own = any((one.scope, one.name, one.what) == (whose, name, f"{whose}_day_s") for one in self.limits.all())
         return "an operator gave it" if own else f"the profile {profile} gives"
-
-    def _level(self, task: WaitingTask, now: float) -> tuple[int, int]:
-        return self._rank(task, now), task.priority
-
-    def _rank(self, task: WaitingTask, now: float) -> int:
-        return self.profiles[task.profile].rank_at(now - task.submitted_at)
-
-    def key(self, task: WaitingTask, now: float) -> tuple[float, ...]:
-        near = task.deadline_at is not None and task.deadline_at - now - task.seconds < self.boost_s
-        return (
-            -self._rank(task, now),
-            -task.priority,
-            self.fair_share.ratio(task.user, now),
-            -1.0 if near else 0.0,
-            task.submitted_at,
-        )
 
     def _fits(self, task: WaitingTask, device: DeviceFacts, now: float) -> bool:
         begin = max(now, device.busy_until)

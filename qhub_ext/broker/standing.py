@@ -63,7 +63,8 @@ class Standing:
         begin = time.monotonic()
         if len(self._queue) > EXACT and begin < self._good_until:
             return
-        self._order = sorted(self._queue, key=lambda t: (not t.running, *self._policy.key(t, now), t.order))
+        key = self._policy.order(self._queue.heads(), now).key
+        self._order = sorted(self._queue, key=lambda t: (not t.running, *key(t), t.order))
         so_far: dict[str, Counter[str]] = {}
         ahead: dict[str, tuple[tuple[str, int], ...]] = {}
         for task in self._order:

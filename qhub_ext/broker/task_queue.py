@@ -17,7 +17,7 @@ from qhub_ext.broker.work import Piece, seconds_of
 class WaitingTask:
     """Moments in s since 1970 UTC. `pieces` is what is still to be given out; `running` names the device while a slice of it is there.
 
-    `scale` is how much longer its work takes than was guessed at first.
+    `scale` is how much longer its work takes than was guessed at first, `place_of` the user in whose place it went last.
     """
 
     id: str
@@ -34,6 +34,7 @@ class WaitingTask:
     preempted_by: str = ""
     priority: int = 0
     scale: float = 1.0
+    place_of: str = ""
 
     @property
     def seconds(self) -> float:
@@ -98,6 +99,11 @@ class TaskQueue:
             else:
                 del self._at[place]
         return found
+
+    def heads(self) -> Iterator[WaitingTask]:
+        """The first task of each group."""
+        for group in self.groups():
+            yield from self.front(group)
 
     def front(self, group: Group, device: str = "", count: int = 1) -> list[WaitingTask]:
         """The first tasks of a group that have something to give out and are on no other device, at most `count`."""

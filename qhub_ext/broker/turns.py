@@ -86,7 +86,7 @@ class Turns:
         one = self._ledger.begin_slice(task.id, device, decision.pieces, now)
         if decision.preempts and (other := self._queue.get(decision.preempts)) is not None:
             other.preempted_by = task.profile
-        task.preempted_by = ""
+        task.preempted_by, task.place_of = "", decision.place_of
         task.pieces = without(task.pieces, decision.pieces)
         self._stations.occupy(task, one, now)
         return row, one

@@ -77,6 +77,7 @@ def simulate(arrivals: Iterable[Arrival], policy: Policy, windows: tuple[Window,
         task = queue.get(decision.task_id)
         assert task is not None
         run.started.setdefault(task.id, now)
+        task.place_of = decision.place_of
         switching = 0.0 if task.id == current else policy.overhead_s
         busy = decision.seconds - policy.overhead_s
         now += busy + switching

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -205,3 +206,39 @@ def test_on_a_public_workload_production_waits_less_than_a_slice_and_no_shot_is_
     run = simulate(arrivals, Policy(slice_s=MINUTE, overhead_s=3.0), windows)
     assert quantile(waits(run, arrivals, "production"), 0.5) <= MINUTE
     assert run.shots == {a.id: max(1, round(a.seconds / 0.05)) for a in arrivals}
+
+
+HOUR = 3600.0
+
+
+def test_a_flood_that_has_aged_leaves_newer_tasks_their_share_and_production_its_precedence() -> None:
+    flood = [Arrival(f"f{k:05d}", 0.0, "development", 20.0, "flood") for k in range(10_000)]
+    newer = [Arrival(f"n{k:03d}", 3 * HOUR + 60.0 * k, "development", 20.0, "newer") for k in range(60)]
+    tests = [Arrival(f"t{k:03d}", 3 * HOUR + 80.0 * k, "test", 20.0, "tester") for k in range(45)]
+    urgent = [Arrival(f"p{k:03d}", 3 * HOUR + 600.0 * k, "production", 20.0, "campaign") for k in range(6)]
+    run = simulate([*flood, *newer, *tests, *urgent], Policy(slice_s=60.0))
+
+    def longest(some: list[Arrival]) -> float:
+        return max(run.started[a.id] - a.at for a in some)
+
+    assert longest(urgent) <= 20.0, "the slice that runs"
+    assert longest(tests) <= 40.0
+    assert longest(newer) <= 80.0, (
+        "two thirds of the hour are others', and it is not the two hours until they have aged"
+    )
+    assert run.end == pytest.approx((10_000 + 60 + 45 + 6) * 20.0), "and the device never stood still"
+
+
+def test_aged_tasks_and_those_that_go_in_their_place_count_as_one_user_in_the_higher_rank() -> None:
+    flood = [Arrival(f"f{k:05d}", 0.0, "development", 20.0, "flood") for k in range(2000)]
+    newer = [Arrival(f"n{u}{k:03d}", 3 * HOUR, "development", 20.0, f"newer{u}") for k in range(200) for u in range(5)]
+    tests = [Arrival(f"t{k:04d}", 3 * HOUR, "test", 20.0, "tester") for k in range(150)]
+    policy = Policy(slice_s=60.0)
+    had = 6 * HOUR / math.log(2) * (1 - 2**-0.5)  # three hours of the device, with what is forgotten of them by then
+    policy.fair_share.charge("tester", had, 3 * HOUR)
+    run = simulate([*flood, *newer, *tests], policy)
+    took = max(run.ended[a.id] for a in tests) - 3 * HOUR
+    assert took <= 2 * 150 * 20.0 * 1.05, "half of the device, though six users of development want the other"
+    done = [sum(run.ended[a.id] <= 3 * HOUR + took for a in newer if a.user == f"newer{u}") for u in range(5)]
+    assert max(done) - min(done) <= 1, "and five of those share what goes in the flood's place"
+    assert sum(done) >= 0.95 * 150
