@@ -19,6 +19,7 @@ from qhub_ext.primitives.refusal import refuse_keywords, told_to_the_caller
 from qhub_ext.primitives.task import Task
 from qhub_ext.primitives.task_job import TaskJob
 from qhub_ext.tiers.backend import DEFAULT_SHOTS, Execution, Outcome
+from qhub_ext.tiers.ideal import check_outcomes
 from qhub_ext.tiers.preflight import check_duplicates, check_isa, check_sampled, check_shots
 from qhub_ext.tiers.seeds import SeedSequence, check_seed
 
@@ -93,10 +94,15 @@ class Sampler(BaseSamplerV2):
 
         def work(stopped: Callable[[], bool]) -> PrimitiveResult[SamplerPubResult]:
             with task.executing():
-                results = []
-                for pub, outcomes in zip(coerced, task.execute_all(batches, seeds, stopped), strict=True):
+                results, seen = [], []
+                for number, outcomes in enumerate(task.execute_all(batches, seeds, stopped)):
                     with task.timed("return"):
+                        pub = coerced[number]
                         results.append(_pub_result(pub, outcomes))
+                        expected = task.expected(pub.circuit, prepared[number].fingerprint)
+                        if expected is not None:
+                            seen += [(expected, expected.hits(one.bits), one.shots) for one in outcomes]
+                task.findings += check_outcomes(seen, task.tier.device)
                 return PrimitiveResult(results, metadata={"version": 2})
 
         job = TaskJob(work)

@@ -25,6 +25,7 @@ from qhub_ext.settings import Settings, current_settings
 from qhub_ext.telemetry import recorder as spans
 from qhub_ext.tiers.backend import Execution, Outcome, Prepared, TierBackend
 from qhub_ext.tiers.device_options import check_primitive
+from qhub_ext.tiers.ideal import Expectation, expectation
 from qhub_ext.tiers.opening import open_tier
 from qhub_ext.tiers.preflight import NOTE, WARN, Finding, PreflightWarning, Rules, check_qpu_time, raise_refusals
 from qhub_ext.tiers.seeds import task_seed
@@ -129,6 +130,17 @@ class Task:
         if prepared.note:
             self.findings.append(Finding(NOTE, "not-reduced", prepared.note))
         return prepared
+
+    def expected(self, circuit: QuantumCircuit, mark: bytes) -> Expectation | None:
+        """What a noisy tier's counts can be held against; kept, as circuits come again and again."""
+        if not self.rules.noisy:
+            return None
+        key = (self.tier.device.snapshot.id, mark)
+        if key not in _expected:
+            if len(_expected) >= _KEPT_EXPECTATIONS:
+                _expected.clear()
+            _expected[key] = expectation(circuit, self.tier.device)
+        return _expected[key]
 
     def execute(self, batch: Sequence[Execution], seed: int, stopped: Callable[[], bool]) -> list[Outcome]:
         """Runs a batch. Raises TaskCancelledError when asked to stop on the way."""
@@ -272,6 +284,9 @@ def _count_edges(circuit: QuantumCircuit, places: Sequence[int], found: Counter[
 
 _foreseen: dict[str, float] = {}
 """Seconds of QPU that the tasks of a job in this process need, as estimated."""
+
+_expected: dict[tuple[str, bytes], Expectation | None] = {}
+_KEPT_EXPECTATIONS = 256
 
 _KEPT_SEEDS = 1000
 """A sweep of 100,000 settings need not keep each: they all follow from the task's own."""
