@@ -43,6 +43,7 @@ class Lab:
 
     home: Path
     app: str = "jupyterlab"
+    python: str = sys.executable
     options: tuple[str, ...] = ()
     token: str = field(default_factory=lambda: secrets.token_hex(16))
     base_url: str = "/"
@@ -97,7 +98,7 @@ class Lab:
             "NO_PROXY": "127.0.0.1",
         }
         command = [
-            *(sys.executable, "-m", self.app, "--no-browser", "--allow-root"),
+            *(self.python, "-m", self.app, "--no-browser", "--allow-root"),
             "--ServerApp.ip=127.0.0.1",
             f"--ServerApp.port={self.port}",
             "--ServerApp.port_retries=0",

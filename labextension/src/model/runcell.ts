@@ -4,6 +4,7 @@ import { OutputArea } from '@jupyterlab/outputarea';
 import type { Kernel } from '@jupyterlab/services';
 
 import type { Choice } from '../api/types';
+import { setCellState } from './cellstate';
 
 const MAGIC = /^\s*%%qpu\b[^\n]*/;
 const WORD = /^[\w.-]+$/;
@@ -28,7 +29,7 @@ export async function runInCell(
   const { model } = cell;
   model.clearExecution();
   cell.outputHidden = false;
-  model.executionState = 'running';
+  setCellState(model, 'running');
   model.trusted = true;
   try {
     const reply = await OutputArea.execute(code, cell.outputArea, session, {
@@ -40,7 +41,7 @@ export async function runInCell(
     }
   } finally {
     if (!cell.isDisposed) {
-      model.executionState = 'idle';
+      setCellState(model, 'idle');
     }
   }
 }

@@ -11,7 +11,6 @@ import {
 import {
   LabIcon,
   launchIcon,
-  pauseIcon,
   redoIcon,
   refreshIcon,
   runIcon,
@@ -21,6 +20,7 @@ import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
 import { ApiError } from '../api/request';
 import type { Another, Verb } from '../api/types';
+import { pauseIcon } from '../icon';
 import { allows, isRunning } from '../model/verbs';
 import { CommandIDs, IJobsModel, IListing } from '../tokens';
 import { shortId } from '../words';

@@ -55,12 +55,14 @@ export const runningPlugin: JupyterFrontEndPlugin<void> = {
       shutdownLabel: trans.__('Cancel this job'),
       shutdownItemIcon: stopIcon,
       shutdownAllLabel: trans.__('Cancel All'),
-      shutdownAllConfirmationText: () =>
-        trans._n(
+      // a function is understood since JupyterLab 4.4 only
+      get shutdownAllConfirmationText() {
+        return trans._n(
           'Cancel %1 job that waits or runs?',
           'Cancel all %1 jobs that wait or run?',
           active().length
-        ),
+        );
+      },
       shutdownAll: () => {
         // the panel has asked already
         void commands.execute(CommandIDs.cancel, {

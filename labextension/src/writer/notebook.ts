@@ -7,6 +7,7 @@ import { IDisposable } from '@lumino/disposable';
 import { Signal } from '@lumino/signaling';
 
 import type { Job, JobOutputs, Summary } from '../api/types';
+import { isCellRunning } from '../model/cellstate';
 import type { JobModel } from '../model/job';
 import type { JobPool } from '../model/pool';
 import { isFinal, shortId, size } from '../words';
@@ -81,7 +82,7 @@ export class NotebookWriter implements IDisposable {
   }
 
   private _onCellState(_: ICellModel, change: { name: string }): void {
-    if (change.name === 'executionState') {
+    if (['executionState', 'executionCount'].includes(change.name)) {
       this.look();
     }
   }
@@ -166,7 +167,7 @@ export class NotebookWriter implements IDisposable {
       if (!before.some(output => cardOf(output)?.id === job.id)) {
         continue;
       }
-      if (cell.executionState === 'running') {
+      if (isCellRunning(cell)) {
         all = false;
       } else {
         putOutputs(cell.outputs, planOutputs(before, job, written));

@@ -1,7 +1,6 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import {
   LabIcon,
-  pauseIcon,
   redoIcon,
   refreshIcon,
   runIcon,
@@ -10,6 +9,7 @@ import {
 import { memo, MouseEvent } from 'react';
 
 import type { Summary, Verb } from '../../api/types';
+import { pauseIcon } from '../../icon';
 import { allows, isRunning } from '../../model/verbs';
 import { CommandIDs } from '../../tokens';
 import {
