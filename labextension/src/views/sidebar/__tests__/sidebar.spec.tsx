@@ -348,7 +348,7 @@ describe('a job that waits', () => {
       expect(about.textContent).toMatch(/It starts by .* at the latest/)
     );
     expect(about.textContent).toContain('1 running and 2 ahead');
-    expect(about.textContent).toMatch(/Asked \d s ago/);
+    expect(about.textContent).toMatch(/Asked \d+ s ago/);
     expect(await violations(page)).toEqual([]);
     const asked = () =>
       server.requests.filter(what => what.startsWith('estimate')).length;
