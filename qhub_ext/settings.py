@@ -7,6 +7,7 @@ that `QHUB_CONFIG` names. A variable `QHUB_SECTION_KEY` (or `QHUB_KEY` for a top
 from __future__ import annotations
 
 import os
+import re
 import socket
 import tomllib
 import warnings
@@ -109,6 +110,11 @@ class SlurmSettings(_Section):
     devices: dict[str, SlurmDeviceSettings] = Field(
         default_factory=dict, description="Device -> licences, generic resources or QPU name, for the tier qpu."
     )
+
+    def device(self, name: str) -> SlurmDeviceSettings | None:
+        """By the device's own name, also where an operator wrote the vendor's: `ibm_kingston`."""
+        bare = {re.sub(r"^(ibmq?|fake)_", "", key.strip().lower()): one for key, one in self.devices.items()}
+        return self.devices.get(name) or bare.get(name.lower())
 
 
 class QpuResourceSettings(_Section):

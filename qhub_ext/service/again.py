@@ -143,7 +143,7 @@ def _runtime(
 
 def _spec(old: JobSpec, settings: Settings, tier: str | None, device: str | None) -> JobSpec:
     there = tier or old.tier
-    own_name = catalog.resolve(device) if device else old.device
+    own_name = catalog.resolve(device) if device else catalog.packaged(old.device) or old.device
     return replace(
         old,
         tier=there,

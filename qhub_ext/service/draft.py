@@ -79,6 +79,7 @@ def draft_job(
     points = request.elements
     spec = _spec(request, cell, settings, kind, file, arguments)
     device = check_device(spec)
+    spec = replace(spec, device=device.name)  # under one name everywhere, however it was asked for
     if not points:
         foretell(spec)
     known = dict(namespace or {})
@@ -142,7 +143,7 @@ def _draft_notebook(request: Request, text: str, settings: Settings, file: str, 
     runtime = record_runtime(settings)
     request = replace(request, name=request.name or PurePath(file).name or "notebook")
     spec = _placed(_spec(request, cell, settings, "notebook", file, ()), runtime, settings)
-    check_device(spec)
+    spec = replace(spec, device=check_device(spec).name)
     directory = str(Path(file).absolute().parent) if file else spec.directory
     spec = replace(spec, directory=directory, resource=resource_title(spec.tier, spec.device, spec.site, settings))
     frozen = freeze((), {}, limit_mb=settings.limits.capture_mb, main=None, without=())
@@ -298,7 +299,7 @@ def resource_title(tier: str | None, device: str, site: str, settings: Settings)
     resource = resource_for(device, settings.qpu)
     if resource is not None:
         return resource.name if resource.name != device else ""
-    if site == "slurm" and device in settings.slurm.devices:
+    if site == "slurm" and settings.slurm.device(device) is not None:
         return ""  # the job's own environment names the resource, when the site has granted it
     why = "this site offers none"
     if settings.qpu.virtual_at(site):

@@ -173,7 +173,7 @@ def packaged(name: str) -> str | None:
 
 def resolve(name: str) -> str:
     """The device's own name, from any of `kingston`, `ibm_kingston`, `fake_kingston`, `FakeKingston`, `FakeHanoiV2`; one of the site's
-    has only the one that its resource gives it.
+    has only the one that its resource gives it, in large or small letters.
 
     Raises UnknownNameError, with the nearest names.
     """
@@ -181,8 +181,12 @@ def resolve(name: str) -> str:
     if found is not None:
         return found
     own = site_devices.names(_files())
+    name = name.strip()
     if name in own:
         return name
+    alike = [known for known in own if known.lower() == name.lower()]
+    if len(alike) == 1:
+        return alike[0]
     advice = "" if _files() else "Install the snapshots: pip install qiskit-ibm-runtime."
     raise UnknownNameError.among("device", name, [*_files(), *own], advice=advice)
 

@@ -92,8 +92,8 @@ def ask(spec: JobSpec, settings: SlurmSettings) -> Asked:
         "--reservation": tier.reservation,
     }
     options |= {option: value for option, value in usual.items() if value}
-    if spec.tier == "qpu" and spec.device in settings.devices:
-        device = settings.devices[spec.device]
+    device = settings.device(spec.device) if spec.tier == "qpu" else None
+    if device is not None:
         for option, value in (("--licenses", device.licenses), ("--gres", device.gres), ("--qpu", device.qpu)):
             if value:
                 options[option] = f"{options[option]},{value}" if option in options else value
