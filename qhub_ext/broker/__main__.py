@@ -27,7 +27,7 @@ from qhub_ext.broker.app import build, default_operators
 from qhub_ext.broker.database import LedgerError
 from qhub_ext.broker.desk import Desk
 from qhub_ext.broker.dispatch import DeviceThread
-from qhub_ext.broker.membership import Membership, OneUser, SlurmJobs
+from qhub_ext.broker.membership import Membership, OneUser, SlurmJobs, Timed
 from qhub_ext.broker.policy import Policy
 from qhub_ext.broker.postgres import Postgres
 from qhub_ext.broker.profiles import DEFAULTS, Profile, Rule
@@ -85,7 +85,7 @@ def serve(directory: Path, devices: tuple[str, ...], settings: Settings, *, slur
     url = f"http://{'127.0.0.1' if given.host in _ANY else given.host}:{door.getsockname()[1]}"
     local = _unix_socket(directory / "broker.sock", 0o666 if slurm else 0o600)
     rules = tuple(Rule(r.profile, r.qos, r.partition, r.account) for r in settings.broker.rules)
-    membership: Membership = SlurmJobs(policy.profiles, rules) if slurm else OneUser(policy.profiles)
+    membership = Timed(SlurmJobs(policy.profiles, rules) if slurm else OneUser(policy.profiles))
     app = build(
         desk, threads, url=lambda: url, membership=membership, operators=default_operators(), munge_socket=given.munge_socket,
         given=given,

@@ -23,7 +23,7 @@ from qhub_ext.broker.dispatch import DeviceThread
 from qhub_ext.broker.face import add_face
 from qhub_ext.broker.fleet import add_fleet
 from qhub_ext.broker.front import Caller, Front, default_operators, refusal, status_of
-from qhub_ext.broker.membership import Membership
+from qhub_ext.broker.membership import Membership, Timed
 from qhub_ext.broker.metrics import health_of, metrics_text
 from qhub_ext.broker.refusals import UnknownCallerError
 from qhub_ext.broker.summaries import DAY_S, Summaries
@@ -89,7 +89,10 @@ def build(
     given: BrokerSettings | None = None,
 ) -> FastAPI:
     app = FastAPI(title="qhub_ext broker", summary="A second-level scheduler of quantum tasks.", version=__version__)
-    front = Front(desk, threads, url, membership, operators)
+    given = given or BrokerSettings()
+    site = membership if isinstance(membership, Timed) else Timed(membership)
+    front = Front(desk, threads, url, site, operators)
+    summaries = Summaries(desk.ledger, desk.clock, given.summaries_days * DAY_S)
     tokens = Tokens(desk.ledger.directory / "tokens")
 
     def caller_over_tcp(request: Request, body: bytes) -> Caller:
@@ -133,11 +136,10 @@ def build(
 
     @app.get("/metrics")
     def metrics() -> Response:
-        return PlainTextResponse(metrics_text(desk), media_type="text/plain; version=0.0.4")
+        return PlainTextResponse(metrics_text(desk, summaries, site), media_type="text/plain; version=0.0.4")
 
     add_api(app, front)
     add_admin(app, front, tokens)
-    given = given or BrokerSettings()
-    add_fleet(app, front, Summaries(desk.ledger, desk.clock, given.summaries_days * DAY_S), given)
+    add_fleet(app, front, summaries, given)
     add_face(app, front)
     return app

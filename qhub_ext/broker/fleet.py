@@ -8,11 +8,12 @@ from fastapi import FastAPI, Query, Request
 from pydantic import Field
 
 from qhub_ext.broker.api import Body
-from qhub_ext.broker.front import Days, Front, Words
+from qhub_ext.broker.front import Front, Words
 from qhub_ext.broker.summaries import DAY_S, Summaries
 from qhub_ext.settings import BrokerSettings
 
 MOST = 200
+Days = Annotated[float, Query(ge=1 / DAY_S, le=3650)]
 By = Annotated[
     Literal["device", "node", "cause", "signature", "version", "profile", "tier", "snapshot", "user"], Query()
 ]

@@ -179,10 +179,26 @@ class Ledger:
         return int(self._rows(f"SELECT count(*) AS n FROM tasks WHERE uid = ? AND state NOT IN {ENDED}", uid)[0]["n"])
 
     def count_ended(self) -> list[Row]:
-        """By device, profile and state, of all time."""
+        """By device, profile, state and cause, of all time."""
         return self._rows(
-            f"SELECT device, profile, state, count(*) AS n FROM tasks WHERE state IN {ENDED} GROUP BY device, profile, state"
+            f"SELECT device, profile, state, cause, count(*) AS n FROM tasks WHERE state IN {ENDED} GROUP BY device, profile, state, cause"
         )
+
+    def task_times(self, bounds_s: Sequence[float]) -> list[Row]:
+        """Per profile, of all time: how many tasks waited, and ran, up to so long (wait_0, wait_1 ...), wait_sum, wait_count, and run likewise."""
+        columns = []
+        for what, begin, end in (("wait", "submitted_at", "started_at"), ("run", "started_at", "ended_at")):
+            took = f"CASE WHEN {end} - {begin} > 0 THEN {end} - {begin} ELSE 0 END"
+            known = f"{begin} IS NOT NULL AND {end} IS NOT NULL"
+            columns += [
+                f"sum(CASE WHEN {known} AND {end} - {begin} <= {float(bound)!r} THEN 1 ELSE 0 END) AS {what}_{n}"
+                for n, bound in enumerate(bounds_s)
+            ]
+            columns += [
+                f"sum(CASE WHEN {known} THEN {took} ELSE 0 END) AS {what}_sum",
+                f"sum(CASE WHEN {known} THEN 1 ELSE 0 END) AS {what}_count",
+            ]
+        return self._rows(f"SELECT profile, {', '.join(columns)} FROM tasks GROUP BY profile ORDER BY profile")
 
     def end_task(self, task_id: str, state: str, *, ended_at: float, cause: str, message: str, advice: str) -> bool:
         """Whether this ended it: a task ends once."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pwd
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -95,6 +97,31 @@ class SlurmJobs:
         lines = [line.split() for line in done.stdout.splitlines()]
         alive = {words[0] for words in lines if len(words) == 2 and words[1] in _ALIVE}
         return wanted - alive
+
+
+class Timed:
+    """Another membership, with how often the site was asked and how long that took together."""
+
+    def __init__(self, asked: Membership) -> None:
+        self._asked = asked
+        self.calls, self.seconds = 0, 0.0
+
+    def find(self, uid: int, job: str, profile: str, account: str) -> Member:
+        with self._timed():
+            return self._asked.find(uid, job, profile, account)
+
+    def gone(self, jobs: Iterable[tuple[int, str]]) -> set[str]:
+        with self._timed():
+            return self._asked.gone(jobs)
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.calls += 1
+            self.seconds += time.monotonic() - began
 
 
 def _name(uid: int) -> str:

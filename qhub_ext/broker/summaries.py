@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from qhub_ext.broker.ledger import Ledger
 from qhub_ext.diagnosis.fleet.signature import normalise
+from qhub_ext.errors import Cause
+from qhub_ext.job.context import TIERS as KNOWN_TIERS
 
 if TYPE_CHECKING:
     from qhub_ext.diagnosis.fleet.table import Fleet
@@ -30,6 +33,7 @@ def _one_line(text: str) -> str:
     return text
 
 
+TIERS, CAUSES = frozenset(KNOWN_TIERS), frozenset(cause.value for cause in Cause)
 Word = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
 Moment = Annotated[float, Field(ge=0, le=1e11)]
 Count = Annotated[int, Field(ge=0, le=2**62)]
@@ -70,6 +74,21 @@ class Summaries:
         self._fleet: Fleet | None = None
         self._last = 0
         self._pruned_at = clock()
+        self._ended: Counter[tuple[str, str, str]] = Counter()
+        self._lost_s: defaultdict[tuple[str, str], float] = defaultdict(float)
+        with ledger.transaction() as execute:
+            for row in execute("SELECT tier, state, cause, count(*) AS n, sum(wall_ns) AS wall_ns FROM summaries GROUP BY tier, state, cause"):  # fmt: skip
+                self._count(row, int(row["n"]))
+
+    def counted(self) -> tuple[Mapping[tuple[str, str, str], int], Mapping[tuple[str, str], float]]:
+        """Attempts by (tier, state, cause), and seconds of those that ended badly by (tier, cause): few, whatever clients write."""
+        return self._ended, self._lost_s
+
+    def _count(self, row: Mapping[str, Any], number: int = 1) -> None:
+        tier, cause = (_known(row[name], words) for name, words in (("tier", TIERS), ("cause", CAUSES)))
+        self._ended[tier, row["state"], cause] += number
+        if row["state"] != "completed" and cause != Cause.USER:
+            self._lost_s[tier, cause] += int(row["wall_ns"]) / 1e9
 
     def take(self, uid: int, user: str, records: Sequence[Any]) -> tuple[int, list[dict[str, Any]]]:
         """How many of them are new here, and those that are refused: their place among the records, and why. Sent again, nothing is counted twice."""
@@ -98,12 +117,15 @@ class Summaries:
                 }
                 names = ", ".join(f'"{name}"' for name in row)
                 marks = ", ".join("?" * len(row))
-                taken += len(
+                is_new = bool(
                     execute(
                         f"INSERT INTO summaries ({names}) VALUES ({marks}) ON CONFLICT (uid, job, attempt) DO NOTHING RETURNING id",
                         *row.values(),
                     )
                 )
+                if is_new:
+                    taken += 1
+                    self._count(row)
         return taken, refused
 
     def fleet(self) -> Fleet:
@@ -129,6 +151,10 @@ class Summaries:
             with self._ledger.transaction() as execute:
                 if execute("DELETE FROM summaries WHERE ended_at < ? RETURNING id", now - self._kept_s):
                     self._fleet, self._last = None, 0
+
+
+def _known(word: str | None, words: frozenset[str]) -> str:
+    return word if word in words else "other" if word else ""
 
 
 def _text(record: Mapping[str, Any]) -> str:

@@ -8,9 +8,11 @@ Few series: by state, tier, device and cause, never by job. All of it is what th
 | qhub_jobs_ended_total | jobs that ended since the server first looked |
 | qhub_job_wait_seconds, qhub_job_run_seconds | histograms of those, by tier |
 | qhub_queue_jobs, qhub_queue_oldest_seconds | jobs that wait, and for how long the oldest has |
-| qhub_site_call_seconds | how often the site was asked, and how long that took together |
+| qhub_job_lost_seconds_total | time that jobs ran which ended badly, by tier and cause |
+| qhub_site_call_seconds | histogram of how long the site took to answer |
 | qhub_site_stale_seconds | for how long the site has not answered; 0 when it did |
 | qhub_calibration_age_seconds | by device, of those that jobs were for |
+| qhub_calibration_error_median | median error of the same calibration by device and kind: readout, one_qubit, two_qubit |
 """
 
 from __future__ import annotations
@@ -26,10 +28,11 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import REGISTRY, Histogram
 from prometheus_client import Counter as Ended
-from prometheus_client.core import GaugeMetricFamily, Metric, SummaryMetricFamily
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from qhub_ext.job.state import WAITING
+from qhub_ext.errors import Cause, JobFolderError
+from qhub_ext.job.state import WAITING, State
 from qhub_ext.server.feed import Entry
 from qhub_ext.server.monitor import Monitor
 
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
 LOOK_EVERY_S = 15.0
 """A scrape has the shelf looked at again where nobody else did for so long."""
 _BUCKETS = (1, 5, 15, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
+_CALL_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_ERRORS = ("readout", "one_qubit", "two_qubit")
 _WAITING = frozenset(state.value for state in WAITING)
 
 
@@ -51,6 +56,13 @@ class JobMetrics(Collector):
         self._waits = Histogram(
             "qhub_job_wait_seconds", "From submission to the start.", ("tier",), buckets=_BUCKETS, registry=None
         )
+        self._lost = Ended(
+            "qhub_job_lost_seconds", "Time that jobs ran which ended badly.", ("tier", "cause"), registry=None
+        )
+        self._calls = Histogram(
+            "qhub_site_call_seconds", "Questions to the site scheduler.", buckets=_CALL_BUCKETS, registry=None
+        )
+        self._medians: dict[str, dict[str, float]] = {}
         self._runs = Histogram(
             "qhub_job_run_seconds", "From the start to the end.", ("tier",), buckets=_BUCKETS, registry=None
         )
@@ -77,7 +89,7 @@ class JobMetrics(Collector):
         yield from self._jobs(entries)
         yield from self._site()
         yield from self._calibrations({entry.summary.device for entry in entries})
-        for kept in (self._ended, self._waits, self._runs):
+        for kept in (self._ended, self._waits, self._runs, self._lost, self._calls):
             yield from kept.collect()
 
     # ------------------------------------------------------------------
@@ -104,7 +116,10 @@ class JobMetrics(Collector):
                 if one.submitted_at is not None and one.running_at is not None:
                     self._waits.labels(one.tier).observe(max(0.0, one.running_at - one.submitted_at))
                 if one.running_at is not None and one.ended_at is not None:
-                    self._runs.labels(one.tier).observe(max(0.0, one.ended_at - one.running_at))
+                    ran_s = max(0.0, one.ended_at - one.running_at)
+                    self._runs.labels(one.tier).observe(ran_s)
+                    if one.state != State.COMPLETED and one.cause != Cause.USER:
+                        self._lost.labels(one.tier, one.cause or "").inc(ran_s)
         self._known = set(final)
 
     def _jobs(self, entries: Iterable[Entry]) -> Iterator[Metric]:
@@ -123,22 +138,28 @@ class JobMetrics(Collector):
 
     def _site(self) -> Iterator[Metric]:
         monitor = self._monitor
-        calls = SummaryMetricFamily("qhub_site_call_seconds", "Questions to the site scheduler.")
-        calls.add_metric((), monitor.questions, monitor.questions_s)
+        while monitor.answer_times:
+            self._calls.observe(monitor.answer_times.popleft())
         stale = 0.0 if monitor.stale_since is None else max(0.0, time.time() - monitor.stale_since)
-        yield calls
         yield GaugeMetricFamily("qhub_site_stale_seconds", "For how long the site has not answered.", value=stale)
 
     def _calibrations(self, devices: Iterable[str]) -> Iterator[Metric]:
-        from qhub_ext.jobfolder.calibrations import CalibrationStore
+        from qhub_ext.jobfolder.calibrations import CalibrationStore, read_snapshot
 
         ages = GaugeMetricFamily(
             "qhub_calibration_age_seconds", "Of the newest calibration that jobs have met.", labels=("device",)
         )
+        errors = GaugeMetricFamily("qhub_calibration_error_median", "Median error of the newest calibration that jobs have met.", labels=("device", "kind"))  # fmt: skip
         store = CalibrationStore(self._service().settings.shelf)
         for device in sorted(filter(None, devices)):
             latest = store.latest(device)
             if latest is not None:
                 with contextlib.suppress(ValueError):
                     ages.add_metric((device,), time.time() - datetime.fromisoformat(latest.taken_at).timestamp())
-        yield ages
+                if latest.digest not in self._medians:
+                    with contextlib.suppress(JobFolderError):  # a damaged file has no numbers
+                        found = read_snapshot(latest.path).medians()
+                        self._medians[latest.digest] = {kind: value for kind in _ERRORS if (value := found[f"{kind}_error"].median) is not None}  # fmt: skip
+                for kind, value in self._medians.get(latest.digest, {}).items():
+                    errors.add_metric((device, kind), value)
+        yield from (ages, errors)

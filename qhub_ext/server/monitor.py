@@ -13,6 +13,7 @@ import logging
 import math
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ ASK_LEAST_S = 0.1
 ASK_FIRST_S = 0.25
 ASK_LAST_S = 5.0
 ASK_UNATTENDED_S = 30.0
+ANSWERS_KEPT = 10_000
 ASK_GROWTH = 1.5
 ATTENDED_S = 60.0
 """So long after a request somebody is taken to be looking."""
@@ -88,8 +90,8 @@ class Monitor:
         self.stale_since: float | None = None
         self.questions = 0
         """How often the site was asked."""
-        self.questions_s = 0.0
-        """How long that took, all of it together."""
+        self.answer_times: deque[float] = deque(maxlen=ANSWERS_KEPT)
+        """How long each question to the site took, the latest; whoever counts them takes them away."""
 
     # -- for handlers
 
@@ -278,10 +280,10 @@ class Monitor:
         word, merged = await loop.run_in_executor(self._site_thread, ask_site, lookout.service, records)
         if lookout is not self._lookout:
             return
-        self.questions += 1
         self._asked_at = time.monotonic()
         self._ask_took_s = self._asked_at - began
-        self.questions_s += self._ask_took_s
+        self.questions += 1
+        self.answer_times.append(self._ask_took_s)
         self._word = word
         self.site_as_of = max((r.as_of for r in word.reports.values()), default=self.site_as_of)
         self.stale_since = min(word.stale.values(), default=None)

@@ -297,7 +297,7 @@ def test_health_says_what_is_wrong_and_metrics_are_complete(ask: Ask, desk: Desk
         assert line in text.splitlines()
     assert 'qhub_broker_oldest_task_seconds{profile="development"}' in text
     names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
-    assert len(names) == len(set(names)) == 10
+    assert len(names) == len(set(names)) == 15
     desk.ledger.close()
     told = ask(None, "GET", "/health")
     assert told.status_code == 503

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -134,6 +135,8 @@ def test_a_task_ends_once(opened: Open) -> None:
     assert [(r["device"], r["profile"], r["state"], r["n"]) for r in ledger.count_ended()] == [
         ("kingston", "test", "completed", 1)
     ]
+    (times,) = ledger.task_times((1.0, 60.0))
+    assert (times["profile"], times["run_count"], times["wait_count"]) == ("test", 0, 0)
     assert ledger.forget_ended(40.0) == 1
     assert not ledger.folder("t1").exists()
 
@@ -263,3 +266,19 @@ def test_no_password_is_in_a_message(tmp_path: Path) -> None:
     with pytest.raises(LedgerError) as told:
         Postgres(f"postgresql://alice:geheim@/none?host={tmp_path}")
     assert "geheim" not in str(told.value)
+
+
+def test_summaries_are_kept_once_and_counted_alike_in_both(opened: Open) -> None:
+    from qhub_ext.broker.summaries import Summaries
+    from tests.fleet.test_store import summary
+
+    kept = Summaries(opened(), time.time)
+    assert kept.take(5001, "alice", [summary(1), summary(2, state="completed", cause="")]) == (2, [])
+    assert kept.take(5001, "alice", [summary(1)])[0] == 0
+    assert len(kept.fleet()) == 2
+    again = Summaries(kept._ledger, time.time)
+    assert (
+        again.counted()
+        == kept.counted()
+        == ({("", "failed", "integration"): 1, ("", "completed", ""): 1}, {("", "integration"): 5.0})
+    )

@@ -13,13 +13,17 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 import qhub_ext.server
+from tests.broker.daemons import need
 from tests.server.conftest import until
+from tests.slurm.packages import Unavailable
 
 MONITORING = Path(qhub_ext.server.__file__).parent / "monitoring"
 NAMES = {
     *("qhub_jobs", "qhub_jobs_ended", "qhub_job_wait_seconds", "qhub_job_run_seconds", "qhub_queue_jobs"),
     *("qhub_queue_oldest_seconds", "qhub_site_call_seconds", "qhub_site_stale_seconds", "qhub_calibration_age_seconds"),
+    *("qhub_calibration_error_median", "qhub_job_lost_seconds"),
 }
+BROKER = {f"qhub_broker_{name}" for name in ("device_up", "oldest_task_seconds", "job_attempts", "job_lost_seconds", "qpu_seconds", "tasks", "task_wait_seconds")}  # fmt: skip
 
 
 async def scraped(jp_fetch: Any) -> dict[str, Any]:
@@ -41,6 +45,10 @@ async def test_a_scrape_has_the_jobs_by_state_and_cause_and_counts_what_ends(api
     assert {s.labels.get("state") for s in found["qhub_jobs"].samples} == {"failed"}
     assert [s.value for s in found["qhub_job_run_seconds"].samples if s.name.endswith("_count")] == [1]
     assert [s.value for s in found["qhub_site_stale_seconds"].samples] == [0]
+    assert [s.labels for s in found["qhub_job_lost_seconds"].samples if s.name.endswith("_total")] == [
+        {"tier": "local", "cause": "code"}
+    ]
+    assert next(s.value for s in found["qhub_site_call_seconds"].samples if s.name.endswith("_count")) >= 1
 
 
 async def test_a_scrape_alone_has_the_shelf_looked_at(place, submit, jp_serverapp, jp_fetch):
@@ -59,14 +67,15 @@ def test_dashboard_and_alerts_name_only_series_that_there_are() -> None:
     texts.append((MONITORING / "alerts.yml").read_text())
     named = {name for text in texts for name in re.findall(r"qhub_[a-z_]+", text)}
     endings = ("", "_total", "_bucket", "_sum", "_count")
-    assert named <= {name + ending for name in NAMES for ending in endings} | {"qhub_ext"}
+    assert named <= {name + ending for name in NAMES | BROKER for ending in endings} | {"qhub_ext"}
 
 
 def test_the_alert_rules_pass_promtool() -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool comes with Debian's package prometheus")
+    try:
+        need("prometheus", shutil.which("promtool") is not None)
+    except Unavailable as why:
+        pytest.skip(str(why))
     done = subprocess.run(
-        [promtool, "check", "rules", str(MONITORING / "alerts.yml")], capture_output=True, text=True, check=False
+        ["promtool", "check", "rules", str(MONITORING / "alerts.yml")], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
