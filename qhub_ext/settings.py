@@ -384,6 +384,7 @@ class CaptureSettings(_Section):
             "OTEL_EXPORTER_OTLP_PROTOCOL",
             "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
             "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+            "OTEL_BSP_SCHEDULE_DELAY",
             "MPLCONFIGDIR",
             "XDG_*",
         ),

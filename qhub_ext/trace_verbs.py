@@ -58,6 +58,23 @@ def _log(job: Job, begin: float) -> tuple[tuple[float, str], ...]:
     return tuple(found[-LOG_LINES:])
 
 
+def export_spans(jobs: Sequence[Job]) -> Text:
+    """To where the variables of OpenTelemetry say, in this environment or in that of the submission."""
+    from qhub_ext.runner.export import environment_of, send_rest
+    from qhub_ext.telemetry.export import ExportError, target_of
+
+    for job in jobs:
+        try:
+            target = target_of(environment_of(job.folder))
+            if target is None:
+                raise InvalidOptionError("No collector is named.", advice="Set OTEL_EXPORTER_OTLP_ENDPOINT, for example to http://localhost:4318.")  # fmt: skip
+            send_rest(job.folder, target)
+        except ExportError as error:
+            raise UserError(f"The spans of {short_id(job.id)} were not exported: {error}") from error
+    names = ", ".join(short_id(job.id) for job in jobs)
+    return Text(f"The collector has all spans of {names}.", {"exported": [job.id for job in jobs]})
+
+
 def _comparison(jobs: Sequence[Job], views: Sequence[TraceView]) -> Page:
     from qhub_ext.display.waterfall import comparison_table, spans_table
 

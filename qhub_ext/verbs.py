@@ -737,11 +737,14 @@ def compare_verb(surface: Surface, jobs: Sequence[str], name: str | None, most: 
     help="Write it as one page, to open in a browser.",
 )
 @click.option("--logs", is_flag=True, help="Show with it what the job printed, and when.")
+@click.option("--export", is_flag=True, help="Send a collector of OpenTelemetry what it has not got of it.")
 @facts_verb
-def trace_verb(surface: Surface, jobs: Sequence[str], page: Path | None, logs: bool) -> Any:
+def trace_verb(surface: Surface, jobs: Sequence[str], page: Path | None, logs: bool, export: bool) -> Any:
     """Where the time of a job went: its spans, the parts of its wall time, and what to change; several jobs side by side."""
-    from qhub_ext.trace_verbs import trace_view
+    from qhub_ext.trace_verbs import export_spans, trace_view
 
+    if export:
+        return export_spans([surface.job(job) for job in jobs])
     return trace_view(surface, jobs, page=page, logs=logs)
 
 

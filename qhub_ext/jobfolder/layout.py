@@ -15,6 +15,7 @@ SHELF/ID/                   mode 0700
     script                  what the site scheduler runs
     calibration/            the calibration snapshots that it ran under
     journal/WRITER.jsonl    events, one writer per file
+    exported.json           which spans a collector of OpenTelemetry has got; only where there is one
     sendings/1.json         a client's claim to hand the job to the site, made before it does; a site may use them
     attempts/1/             one per try of the site
         console.log         what the script printed outside the kernel
@@ -123,6 +124,10 @@ class JobFolder:
     @property
     def spec(self) -> Path:
         return self.path / "spec.json"
+
+    @property
+    def exported(self) -> Path:
+        return self.path / "exported.json"
 
     @property
     def bundle_root(self) -> Path:

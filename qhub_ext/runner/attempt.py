@@ -19,7 +19,7 @@ from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
 from qhub_ext.jobfolder.outcome import Outcome, read_spec, require_own, seal
 from qhub_ext.runner.allocation import claim, give_back, open_attempt, set_aside
 from qhub_ext.runner.doubt import with_doubt
-from qhub_ext.runner.export import begin_export
+from qhub_ext.runner.export import Export
 from qhub_ext.runner.kernel import JobKernel
 from qhub_ext.runner.recording import out_of_room, seal_notebook
 from qhub_ext.runner.report import report
@@ -42,9 +42,10 @@ def run_attempt(folder: JobFolder, number: int, kernel: JobKernel, signals: Sign
         claim(attempt)  # held until this process ends
         running_at = time.time()
         try:
-            code = _run(folder, attempt, spec, kernel, signals, began, running_at)
+            export = Export(folder, began)
+            code = _run(folder, attempt, spec, kernel, signals, began, running_at, export)
             report(folder, number)
-            begin_export(folder)
+            export.end()
             return code
         except Exception as error:  # noqa: BLE001 - the edge of the process: whatever it was, the job must not stay without a verdict
             said = traceback.format_exc()
@@ -69,6 +70,7 @@ def _run(
     signals: Signals,
     began: float,
     running_at: float,
+    export: Export,
 ) -> int:
     full = out_of_room(lambda: set_aside(attempt, RESERVE))
     if full is not None:
@@ -84,7 +86,7 @@ def _run(
     root = context_of_job(spec.id, spec.traceparent).below("attempt", attempt.number)
     spans = Recorder(attempt.spans / "runner.jsonl", root, "qhub-runner", qhub__job__id=spec.id, qhub__job__attempt=attempt.number)  # fmt: skip
     with JournalWriter(folder.journal(f"runner-{attempt.number}")) as journal, contextlib.closing(spans):
-        supervisor = Supervisor(folder, attempt, spec, kernel, signals, journal, began, spans)
+        supervisor = Supervisor(folder, attempt, spec, kernel, signals, journal, began, spans, export)
         supervisor.run()
         sealing = time.monotonic()
         full = out_of_room(

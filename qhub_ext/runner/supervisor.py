@@ -22,6 +22,7 @@ from qhub_ext.jobfolder.journal import JournalWriter, read_all
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
 from qhub_ext.jobfolder.outputs import KINDS
 from qhub_ext.runner.allocation import give_half_back, memory_headroom_mb, oom_kills
+from qhub_ext.runner.export import Export
 from qhub_ext.runner.kernel import JobKernel, proportional_mb, resident_mb
 from qhub_ext.runner.recording import NO_ROOM, Recorder
 from qhub_ext.runner.verdict import Sighting, Stop
@@ -80,8 +81,9 @@ class Supervisor:
         journal: JournalWriter,
         began: float,
         spans: SpanRecorder,
+        export: Export,
     ) -> None:
-        self._spans = spans
+        self._spans, self._export = spans, export
         self._began_at = time.time() - (time.monotonic() - began)
         self._bound_at = self._cell_at = self._returning_at = None  # type: float | None
         self.notes: list[str] = []
@@ -301,6 +303,8 @@ class Supervisor:
                 self._interrupt_step = max(self._interrupt_step / 2, 0.25)
         elif self._phase == "leaving" and self._done_at is not None and now - self._done_at > _LEAVE_WITHIN_S:
             self._kernel.kill()
+        if now >= self._export.due_at:
+            self._export.begin()
         if now >= self._memory_at:
             self._memory_at = now + _MEMORY_EVERY_S
             self._watch_memory()
@@ -378,7 +382,7 @@ class Supervisor:
     def _patience_ms(self) -> int:
         """How long the loop may sleep: until the next thing that must be done without being told."""
         now = time.monotonic()
-        waits = [self._deadline, self._interrupt_at, self._memory_at, now + 60]
+        waits = [self._deadline, self._interrupt_at, self._memory_at, self._export.due_at, now + 60]
         ready_and_not_begun = self._phase == "boot" and self._ready_at is not None
         if ready_and_not_begun or (self._phase in ("cell", "leaving") and self._done_at is not None):
             waits.append(now + 0.05)

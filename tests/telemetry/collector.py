@@ -1,6 +1,6 @@
 """A collector of OTLP in a process of its own: what comes in is parsed by opentelemetry-proto, as collectors do, and written down.
 
-python -m tests.telemetry.collector FILE [--slow SECONDS] [--refuse]
+python -m tests.telemetry.collector FILE [--slow SECONDS] [--refuse] [--refuse-until FILE]
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ class Handler(BaseHTTPRequestHandler):
     file: Path
     slow_s = 0.0
     refuse = False
+    opens: Path | None = None
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
@@ -31,7 +32,7 @@ class Handler(BaseHTTPRequestHandler):
             # OTLP's JSON has hex where protobuf's has base64; both read the same letters, so lengths tell which it was
             Parse(body, request)
             hexed = False
-        ok = self.path == "/v1/traces" and not self.refuse
+        ok = self.path == "/v1/traces" and not self.refuse and (self.opens is None or self.opens.exists())
         if ok:
             with self.file.open("a") as out:
                 for of_resource in request.resource_spans:
@@ -52,6 +53,7 @@ def main(words: list[str]) -> None:
     Handler.file = Path(words[0])
     Handler.slow_s = float(words[words.index("--slow") + 1]) if "--slow" in words else 0.0
     Handler.refuse = "--refuse" in words
+    Handler.opens = Path(words[words.index("--refuse-until") + 1]) if "--refuse-until" in words else None
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     print(server.server_address[1], flush=True)
     server.serve_forever()

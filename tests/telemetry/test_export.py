@@ -6,6 +6,7 @@ import contextlib
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,9 +16,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.runner.export import send_rest
 from qhub_ext.telemetry.context import new_context
 from qhub_ext.telemetry.export import JSON, PROTOBUF, ExportError, bodies, read_headers, target_of
+from qhub_ext.telemetry.unsent import Unsent
 from tests.runner.conftest import Workshop
+from tests.waiting import wait_until
 
 Collect = Callable[..., contextlib.AbstractContextManager[tuple[str, Path]]]
 
@@ -72,6 +77,81 @@ def test_a_collector_in_trouble_neither_fails_nor_slows_a_job(shared_workshop: W
     assert run.outcome["ended_at"] <= gone_at
     if trouble != "hangs":
         assert "spans were not exported" in run.console
+
+
+LONG = """
+import pathlib, time
+from qhub_ext import span
+for n in range(2):
+    with span(f"step {n}"):
+        print(n, flush=True)
+    while not pathlib.Path(f"FOLDER/go-{n}").exists():
+        time.sleep(0.02)
+"""
+
+
+def names(file: Path) -> list[str]:
+    return [one["name"] for one in received(file)]
+
+
+def test_a_long_job_is_seen_at_the_collector_while_it_runs_and_each_span_comes_once(shared_workshop: Workshop, tmp_path: Path):  # fmt: skip
+    with collecting(tmp_path / "spans") as (url, file):
+        run = shared_workshop.start(LONG.replace("FOLDER", str(tmp_path)), extra={"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_BSP_SCHEDULE_DELAY": "100"})  # fmt: skip
+        wait_until(lambda: "step 0" in names(file), what="the first step")
+        assert not run.attempt.outcome.exists()
+        (tmp_path / "go-0").touch()
+        wait_until(lambda: "step 1" in names(file), what="the second step")
+        (tmp_path / "go-1").touch()
+        run.wait()
+        wait_until(lambda: "job" in names(file), what="the end")
+    for once in ("start kernel", "step 0", "step 1", "cell", "put away"):
+        assert names(file).count(once) == 1
+
+
+def test_a_collector_that_comes_late_gets_all_that_it_missed(shared_workshop: Workshop, tmp_path: Path):
+    with collecting(tmp_path / "spans", "--refuse-until", str(tmp_path / "open")) as (url, file):
+        run = shared_workshop.start(LONG.replace("FOLDER", str(tmp_path)), extra={"OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_BSP_SCHEDULE_DELAY": "100"})  # fmt: skip
+        run.until_it_prints("0")
+        wait_until(lambda: "spans wait for their collector" in run.console, what="a refusal")
+        (tmp_path / "open").touch()
+        wait_until(lambda: "step 0" in names(file), what="the first step")
+        for n in range(2):
+            (tmp_path / f"go-{n}").touch()
+        run.wait()
+        wait_until(lambda: "job" in names(file), what="the end")
+    assert names(file).count("start kernel") == 1
+
+
+def test_what_a_collector_missed_for_good_is_sent_by_hand_and_only_that(shared_workshop: Workshop, tmp_path: Path):
+    with collecting(tmp_path / "spans", "--refuse-until", str(tmp_path / "open")) as (url, file):
+        run = shared_workshop.start("1", extra={"OTEL_EXPORTER_OTLP_ENDPOINT": url}).wait()
+        assert "`qhub trace JOB --export` sends them" in run.console
+        (tmp_path / "open").touch()
+        target = target_of({"OTEL_EXPORTER_OTLP_ENDPOINT": url})
+        assert target is not None
+        send_rest(run.folder, target)
+        send_rest(run.folder, target)
+    assert names(file).count("cell") == 1
+
+
+@given(st.lists(st.integers(0, 40), max_size=6), st.integers(0, 10))
+def test_what_is_unsent_is_every_whole_line_once_in_whatever_pieces_it_is_written(pieces: list[int], torn: int):
+    with tempfile.TemporaryDirectory() as path:
+        folder = JobFolder(Path(path))
+        spans = folder.attempt(1).spans / "kernel.jsonl"
+        spans.parent.mkdir(parents=True)
+        written, sent = 0, []
+        for piece in pieces:
+            with spans.open("ab") as file:
+                file.writelines(b"%d\n" % (written + n) for n in range(piece))
+                file.write(b"x" * torn)
+            for lines, arrived in Unsent(folder).batches():
+                sent += lines
+                arrived()
+            with spans.open("r+b") as file:
+                file.truncate(file.seek(0, 2) - torn)
+            written += piece
+        assert [int(line) for line in sent] == list(range(written))
 
 
 def test_without_a_collector_no_process_is_begun(shared_workshop: Workshop):
