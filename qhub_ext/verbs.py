@@ -42,7 +42,7 @@ from qhub_ext.service import Job, Jobs, JobService
 from qhub_ext.service.broker_tasks import open_tasks
 from qhub_ext.service.fleet import word_about
 from qhub_ext.sites.scheduler import Refusal
-from qhub_ext.tiers import catalog
+from qhub_ext.tiers import catalog, site_devices
 
 LISTED = 20
 USAGE_KEYS = ("device", "job", "profile", "user", "account", "day", "site")
@@ -336,19 +336,35 @@ def queue_verb(surface: Surface) -> Table | Page:
 @click.argument("device", required=False, shell_complete=complete_device)
 @facts_verb
 def devices_verb(surface: Surface, device: str | None) -> Table:
-    """Devices with a calibration snapshot: age, qubits, medians without dead or missing values."""
+    """Devices: what each takes, age of its calibration, qubits, medians without dead or missing values."""
     found = [catalog.describe(device)] if device else catalog.list_devices(surface.service.settings.cache)
+    others = [] if device else catalog.undescribed(found)
+    takes = site_devices.takes([*(d.name for d in found), *others])
     rows = [
         (
-            d.name, str(d.qubits), d.family, d.snapshot_at[:10], _us(d.medians.get("t1_s")), _us(d.medians.get("t2_s")),
+            d.name, takes[d.name], str(d.qubits), d.family, d.snapshot_at[:10], _us(d.medians.get("t1_s")), _us(d.medians.get("t2_s")),
             _error(d.medians.get("readout_error")), _error(d.medians.get("two_qubit_error")), str(len(d.dead_edges)), str(d.max_shots or "–"),
         )
         for d in found
     ]  # fmt: skip
+    rows += [(name, takes[name], *("–",) * 9) for name in others]
     return Table(
-        ("device", "qubits", "family", "snapshot", "T1", "T2", "readout error", "2q error", "dead edges", "max shots"),
+        (
+            "device",
+            "takes",
+            "qubits",
+            "family",
+            "snapshot",
+            "T1",
+            "T2",
+            "readout error",
+            "2q error",
+            "dead edges",
+            "max shots",
+        ),
         rows,
-        facts=[d.to_json() for d in found],
+        facts=[{**d.to_json(), "takes": takes[d.name]} for d in found]
+        + [{"name": name, "takes": takes[name]} for name in others],
         footer="Medians; dead (error 1) and missing values are left out. local and emulation take these snapshots; on qpu a device tells its own.",
     )
 

@@ -109,18 +109,22 @@ class Task:
     def foresee(self, executions: Iterable[Execution]) -> None:
         """Holds the time that all this needs on the device against what the profile gives one job, before any of it is sent."""
         estimated: float | None = 0.0
+        least = 0.0
         for one in executions:
             per_shot = one.prepared.qpu_s_per_shot
             estimated = None if estimated is None or per_shot is None else estimated + per_shot * one.shots
+            least += (one.prepared.least_s_per_shot or per_shot or 0.0) * one.shots
         profile = self.settings.profiles.get(self.context.profile)
         job = self.context.job_id
         before = _foreseen.get(job, 0.0) if job else 0.0
         on_device = self.tier.tier == "qpu"
         cap = None if profile is None else profile.qpu_s
-        self.findings += check_qpu_time(estimated, before, cap, self.context.profile, on_device=on_device)
+        self.findings += check_qpu_time(
+            estimated, before, cap, self.context.profile, on_device=on_device, least_s=least
+        )
         self.settle()
         if job:
-            _foreseen[job] = before + (estimated or 0.0)
+            _foreseen[job] = before + (least if estimated is None else estimated)
 
     def prepare(self, circuit: QuantumCircuit, shots: int, mark: bytes | None = None) -> Prepared:
         """See `TierBackend.prepare`; what it touches and notes goes into the record."""

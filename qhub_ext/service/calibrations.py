@@ -17,7 +17,7 @@ from qhub_ext.jobfolder.calibrations import DIGITS, CalibrationStore, Entry, rea
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.tasks import read_tasks
 from qhub_ext.settings import Settings
-from qhub_ext.tiers import catalog
+from qhub_ext.tiers import catalog, site_devices
 from qhub_ext.tiers import snapshots as vendors
 
 
@@ -31,8 +31,11 @@ class Imported:
 
 
 def own_name(device: str) -> str:
-    """A device of the catalog by its own name; any other as it is called."""
-    return catalog.packaged(device) or device
+    """A device that is known by its own name; any other as it is called."""
+    try:
+        return catalog.resolve(device)
+    except UnknownNameError:
+        return device.strip()
 
 
 def is_known(device: str, shelf: Path) -> bool:
@@ -46,6 +49,7 @@ def refresh(device: str, settings: Settings) -> Imported:
     from qhub_ext.tiers.qpu.target import ask_target
 
     name = own_name(device)
+    site_devices.require_circuits(name)
     asked = ask_target(find_resource(name, settings.qpu, settings.site), settings.qpu)
     path = CalibrationStore(settings.shelf).put(asked.snapshot, lambda: asked.document)
     return Imported(asked.snapshot, asked.unread, path)
@@ -77,6 +81,7 @@ def snapshot_of(device: str, shelf: Path, which: str = "") -> Snapshot:
         if packaged is not None:
             return packaged
         if name in catalog.names():
+            site_devices.require_circuits(name)
             raise UnknownNameError(
                 f"Nothing is known of {name} yet: it was never asked for its calibration.",
                 advice=f"`qhub calibration {name} --refresh` asks what stands for it.",

@@ -39,7 +39,7 @@ _DIFFERENCE = {
 
 def _sentences(circuit: QuantumCircuit, spec: JobSpec, device: Device, settings: Settings) -> list[str]:
     from qhub_ext.tiers.backend import DEFAULT_SHOTS
-    from qhub_ext.tiers.facts import shot_seconds
+    from qhub_ext.tiers.facts import circuit_seconds, shot_seconds
     from qhub_ext.tiers.preflight import Rules, check_isa, check_qpu_time, check_sampled
 
     if circuit.num_qubits > device.qubits:
@@ -56,7 +56,12 @@ def _sentences(circuit: QuantumCircuit, spec: JobSpec, device: Device, settings:
     shots = spec.shots or DEFAULT_SHOTS
     per_shot = shot_seconds(laid_out, device)
     if per_shot is None:
-        told = ["has no estimate of its time on the device."]
+        least = circuit_seconds(laid_out, device)
+        told = [
+            "has no estimate of its time on the device."
+            if least is None
+            else f"{which} takes {least * shots:.3g} s of QPU for {shots:,} shots at least; {device.name} does not tell the pause between shots, which comes on top."
+        ]
     else:
         told = [f"{which} takes some {per_shot * shots:.3g} s of QPU for {shots:,} shots."]
         profile = settings.profiles.get(spec.profile)

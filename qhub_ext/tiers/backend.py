@@ -30,7 +30,8 @@ class Prepared:
 
     `parameters[i]` is the place of its i-th parameter among those of the circuit that was given; values go by place, because
     another circuit that does the same has other Parameter objects.
-    `qpu_s_per_shot` is the device's time for one shot with its pause, None where the snapshot lacks durations.
+    `qpu_s_per_shot` is the device's time for one shot with its pause, None where the snapshot lacks durations or the device does not tell its pause;
+    `least_s_per_shot` the circuit's own duration, where that is known.
     """
 
     circuit: QuantumCircuit
@@ -39,6 +40,7 @@ class Prepared:
     parameters: tuple[int, ...] = ()
     note: str = ""
     qpu_s_per_shot: float | None = None
+    least_s_per_shot: float | None = None
     plan: Any = None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -102,6 +102,12 @@ def _list_packaged(cache_dir: Path | None) -> list[DeviceSummary]:
     summaries = [summarise(read_snapshot(files.name), read_configuration(files.name)) for files in _files().values()]
     _write_cache(cache, summaries)
     return summaries
+
+
+def undescribed(known: Iterable[DeviceSummary]) -> list[str]:
+    """Devices of the site's own without calibration data that are read here: never asked for, or of another kind, as those of Pasqal."""
+    described = {one.name for one in known}
+    return [name for name in site_devices.names(_files()) if name not in described]
 
 
 def is_cached(cache_dir: Path) -> bool:

@@ -21,7 +21,7 @@ from qiskit_aer import AerError, AerSimulator
 from qhub_ext.errors import Cause, PreflightError
 from qhub_ext.tiers.backend import Execution, Outcome, Prepared
 from qhub_ext.tiers.devices import Device
-from qhub_ext.tiers.facts import circuit_facts, exact_quarter_turns, line_order, shot_seconds
+from qhub_ext.tiers.facts import circuit_facts, circuit_seconds, exact_quarter_turns, line_order, shot_seconds
 from qhub_ext.tiers.fingerprint import fingerprint
 from qhub_ext.tiers.memory import memory_limit_mb
 from qhub_ext.tiers.method import Choice, CircuitFacts, choose_method
@@ -102,6 +102,7 @@ class Engine:
             fingerprint=mark,
             note=reduction.note,
             qpu_s_per_shot=shot_seconds(circuit, self.device),
+            least_s_per_shot=circuit_seconds(circuit, self.device) if self.device.rep_delay_s is None else None,
             plan=Plan(facts, used, noise, is_stabilizer(noise), order),
         )
 

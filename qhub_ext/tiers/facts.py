@@ -109,10 +109,15 @@ def _is_quarter_turn(name: str, params: list[object]) -> bool:
 
 def shot_seconds(circuit: QuantumCircuit, device: Device) -> float | None:
     """The device's time for one shot: the circuit's duration and the pause before the next."""
-    if device.rep_delay_s is None or any(instruction.is_control_flow() for instruction in circuit.data):
+    duration = None if device.rep_delay_s is None else circuit_seconds(circuit, device)
+    return None if duration is None or device.rep_delay_s is None else duration + device.rep_delay_s
+
+
+def circuit_seconds(circuit: QuantumCircuit, device: Device) -> float | None:
+    """The circuit's duration: the least that a shot takes, where the pause between shots is not told."""
+    if any(instruction.is_control_flow() for instruction in circuit.data):
         return None
     try:
-        duration: float = circuit.estimate_duration(device.target, unit="s")
+        return float(circuit.estimate_duration(device.target, unit="s"))
     except (QiskitError, KeyError, TypeError, ValueError, AttributeError):
         return None  # a snapshot that lacks a duration: there is no estimate then
-    return duration + device.rep_delay_s

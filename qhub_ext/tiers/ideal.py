@@ -20,6 +20,7 @@ from qiskit.exceptions import QiskitError
 
 from qhub_ext.job.calibration import DEAD
 from qhub_ext.tiers.devices import Device
+from qhub_ext.tiers.facts import circuit_seconds
 from qhub_ext.tiers.preflight import NOTE, Finding
 
 MOST_QUBITS, MOST_GATES = 10, 600
@@ -138,10 +139,7 @@ def _seconds(circuit: QuantumCircuit, device: Device) -> float | None:
     for instruction in circuit.data:
         if instruction.name not in ("measure", "barrier"):
             bare.append(instruction)
-    try:
-        return float(bare.estimate_duration(device.target, unit="s"))
-    except (QiskitError, KeyError, TypeError, ValueError, AttributeError):
-        return None
+    return circuit_seconds(bare, device)
 
 
 def check_outcomes(seen: Iterable[tuple[Expectation, int, int]], device: Device) -> list[Finding]:

@@ -18,6 +18,13 @@ Locus = tuple[str, ...]
 MARK = "iqm"
 """The key of a configuration that was made here; under it the names of the qubits, the loci of cz and the calibration set."""
 
+LACKS = {
+    "MOVE gates": "Two-qubit gates that go through a resonator (MOVE) are not written.",
+    "conditional gates": "Conditional gates (cc_prx) are not written for IQM's servers.",
+    "reset": "A reset in the middle of a circuit is not written for IQM's servers.",
+}
+"""What IQM's devices may do and this version does not ask of them."""
+
 
 def is_iqm(document: Mapping[str, Any]) -> bool:
     return "dynamic_quantum_architecture" in document
@@ -51,7 +58,7 @@ def as_vendor_document(document: Mapping[str, Any], snapshot: Snapshot) -> dict[
         )
     if not pairs and loci(architecture, "move"):
         raise InvalidOptionError(
-            f"The two-qubit gates of {snapshot.device} go through a resonator (MOVE), which this version does not write.",
+            f"The two-qubit gates of {snapshot.device} go through a resonator (MOVE gates), which this version does not write.",
             advice="IQM's own package qiskit-iqm writes them; devices with cz between qubits are taken here.",
         )
     date = snapshot.taken_at

@@ -12,12 +12,17 @@ from qiskit.circuit import QuantumCircuit
 from qhub_ext.errors import Cause, PreflightError
 from qhub_ext.job.calibration import DEAD
 from qhub_ext.tiers.devices import Device
+from qhub_ext.tiers.iqm import LACKS, MARK
 from qhub_ext.tiers.prospects import Use, expected_success
 
 REFUSE, WARN, NOTE = "refuse", "warn", "note"
 
 _ALWAYS = frozenset({"barrier", "store", "break_loop", "continue_loop"})
 _NEVER_OFF = frozenset({"measure", "delay", "reset"})
+_NOT_WRITTEN = dict.fromkeys(("if_else", "switch_case", "while_loop"), f"{LACKS['conditional gates']} Measure, and decide in Python.") | {
+    "reset": f"{LACKS['reset']} Begin another circuit in its place: every shot begins in 0.",
+    "for_loop": "Loops are not written for IQM's servers. Unroll it in Python.",
+}  # fmt: skip
 _TRANSPILE = "Transpile it: generate_preset_pass_manager(optimization_level=3, backend=backend()).run(circuit)."
 
 
@@ -95,7 +100,7 @@ def check_isa(circuit: QuantumCircuit, device: Device, which: str, rules: Rules 
                 REFUSE,
                 "isa",
                 f"{which} has the instruction {name!r} on {_qubits(places)}, which {device.name} does not take.",
-                _TRANSPILE,
+                _NOT_WRITTEN.get(name, _TRANSPILE) if MARK in device.configuration else _TRANSPILE,
                 {"instructions": [[n, list(p), count] for (n, p), count in unsupported.items()][:20]},
             )
         )
@@ -140,30 +145,39 @@ def _count(number: int, what: str) -> str:
 
 
 def check_qpu_time(
-    estimated_s: float | None, before_s: float, cap_s: float | None, profile: str, *, on_device: bool
+    estimated_s: float | None,
+    before_s: float,
+    cap_s: float | None,
+    profile: str,
+    *,
+    on_device: bool,
+    least_s: float = 0.0,
 ) -> list[Finding]:
-    """This task and those `before_s` of its job against what the profile gives one job, in seconds of QPU."""
-    if cap_s is not None and estimated_s is None and on_device:
-        sentence = f"How long the device would be busy is not known: what the profile {profile!r} gives a job, {cap_s:g} s of QPU, is not checked."
-        return [
-            Finding(
-                WARN,
-                "qpu-time-unknown",
-                sentence,
-                "The device does not tell the pause between shots or a gate's duration.",
-            )
-        ]
-    if cap_s is None or estimated_s is None or before_s + estimated_s <= cap_s:
+    """This task and those `before_s` of its job against what the profile gives one job, in seconds of QPU. `least_s` are those of the circuits alone, where
+    the device does not tell its pause between shots.
+    """
+    at_least = estimated_s is None
+    known_s = least_s if estimated_s is None else estimated_s
+    numbers = {"estimated_s": estimated_s, "least_s": known_s, "before_s": before_s, "cap_s": cap_s}
+    if cap_s is not None and before_s + known_s > cap_s:
+        with_others = f" after {before_s:.3g} s in this job" if before_s else ""
+        needs = "at least " if at_least else ""
+        sentence = f"The task needs {needs}{known_s:.3g} s of QPU{with_others}; the profile {profile!r} gives a job {cap_s:g} s."
+        advice = "Ask for fewer shots or circuits, or for a profile that gives more."
+        if on_device:
+            return [Finding(REFUSE, "qpu-time", sentence, advice, numbers)]
+        return [Finding(WARN, "qpu-time", f"{sentence} On the device it would be refused.", advice, numbers)]
+    if not at_least or not on_device:
         return []
-    with_others = f" after {before_s:.3g} s in this job" if before_s else ""
-    sentence = (
-        f"The task needs {estimated_s:.3g} s of QPU{with_others}; the profile {profile!r} gives a job {cap_s:g} s."
-    )
-    advice = "Ask for fewer shots or circuits, or for a profile that gives more."
-    numbers = {"estimated_s": estimated_s, "before_s": before_s, "cap_s": cap_s}
-    if on_device:
-        return [Finding(REFUSE, "qpu-time", sentence, advice, numbers)]
-    return [Finding(WARN, "qpu-time", f"{sentence} On the device it would be refused.", advice, numbers)]
+    known = f"its circuits take {known_s:.3g} s" if known_s else "not even its circuits' durations are"
+    sentence = f"How long the device would be busy is not known; {known}."
+    if cap_s is None:
+        return [Finding(NOTE, "qpu-time-unknown", sentence, _PAUSE, numbers)]
+    told = f"{sentence} What the profile {profile!r} gives a job, {cap_s:g} s of QPU, is held against that alone."
+    return [Finding(WARN, "qpu-time-unknown", told, _PAUSE, numbers)]
+
+
+_PAUSE = "The device does not tell its pause between shots or a gate's duration, or a circuit branches; `usage` has what it was busy for, where it counts that."
 
 
 def _check_block(

@@ -5,7 +5,7 @@ What is known of them is on the shelf, as their own service gave it. Reading tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -47,14 +47,32 @@ def _virtual_devices() -> tuple[str, ...]:
 def takes_circuits(name: str) -> bool:
     """Whether what stands for a device takes Qiskit's circuits; so does everything that is not known here."""
     from qhub_ext.tiers.qpu.capabilities import CIRCUITS
+
+    return takes([name])[name] in CIRCUITS
+
+
+def require_circuits(name: str) -> None:
+    """Raises PreflightError: of a device that takes sequences no calibration is read here."""
+    if not takes_circuits(name):
+        raise PreflightError(
+            f"{name} takes Pulser sequences, not Qiskit circuits, and has no calibration that is read here.",
+            advice="`qhub_ext.pulser_device()` is what it tells of itself, `qhub_ext.PulserBackend` runs sequences on it.",
+        )
+
+
+def takes(names: Iterable[str]) -> dict[str, str]:
+    """What each device takes on the tier qpu, in the words of the table of types."""
+    from qhub_ext.tiers.qpu.capabilities import IQM_CIRCUITS, PRIMITIVES, SEQUENCES
     from qhub_ext.tiers.qpu.resources import list_resources
-    from qhub_ext.tiers.qpu.virtual import SEQUENCE_DEVICES
+    from qhub_ext.tiers.qpu.virtual import IQM_DEVICES, SEQUENCE_DEVICES
 
     try:
-        standing = [r for r in list_resources(current_settings().qpu) if name in (r.device, r.name) and not r.trouble]
+        usable = [r for r in list_resources(current_settings().qpu) if not r.trouble]
     except QhubError:
-        standing = []
-    return standing[0].can.takes in CIRCUITS if standing else name not in SEQUENCE_DEVICES
+        usable = []
+    told = {word: r.can.takes for r in reversed(usable) for word in (r.name, r.device)}
+    virtual = dict.fromkeys(IQM_DEVICES, IQM_CIRCUITS) | dict.fromkeys(SEQUENCE_DEVICES, SEQUENCES)
+    return {name: (virtual | told).get(name, PRIMITIVES) for name in names}
 
 
 def newest(name: str) -> Entry | None:
@@ -71,6 +89,7 @@ def document(name: str) -> Mapping[str, Any]:
     entry = newest(name)
     found = None if entry is None else read_document(entry.path)
     if found is None:
+        require_circuits(name)
         raise PreflightError(
             f"Nothing is known of the device {name!r} yet: its target was never asked for.",
             advice=f"`qhub calibration {name} --refresh` asks the resource that stands for it.",
@@ -98,11 +117,7 @@ def ensure(name: str) -> None:
     """Asks the resource that stands for a device, where nothing is known of it yet. Raises DeviceError, PreflightError."""
     if newest(name) is not None:
         return
-    if not takes_circuits(name):
-        raise PreflightError(
-            f"{name} takes Pulser sequences, not Qiskit circuits.",
-            advice="Use qhub_ext.PulserBackend; `qhub resources` shows what each device takes.",
-        )
+    require_circuits(name)
     from qhub_ext.tiers.qpu.resources import resource_for
     from qhub_ext.tiers.qpu.virtual import virtual_resource
 

@@ -71,6 +71,19 @@ def test_resources_of_the_site_are_listed_with_what_is_wrong(place: Place) -> No
     assert "virtual QPU stands in" in place.command("resources")
 
 
+def test_devices_of_every_type_are_listed_with_what_they_take(place: Place) -> None:
+    listed = {one["name"]: one for one in json.loads(place.command("devices", "--json"))}
+    takes = {name: listed[name]["takes"] for name in ("kingston", "garnet", "FRESNEL")}
+    assert takes == {
+        "kingston": "Qiskit primitives",
+        "garnet": "Qiskit circuits, as IQM's",
+        "FRESNEL": "Pulser sequences",
+    }
+    assert listed["kingston"]["medians"]["two_qubit_error"] > 0
+    assert "FRESNEL takes Pulser sequences" in place.command("calibration", "fresnel", "--refresh", code=2)
+    assert "pulser_device()" in place.command("devices", "fresnel", code=2)
+
+
 def test_a_script_has_its_arguments_and_its_own_folder(place: Place) -> None:
     file = script(place, "argued.py", "import sys, os\nprint(sys.argv[1:], os.path.basename(__file__), __name__)")
     place.command("run", file, "--wait", "--", "--alpha", "b c")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -25,12 +26,14 @@ from qhub_ext.errors import Cause, DeviceError, InvalidOptionError, PreflightErr
 from qhub_ext.job import context
 from qhub_ext.primitives import Estimator, Sampler, backend
 from qhub_ext.service import JobService
+from qhub_ext.service.outlook import foresee
 from qhub_ext.settings import load_settings
 from qhub_ext.tiers.backend import Execution, Prepared
 from qhub_ext.tiers.devices import Device, uninstall
 from qhub_ext.tiers.iqm import as_vendor_document
 from qhub_ext.tiers.preflight import PreflightWarning
 from qhub_ext.tiers.qpu import target
+from qhub_ext.tiers.qpu.capabilities import CAPABILITIES
 from qhub_ext.tiers.qpu.iqm import IqmWriter, timeline_seconds
 from qhub_ext.tiers.qpu.writing import UnreadableError
 from qhub_ext.tiers.snapshots import read_document
@@ -441,16 +444,52 @@ def test_a_slip_in_the_configuration_has_its_own_words(
     target._live.clear()
 
 
-def test_a_profile_s_seconds_cannot_be_held_against_a_device_that_tells_no_pause(
-    qpu: VirtualQpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "qhub.toml").write_text("[profiles.development]\nqpu_s = 5\n")
+@pytest.fixture
+def _little_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "qhub.toml").write_text("[profiles.development]\nqpu_s = 0.1\n")
     monkeypatch.setenv("QHUB_CONFIG", str(tmp_path / "qhub.toml"))
-    with (
-        context.using(tier="qpu", device="garnet", profile="development"),
-        pytest.warns(PreflightWarning, match="is not known: what the profile 'development' gives"),
-    ):
-        Sampler().run([ready(pair())], shots=10).result()
+
+
+@on_garnet
+@pytest.mark.usefixtures("_little_time")
+def test_a_profile_s_seconds_are_held_against_the_least_that_a_device_needs_which_tells_no_pause() -> None:
+    records: list[dict[str, Any]] = []
+    with context.using(profile="development", record=records.append):
+        with pytest.warns(PreflightWarning, match=r"is not known; its circuits take .* What the profile 'development'"):
+            Sampler().run([ready(pair())], shots=10).result()
+        with pytest.raises(PreflightError, match=r"needs at least 0\.1.* s of QPU; the profile 'development' gives"):
+            Sampler().run([ready(pair())], shots=100_000)
+    assert records[0]["estimated_qpu_s"] is None
+    assert records[0]["device_tasks"][0]["qpu_s"] > 0, "what it was busy for is known afterwards"
+
+
+@on_garnet
+def test_the_outlook_says_the_least_and_that_the_pause_comes_on_top() -> None:
+    draft = JobService(load_settings()).draft(
+        Request(tier="qpu", device="garnet", shots=1000), "from qhub_ext import Sampler", {}
+    )
+    (line,) = [one for one in foresee({"pair": pair()}, draft.spec, load_settings()) if "QPU" in one]
+    assert re.search(r"takes 0\.001\d* s of QPU for 1,000 shots at least; garnet does not tell the pause", line)
+
+
+@on_garnet
+@pytest.mark.parametrize("tier", ["local", "emulation", "qpu"])
+def test_a_reset_and_a_conditional_gate_are_refused_with_what_to_do_instead(tier: str) -> None:
+    branching, reset = QuantumCircuit(2, 2), QuantumCircuit(1, 1)
+    branching.measure(0, 0)
+    with branching.if_test((branching.clbits[0], 1)):
+        branching.x(1)
+    reset.reset(0)
+    reset.measure(0, 0)
+    for circuit, words in ((branching, "cc_prx"), (reset, "every shot begins in 0")):
+        with context.using(tier=tier), pytest.raises(PreflightError, match="which garnet does not take") as caught:
+            Sampler().run([circuit])
+        assert words in caught.value.advice
+        assert "Transpile" not in caught.value.advice
+
+
+def test_the_table_names_what_is_not_written_for_iqm() -> None:
+    assert CAPABILITIES["iqm-server"].lacks == ("MOVE gates", "conditional gates", "reset")
 
 
 BY_HAND = """

@@ -26,7 +26,7 @@ from qhub_ext.settings import QpuSettings, current_settings
 from qhub_ext.tiers.backend import Execution, Outcome, Prepared
 from qhub_ext.tiers.device_options import ESTIMATED, SENT, check_randomizations, check_rep_delay, own_estimator
 from qhub_ext.tiers.devices import Device
-from qhub_ext.tiers.facts import shot_seconds
+from qhub_ext.tiers.facts import circuit_seconds, shot_seconds
 from qhub_ext.tiers.fingerprint import fingerprint
 from qhub_ext.tiers.preflight import WARN, Finding, PreflightWarning
 from qhub_ext.tiers.qpu.capabilities import CIRCUITS, IQM_CIRCUITS
@@ -100,6 +100,7 @@ class DeviceBackend:
             fingerprint=fingerprint(circuit) if mark is None else mark,
             parameters=tuple(range(circuit.num_parameters)),
             qpu_s_per_shot=self._shot_seconds(circuit),
+            least_s_per_shot=circuit_seconds(circuit, self.device) if self.device.rep_delay_s is None else None,
             plan=self.writer.plan(circuit, self.device),
         )
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from qhub_ext.tiers.iqm import LACKS
+
 PRIMITIVES = "Qiskit primitives"
 SEQUENCES = "Pulser sequences"
 IQM_CIRCUITS = "Qiskit circuits, as IQM's"
@@ -25,7 +27,8 @@ class Capabilities:
     asked for tasks whose id is not known. `reserves`: `acquire` is a real reservation and not a dummy. `target` is the shape of what the
     device says of itself, "" where that is nothing. `held`: the service holds the answer to a question about a task until that has ended, for half a
     minute at most. `timeline`: the log of a task tells when it was on the device.
-    `sliced`: by what a broker cuts a task, "" where it runs whole. `tagged`: our id of a task goes along. `pinned`: a task names the calibration that it is to run with.
+    `sliced`: by what a broker cuts a task, "" where it runs whole. `tagged`: our id of a task goes along. `pinned`: a task names the calibration that it is to run with. `lacks`: what devices of the type may do and this
+    version does not write, so that it is refused by its name.
     """
 
     type: str
@@ -42,6 +45,7 @@ class Capabilities:
     timeline: bool = False
     tagged: bool = False
     pinned: bool = False
+    lacks: tuple[str, ...] = ()
 
     @property
     def sent(self) -> bool:
@@ -57,7 +61,7 @@ CAPABILITIES = {
         Capabilities("qiskit-runtime-service", "IBM (ended on 2026-11-21)", PRIMITIVES, "ibm", "shots, PUBs of an estimator"),
         Capabilities("pasqal-cloud", "Pasqal", SEQUENCES, "pulser", "runs", lists=True),
         Capabilities("pasqal-local", "Pasqal", SEQUENCES, "pulser", "runs", reserves=True),
-        Capabilities("iqm-server", "IQM", IQM_CIRCUITS, "iqm", "shots", held=True, timeline=True, tagged=True, pinned=True),
+        Capabilities("iqm-server", "IQM", IQM_CIRCUITS, "iqm", "shots", held=True, timeline=True, tagged=True, pinned=True, lacks=tuple(LACKS)),
         Capabilities("alice-bob-felis", "Alice & Bob", QUBIT_PROGRAMS, logs=False),
         Capabilities("oqtopus", "OQTOPUS", OQTOPUS_JOBS),
     )

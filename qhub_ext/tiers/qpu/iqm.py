@@ -21,7 +21,7 @@ from qiskit.circuit import Clbit, QuantumCircuit
 
 from qhub_ext.errors import PreflightError
 from qhub_ext.tiers.devices import Device
-from qhub_ext.tiers.iqm import MARK
+from qhub_ext.tiers.iqm import LACKS, MARK
 from qhub_ext.tiers.qpu.writing import Answer, Bits, Group, UnreadableError, Written, packed
 
 MOST_CIRCUITS = 200
@@ -83,7 +83,7 @@ class IqmWriter:
             else:
                 raise PreflightError(
                     f"{circuit.name} has the instruction {name!r}, which is not written for IQM's servers.",
-                    advice="Written are r, cz, id, barrier, delay and measure.",
+                    advice=f"{LACKS.get(name, '')} Written are r, cz, id, barrier, delay and measure.".strip(),
                 )
         return Plan(circuit.name, tuple(steps), clbits, tuple(circuit.parameters))
 
