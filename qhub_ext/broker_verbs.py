@@ -12,9 +12,10 @@ import click
 
 from qhub_ext import verbs as v
 from qhub_ext.capture.quantity import parse_time
+from qhub_ext.display.pages import write_figure
 from qhub_ext.display.tables import Page, Table, Text
 from qhub_ext.display.tasks import tasks_table
-from qhub_ext.display.usage import BROKER_KEYS, broker_figure, broker_usage_table, write_figure
+from qhub_ext.display.usage import BROKER_KEYS, broker_figure, broker_usage_table
 from qhub_ext.display.words import duration, moment
 from qhub_ext.errors import InvalidOptionError
 from qhub_ext.tiers.qpu.brokered import Place, ask_broker, job_session
@@ -225,14 +226,20 @@ def audit(surface: v.Surface) -> Table:
 @broker.command("serve")
 @click.option("--device", "devices", multiple=True, help="Device to serve (repeatable); default: all named resources.")
 @click.option("--directory", type=click.Path(file_okay=False, path_type=Path), help="Folder of its ledger and socket.")
+@click.option(
+    "--socket",
+    "at",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Its unix socket; default: broker.sock in its folder.",
+)
 @click.option("--slurm", is_flag=True, help="Sessions are held against the jobs of Slurm.")
 @click.pass_obj
-def serve(surface: v.Surface, devices: tuple[str, ...], directory: Path | None, slurm: bool) -> None:
+def serve(surface: v.Surface, devices: tuple[str, ...], directory: Path | None, at: Path | None, slurm: bool) -> None:
     """Serves a broker until it is interrupted. `[broker] socket` in qhub.toml sends the tier qpu through it."""
     from qhub_ext.broker.__main__ import serve as serve_broker
 
     settings = surface.service.settings
-    serve_broker(directory or settings.broker.directory, devices, settings, slurm=slurm)
+    serve_broker(directory or settings.broker.directory, devices, settings, slurm=slurm, at=at)
 
 
 @broker.command("demo")
@@ -246,7 +253,7 @@ def demo(surface: v.Surface, device: str, figure: Path | None) -> Text:  # noqa:
 
     shown = play.run_demo(catalog.resolve(device), lambda text: click.echo(text, err=True))
     if figure is not None:
-        figure.write_text(play.figure(shown).to_html(include_plotlyjs=True))
+        write_figure(figure, play.figure(shown))
     facts = [
         {"name": s.name, "profile": s.profile, "shots": s.row.shots, "done": s.row.done, "slices": len(s.slices)}
         for s in shown

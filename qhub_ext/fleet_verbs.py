@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from qhub_ext.capture.quantity import parse_time
+from qhub_ext.display.pages import write_figure
 from qhub_ext.display.slo import levels_figure, levels_page
 from qhub_ext.display.tables import Page, Table, Text
-from qhub_ext.display.usage import write_figure
 from qhub_ext.display.words import duration
 from qhub_ext.errors import InvalidOptionError
 from qhub_ext.job.identity import short_id

@@ -467,7 +467,8 @@ def _error(value: float | None) -> str:
 def usage_verb(surface: Surface, by: str, since: str, figure: Path | None) -> Table:
     """Seconds of QPU that your jobs used, from their own records; with `--by job --json` also the site's ids of them."""
     from qhub_ext.capture.quantity import parse_time
-    from qhub_ext.display.usage import usage_figure, usage_table, write_figure
+    from qhub_ext.display.pages import write_figure
+    from qhub_ext.display.usage import usage_figure, usage_table
     from qhub_ext.service.usage import summed
 
     jobs = surface.service.usage(time.time() - parse_time(since, "--since"))

@@ -63,13 +63,23 @@ def main() -> None:
     parser.add_argument(
         "--device", action="append", default=[], help="device to serve (repeatable; default: all named resources)"
     )
+    parser.add_argument("--socket", type=Path, help="its unix socket (default: broker.sock in its folder)")
     parser.add_argument("--slurm", action="store_true", help="sessions are held against the jobs of Slurm")
     options = parser.parse_args()
     settings = current_settings()
-    serve(options.directory or settings.broker.directory, tuple(options.device), settings, slurm=options.slurm)
+    serve(
+        options.directory or settings.broker.directory,
+        tuple(options.device),
+        settings,
+        slurm=options.slurm,
+        at=options.socket,
+    )
 
 
-def serve(directory: Path, devices: tuple[str, ...], settings: Settings, *, slurm: bool) -> None:
+def serve(
+    directory: Path, devices: tuple[str, ...], settings: Settings, *, slurm: bool, at: Path | None = None
+) -> None:
+    at = at or directory / "broker.sock"
     sys.setswitchinterval(SWITCH_S)
     directory.mkdir(mode=0o755 if slurm else 0o700, parents=True, exist_ok=True)
     resources = _resources(devices, settings)
@@ -83,7 +93,7 @@ def serve(directory: Path, devices: tuple[str, ...], settings: Settings, *, slur
     threads = {r.device: DeviceThread(desk, r, settings.qpu) for r in resources}
     door = _door(directory, given.host, given.port)
     url = f"http://{'127.0.0.1' if given.host in _ANY else given.host}:{door.getsockname()[1]}"
-    local = _unix_socket(directory / "broker.sock", 0o666 if slurm else 0o600)
+    local = _unix_socket(at, 0o666 if slurm else 0o600)
     rules = tuple(Rule(r.profile, r.qos, r.partition, r.account) for r in settings.broker.rules)
     membership = Timed(SlurmJobs(policy.profiles, rules) if slurm else OneUser(policy.profiles))
     app = build(
@@ -100,13 +110,13 @@ def serve(directory: Path, devices: tuple[str, ...], settings: Settings, *, slur
     threading.Thread(target=_sweep, args=(desk, membership, given.sweep_s), name="broker-sweep", daemon=True).start()
     record = {
         "url": url,
-        "socket": str(directory / "broker.sock"),
+        "socket": str(at),
         "pid": os.getpid(),
         "instance": secrets.token_hex(8),
     }
     write_json(directory / "broker.json", record)
-    print(f"broker for {', '.join(desk.devices)} at {directory / 'broker.sock'} and {url}", flush=True)
-    print(f"jobs of the tier qpu take their turn here with QHUB_BROKER_SOCKET={directory / 'broker.sock'}", flush=True)
+    print(f"broker for {', '.join(desk.devices)} at {at} and {url}", flush=True)
+    print(f"jobs of the tier qpu take their turn here with QHUB_BROKER_SOCKET={at}", flush=True)
     try:
         asyncio.run(_serve(server, [door, local]))
     finally:

@@ -106,25 +106,40 @@ def timeline(shown: list[Shown], width: int = 60) -> str:
 
 
 def figure(shown: list[Shown]) -> Any:
-    """The same as a plotly figure."""
+    """The same as a plotly figure: a row per task, waiting in grey, each slice in the colour of its profile."""
     import plotly.graph_objects as go
 
-    colours = {"production": "#d9534f", "test": "#f0ad4e", "development": "#2f81d6"}
+    from qhub_ext.display.pages import GRID, PLAIN, PROFILE_COLOURS
+
     begin = min(s.row.submitted_at for s in shown)
+    rows = {s.row.id: f"{s.name}<br>{s.profile}" for s in shown}
     plot = go.Figure(
-        layout={"barmode": "overlay", "title": "Who had the virtual QPU (simulated)", "template": "plotly_white"}
-    )
-    for profile, colour in colours.items():
-        pairs = [(s.name, one) for s in shown if s.profile == profile for one in s.slices]
+        layout={
+            **PLAIN, "barmode": "overlay", "bargap": 0.35, "height": 170 + 52 * len(shown), "margin": {"l": 10, "r": 10, "t": 60, "b": 50},
+            "title": "Who had the virtual QPU (simulated), slice by slice",
+        }
+    )  # fmt: skip
+    plot.add_bar(
+        orientation="h", name="waits", marker_color="rgba(128,128,128,0.25)", y=list(rows.values()),
+        base=[s.row.submitted_at - begin for s in shown], x=[(s.row.ended_at or s.row.submitted_at) - s.row.submitted_at for s in shown],
+        hovertemplate="%{y}: %{x:.2f} s from its submission to its end<extra></extra>",
+    )  # fmt: skip
+    for profile, colour in PROFILE_COLOURS.items():
+        pairs = [(rows[s.row.id], one) for s in shown if s.profile == profile for one in s.slices]
         plot.add_bar(
-            orientation="h", name=profile, marker_color=colour,
+            orientation="h", name=profile, marker={"color": colour, "line": {"width": 1, "color": "rgba(255,255,255,0.8)"}},
             y=[name for name, _ in pairs], base=[one.sent_at - begin for _, one in pairs],
             x=[(one.ended_at or one.sent_at) - one.sent_at for _, one in pairs],
             customdata=[sum(p.units for p in one.pieces) for _, one in pairs],
             hovertemplate="%{y}<br>%{customdata:,} shots in %{x:.2f} s<extra>" + profile + "</extra>",
         )  # fmt: skip
-    plot.update_xaxes(title="seconds")
-    plot.update_yaxes(autorange="reversed")
+    plot.add_scatter(
+        x=[(s.row.ended_at or begin) - begin for s in shown], y=list(rows.values()), mode="text", cliponaxis=False, showlegend=False,
+        text=[f" {s.row.done:,} of {s.row.shots:,} shots" for s in shown], textposition="middle right", hoverinfo="skip",
+    )  # fmt: skip
+    last = max((s.row.ended_at or begin) - begin for s in shown)
+    plot.update_xaxes(**GRID, title="seconds", range=[0, 1.4 * last])
+    plot.update_yaxes(autorange="reversed", type="category", automargin=True, ticksuffix=" ")
     return plot
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from qhub_ext.display.colours import GOOD_TO_BAD, OFF
+from qhub_ext.display.pages import GRID, PLAIN
 from qhub_ext.display.tables import Page, Table, Text
 from qhub_ext.display.words import duration
 
 MIME_TYPE = "application/vnd.plotly.v1+json"
 MET, MISSED = GOOD_TO_BAD[0], GOOD_TO_BAD[-1]
 LOST = GOOD_TO_BAD[3]
-_PLAIN = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "font": {"color": "#808080"}}
-_GRID = {"gridcolor": "rgba(128,128,128,0.25)", "zeroline": False}
 
 
 class LevelsPage(Page):
@@ -84,7 +83,7 @@ def levels_plotly(found: dict[str, Any]) -> dict[str, Any]:
     }
     titles = ("In time, of all that began", "Use of devices", "Time lost by cause")
     layout: dict[str, Any] = {
-        **_PLAIN, "showlegend": False, "height": 120 + 34 * rows, "margin": {"l": 10, "r": 10, "t": 50, "b": 40}, "bargap": 0.35, "shapes": [line],
+        **PLAIN, "showlegend": False, "height": 120 + 34 * rows, "margin": {"l": 10, "r": 10, "t": 50, "b": 40}, "bargap": 0.35, "shapes": [line],
         "annotations": [
             {"text": text, "xref": "paper", "yref": "paper", "x": place, "y": 1, "yshift": 26, "xanchor": "left", "showarrow": False, "font": {"size": 14}}
             for text, place in zip(titles, (0.0, 0.38, 0.74), strict=True)
@@ -93,7 +92,7 @@ def levels_plotly(found: dict[str, Any]) -> dict[str, Any]:
     for number, (domain, suffix) in enumerate((([0.0, 0.28], " %"), ([0.38, 0.64], " %"), ([0.74, 1.0], " h"))):
         place = "" if number == 0 else str(number + 1)
         layout[f"xaxis{place}"] = {
-            **_GRID,
+            **GRID,
             "domain": domain,
             "ticksuffix": suffix,
             "anchor": f"y{place}",

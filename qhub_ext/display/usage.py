@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
+from qhub_ext.display.colours import BETTER_TO_WORSE
+from qhub_ext.display.pages import GRID, PLAIN, PROFILE_COLOURS
 from qhub_ext.display.tables import Table
 from qhub_ext.display.words import duration
 from qhub_ext.job.identity import is_job_id, short_id
+
+MOST_BARS = 30
 
 
 class Row(Protocol):
@@ -85,7 +88,7 @@ def broker_figure(rows: Sequence[Mapping[str, Any]], by: str, days: float) -> An
     series: dict[str, Counter[str]] = {}
     for row in rows:
         series.setdefault(row[other], Counter())[row[by]] += row["qpu_s"]
-    return _bars(keys, series, f"Seconds of QPU in the last {days:g} days, by {by}")
+    return _bars(keys, series, f"Seconds of QPU in the last {'day' if days == 1 else f'{days:g} days'}, by {by}")
 
 
 def usage_figure(by: str, since: str, rows: Sequence[Row]) -> Any:
@@ -99,20 +102,38 @@ def usage_figure(by: str, since: str, rows: Sequence[Row]) -> Any:
     return _bars(names, shown, f"Seconds of QPU in the last {since}, by {by}")
 
 
-def write_figure(path: Path, figure: Any) -> None:
-    """One file that needs no network."""
-    path.write_text(figure.to_html(include_plotlyjs=True))
-
-
 def _bars(keys: Sequence[str], series: Mapping[str, Counter[str]], title: str) -> Any:
+    """A bar per key, the largest first, its sum at its end; those that are too many are one bar."""
     import plotly.graph_objects as go  # 0.1 s that only a picture needs
 
-    plot = go.Figure(layout={"barmode": "stack", "title": title, "template": "plotly_white"})
-    for name, values in sorted(series.items()):
-        plot.add_bar(orientation="h", name=name or "–", y=[key or "–" for key in keys], x=[values[key] for key in keys])
-    plot.update_xaxes(title="seconds of QPU")
-    plot.update_yaxes(autorange="reversed", type="category")
+    shown, others = list(keys[:MOST_BARS]), keys[MOST_BARS:]
+    names = [key or "–" for key in shown] + ([f"{len(others)} others"] if others else [])
+    plot = go.Figure(
+        layout={
+            **PLAIN, "barmode": "stack", "title": title, "bargap": 0.35, "height": 170 + 34 * max(2, len(names)),
+            "margin": {"l": 10, "r": 10, "t": 60, "b": 50}, "legend": {"traceorder": "normal"}, "colorway": BETTER_TO_WORSE,
+        }
+    )  # fmt: skip
+    totals = [0.0] * len(names)
+    order = list(PROFILE_COLOURS)
+    for name in sorted(series, key=lambda n: (order.index(n) if n in order else len(order), n)):
+        values = [series[name][key] for key in shown] + ([sum(series[name][key] for key in others)] if others else [])
+        totals = [a + b for a, b in zip(totals, values, strict=True)]
+        plot.add_bar(
+            orientation="h", name=name or "–", y=names, x=values, marker={"color": PROFILE_COLOURS.get(name)}, showlegend=True,
+            hovertemplate="%{y}: %{x:.4g} s<extra>" + (name or "–") + "</extra>",
+        )  # fmt: skip
+    plot.add_scatter(
+        x=totals, y=names, mode="text", text=[f" {seconds_told(total)}" for total in totals], textposition="middle right",
+        cliponaxis=False, showlegend=False, hoverinfo="skip",
+    )  # fmt: skip
+    plot.update_xaxes(**GRID, title="seconds of QPU", range=[0, 1.15 * max([*totals, 1e-9])])
+    plot.update_yaxes(autorange="reversed", type="category", automargin=True, ticksuffix=" ")
     return plot
+
+
+def seconds_told(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 120 else duration(seconds)
 
 
 def _summed(rows: Sequence[Mapping[str, Any]], by: str) -> dict[str, tuple[float, int, int]]:

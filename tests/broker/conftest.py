@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ class Broker:
 
     @property
     def socket(self) -> Path:
-        return self.directory / "broker.sock"
+        given = dict(pairwise(self.options)).get("--socket")
+        return Path(given) if given else self.directory / "broker.sock"
 
     def start(self) -> None:
         self.directory.mkdir(exist_ok=True)

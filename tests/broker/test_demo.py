@@ -20,4 +20,6 @@ def test_the_demonstration_shows_preemption_and_loses_no_shot() -> None:
     text = timeline(shown)
     assert "bob: trial (development)" in text
     assert "120,000 of 120,000 shots" in text
-    assert {bar.name for bar in figure(shown).data} == {"production", "test", "development"}
+    told_of = [bar for bar in figure(shown).data if bar.type == "bar"]
+    assert [bar.name for bar in told_of] == ["waits", "production", "test", "development"]
+    assert list(told_of[0].y) == [f"{s.name}<br>{s.profile}" for s in shown], "in the order in which they came"

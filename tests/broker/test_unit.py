@@ -1,0 +1,48 @@
+"""The systemd unit that is shipped: systemd accepts it, and the broker its words."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from tests.broker.conftest import Broker
+from tests.qpu.conftest import VirtualQpu
+
+UNIT = files("qhub_ext.broker") / "systemd" / "qhub-broker.service"
+
+
+def words() -> list[str]:
+    (line,) = [line for line in UNIT.read_text().splitlines() if line.startswith("ExecStart=")]
+    return line.removeprefix("ExecStart=").split()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
+def test_systemd_has_nothing_to_say_against_the_unit(tmp_path: Path) -> None:
+    adapted = UNIT.read_text().replace("/opt/qhub/bin/python", sys.executable).replace("User=qhub", "User=root")
+    (tmp_path / "qhub-broker.service").write_text(adapted)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(tmp_path / "qhub-broker.service")], capture_output=True, text=True, timeout=60
+    )  # fmt: skip
+    said = [line for line in done.stderr.splitlines() if "qhub-broker" in line]
+    assert (done.returncode, said) == (0, [])
+
+
+def test_the_units_own_words_start_a_broker_at_its_socket(server: VirtualQpu, tmp_path: Path) -> None:
+    """In folders of the test, for a virtual device and without a cluster."""
+    python, *options = words()
+    assert python == "/opt/qhub/bin/python"
+    moved = [one.replace("/var/lib/qhub", str(tmp_path)).replace("/run/qhub", str(tmp_path)) for one in options]
+    assert moved[:3] == ["-m", "qhub_ext.broker", "--directory"]
+    moved.remove("--slurm")
+    broker = Broker(tmp_path / "broker", server, options=tuple(moved[4:]))
+    broker.start()
+    try:
+        assert broker.socket == tmp_path / "broker.sock"
+        assert broker.ask("GET", "/health")["ok"]
+    finally:
+        broker.stop()
