@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
+import logging.config
 import os
 import secrets
 import signal
@@ -34,6 +36,7 @@ from qhub_ext.broker.profiles import DEFAULTS, Profile, Rule
 from qhub_ext.errors import DeviceError, UnknownNameError
 from qhub_ext.jobfolder.atomic import write_json
 from qhub_ext.settings import BrokerSettings, Settings, current_settings
+from qhub_ext.telemetry.logs import configured
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers.qpu.resources import Resource, list_resources
 from qhub_ext.tiers.qpu.virtual import virtual_resource
@@ -42,6 +45,8 @@ SWITCH_S = 0.0005
 """A device's thread that has a task to send does not wait for the thread that answers its client."""
 _ANY = ("", "0.0.0.0", "::")  # noqa: S104 - what an operator may choose to listen at
 _PEER = struct.Struct("3i")
+LOGS = configured("qhub-broker")
+log = logging.getLogger(__name__)
 
 
 class PeerProtocol(H11Protocol):
@@ -66,6 +71,7 @@ def main() -> None:
     parser.add_argument("--socket", type=Path, help="its unix socket (default: broker.sock in its folder)")
     parser.add_argument("--slurm", action="store_true", help="sessions are held against the jobs of Slurm")
     options = parser.parse_args()
+    logging.config.dictConfig(LOGS)
     settings = current_settings()
     serve(
         options.directory or settings.broker.directory,
@@ -102,7 +108,7 @@ def serve(
     )  # fmt: skip
     server = uvicorn.Server(
         uvicorn.Config(
-            app, http=PeerProtocol, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1
+            app, http=PeerProtocol, log_config=LOGS, access_log=False, lifespan="off", timeout_graceful_shutdown=1
         )
     )
     for thread in threads.values():
@@ -195,7 +201,7 @@ def _sweep(desk: Desk, membership: Membership, every_s: float) -> None:
         except LedgerError as error:
             if error.message != told:
                 told = error.message
-                print(f"broker: {told}", file=sys.stderr, flush=True)
+                log.warning(told)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
+import logging
 import threading
 import time
 from collections import deque
@@ -39,6 +39,7 @@ _LOST = "Lost"
 PROGRAMS = {PRIMITIVES: ("sampler", "estimator"), IQM_CIRCUITS: ("iqm",), SEQUENCES: ("pulser",)}
 """By the kind of payload that the type of a resource takes."""
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 class DeviceThread(threading.Thread):
@@ -128,7 +129,7 @@ class DeviceThread(threading.Thread):
             except LedgerError as error:
                 if error.message != told:
                     told = error.message
-                    print(f"broker: {told}", file=sys.stderr, flush=True)
+                    log.warning(told)
                 time.sleep(LEDGER_S)
         return None
 
@@ -164,6 +165,7 @@ class DeviceThread(threading.Thread):
                 self._surely(partial(self._turns.refused, one, error))
             return
         self._surely(lambda: self._turns.sent(one, vendor))
+        log.info("slice sent as %s", vendor, extra={**_ids(one), "job": task.job, "user": task.user})
         self._bring_back(SliceRow(**{**vars(one), "state": "sent", "vendor": vendor}))
 
     def _bring_back(self, one: SliceRow) -> None:
@@ -202,6 +204,7 @@ class DeviceThread(threading.Thread):
             self._surely(partial(self._turns.failed, one, error))
             return
         last = self._surely(lambda: self._turns.finished(one, text, seconds, snapshot))
+        log.info("slice done", extra={**_ids(one), "seconds": seconds})
         if last:
             self._surely(lambda: self._turns.complete(one.task))
 
@@ -222,6 +225,7 @@ class DeviceThread(threading.Thread):
         words = " ".join(str(self._tolerant("task_logs", one.vendor) or "").split())[-300:]
         cause = Cause.QUEUE_POLICY if state == "Cancelled" else Cause.DEVICE
         ended = DeviceError(f"{self._resource.title}: the task {one.vendor} ended as {state}: {words}", cause=cause)
+        log.warning(ended.message, extra=_ids(one))
         self._surely(lambda: self._turns.failed(one, ended))
 
     def _tolerant(self, call: str, vendor: str) -> Any:
@@ -235,3 +239,7 @@ class DeviceThread(threading.Thread):
             return _LOST if call == "task_status" else ""  # the device does not know it any more
         self._turns.up(self._resource.device)
         return answer
+
+
+def _ids(one: SliceRow) -> dict[str, Any]:
+    return {"task": one.task, "slice": one.number, "device": one.device}

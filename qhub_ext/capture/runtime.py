@@ -20,18 +20,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from qhub_ext.capture.machine import container_record, loaded_modules, machine_record
 from qhub_ext.errors import EnvironmentMismatchError
+from qhub_ext.telemetry.secrets import is_secret
 
 if TYPE_CHECKING:  # pydantic takes 0.3 s, and the job kernel only compares
     from qhub_ext.settings import Settings
 
 SCHEMA = "qhub.runtime/1"
-
-# never recorded and never sent, whatever the patterns of the settings say
-_SECRET = re.compile(
-    r"TOKEN|SECRET|HEADERS|PASSW|PASSPHRASE|CREDENTIAL|PRIVATE|COOKIE|SESSION_?ID|APIKEY|(^|_)(KEY|KEYS|AUTH|PWD|PASS|PAT|DSN|CRN|SIGNATURE)(_|$)",
-    re.IGNORECASE,
-)
-_URL_WITH_PASSWORD = re.compile(r"://[^/\s:@]*:[^/\s@]+@")
 
 _packages: dict[str, tuple[int, dict[str, str]]] = {}  # folder -> (time of its last change, packages)
 _together: tuple[list[tuple[int, dict[str, str]]], dict[str, str], str] = ([], {}, "")
@@ -87,12 +81,8 @@ def environment_state() -> str:
     return _state[1]
 
 
-def is_secret(name: str, value: str = "") -> bool:
-    """By the look of the name, or a URL with a password in the value."""
-    return bool(_SECRET.search(name) or _URL_WITH_PASSWORD.search(value))
-
-
 def allowed_environment(patterns: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
+    """Without secrets, whatever the patterns say."""
     allowed = _any_of(tuple(patterns))
     named = [name for name in sorted(environment) if allowed.match(name)]
     return {name: value for name in named if not is_secret(name, value := environment[name])}

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from qhub_ext.capture.runtime import is_secret
 from qhub_ext.errors import JobFolderError, UserError
 from qhub_ext.job.identity import is_job_id, short_id
 from qhub_ext.job.spec import SCHEMA as JOB_SCHEMA
@@ -25,6 +24,7 @@ from qhub_ext.jobfolder.atomic import read_json
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.locks import lock_of
 from qhub_ext.jobfolder.outcome import require_own
+from qhub_ext.telemetry.secrets import is_secret
 
 MANIFEST = "manifest-sha256.txt"
 METADATA = "ro-crate-metadata.json"

@@ -18,6 +18,7 @@ import uvicorn
 from qhub_ext.capture.quantity import parse_time
 from qhub_ext.errors import InvalidOptionError, UserError
 from qhub_ext.jobfolder.atomic import write_json
+from qhub_ext.telemetry.logs import configured
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers.snapshots import read_document
 from qhub_ext.virtualqpu.app import NEVER, Cycles, House, build
@@ -105,7 +106,11 @@ def serve(
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     server = uvicorn.Server(
         uvicorn.Config(
-            build(house, key), log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1
+            build(house, key),
+            log_config=configured("qhub-virtual-qpu"),
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
         )
     )
     if on_demand:

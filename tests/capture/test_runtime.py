@@ -15,12 +15,12 @@ from qhub_ext.capture.runtime import (
     compare,
     git_revision,
     installed_packages,
-    is_secret,
     record_runtime,
     require_compatible,
 )
 from qhub_ext.errors import EnvironmentMismatchError
 from qhub_ext.settings import Settings
+from qhub_ext.telemetry.secrets import is_secret
 
 
 def test_packages_are_those_that_the_metadata_of_python_lists() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from typing import Any
 
 from qhub_ext.diagnosis.fleet.summary import JobSummary, summarise_attempt
@@ -12,6 +14,7 @@ from qhub_ext.jobfolder.atomic import read_json_or_none, write_json
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
 from qhub_ext.jobfolder.outcome import read_record
 from qhub_ext.telemetry.reading import read_recorded
+from qhub_ext.telemetry.secrets import hide, values_in
 
 
 def write_summary(
@@ -23,12 +26,14 @@ def write_summary(
     if attempt is None or not attempt.state.final:
         return None
     own = folder.attempt(number)
+    secrets = values_in(os.environ)
+    attempt = replace(attempt, message=hide(attempt.message, secrets))
     runtime = _record(own, "runtime") or read_json_or_none(folder.runtime) or {}
     found = summarise_attempt(
         record,
         attempt,
         assemble(record, read_recorded(folder), {}),
-        outcome=_record(own, "outcome"),
+        outcome=_hidden(_record(own, "outcome"), secrets),
         packages=runtime.get("packages") or {},
         python=str(runtime.get("python", "")),
         node=node or str(_record(own, "launch").get("node") or _record(own, "runtime").get("host") or ""),
@@ -37,6 +42,14 @@ def write_summary(
     own.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_json(own.summary, found.to_json(), exclusive=True)
     return found
+
+
+def _hidden(outcome: dict[str, Any], secrets: frozenset[str]) -> dict[str, Any]:
+    """An error may repeat what its variables hold."""
+    error = outcome.get("error")
+    if not isinstance(error, dict):
+        return outcome
+    return {**outcome, "error": {**error, "evalue": hide(str(error.get("evalue", "")), secrets)}}
 
 
 def read_summary(attempt: AttemptFolder) -> JobSummary | None:
