@@ -21,6 +21,9 @@ THEMES: Mapping[str, Mapping[str, str]] = {
     "dark": {"paper": "#111111", "text": "#d5d9de", "dot": "#ffffff"},
 }
 
+TITLE_PX, BUTTONS_PX, BAR_PX, MOST_PX = 18, 44, 52, 720
+"""Heights from the top: a line of the title, the buttons, each of two colour bars; and the map at most."""
+
 Trace = dict[str, Any]
 
 
@@ -154,7 +157,7 @@ def _edge_points(look: Look) -> Trace:
         "mode": "markers",
         "x": middle[0],
         "y": middle[1],
-        "marker": {"size": 12, **_coloured(look, EDGES, look.edge_values(), bar_at=1.17)},
+        "marker": {"size": 12, **_coloured(look, EDGES, look.edge_values(), bar=1)},
         "customdata": words,
         "hovertemplate": "%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
         "showlegend": False,
@@ -194,14 +197,15 @@ def _qubits(look: Look) -> Trace:
         "y": [y for _, y in at],
         "text": [str(number) for number in range(len(at))],
         "textfont": {"size": 9, "color": "#ffffff"},
-        "marker": {"size": 20, **_coloured(look, look.metric, look.qubit_values(look.metric), bar_at=1.01)},
+        "marker": {"size": 20, **_coloured(look, look.metric, look.qubit_values(look.metric), bar=0)},
         "customdata": words,
         "hovertemplate": f"Q%{{customdata[0]}}{lines}{last}<extra></extra>",
         "showlegend": False,
     }
 
 
-def _coloured(look: Look, metric: Metric, values: Sequence[float | None], bar_at: float) -> dict[str, Any]:
+def _coloured(look: Look, metric: Metric, values: Sequence[float | None], *, bar: int) -> dict[str, Any]:
+    """`bar` is the place of its colour bar, from above."""
     scale = look.scale(metric)
     places = [scale.low if v is None else _short(min(max(scale.place(v), scale.low), scale.high)) for v in values]
     colours = _colours(look)[::-1] if scale.reverse else _colours(look)
@@ -213,14 +217,36 @@ def _coloured(look: Look, metric: Metric, values: Sequence[float | None], bar_at
         "cmax": scale.high,
         "colorscale": stops(colours),
         "colorbar": {
-            "x": bar_at,
-            "thickness": 12,
+            # above the map and as wide: beside it two bars leave no room for it in a narrow cell
+            "orientation": "h",
+            "x": 0.5,
+            "len": 0.96,
+            "y": round(1 - (BUTTONS_PX + bar * BAR_PX) / _height(look), 4),
+            "yanchor": "top",
+            "thickness": 8,
             "outlinewidth": 0,
-            "title": {"text": _bar_title(look, metric), "side": "right"},
+            "ypad": 0,
+            "title": {"text": _bar_title(look, metric), "side": "top", "font": {"size": 12}},
+            "tickfont": {"size": 11},
             "tickvals": [at for at, _ in ticks],
             "ticktext": [told for _, told in ticks],
         },
     }
+
+
+def _title(look: Look) -> list[str]:
+    """In lines that fit a narrow cell."""
+    return look.title.replace(" · snapshot", "<br>snapshot").replace(" · against ", "<br>against ").split("<br>")
+
+
+def _map_height(look: Look) -> float:
+    rows = max(q["y"] for q in look.qubits) - min(q["y"] for q in look.qubits) + 1
+    return float(min(max(rows * 40, 100), MOST_PX))
+
+
+def _height(look: Look) -> float:
+    """Of what Plotly calls paper: all but the margins. Outside of it buttons and bars would move the map by their own height."""
+    return BUTTONS_PX + 2 * BAR_PX + _map_height(look)
 
 
 def _bar_title(look: Look, metric: Metric) -> str:
@@ -231,9 +257,10 @@ def _ticks(low: float, high: float, metric: Metric, *, against: bool) -> list[tu
     if against:
         return [(low, f"÷{2**high:.2g}"), (0.0, "×1"), (high, f"×{2**high:.2g}")]
     at = [low + (high - low) * n / 4 for n in range(5)]
-    if metric.field.endswith("_s"):
-        return [(_short(a), f"{a * 1e6:.0f} µs") for a in at]
-    return [(_short(a), f"{10**a:.1e}") for a in at]
+    # a tick that rounding puts beyond the end of the bar is not drawn
+    places = [min(max(_short(a), low), high) for a in at]
+    seconds = metric.field.endswith("_s")
+    return [(p, f"{a * 1e6:.0f} µs" if seconds else f"{10**a:.1e}") for p, a in zip(places, at, strict=True)]
 
 
 def _short(number: float) -> float:
@@ -247,25 +274,33 @@ def _colours(look: Look) -> tuple[str, ...]:
 
 def layout(look: Look, theme: Mapping[str, str], qubits: int) -> dict[str, Any]:
     """`qubits` is the place of their trace, which the buttons recolour."""
-    rows = max(q["y"] for q in look.qubits) - min(q["y"] for q in look.qubits) + 1
-    axis = {"visible": False, "fixedrange": False}
+    # Plotly cannot find the range of a single row by itself
+    x, y = ((min(c) - 0.7, max(c) + 0.7) for c in zip(*_at(look), strict=True))
+    axis = {"visible": False, "fixedrange": False, "constrain": "domain"}
+    head = 20 + TITLE_PX * len(_title(look))
     page = {"paper_bgcolor": theme["paper"], "plot_bgcolor": theme["paper"], "font": {"color": theme["text"]}}
     return {
         "template": {"layout": page},
         "title": {
-            "text": look.title.replace(" · against ", "<br>against "),
+            "text": "<br>".join(_title(look)),
             "font": {"size": 13},
             "x": 0.01,
             "xanchor": "left",
             "yref": "container",
             "y": 1,
             "yanchor": "top",
-            "pad": {"t": 14},
+            "pad": {"t": 20},
         },
-        "xaxis": axis,
-        "yaxis": {**axis, "autorange": "reversed", "scaleanchor": "x"},
-        "margin": {"l": 10, "r": 10, "t": 94, "b": 10},
-        "height": math.ceil(min(max(rows * 40, 160), 720)) + 106,
+        "xaxis": {**axis, "range": [*x]},
+        "yaxis": {
+            **axis,
+            "range": [*y][::-1],
+            "scaleanchor": "x",
+            "constraintoward": "top",
+            "domain": [0, round(_map_height(look) / _height(look), 4)],
+        },
+        "margin": {"l": 10, "r": 10, "t": head, "b": 10},
+        "height": math.ceil(head + _height(look) + 10),
         "hoverlabel": {"align": "left"},
         "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": theme["text"], "activecolor": GOOD_TO_BAD[0]},
         "updatemenus": [
@@ -275,8 +310,7 @@ def layout(look: Look, theme: Mapping[str, str], qubits: int) -> dict[str, Any]:
                 "x": 0,
                 "xanchor": "left",
                 "y": 1.0,
-                "yanchor": "bottom",
-                "pad": {"b": 6},
+                "yanchor": "top",
                 "active": [m.field for m in METRICS].index(look.metric.field),
                 "bgcolor": "rgba(128,128,128,0.12)",
                 "bordercolor": "rgba(128,128,128,0.5)",
@@ -288,7 +322,7 @@ def layout(look: Look, theme: Mapping[str, str], qubits: int) -> dict[str, Any]:
 
 
 def _button(look: Look, metric: Metric, qubits: int) -> dict[str, Any]:
-    marker = _coloured(look, metric, look.qubit_values(metric), bar_at=1.01)
+    marker = _coloured(look, metric, look.qubit_values(metric), bar=0)
     bar = marker.pop("colorbar")
     change = {f"marker.{name}": [value] for name, value in marker.items()}
     change |= {f"marker.colorbar.{name}": [bar[name]] for name in ("tickvals", "ticktext")}

@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.desk import THEMES, Desk, Picture
 from tests.browser.lab import Lab
 from tests.browser.test_first_run import LOAD
+from tests.waiting import wait_until
 
 WIDTHS = {"wide": 1280, "narrow": 720}
 CELLS = [
@@ -20,6 +21,17 @@ CELLS = [
     "queue_table()",
     "%qpu calibration kingston",
 ]
+
+
+BEYOND = """() => {
+  const plot = document.querySelector('.js-plotly-plot');
+  const cell = plot.closest('.jp-OutputArea-output').getBoundingClientRect();
+  const parts = [...plot.querySelectorAll('.infolayer .colorbar, .cartesianlayer .points, .gtitle, .updatemenu-button')];
+  const bars = [...plot.querySelectorAll('.infolayer .colorbar')].map(bar => bar.getBoundingClientRect());
+  return bars.length !== 2 || bars[0].bottom > bars[1].top && bars[1].bottom > bars[0].top
+    || parts.map(part => part.getBoundingClientRect()).some(box => box.left < cell.left || box.right > cell.right);
+}"""
+"""Whether a part of the map is cut off, or its two colour bars lie on each other."""
 
 
 def use_them(page: Page) -> None:
@@ -71,4 +83,5 @@ def test_widgets_live_in_jupyterlab(desk: Desk, picture: Picture) -> None:
         desk.theme(theme)
         for name, width in WIDTHS.items():
             desk.page.set_viewport_size({"width": width, "height": 1900})
+            wait_until(lambda: not desk.page.evaluate(BEYOND), what=f"a map within {width} pixels")
             picture(f"widgets-{theme}-{name}", desk.page)
