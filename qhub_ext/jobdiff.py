@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from qhub_ext.diagnosis.counts import check_counts, compare
+from qhub_ext.diagnosis.estimates import recorded
+from qhub_ext.diagnosis.results import ORDER, WORDS, Result, compare_values
 from qhub_ext.display.tables import Page, Table, Text
 from qhub_ext.errors import InvalidOptionError, QhubError
 from qhub_ext.job.identity import short_id
@@ -15,17 +15,6 @@ from qhub_ext.reproduce.difference import DRAW, Facts, Part, differences, read_f
 from qhub_ext.service.job import Job
 
 SHOWN = 12
-
-
-@dataclass(frozen=True)
-class Result:
-    """One variable of both jobs. `verdict`: identical, explained (by the number of shots), beyond (it), differs (no test is known for it)."""
-
-    name: str
-    verdict: str
-    said: str
-    total_variation: float | None = None
-    noise: float | None = None
 
 
 def diff_jobs(first: Job, second: Job) -> Page:
@@ -42,7 +31,7 @@ def diff_jobs(first: Job, second: Job) -> Page:
     shown: list[Any] = [Text(said)]
     if results:
         shown.append(
-            Table(("result", "verdict", "how"), [(r.name, _WORDS[r.verdict], r.said) for r in results], title="Results")
+            Table(("result", "verdict", "how"), [(r.name, WORDS[r.verdict], r.said) for r in results], title="Results")
         )
     for part in parts:
         if part.text:
@@ -64,15 +53,6 @@ def diff_jobs(first: Job, second: Job) -> Page:
     return Page(shown, told)
 
 
-_WORDS = {
-    "identical": "identical",
-    "explained": "differs, and the shots explain it",
-    "beyond": "differs beyond shot noise",
-    "differs": "differs",
-    "missing": "only in one",
-}
-
-
 def _facts_of(job: Job) -> Facts:
     if job.size is not None:
         raise InvalidOptionError(
@@ -82,7 +62,7 @@ def _facts_of(job: Job) -> Facts:
 
 
 def compare_results(first: Job, second: Job, one: Facts, other: Facts) -> list[Result]:
-    """By the digest of what came back; counts that differ by a test (diagnosis.counts)."""
+    """By the digest of what came back; what differs by the test for its kind (diagnosis.results)."""
     found = []
     for name in sorted({*one.outputs.asked, *other.outputs.asked}):
         a, b = one.outputs.names.get(name), other.outputs.names.get(name)
@@ -91,46 +71,13 @@ def compare_results(first: Job, second: Job, one: Facts, other: Facts) -> list[R
         elif (a.form, a.digest, a.module, a.member) == (b.form, b.digest, b.module, b.member):
             found.append(Result(name, "identical", a.summary or a.type))
         else:
-            found.append(_tested(name, first, second))
-    order = ("beyond", "differs", "missing", "explained", "identical")
-    return sorted(found, key=lambda result: order.index(result.verdict))
-
-
-def _tested(name: str, first: Job, second: Job) -> Result:
-    try:
-        values = [job.results()[name] for job in (first, second)]
-    except QhubError as error:
-        return Result(name, "differs", f"It cannot be loaded here: {error.message}")
-    try:
-        counts = [check_counts(value, name) for value in values]
-        test = compare(*counts)
-    except InvalidOptionError:
-        same = _equal(*values)
-        return Result(
-            name,
-            "identical" if same else "differs",
-            _short(values[0]) if same else f"{_short(values[0])} and {_short(values[1])}",
-        )
-    said = (
-        f"total variation {test.total_variation:.4f}; shots alone stay below {test.noise:.4f} in 99 of 100 pairs"
-        if test.total_variation
-        else f"{sum(counts[0].values())} shots"
-    )
-    same = counts[0] == counts[1]
-    verdict = "identical" if same else "explained" if test.explained else "beyond"
-    return Result(name, verdict, said, test.total_variation, test.noise)
-
-
-def _equal(a: Any, b: Any) -> bool:
-    try:
-        return bool(a == b)
-    except Exception:  # noqa: BLE001 - a value of the user's may raise anything when it is compared
-        return False
-
-
-def _short(value: Any) -> str:
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 40 else f"{text[:37]}..."
+            try:
+                values = [job.results()[name] for job in (first, second)]
+            except QhubError as error:
+                found.append(Result(name, "differs", f"It cannot be loaded here: {error.message}"))
+            else:
+                found.append(compare_values(name, values[0], values[1], (recorded(one.tasks), recorded(other.tasks))))
+    return sorted(found, key=lambda result: ORDER.index(result.verdict))
 
 
 def probable_reason(results: Sequence[Result], parts: Sequence[Part], states: Sequence[State]) -> str:
@@ -139,10 +86,12 @@ def probable_reason(results: Sequence[Result], parts: Sequence[Part], states: Se
         ends = " and ".join(state.value.replace("_", " ") for state in states)
         reason = next((part.sentence for part in parts if part.weight), "Nothing that is recorded explains it.")
         return f"They ended differently: {ends}. {reason}"
-    worst = next((r for r in results if r.verdict in ("beyond", "differs", "missing", "explained")), None)
+    worst = next(iter(results), None)
     if worst is None:
-        return "The results are identical." if results else "Neither brought a result back."
-    if worst.verdict in ("beyond", "differs", "missing"):
+        return "Neither brought a result back."
+    if worst.verdict in ("identical", "rounding"):
+        return "The results are identical" + (" but for the last digits." if worst.verdict == "rounding" else ".")
+    if worst.verdict in _HOW:
         # what only draws other shots explains no difference beyond their noise
         enough = [part for part in parts if part.weight > (DRAW if worst.verdict == "beyond" else 0)]
         reason = (
@@ -150,12 +99,29 @@ def probable_reason(results: Sequence[Result], parts: Sequence[Part], states: Se
             if enough
             else "Nothing that is recorded explains it: the cell may draw random numbers of its own."
         )
-        how = "beyond what the shots explain" if worst.verdict == "beyond" else "(no test is known for its kind)"
-        return f"`{worst.name}` differs {how}. {reason}"
+        exact = worst.verdict == "beyond" and worst.kind == "estimate" and worst.z is None
+        return (
+            f"`{worst.name}` differs{', and both values are exact' if exact else f' {_HOW[worst.verdict]}'}. {reason}"
+        )
     draws = next((part.sentence for part in parts if part.weight == DRAW), "")
     other = next((part.sentence for part in parts if part.weight > DRAW), "")
     also = f"That does not show in so few shots: {other[:1].lower()}{other[1:]}" if other else ""
-    return " ".join(filter(None, ("No counts differ beyond shot noise.", draws, also)))
+    return " ".join(filter(None, (_within_noise(results), draws, also)))
+
+
+_HOW = {
+    "beyond": "beyond what the shots explain",
+    "differs": "(no test is known for its kind)",
+    "missing": "(no test is known for its kind)",
+}
+
+
+def _within_noise(results: Sequence[Result]) -> str:
+    near = next((r.name for r in results if r.verdict == "near"), "")
+    if near:
+        return f"`{near}` differs by no more than the estimated values of these jobs scatter: a rule of thumb, and no test."
+    counted = all(r.kind == "counts" for r in results if r.verdict == "explained")
+    return f"No {'counts differ' if counted else 'result differs'} beyond shot noise."
 
 
 def verify_job(old: Job, new: Job) -> tuple[Page, bool]:
@@ -165,17 +131,23 @@ def verify_job(old: Job, new: Job) -> tuple[Page, bool]:
     page = diff_jobs(old, new)
     exact = new.record.spec.tier != "qpu"
     verdicts = [r["verdict"] for r in page.facts["results"] if not r["name"].startswith("_")]
-    accepted = {"identical"} if exact else {"identical", "explained"}
+    accepted = {"identical", "rounding"} if exact else {"identical", "rounding", "explained", "near"}
     confirmed = new.record.state is old.record.state and all(v in accepted for v in verdicts)
     if confirmed:
-        said = f"Job {short_id(old.id)} is confirmed by {short_id(new.id)}: " + (
-            "no result came back to compare."
-            if not verdicts
-            else "identical results."
-            if set(verdicts) == {"identical"}
-            else "results within shot noise."
-        )
+        said = f"Job {short_id(old.id)} is confirmed by {short_id(new.id)}: {_confirming(set(verdicts))}."
     else:
         said = f"Job {short_id(old.id)} is not confirmed by {short_id(new.id)}. {page.facts['reason']}"
     parts = [Text(said), *([] if confirmed else page.parts[1:])]
     return Page(parts, {**page.facts, "confirmed": confirmed, "reason": said}), confirmed
+
+
+def _confirming(verdicts: set[str]) -> str:
+    if not verdicts:
+        return "no result came back to compare"
+    worst = min(verdicts, key=ORDER.index)
+    return {
+        "identical": "identical results",
+        "rounding": "results that are identical but for the last digits",
+        "explained": "results within shot noise",
+        "near": "results within shot noise, or as near as their estimated values scatter",
+    }[worst]

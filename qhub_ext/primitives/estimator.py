@@ -113,12 +113,15 @@ class Estimator(BaseEstimatorV2):
         def work(stopped: Callable[[], bool]) -> PrimitiveResult[PubResult]:
             with task.executing():
                 if own_estimator(task.tier.options):
-                    return task.estimate(coerced, stopped)
+                    found = task.estimate(coerced, stopped)
+                    task.keep_estimates(found)
+                    return found
                 results = []
                 everything = task.execute_all([one.executions for one in works], own_seeds, stopped)
                 for one, outcomes in zip(works, everything, strict=True):
                     with task.timed("return"):
                         results.append(one.result(outcomes))
+                task.keep_estimates(results)
                 return PrimitiveResult(results, metadata={"version": 2})
 
         job = TaskJob(work)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 from qiskit.circuit import QuantumCircuit
 from qiskit.primitives import PrimitiveResult
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
@@ -257,6 +258,15 @@ class Task:
             "error": None if error is None else error_record(error),
         }
 
+    def keep_estimates(self, results: Iterable[Any]) -> None:
+        """Values and standard errors of the PUBs go into the record: who holds two jobs against each other needs both."""
+        left = _KEPT_ESTIMATES
+        for pub, result in zip(self.pubs, results, strict=False):
+            evs, stds = (np.ravel(np.asarray(values, dtype=float)) for values in (result.data.evs, result.data.stds))
+            left -= len(evs)
+            if left >= 0 and np.isfinite(evs).all() and np.isfinite(stds).all():
+                pub |= {"evs": evs.tolist(), "stds": stds.tolist()}
+
     def finish(self, error: BaseException | None = None) -> None:
         """Hands the record to the context, whatever became of the task."""
         if self.span is not None:
@@ -294,6 +304,9 @@ _KEPT_EXPECTATIONS = 256
 
 _KEPT_SEEDS = 1000
 """A sweep of 100,000 settings need not keep each: they all follow from the task's own."""
+
+_KEPT_ESTIMATES = 1000
+"""Per task. Of a longer sweep the job's own variables have them."""
 
 
 def error_record(error: BaseException) -> dict[str, str]:

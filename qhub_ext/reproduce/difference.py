@@ -45,7 +45,7 @@ class Facts:
 def read_facts(folder: JobFolder, record: JobRecord) -> Facts:
     """What is missing counts as empty; raises JobFolderError for what is torn."""
     attempt = folder.latest_attempt()
-    tasks = [] if attempt is None else [read_json(p) for p in sorted(attempt.tasks.glob("[0-9]*.json"))]
+    tasks = tasks_of(folder)
     ran_under = next((str(t["snapshot"]["id"]) for t in tasks if (t.get("snapshot") or {}).get("id")), "")
     captured = read_json_or_none(folder.runtime) or {}
     return Facts(
@@ -58,6 +58,12 @@ def read_facts(folder: JobFolder, record: JobRecord) -> Facts:
         tasks=tasks,
         snapshot=read_pinned(folder, ran_under) if ran_under else None,
     )
+
+
+def tasks_of(folder: JobFolder) -> list[Mapping[str, Any]]:
+    """The records of the latest attempt's quantum calls, in their order. Raises JobFolderError for one that is torn."""
+    attempt = folder.latest_attempt()
+    return [] if attempt is None else [read_json(path) for path in sorted(attempt.tasks.glob("[0-9]*.json"))]
 
 
 def _manifest(directory: Any) -> Manifest:
@@ -209,7 +215,7 @@ def _snapshot(a: Facts, b: Facts) -> Part:
     )
     rows += [(f"{m.quantity} of {m.place}", _number(m.before), _number(m.after)) for m in moved[:20]]
     where = (
-        f"{len(moved)} values moved on the {len(used)} qubits that were used"
+        f"{len(moved)} value{'' if len(moved) == 1 else 's'} moved on the {len(used)} qubits that were used"
         if used
         else "it is not known which qubits were used"
     )

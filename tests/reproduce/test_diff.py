@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import Any
 
 import pytest
 
 from qhub_ext.capture.command import OPTIONS, parse_words
+from qhub_ext.job.identity import new_job_id
 from qhub_ext.jobdiff import diff_jobs
 from qhub_ext.jobfolder.layout import JobFolder
 from tests.front.conftest import Place
 
 CELL = """
 from qiskit import QuantumCircuit, transpile
-from qhub_ext import Sampler, backend
+from qiskit.quantum_info import SparsePauliOp
+from qhub_ext import Estimator, Sampler, backend
 circuit = QuantumCircuit(2)
-circuit.h(0); circuit.cx(0, 1); circuit.measure_all()
-counts = Sampler().run([transpile(circuit, backend(), seed_transpiler=1)]).result()[0].data.meas.get_counts()
+circuit.h(0); circuit.cx(0, 1)
+isa = transpile(circuit, backend(), seed_transpiler=1)
+result = Estimator().run([(isa, SparsePauliOp(["ZI", "XX"], [0.5, 0.25]).apply_layout(isa.layout))]).result()
+energy = float(result[0].data.evs) + 0.7
+counts = Sampler().run([transpile(circuit.measure_all(inplace=False), backend(), seed_transpiler=1)]).result()[0].data.meas.get_counts()
+del isa
 """
 
 
@@ -31,6 +38,21 @@ def submit(place: Place, *words: str, cell: str = CELL) -> str:
 @pytest.fixture(scope="module")
 def job(place: Place) -> str:
     return submit(place, "--tier=emulation")
+
+
+@pytest.fixture(scope="module")
+def again(place: Place, job: str) -> str:
+    """The same with other seeds."""
+    return submit(place, "--tier=emulation")
+
+
+def twin(place: Place, job: str, **spec: Any) -> JobFolder:
+    """A copy of a job on the same shelf, for what a test wants to be different in it."""
+    source, new = place.service.job(job).folder, new_job_id()
+    folder = JobFolder(source.path.with_name(new))
+    shutil.copytree(source.path, folder.path)
+    folder.spec.write_text(json.dumps(json.loads(source.spec.read_text()) | {"id": new, **spec}))
+    return folder
 
 
 def diff(place: Place, first: str, second: str) -> dict[str, Any]:
@@ -52,17 +74,26 @@ def test_a_job_is_verified_by_running_it_again(place: Place, job: str) -> None:
     )
 
 
-def test_other_seeds_are_shot_noise(place: Place, job: str) -> None:
-    facts = diff(place, job, submit(place, "--tier=emulation"))
-    assert [(r["name"], r["verdict"]) for r in facts["results"]] == [("counts", "explained"), ("circuit", "identical")]
-    assert "No counts differ beyond shot noise. Their shots were drawn with different seeds." in facts["reason"]
+def test_other_seeds_are_shot_noise_of_counts_and_of_estimated_values(place: Place, job: str, again: str) -> None:
+    facts = diff(place, job, again)
+    found = {r["name"]: (r["verdict"], r["kind"]) for r in facts["results"]}
+    noise = {
+        "counts": ("explained", "counts"),
+        "energy": ("explained", "estimate"),
+        "result": ("explained", "estimate"),
+    }
+    assert found == {**noise, "circuit": ("identical", "")}
+    assert "No result differs beyond shot noise. Their shots were drawn with different seeds." in facts["reason"]
+    assert "standard errors of the difference" in place.command("diff", job, again)
     assert not {"cell", "inputs", "packages", "snapshot", "circuits"} & set(parts(facts))
 
 
 def test_another_cell_is_the_first_reason_and_is_shown_line_by_line(place: Place, job: str) -> None:
     other = submit(place, "--tier=emulation", cell=CELL.replace("circuit.h(0)", "circuit.x(0)"))
     facts = diff(place, job, other)
-    assert facts["results"][0]["verdict"] == "beyond"
+    assert {r["name"]: r["verdict"] for r in facts["results"]} == {
+        "counts": "beyond", "energy": "beyond", "result": "beyond", "circuit": "differs",
+    }  # fmt: skip
     assert facts["reason"].startswith("`counts` differs beyond what the shots explain. The cells differ in 2 lines.")
     told = place.command("diff", job, other)
     assert "-circuit.h(0); circuit.cx" in told
@@ -73,22 +104,24 @@ def test_another_cell_is_the_first_reason_and_is_shown_line_by_line(place: Place
 def test_tier_device_and_a_layout_that_was_drawn_are_told_apart(place: Place, job: str) -> None:
     tiers = diff(place, job, submit(place, "--tier=local"))
     assert "tier" in parts(tiers)
-    device = diff(place, job, submit(place, "--tier=emulation", "--device=fez"))
+    device = diff(place, job, twin(place, job, device="fez").id)
     assert parts(device)[0] == "device"
-    assert (
-        "One ran for kingston, the other for fez" in device["reason"] or device["results"][0]["verdict"] == "explained"
-    )
-    layout = submit(place, "--tier=emulation", cell=CELL.replace("seed_transpiler=1", "initial_layout=[70, 71]"))
-    facts = diff(place, job, layout)
-    assert "circuits" in parts(facts)
+    assert device["differences"][0]["sentence"] == "One ran for kingston, the other for fez."
+    folder = twin(place, job)
+    for path in folder.attempt(1).tasks.glob("0*.json"):
+        task = json.loads(path.read_text())
+        task["pubs"][0]["fingerprint"], task["active_qubits"] = "f" * 32, [70, 71]
+        path.write_text(json.dumps(task))
+    (circuits,) = [part for part in diff(place, job, folder.id)["differences"] if part["name"] == "circuits"]
+    assert "transpiling drew another layout" in circuits["sentence"]
 
 
-def test_what_moved_on_the_qubits_that_were_used_is_named(place: Place, job: str) -> None:
+def test_what_moved_on_the_qubits_that_were_used_is_named(place: Place, job: str, again: str) -> None:
     from qhub_ext.jobfolder.calibrations import CalibrationStore, pinned, read_document, read_pinned
     from qhub_ext.tiers.snapshots import parse_ibm_properties
 
-    other = submit(place, "--tier=emulation", "--seed=3")
-    folder = JobFolder(place.settings.shelf / other)
+    folder = twin(place, again)
+    other = folder.id
     (path,) = pinned(folder).values()
     task_file = next(folder.attempt(1).tasks.glob("0001.json"))
     task = json.loads(task_file.read_text())
@@ -109,20 +142,20 @@ def test_what_moved_on_the_qubits_that_were_used_is_named(place: Place, job: str
     facts = diff(place, job, other)
     (snapshot,) = [part for part in facts["differences"] if part["name"] == "snapshot"]
     assert snapshot["rows"][1][0] == f"readout_error of q{qubit}"
-    assert "1 values moved on the 2 qubits that were used" in snapshot["sentence"]
+    assert "1 value moved on the" in snapshot["sentence"]
     task["pubs"][0]["fingerprint"] = "f" * 64
     task_file.write_text(json.dumps(task))
     (circuits,) = [part for part in diff(place, job, other)["differences"] if part["name"] == "circuits"]
     assert "calibrated in between" in circuits["sentence"]
 
 
-def test_versions_of_packages_where_they_ran_are_in_the_table(place: Place, job: str) -> None:
-    other = submit(place, "--tier=emulation")
-    file = JobFolder(place.settings.shelf / other).attempt(1).runtime
+def test_versions_of_packages_where_they_ran_are_in_the_table(place: Place, job: str, again: str) -> None:
+    folder = twin(place, again)
+    file = folder.attempt(1).runtime
     ran = json.loads(file.read_text())
     ran["packages"]["qiskit-aer"] = "0.1"
     file.write_text(json.dumps(ran))
-    facts = diff(place, job, other)
+    facts = diff(place, job, folder.id)
     assert any(part["name"] == "packages" and "qiskit-aer" in part["rows"][0][0] for part in facts["differences"])
 
 

@@ -15,8 +15,10 @@ from jsonschema import Draft202012Validator
 from qhub_ext.capture.command import OPTIONS, parse_words
 from qhub_ext.errors import QhubError
 from qhub_ext.job.state import State
+from qhub_ext.jobdiff import diff_jobs
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.reproduce.lock import read_lock_text
+from qhub_ext.reproduce.package import read_package, write_package
 from qhub_ext.schemas import load_schema, schema_names
 from qhub_ext.service import JobService
 from qhub_ext.service.calibrations import calibration_of
@@ -79,7 +81,7 @@ def test_all_that_a_job_writes_fits_its_schema(place: Place) -> None:
     wait_until(job.folder.attempt(1).exit.exists, what="what the launcher writes last")
     found, seen = misfits(job.folder.path)
     assert found == []
-    assert seen == set(schema_names()) - {"qhub.profile/1"}
+    assert seen == set(schema_names()) - {"qhub.profile/1", "qhub.baseline/1"}
 
 
 @pytest.mark.parametrize("version", sorted(p.name for p in OLD.iterdir()))
@@ -98,6 +100,10 @@ def test_folders_of_earlier_versions_are_read_and_run_again(version: str, tmp_pa
     assert (calibration.missing, len(calibration.tasks)) == ((), 1)
     lock = read_lock_text(job.folder.lock.read_bytes(), "it")
     assert lock.versions["qiskit"] == "2.6.2"
+    assert "nothing failed" in str(service.explain(job.id))
+    packed = tmp_path / "old.zip"
+    write_package(job.folder, packed, {})
+    assert read_package(packed, tmp_path / "elsewhere") == job.id
     with pytest.raises(QhubError, match="The interpreter of job"):
         service.rerun(job.id)
     again = service.rerun(job.id, runtime="current")
@@ -108,6 +114,8 @@ def test_folders_of_earlier_versions_are_read_and_run_again(version: str, tmp_pa
         assert "qiskit" in record.attempt.message
     else:
         assert sum(again["counts"].values()) == 400
+        (counts,) = [r for r in diff_jobs(job, again).facts["results"] if r["name"] == "counts"]
+        assert counts["verdict"] in ("identical", "explained")
 
 
 def test_a_folder_of_a_newer_version_is_read_as_far_as_it_is_known(tmp_path: Path) -> None:
