@@ -25,8 +25,12 @@ class JournalWriter:
                     file.seek(-1, os.SEEK_END)
                     torn = file.read(1) != b"\n"
         except FileNotFoundError:
+            pass
+        try:
+            self._fd = _open(path)
+        except FileNotFoundError:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            self._fd = _open(path)
         if torn:
             os.write(self._fd, b"\n")
 
@@ -57,6 +61,10 @@ class JournalWriter:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
 
 def append_once(path: Path, kind: str, /, **fields: Any) -> dict[str, Any]:

@@ -76,8 +76,11 @@ class Shelf:
         runtime: dict[str, Any],
         elements: Sequence[JobSpec] = (),
         notebook: dict[str, Any] | None = None,
+        *,
+        script: Callable[[JobFolder, JobSpec], str] | None = None,
     ) -> JobFolder:
-        """A complete folder, or none: it is put together under another name and renamed when whole."""
+        """A complete folder, or none: it is put together under another name and renamed when whole. `script` gives the text of what
+        the site is to run, by the folder that will be there."""
         final = JobFolder(self.path / spec.id)
         draft = JobFolder(self.path / f".new-{spec.id}")
         try:
@@ -90,6 +93,8 @@ class Shelf:
                 write_new(draft.notebook, json_bytes(notebook))
             write_new(draft.runtime, json_bytes(runtime))
             write_inputs(draft.inputs)
+            if script is not None and not elements:
+                write_new(draft.script, script(final, spec).encode())
             if elements:
                 draft.elements.mkdir(mode=0o700)
             for index, element in enumerate(elements):
@@ -97,6 +102,8 @@ class Shelf:
                 for made in (folder_.path, folder_.journals):
                     made.mkdir(mode=0o700)
                 write_new(folder_.spec, json_bytes(element.to_json()))
+                if script is not None:
+                    write_new(folder_.script, script(final.element(index), element).encode())
             os.rename(draft.path, final.path)
         except OSError as error:
             shutil.rmtree(draft.path, ignore_errors=True)

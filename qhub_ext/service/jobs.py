@@ -162,7 +162,13 @@ class JobService:
     def _put_on_shelf(self, site: SiteScheduler, draft: Draft) -> tuple[list[JobFolder], JournalWriter]:
         """What the site is to run: the folder, or those of an array's elements; and the journal of this submission, still open."""
         folder = self.shelf.create(
-            draft.spec, draft.cell, draft.frozen.write, draft.runtime, draft.elements, draft.notebook
+            draft.spec,
+            draft.cell,
+            draft.frozen.write,
+            draft.runtime,
+            draft.elements,
+            draft.notebook,
+            script=site.render_script,
         )
         folders = [folder.element(n) for n in range(len(draft.elements))] or [folder]
         try:
@@ -172,8 +178,6 @@ class JobService:
                 give_lock(folder, draft.runtime, self.shelf.path)
             for snapshot in draft.snapshots:
                 CalibrationStore(self.shelf.path).pin(snapshot, folder)
-            for one, spec in zip(folders, draft.elements or (draft.spec,), strict=True):
-                write_beside(one.script, site.render_script(one, spec).encode())
             journal = JournalWriter(folder.journal(self._writer))
             journal.append("state", state=State.CREATED.value, attempt=1, at=draft.spec.created_at)
             journal.append("state", state=State.SUBMITTED.value, attempt=1)

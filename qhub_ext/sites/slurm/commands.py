@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,13 +118,20 @@ class Running:
         self._process = process
         self.started_with = (tuple(arguments), dict(extra))
 
-    def finish(self, stdin: str | None, timeout_s: float, enough: re.Pattern[bytes] | None = None) -> Answer:
-        """`enough`: when this is the first that it says, it has done what it was asked for, and its end is not waited for."""
+    def finish(
+        self,
+        stdin: str | None,
+        timeout_s: float,
+        enough: re.Pattern[bytes] | None = None,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> Answer:
+        """`enough`: when this is the first that it says, it has done what it was asked for, and its end is not waited for.
+        `meanwhile` is done while it works."""
         process, began, first = self._process, time.monotonic(), b""
         try:
             rest = self._write(stdin)
             if enough is not None and rest is None:
-                first = self._first_words(timeout_s)
+                first = self._first_words(timeout_s, meanwhile)
                 if enough.fullmatch(first):
                     _leaving.append(process)
                     return Answer(0, _decode(first), "", time.monotonic() - began)
@@ -149,12 +156,13 @@ class Running:
             self._process.stdin.write(data)
         return None
 
-    def _first_words(self, timeout_s: float) -> bytes:
+    def _first_words(self, timeout_s: float, meanwhile: Callable[[], None]) -> bytes:
         """What it says after the end of its stdin; empty when it ends, or is silent for so long."""
         process = self._process
         if process.stdin is not None:
             process.stdin.close()
             process.stdin = None  # `communicate` would look at it once more
+        meanwhile()
         assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], timeout_s)
         return os.read(process.stdout.fileno(), 4096) if ready else b""

@@ -10,15 +10,15 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from qhub_ext.errors import JobFolderError
 from qhub_ext.job.identity import split_element
-from qhub_ext.jobfolder.atomic import read_json_or_none, write_json
+from qhub_ext.jobfolder.atomic import json_bytes, read_json_or_none, write_new
 from qhub_ext.jobfolder.generation import begin_generation
-from qhub_ext.jobfolder.journal import append_once, read_all
+from qhub_ext.jobfolder.journal import JournalWriter, append_once, read_all
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.sites.scheduler import SITE_JOURNAL
 
@@ -40,9 +40,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Claim:
+    """`torn`: of which attempts it is cannot be read."""
+
     number: int
     at: float
     first_attempt: int
+    torn: bool = False
 
 
 def root_of(folder: JobFolder) -> JobFolder:
@@ -73,20 +76,34 @@ def launched_as(folder: JobFolder, first_attempt: int) -> str | None:
     return None
 
 
-def write_place(folder: JobFolder, place: Place) -> None:
-    say(
-        folder,
-        "state",
-        state="queued",
-        attempt=place.first_attempt,
-        site_id=place.key,
-        first_attempt=place.first_attempt,
-    )
+def open_journal(folder: JobFolder) -> JournalWriter:
+    """For a place that is about to be known; raises OSError."""
+    return JournalWriter(folder.journal(writer()))
+
+
+def write_place(folder: JobFolder, place: Place, journal: JournalWriter | None = None) -> None:
+    told = {
+        "state": "queued",
+        "attempt": place.first_attempt,
+        "site_id": place.key,
+        "first_attempt": place.first_attempt,
+    }
+    if journal is None:
+        say(folder, "state", **told)
+    else:
+        with _unwritable(folder):
+            journal.append("state", **told)
 
 
 def say(folder: JobFolder, kind: str, **fields: Any) -> None:
-    try:
+    with _unwritable(folder):
         append_once(folder.journal(writer()), kind, **fields)
+
+
+@contextlib.contextmanager
+def _unwritable(folder: JobFolder) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise JobFolderError(
             f"{folder.path} cannot be written to: {error.strerror}.", where=str(folder.path)
@@ -112,10 +129,13 @@ def claims(folder: JobFolder) -> list[Claim]:
             path = root.sending(int(name[:-5]))
             try:
                 record = read_json_or_none(path)
-            except JobFolderError:  # torn when a machine stopped: something was sent, and nobody knows more
-                record = {"at": path.stat().st_mtime}
+            except (
+                JobFolderError
+            ):  # just begun, or torn when a machine stopped: something is sent, and nobody knows more
+                record = {"at": path.stat().st_mtime, "torn": True}
             if isinstance(record, dict) and (index is None or index in record.get("elements", [index])):
-                found.append(Claim(int(name[:-5]), float(record["at"]), int(record.get("first_attempt", 1))))
+                number, first = int(name[:-5]), int(record.get("first_attempt", 1))
+                found.append(Claim(number, float(record["at"]), first, torn="torn" in record))
     return sorted(found, key=lambda claim: claim.number)
 
 
@@ -132,7 +152,16 @@ def make_claim(root: JobFolder, elements: list[int], first_attempt: int) -> Clai
     record: dict[str, Any] = {"at": claim.at, "client": writer(), "first_attempt": first_attempt}
     if elements:
         record["elements"] = elements
-    return claim if write_json(root.sending(claim.number), record, exclusive=True) else None
+    place = root.sending(claim.number)
+    try:
+        # under its own name at once: whoever reads it empty knows that somebody sends, and that is what it says
+        write_new(place, json_bytes(record))
+    except FileExistsError:
+        return None
+    except OSError:
+        place.unlink(missing_ok=True)
+        raise
+    return claim
 
 
 def drop_claim(root: JobFolder, claim: Claim) -> None:

@@ -19,6 +19,7 @@ from qhub_ext.errors import JobFolderError, SiteError, SiteUnreachableError
 from qhub_ext.job.identity import split_element
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import State
+from qhub_ext.jobfolder.journal import JournalWriter
 from qhub_ext.jobfolder.layout import JobFolder, folder_of
 from qhub_ext.jobfolder.outcome import read_record, read_spec
 from qhub_ext.settings import SlurmSettings
@@ -74,11 +75,19 @@ class Sender:
         self._settings = settings
         self._user = user
         self._early: dict[str, Running] = {}
+        self._journals: dict[str, JournalWriter] = {}
 
     def send(self, parcel: Parcel) -> dict[str, Place]:
         """The places of these folders. Raises SiteError (nothing is queued) or SiteUnreachableError (nobody knows)."""
+        try:
+            return self._send(parcel)
+        finally:
+            if (journal := self._journals.pop(parcel.root.id, None)) is not None:
+                journal.close()
+
+    def _send(self, parcel: Parcel) -> dict[str, Place]:
         earlier = [claim for folder in parcel.folders[:1] for claim in ledger.claims(folder)]
-        earlier = [claim for claim in earlier if claim.first_attempt >= parcel.first_attempt]
+        earlier = [claim for claim in earlier if claim.torn or claim.first_attempt >= parcel.first_attempt]
         if earlier:
             found = self.find([parcel], since=earlier[0].at)
             if found:
@@ -214,7 +223,9 @@ class Sender:
             running.end()
             running = None
         running = running or self._start(words, parcel.first_attempt)
-        return running.finish(text, self._commands.timeout_s, enough=_NUMBER)
+        return running.finish(
+            text, self._commands.timeout_s, enough=_NUMBER, meanwhile=lambda: self._open_journal(parcel)
+        )
 
     def _after(self, parcel: Parcel) -> list[str]:
         """Slurm's ids of the jobs that must complete first. Those that have need not be waited for."""
@@ -246,8 +257,14 @@ class Sender:
             place = found.get(folder.id)
             if place is not None:
                 with contextlib.suppress(JobFolderError):  # it is queued all the same, and its claim finds it again
-                    ledger.write_place(folder, place)
+                    ledger.write_place(folder, place, self._journals.get(folder.id))
         return found
+
+    def _open_journal(self, parcel: Parcel) -> None:
+        """Where the place of a job will be written as soon as Slurm has said it."""
+        if not parcel.elements and parcel.root.id not in self._journals:
+            with contextlib.suppress(OSError):  # it is tried once more when there is something to write
+                self._journals[parcel.root.id] = ledger.open_journal(parcel.root)
 
 
 def parcels(
