@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
-from qhub_ext.errors import DeviceError, QhubError
+from qhub_ext.errors import DeviceError, PreflightError, QhubError
 from qhub_ext.job.record import JobRecord
 from qhub_ext.jobfolder.device_tasks import DeviceTask, payload_digest, read_device_tasks
 from qhub_ext.jobfolder.layout import JobFolder
@@ -58,6 +59,12 @@ def look_after(
 def _asked(task: DeviceTask, record: JobRecord, settings: Settings, known: Callable[[], set[str]], tell: Tell) -> Fate:
     from qhub_ext.tiers.qpu.process import ResourceProcess
 
+    if task.brokered and settings.broker.place is None:
+        return Fate(
+            task, "The task went through a broker, and the settings name none now.", "Set broker.socket and ask again."
+        )
+    if task.brokered:
+        return _asked_of_broker(task, settings.broker.place, tell)
     resource = _resource(task, record, settings)
     if isinstance(resource, str):
         return Fate(task, resource, "Ask the site whether it ran before you submit the job once more.")
@@ -90,6 +97,39 @@ def _asked(task: DeviceTask, record: JobRecord, settings: Settings, known: Calla
     if state in ("completed", "failed", "cancelled", "absent"):
         tell({"id": task.id, "state": state, "task": name})
     return _told(task, state, name)
+
+
+def _asked_of_broker(task: DeviceTask, place: Any, tell: Tell) -> Fate:
+    """The broker has the task under its id there, or under ours: then it knows also a task whose start had no answer."""
+    from qhub_ext.tiers.qpu.brokered import ask_broker
+
+    name = task.task or task.id
+    try:
+        state = str(ask_broker(place, "GET", f"/v1/tasks/{quote(name, safe='')}")["state"])
+    except PreflightError:
+        if not task.task and not _takes_our_ids(task.resource, place):
+            return Fate(
+                task,
+                f"The answer to the start of a task at the broker for {task.resource} was lost, and it gives tasks of this type ids of its own.",
+                "`qhub broker tasks` lists those that are open there; what ended is in `qhub broker usage`.",
+            )
+        state = "absent"
+    except DeviceError as error:
+        return Fate(
+            task, f"The broker was asked what became of the task, and does not answer: {error.message}", error.advice
+        )
+    if state in ("completed", "failed", "cancelled", "absent"):
+        tell({"id": task.id, "state": state, "task": name if state != "absent" else task.task})
+    return _told(task, state, name)
+
+
+def _takes_our_ids(resource: str, place: Any) -> bool:
+    from qhub_ext.tiers.qpu.brokered import ask_broker
+    from qhub_ext.tiers.qpu.capabilities import CAPABILITIES, PRIMITIVES
+
+    listed = ask_broker(place, "GET", "/v1/status")["devices"]
+    kind = next((one.get("type", "") for one in listed if one["name"] == resource), "")
+    return kind in CAPABILITIES and CAPABILITIES[kind].takes != PRIMITIVES
 
 
 def _find(task: DeviceTask, process: Any, known: Callable[[], set[str]]) -> tuple[str, str]:
@@ -140,8 +180,6 @@ def _resource(task: DeviceTask, record: JobRecord, settings: Settings) -> Any:
     from qhub_ext.tiers.qpu.resources import list_resources
     from qhub_ext.tiers.qpu.virtual import running_resource
 
-    if settings.broker.place is not None:
-        return f"The task went through the broker at {settings.broker.place}, which keeps account of it: `qhub broker status`."
     if task.virtual:
         device = catalog.packaged(record.spec.device) or record.spec.device
         found = running_resource(device, settings.qpu)

@@ -251,8 +251,10 @@ def build(house: House, key: str) -> FastAPI:
 
     @app.get("/api/v1/backends")
     def backends() -> dict[str, Any]:
-        named = house.devices or tuple(catalog.packaged_names())
-        return {"devices": [_backend(house, name) for name in named if name not in iqm.NAMES]}
+        named = [name for name in house.devices or tuple(catalog.packaged_names()) if name not in iqm.NAMES]
+        listed = [_backend(house, name) for name in named]
+        # IBM's own name as well: a site that names its resource so finds it in the list
+        return {"devices": [*listed, *({**one, "name": f"ibm_{one['name']}"} for one in listed)]}
 
     @app.get("/api/v1/backends/{name}/status")
     def backend_status(name: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,8 +22,10 @@ from qhub_ext.broker.slices import PROGRAMS, cut, merge, read_work, shots_of
 from qhub_ext.broker.work import Piece, take_slice, without
 from qhub_ext.errors import DeviceError, InvalidOptionError, PreflightError, QhubError
 from qhub_ext.job.context import using
+from qhub_ext.jobfolder.device_tasks import DeviceTask
 from qhub_ext.primitives import Sampler, backend
 from qhub_ext.primitives.sequences import PulserBackend, pulser_device
+from qhub_ext.service.device_tasks import _asked
 from qhub_ext.settings import current_settings
 from qhub_ext.tiers.qpu import standing
 from qhub_ext.tiers.qpu.capabilities import CAPABILITIES
@@ -135,6 +138,22 @@ def test_what_was_started_and_left_is_stopped_when_the_process_ends(broker: Brok
     drained.call("task_start", deadline_s=10, payload=payload("left-1"))
     close_all()
     assert broker.task("left-1")["state"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("arrived", "told"), [(True, "is on garnet: mine-2, cancelled"), (False, "has none like it. Nothing ran.")]
+)
+def test_a_start_whose_answer_was_lost_is_found_at_the_broker_under_our_own_id(
+    drained: Any, tmp_path: Path, arrived: bool, told: str
+) -> None:
+    if arrived:
+        drained.call("task_start", deadline_s=10, payload=payload("mine-2"))
+        drained.call("task_stop", "mine-2", deadline_s=10)
+    task = DeviceTask("mine-2" if arrived else "mine-3", 1, "garnet", "uncertain", 1.0, 2.0, brokered=True)
+    noted: list[Any] = []
+    fate = _asked(task, Any, current_settings(), set, noted.append)  # type: ignore[arg-type]
+    assert told in fate.sentence
+    assert noted[0]["state"] == ("cancelled" if arrived else "absent")
 
 
 # ---------------------------------------------------------------------- cut and put together

@@ -75,6 +75,29 @@ def test_a_question_that_stays_without_answer_is_asked_again(
     assert len(qpu.tasks()) == before + 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "cause", "words"),
+    [
+        ("429", Cause.QUEUE_POLICY, "too many requests"),
+        ("503", Cause.DEVICE, "not available"),
+        ("401", Cause.INTEGRATION, "credentials"),
+    ],
+)
+def test_a_service_that_refuses_every_question_ends_the_job_and_leaves_the_task_to_be_asked_about(
+    qpu: VirtualQpu, steps: list[dict[str, Any]], bell: QuantumCircuit, kind: str, cause: Cause, words: str
+) -> None:
+    before = len(qpu.tasks())
+    qpu.fault(kind, where="/jobs/", method="GET")
+    error = fails(bell)
+    assert error.cause is cause, error
+    assert words in error.message
+    assert error.advice
+    assert steps[-1]["state"] == "queued", "nobody knows how it ended: `explain` asks later"
+    assert steps[-1]["task"]
+    qpu.admin("DELETE")
+    assert len(qpu.tasks()) == before + 1
+
+
 def test_a_helper_that_is_killed_while_its_task_runs_is_begun_anew_and_the_task_is_found(
     qpu: VirtualQpu, steps: list[dict[str, Any]], bell: QuantumCircuit
 ) -> None:

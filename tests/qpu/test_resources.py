@@ -11,7 +11,8 @@ from qhub_ext.errors import DeviceError, PreflightError, SettingsError
 from qhub_ext.service.draft import VIRTUAL, resource_title
 from qhub_ext.service.resources import list_states
 from qhub_ext.settings import QpuResourceSettings, QpuSettings, Settings
-from qhub_ext.tiers.qpu.resources import list_resources, resource_for
+from qhub_ext.tiers.qpu.failures import failure
+from qhub_ext.tiers.qpu.resources import Resource, list_resources, resource_for
 
 QCS = "ibm-quantum-compute-service"
 
@@ -94,3 +95,21 @@ def test_a_virtual_qpu_stands_in_at_the_embedded_site_only_unless_the_settings_s
         with pytest.raises(PreflightError, match="stands for kingston"):
             resource_title("qpu", "kingston", site, chosen)
     assert resource_title("emulation", "kingston", "slurm", never) == ""
+
+
+def test_odd_names_are_listed_as_they_are_and_one_without_a_name_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "qrmi_config.json"
+    odd = ["my 'odd' \"name\"", "ünï cödé", "a,b", "../up", ""]
+    path.write_text(json.dumps({"resources": [{"name": name, "type": QCS} for name in odd]}))
+    found = list_resources(QpuSettings(config_file=path), {})
+    assert [r.name for r in found] == odd
+    assert [bool(r.trouble) for r in found] == [False] * 4 + [True]
+    assert "has no name" in found[-1].trouble
+
+
+def test_a_device_that_its_service_does_not_have_is_no_lost_task() -> None:
+    resource = Resource("atlantis", QCS, "a test", "atlantis")
+    asked = failure("status", resource, {"type": "TaskNotFoundError", "message": "task not found: 404"})
+    assert "is not known to its service" in asked.message
+    lost = failure("task_status", resource, {"type": "TaskNotFoundError", "message": "task not found: 404"})
+    assert "does not know the task any more" in lost.message

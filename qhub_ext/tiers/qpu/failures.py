@@ -111,6 +111,8 @@ def failure(call: str, resource: Resource, error: Mapping[str, Any]) -> DeviceEr
     """The error of a call in our words; its own words are kept at the end."""
     name, message = str(error.get("type", "")), " ".join(str(error.get("message", "")).split())[:400]
     plain = name in ("QrmiError", "PanicException")
+    if name == "TaskNotFoundError" and not call.startswith("task_"):  # a service's 404 to a question about a device
+        error = {**error, "known": ["ResourceNotFoundError"]}
     found = next(
         ((*_KNOWN[known], False) for known in error.get("known", (name,)) if known in _KNOWN),
         next((row[1:] for row in _WORDS if plain and re.search(row[0], message)), None),

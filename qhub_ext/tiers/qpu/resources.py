@@ -130,7 +130,7 @@ def _from_settings(settings: QpuSettings) -> list[Resource]:
 
 
 def _checked(name: str, kind: str, source: str, device: str, config: Mapping[str, str], trouble: str = "") -> Resource:
-    trouble = trouble_of(kind) or trouble
+    trouble = ("" if name.strip() else "its entry has no name.") or trouble_of(kind) or trouble
     return Resource(name, kind, source, device, config, trouble=trouble)
 
 

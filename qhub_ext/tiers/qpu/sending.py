@@ -49,6 +49,8 @@ class Sender:
         `moments` is told when what happened.
         """
         record: Record = {"id": uuid.uuid4().hex, "resource": self.resource.name, "virtual": self.resource.virtual, "digest": digest, "state": "sending", "at": time.time()}  # fmt: skip
+        if self.resource.brokered:
+            record["brokered"] = True
         sent.append(record)
         moments = moments or Moments()
         task = moments.task = self._start(payload, record)
