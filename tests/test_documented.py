@@ -67,10 +67,23 @@ def test_version_and_licence_are_the_same_wherever_they_are_told() -> None:
 
 
 def test_what_the_documents_point_to_is_there() -> None:
-    for document in ("README.md", "CONTRIBUTING.md", "qhub_ext/README.md"):
+    for document in ("README.md", "CONTRIBUTING.md", "qhub_ext/README.md", "docs/guide.md", "docs/operators.md"):
         text = (ROOT / document).read_text()
         targets = re.findall(r"\]\(([^)#:]+)\)", text)
         named = re.findall(r"`((?:tests|notebooks|docs|labextension|qhub_ext)/[\w./-]+\.(?:py|md|ipynb))`", text)
         beside = ROOT / Path(document).parent
         assert [t for t in targets if not (beside / t).exists() and not (ROOT / t).exists()] == [], document
         assert [n for n in named if not (ROOT / n).exists()] == [], document
+
+
+def test_what_an_operator_is_told_to_set_are_settings() -> None:
+    text = (ROOT / "docs" / "operators.md").read_text() + (ROOT / "docs" / "guide.md").read_text()
+    keys = {key for key, _ in sections(Settings)}
+    tables = {key.rpartition(".")[0] for key in keys} | keys
+    examples = "\n".join(re.findall(r"(?ms)^ *```toml\n(.*?)^ *```", text))
+    named = re.findall(r"(?m)^ *\[\[?([a-z_]+)(?:\.([a-z_]+))?", examples)
+    assert [n for n in named if n[0] not in tables or (n[1] and ".".join(n) not in tables and n[0] not in keys)] == []
+    assert set(re.findall(r"`((?:embedded|slurm|qpu|broker|limits|capture|telemetry)\.[a-z_]+)`", text)) <= {
+        *keys,
+        "slurm.conf",
+    }

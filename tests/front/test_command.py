@@ -134,8 +134,8 @@ def test_verbs_that_print_facts_print_them_as_json_too(place: Place, verb: str) 
     assert place.command(*([verb] if verb else []), code=None)
 
 
-def test_every_verb_has_a_sentence_of_help_and_is_in_the_readme() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
+def test_every_verb_has_a_sentence_of_help_and_is_in_the_guide() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guide.md").read_text()
     import qhub_ext.cli  # noqa: F401 - adds `run` and `completion`
 
     context = click.Context(verbs)
@@ -143,7 +143,7 @@ def test_every_verb_has_a_sentence_of_help_and_is_in_the_readme() -> None:
         command = verbs.get_command(context, name)
         assert command is not None
         assert command.get_short_help_str(), name
-        assert f"`{name}" in readme, name
+        assert f"`{name}" in guide, name
 
 
 def test_logs_are_followed_while_the_job_runs_until_it_ends(place: Place) -> None:
