@@ -36,9 +36,12 @@ def compare_jobs(jobs: Sequence[Job], name: str | None, most: int) -> Page:
     for (one, first), (other, second) in itertools.combinations(counts.items(), 2):
         found = compare(first, second)
         verdict = "the shots explain it" if found.explained else "the shots do not explain it"
+        if not found.explained and found.total_variation <= found.noise:
+            (p, _), (q, _) = share_of(first, found.most), share_of(second, found.most)
+            verdict = f"but {found.most} came in {p:.1%} and {q:.1%}, more apart than chance lets it: {verdict}"
         lines.append(
             f"{one} and {other}: total variation {found.total_variation:.3f}, Hellinger {found.hellinger:.3f}; "
-            f"shots alone stay below {found.noise:.3f} in 99 of 100 pairs: {verdict}."
+            f"shots alone stay below {found.noise:.3f} in 99 of 100 pairs{', ' if verdict.startswith('but') else ': '}{verdict}."
         )
         facts.append({"jobs": [one, other], **vars(found), "explained": found.explained})
     return Page([shown, Text("\n".join(lines))], {"counts": counts, "differences": facts})

@@ -39,6 +39,34 @@ def test_a_small_real_difference_is_seen_with_enough_shots_and_not_with_few() ->
     assert compare(draw(one, 50, 1), draw(other, 50, 2)).explained
 
 
+def test_what_rare_outcomes_do_is_not_hidden_by_the_noise_of_frequent_ones() -> None:
+    device = {"00": 368, "11": 438, "10": 142, "01": 52}
+    emulated = {"00": 398, "11": 431, "10": 88, "01": 83}
+    found = compare(device, emulated)
+    assert found.total_variation < found.noise
+    assert not found.explained
+    assert found.most == "10"
+    assert compare(device, {**device, "10": 150, "00": 360}).explained
+
+
+def test_very_many_shots_and_outcomes_that_never_came_are_compared_too() -> None:
+    many = {"00": 10**9, "01": 10**9, "10": 0}
+    assert compare(many, many).explained
+    assert not compare(many, {"00": 10**9, "01": 10**9 + 10**6, "11": 0}).explained
+    assert compare({"0": 5, "1": 0}, {"0": 7, "1": 0}).total_variation == 0
+
+
+@pytest.mark.parametrize("outcomes", [2, 40, 3000])
+def test_chance_is_called_chance_whatever_the_number_of_outcomes(outcomes: int) -> None:
+    p = np.random.default_rng(3).dirichlet(np.ones(outcomes))
+    explained = 0
+    for k in range(12):
+        random = np.random.default_rng(100 + k)
+        a, b = ({format(n, "013b"): int(c) for n, c in enumerate(random.multinomial(1000, p)) if c} for _ in range(2))
+        explained += compare(a, b).explained
+    assert explained >= 11
+
+
 @given(COUNTS, COUNTS)
 def test_distances_are_symmetric_bounded_and_nought_for_the_same(a: dict[str, int], b: dict[str, int]) -> None:
     found, back = compare(a, b), compare(b, a)
