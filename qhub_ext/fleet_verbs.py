@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from qhub_ext.capture.quantity import parse_time
+from qhub_ext.diagnosis.fleet.viewer import KEYS
 from qhub_ext.display.pages import write_figure
 from qhub_ext.display.slo import levels_figure, levels_page
 from qhub_ext.display.tables import Page, Table, Text
@@ -16,15 +17,13 @@ from qhub_ext.errors import InvalidOptionError
 from qhub_ext.job.identity import short_id
 from qhub_ext.verbs import Surface, complete_job, facts_verb, verbs
 
-BY = ("signature", "cause", "device", "node", "version", "profile", "tier", "snapshot", "user")
-
 
 @verbs.command("fleet")
 @click.argument("job", required=False, metavar="[JOB|slo]", shell_complete=complete_job)
 @click.option("--since", default="7d", show_default=True, help="What ended within this time, such as 24h or 30d.")
 @click.option(
     "--by",
-    type=click.Choice(BY),
+    type=click.Choice(KEYS),
     default="signature",
     show_default=True,
     help="What is counted; `user` is for operators.",

@@ -1,5 +1,6 @@
 import { cardPlugin, poolPlugin } from './plugins/card';
 import { commandsPlugin } from './plugins/commands';
+import { fleetPlugin } from './plugins/fleet';
 import { jobsPlugin } from './plugins/jobs';
 import { notificationsPlugin } from './plugins/notifications';
 import { notebookPlugin } from './plugins/notebook';
@@ -22,5 +23,6 @@ export default [
   statusBarPlugin,
   jobViewPlugin,
   notebookPlugin,
-  tutorialsPlugin
+  tutorialsPlugin,
+  fleetPlugin
 ];

@@ -35,6 +35,7 @@ export const CommandIDs = {
   rerun: 'qhub-ext:rerun',
   rerunWith: 'qhub-ext:rerun-with',
   openTutorials: 'qhub-ext:open-tutorials',
+  openFleet: 'qhub-ext:open-fleet',
   chooseTier: 'qhub-ext:choose-tier',
   runCellOn: 'qhub-ext:run-cell-on',
   submitNotebook: 'qhub-ext:submit-notebook'

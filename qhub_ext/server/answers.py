@@ -171,6 +171,15 @@ def tasks(service: JobService, jobs: Mapping[str, str]) -> dict[str, Any]:
     return {"tasks": rows, "total": found["total"], "as_of": time.time()}
 
 
+def fleet(service: JobService, by: str, days: int) -> dict[str, Any]:
+    """What the broker tells of everybody's ended jobs, to this user; `broker` False where there is none. Raises DeviceError, PreflightError."""
+    from qhub_ext.service.fleet import ask_fleet, ask_levels
+
+    if service.settings.broker.place is None:
+        return {"broker": False, "overview": None, "levels": None}
+    return {"broker": True, "overview": ask_fleet(service, days, by), "levels": ask_levels(service, days)}
+
+
 # -- jobs
 
 

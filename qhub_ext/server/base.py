@@ -20,8 +20,8 @@ from qhub_ext.server.desk import Desk
 from qhub_ext.server.monitor import Monitor
 from qhub_ext.server.replies import body_of, status_of, to_bytes
 
-JOBS, DEVICES, SITE = "qhub_ext:jobs", "qhub_ext:devices", "qhub_ext:site"
-"""Resources that an Authorizer is asked about."""
+JOBS, DEVICES, SITE, FLEET = "qhub_ext:jobs", "qhub_ext:devices", "qhub_ext:site", "qhub_ext:fleet"
+"""Resources that an Authorizer is asked about; the last is what operators look at, of everybody's jobs."""
 
 LONGEST_NAME = 100
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from qhub_ext.diagnosis.fleet.viewer import KEYS
 from qhub_ext.job.context import TIERS
 from qhub_ext.job.identity import short_id
 from qhub_ext.job.state import State
 from qhub_ext.server import answers, learning, one_job, submission
 from qhub_ext.server.archive import zip_pieces
-from qhub_ext.server.base import DEVICES, JOBS, SITE, QhubHandler, may
+from qhub_ext.server.base import DEVICES, FLEET, JOBS, SITE, QhubHandler, may
 from qhub_ext.server.feed import page
 
 STATES = tuple(state.value for state in State)
@@ -175,6 +176,13 @@ class TutorialsHandler(QhubHandler):
     @may("write", SITE)
     async def post(self) -> None:
         self.reply(await self.desk.ask(learning.copy_tutorials, self.desk.root, learning.read_folder(self.body())))
+
+
+class FleetHandler(QhubHandler):
+    @may("read", FLEET)
+    async def get(self) -> None:
+        by, days = self.one_of("by", KEYS), self.whole("days", 7, 1, 365)
+        self.reply(await self.desk.share(answers.fleet, by[0] if by else "device", days, max_age_s=TIERS_S))
 
 
 class DoctorHandler(QhubHandler):

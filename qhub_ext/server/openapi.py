@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qhub_ext import __version__
+from qhub_ext.diagnosis.fleet.viewer import KEYS
 from qhub_ext.server.base import SITE, QhubHandler, may
 from qhub_ext.server.schemas import ACTION, COUNT, JOB_ID, SCHEMAS, STATE, TEXT, TIER, Schema, many, ref
 
@@ -58,6 +59,10 @@ OPERATIONS = (
     Operation("post", "jobs/{job}/{verb}", "Ends, holds, releases it, or begins a new attempt.", "Acted", refusals=(404, 409, *_SITE)),
     Operation("post", "actions", "One verb for many jobs.", "ActedOnMany", body="Action", refusals=(400, 404, *_SITE)),
     Operation("post", "tutorials", "Copies the tutorial notebooks below the server's root, never over one that was changed.", "Tutorials", body="Folder", refusals=(400, 404)),
+    Operation(
+        "get", "fleet", "What ended lately at the whole site: by one thing, clusters of like failures with a verdict, and service levels. Names only for the broker's operators.", "Fleet",
+        query=(("by", {"type": "string", "enum": list(KEYS)}), ("days", {"type": "integer", "minimum": 1, "maximum": 365})), refusals=(400, *_SITE),
+    ),
     Operation("get", "doctor", "The way of a job looked at from end to end.", "Doctor"),
     Operation("get", "openapi.json", "This document.", "application/json"),
 )  # fmt: skip

@@ -30,6 +30,7 @@ ROUTES: tuple[tuple[str, type[QhubHandler]], ...] = (
     ("jobs/{job}/{verb}", h.ActionHandler),
     ("actions", h.ActionsHandler),
     ("tutorials", h.TutorialsHandler),
+    ("fleet", h.FleetHandler),
     ("doctor", h.DoctorHandler),
     ("openapi.json", OpenApiHandler),
 )

@@ -163,6 +163,19 @@ SCHEMAS: dict[str, Schema] = {
         ),
     ),
     "Estimate": thing(earliest=maybe(MOMENT), latest=maybe(MOMENT), why=TEXT, as_of=MOMENT),
+    "Fleet": thing(
+        broker=YES_NO,
+        overview=maybe(thing(
+            since=MOMENT, until=MOMENT, by=TEXT, names=YES_NO, jobs=COUNT, failed=COUNT, users=COUNT,
+            groups=many(thing(key=TEXT, id=TEXT, jobs=COUNT, failed=COUNT, users=COUNT, lost_s=NUMBER, wait_p50_s=NUMBER)),
+            clusters=many(thing("verdict", id=TEXT, signature=TEXT, cause=TEXT, failed=COUNT, users=COUNT, mine=YES_NO, lost_s=NUMBER, kind=TEXT, sentence=TEXT, verdict=ANYTHING)),
+        )),
+        levels=maybe(thing(
+            since=MOMENT, until=MOMENT, share=NUMBER, jobs=COUNT,
+            profiles=many(thing(profile=TEXT, jobs=COUNT, target_s=maybe(NUMBER), within=maybe(NUMBER), median_s=maybe(NUMBER), p95_s=maybe(NUMBER), met=maybe(YES_NO))),
+            devices=many(thing(device=TEXT, used_s=NUMBER, share=NUMBER)), lost=many(thing(cause=TEXT, seconds=NUMBER, jobs=COUNT)),
+        )),
+    ),
     "Doctor": thing(findings=many(thing(level=TEXT, what=TEXT, advice=TEXT, facts=ANYTHING))),
     "Submission": {
         "type": "object",

@@ -36,6 +36,7 @@ def _ask_everything(path: Path) -> None:
             "devices/kingston/calibration",
             "queue",
             "tasks",
+            "fleet",
             "jobs",
             "doctor",
             "openapi.json",

@@ -52,7 +52,7 @@ async def test_every_answer_has_the_shape_that_it_says(api, place, submit, ended
         return (await api.get(f"jobs/{running.id}"))["state"] == "running"
 
     await until(begun)
-    for template in ("status", "devices", "queue", "tasks", "jobs", "changes", "doctor", "openapi.json"):
+    for template in ("status", "devices", "queue", "tasks", "fleet", "jobs", "changes", "doctor", "openapi.json"):
         await get(template)
     await get("devices/{device}/calibration", "devices/manila/calibration")
     for one in (done, failed, running, waiting):

@@ -58,7 +58,11 @@ async def test_every_verb_asks_the_authorizer_and_obeys_it(api, policy, place, o
     assert answer["cause"]
     (asked,) = policy.asked
     action, resource = asked
-    assert resource in ("qhub_ext:jobs", "qhub_ext:devices", "qhub_ext:site")
+    assert (
+        resource == "qhub_ext:fleet"
+        if operation.template == "fleet"
+        else resource in ("qhub_ext:jobs", "qhub_ext:devices", "qhub_ext:site")
+    )
     assert (action == "read") is (operation.method == "get")
     assert place.shelf.ids() == []
 

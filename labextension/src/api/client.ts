@@ -1,5 +1,6 @@
 import { ServerConnection } from '@jupyterlab/services';
 
+import type { Fleet, FleetKey } from './fleet';
 import { endpointUrl, Query, request, requestJson } from './request';
 import type {
   Another,
@@ -93,6 +94,10 @@ export class Client {
 
   estimate(id: string): Promise<Estimate> {
     return this.get(`${jobPath(id)}/estimate`);
+  }
+
+  fleet(by: FleetKey, days: number): Promise<Fleet> {
+    return this.get('fleet', { by, days });
   }
 
   async doctor(): Promise<Finding[]> {

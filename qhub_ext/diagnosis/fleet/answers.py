@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from qhub_ext.diagnosis.fleet.table import KEYS, Fleet, Runs
+from qhub_ext.diagnosis.fleet.table import Fleet, Runs
 from qhub_ext.diagnosis.fleet.verdict import LEAST, Outstanding, Verdict, judge
-from qhub_ext.diagnosis.fleet.viewer import Viewer
+from qhub_ext.diagnosis.fleet.viewer import KEYS, Viewer
 from qhub_ext.errors import InvalidOptionError, UnknownNameError
 
 DAY_S = 86400.0

@@ -19,8 +19,6 @@ from qhub_ext.diagnosis.fleet.verdict import Dimension, Ints
 
 WORDS = ("user", "job", "state", "cause", "signature", "cluster", "tier", "site", "device", "profile", "node", "version", "snapshot")  # fmt: skip
 NUMBERS = ("attempt", "submitted_at", "running_at", "ended_at", "qpu_s", "wall_ns", "waited_ns")
-KEYS = ("device", "node", "cause", "signature", "version", "profile", "tier", "snapshot", "user")
-"""What may be grouped by; `user` only for operators."""
 PLACES = ("device", "node", "version", "snapshot")
 REPEAT_S = 600.0
 Bools = NDArray[np.bool_]

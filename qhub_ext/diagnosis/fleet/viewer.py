@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+KEYS = ("signature", "cause", "device", "node", "version", "profile", "tier", "snapshot", "user")
+"""What may be counted by; `user` only for operators."""
+
 
 @dataclass(frozen=True)
 class Viewer:
