@@ -13,6 +13,7 @@ import type { JobPool } from '../model/pool';
 import { isFinal, shortId, size } from '../words';
 import { cardOf, heldOf, planOutputs } from './plan';
 import { putOutputs } from './put';
+import { Turn } from './turn';
 
 const PAUSE_MS = 100;
 
@@ -37,6 +38,8 @@ export class NotebookWriter implements IDisposable {
     private readonly _settings: () => WriterSettings,
     private readonly _trans: TranslationBundle
   ) {
+    this._turn = new Turn(this._context.model);
+    this._turn.changed.connect(this.look, this);
     this._context.model.cells.changed.connect(this._onCells, this);
     this._pool.jobs.changed.connect(this.look, this);
     this._onCells();
@@ -68,6 +71,7 @@ export class NotebookWriter implements IDisposable {
     }
     this._isDisposed = true;
     window.clearTimeout(this._timer);
+    this._turn.dispose();
     [...this._expected.keys()].forEach(id => this._forget(id));
     Signal.clearData(this);
   }
@@ -140,6 +144,9 @@ export class NotebookWriter implements IDisposable {
   }
 
   private _onJob(model: JobModel): void {
+    if (!this._turn.isMine) {
+      return; // `look` comes back to it when it is
+    }
     const isOver =
       model.standing === 'stranger' ||
       model.standing === 'gone' ||
@@ -153,6 +160,7 @@ export class NotebookWriter implements IDisposable {
   private get _mayWrite(): boolean {
     return (
       !this._isDisposed &&
+      this._turn.isMine &&
       !this._context.model.readOnly &&
       this._context.contentsModel?.writable !== false
     );
@@ -216,6 +224,7 @@ export class NotebookWriter implements IDisposable {
    * job without outputs leaves no other sign in the notebook.
    */
   private readonly _done = new Map<string, Summary | undefined>();
+  private readonly _turn: Turn;
   private _timer = 0;
   private _isDisposed = false;
 }
