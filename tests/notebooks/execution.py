@@ -53,6 +53,11 @@ def _sweep(keep: Path) -> None:
     settings = load_settings({"QHUB_CONFIG": str(keep / "qhub.toml")}, [keep / "qhub.toml"])
     service = JobService(settings)
     jobs = [service.job(i) for i in service.shelf.ids()]
-    with contextlib.suppress(FileNotFoundError):
-        os.kill(json.loads((keep / "virtual-qpu" / "server.json").read_text())["pid"], signal.SIGTERM)
+    end_virtual_qpu(keep / "virtual-qpu")
     sweep_up(Workshop(settings, EmbeddedSite(settings), [j.folder for job in jobs for j in (job, *job.elements)]))
+
+
+def end_virtual_qpu(directory: Path) -> None:
+    """The one that an embedded site started there, if it did."""
+    with contextlib.suppress(FileNotFoundError):
+        os.kill(json.loads((directory / "server.json").read_text())["pid"], signal.SIGTERM)
