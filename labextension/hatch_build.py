@@ -32,8 +32,11 @@ class FrontEndHook(BuildHookInterface):
             except front.FrontEndError as error:
                 self.app.abort(str(error))
         if self.target_name == "wheel":
-            notebooks = sorted((front.HERE.parent / "notebooks").glob("[0-9][0-9]-*.ipynb"))
-            build_data["force_include"] |= {str(path): f"qhub_ext/notebooks/{path.name}" for path in notebooks}
+            notebooks = front.HERE.parent / "notebooks"
+            tutorials = [*sorted(notebooks.glob("[0-9][0-9]-*.ipynb")), *sorted(notebooks.glob("workflows/*.py"))]
+            build_data["force_include"] |= {
+                str(path): f"qhub_ext/notebooks/{path.relative_to(notebooks).as_posix()}" for path in tutorials
+            }
             built = (path for path in front.BUILT.rglob("*") if path.is_file() and path != front.STAMP)
             build_data["shared_data"] |= {
                 str(path): f"{SHARE}/{path.relative_to(front.BUILT).as_posix()}" for path in sorted(built)

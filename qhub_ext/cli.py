@@ -161,10 +161,10 @@ def virtual_qpu(
 @v.facts_verb
 def tutorials(surface: v.Surface, directory: Path | None) -> Table:  # noqa: ARG001 - every verb is given it
     """Copies the tutorial notebooks into DIRECTORY, never over one that you changed; without DIRECTORY, lists them."""
-    from qhub_ext.tutorials import copy_into, shipped, title_of
+    from qhub_ext.tutorials import copy_into, name_of, shipped, title_of
 
     if directory is None:
-        rows = [(path.name, title_of(path)) for path in shipped()]
+        rows = [(name_of(path), title_of(path)) for path in shipped()]
         facts = [{"notebook": name, "title": title} for name, title in rows]
         return Table(("notebook", "title"), rows, facts, empty="This installation has no tutorials.")
     copies = [(str(copy.path), copy.title, copy.state) for copy in copy_into(directory)]

@@ -1,7 +1,8 @@
-"""The tutorial notebooks, which come with the package: where they are, and a copy of them to work in."""
+"""The tutorial notebooks and workflows, which come with the package: where they are, and a copy of them to work in."""
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from qhub_ext.errors import UserError
 from qhub_ext.jobfolder.atomic import write_beside
 
 HERE = Path(__file__).parent
+WORKFLOWS = "workflows"
 COPIED, THERE, YOURS = "copied", "there already", "changed, and stays as it is"
 
 
@@ -27,10 +29,17 @@ def shipped() -> list[Path]:
     """In a wheel beside this module; in a checkout they are `notebooks/`."""
     places = (HERE / "notebooks", HERE.parent / "notebooks")
     found: list[Path] = next((files for place in places if (files := sorted(place.glob("[0-9][0-9]-*.ipynb")))), [])
-    return found
+    return [*found, *(sorted((found[0].parent / WORKFLOWS).glob("*.py")) if found else ())]
+
+
+def name_of(tutorial: Path) -> str:
+    """Below the folder that they are copied into."""
+    return f"{WORKFLOWS}/{tutorial.name}" if tutorial.parent.name == WORKFLOWS else tutorial.name
 
 
 def title_of(notebook: Path) -> str:
+    if notebook.suffix == ".py":
+        return (ast.get_docstring(ast.parse(notebook.read_text())) or notebook.stem).partition("\n")[0]
     cells = json.loads(notebook.read_text())["cells"]
     return "".join(cells[0]["source"]).partition("\n")[0].removeprefix("# ") if cells else notebook.stem
 
@@ -39,7 +48,8 @@ def copy_into(directory: Path) -> list[Copy]:
     """Never over a file that is there with other contents. Raises UserError where it cannot be written."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        return [_copy(notebook, directory / notebook.name) for notebook in shipped()]
+        (directory / WORKFLOWS).mkdir(exist_ok=True)
+        return [_copy(tutorial, directory / name_of(tutorial)) for tutorial in shipped()]
     except OSError as error:
         raise UserError(
             f"The tutorials cannot be copied to {directory}: {error.strerror}.",

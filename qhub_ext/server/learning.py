@@ -38,5 +38,6 @@ def copy_tutorials(_: JobService, root: Path, path: str) -> dict[str, Any]:
     notebooks = [
         {"path": Path(os.path.relpath(copy.path, whole)).as_posix(), "title": copy.title, "here": copy.state}
         for copy in copies
+        if copy.path.suffix == ".ipynb"
     ]
     return {"path": notebooks[0]["path"].rpartition("/")[0], "notebooks": notebooks}

@@ -56,9 +56,7 @@ def test_a_workflow_gives_what_is_known_within_the_bound_that_it_states(
     if not isinstance(values, list):
         values, references = [values], [references]
     bound = job["bounds"][tier]
-    assert [abs(value - reference) <= bound for value, reference in zip(values, references, strict=True)] == [
-        True
-    ] * len(values), job.logs()
+    assert all(abs(value - known) <= bound for value, known in zip(values, references, strict=True)), job.logs()
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -75,7 +75,7 @@ def test_the_wheel_holds_the_package_and_what_jupyter_looks_for_and_nothing_else
     packed = set(zipfile.ZipFile(wheel).namelist())
     stem = wheel.name.removesuffix("-py3-none-any.whl")
     beside = {name for name in packed if name.startswith(f"{stem}.")}
-    tutorials = {f"qhub_ext/{name}" for name in ours("notebooks") if name.endswith(".ipynb")}
+    tutorials = {f"qhub_ext/{name}" for name in ours("notebooks") if name.endswith(".ipynb") or "/workflows/" in name}
     assert packed - beside == ours("qhub_ext") | tutorials
     data = {name.removeprefix(f"{stem}.data/data/") for name in beside if ".data/data/" in name}
     assert {f"{LAB}/install.json", f"{LAB}/package.json"} <= data
@@ -98,8 +98,11 @@ def test_the_wheel_works_where_there_is_no_node(wheel: Path, no_node: str, tmp_p
     assert ["qhub_ext", "enabled"] in lines
     assert [line for line in lines if line[0] == "qhub_ext" and line[-1] == "OK"]
     run(place / "bin" / "qhub", "tutorials", tmp_path / "to learn", path=f"{place / 'bin'}:{no_node}")
-    names = {path.name for path in (tmp_path / "to learn").iterdir()}
-    assert names == {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
+    learning = tmp_path / "to learn"
+    names = {path.relative_to(learning).as_posix() for path in learning.rglob("*.*")}
+    assert names == {
+        name.removeprefix("notebooks/") for name in ours("notebooks") if "/" in name[10:] or name.endswith(".ipynb")
+    }
 
 
 def test_a_changed_front_end_without_node_is_one_sentence(sdist: Path, no_node: str, tmp_path: Path) -> None:
