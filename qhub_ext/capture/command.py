@@ -78,6 +78,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("dry-run", "flag", "Show the script, what would go along and how large it is; submit nothing.", HOW, "n"),
     Option("cold", "flag", "Start a kernel that has imported nothing yet, even where one is kept ready.", HOW),
     Option("profile-classical", "flag", "Note which functions of the cell's own Python take its time; it runs slower meanwhile.", HOW),
+    Option("profile-sampled", "flag", "The same by py-spy, which looks on from outside and slows nothing; it must be installed where the job runs.", HOW),
     Option("name", "name", "What the job is called in lists.", HOW, "", "TEXT", "", f"up to {LONGEST_NAME} characters"),
     Option("as", "variable", "Variable of the notebook that will hold the Job.", DATA, "", "NAME"),
     Option("in", "names", "Names that go along, beside those that the cell is seen to read.", DATA, "i", "NAMES", "", "names, with commas"),
@@ -108,6 +109,7 @@ class Request:
     dry_run: bool = False
     cold: bool = False
     profile_classical: bool = False
+    profile_sampled: bool = False
     name: str | None = None
     inputs: tuple[str, ...] = ()
     without: tuple[str, ...] = ()

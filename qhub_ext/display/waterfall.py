@@ -169,13 +169,12 @@ def spans_table(labels: Sequence[str], rows: Sequence[Sequence[Row]], most: int 
     )
 
 
-def profile_table(functions: Sequence[dict[str, object]], most: int = 12) -> Table:
+def profile_table(functions: Sequence[dict[str, object]], note: str, most: int = 12) -> Table:
     rows = [
-        [str(f.get("function")), f"{f.get('file')}:{f.get('line')}" if f.get("file") else "built in", str(f.get("calls")), duration(_number(f.get("own_s"))), duration(_number(f.get("all_s")))]
+        [str(f.get("function")), f"{f.get('file')}:{f.get('line')}" if f.get("file") else "built in", "" if f.get("calls") is None else str(f["calls"]), duration(_number(f.get("own_s"))), duration(_number(f.get("all_s")))]
         for f in functions[:most]
     ]  # fmt: skip
-    footer = "By cProfile, which slows Python down and sees the cell's own thread only."
-    return Table(["function", "where", "calls", "itself", "with what it calls"], rows, facts=list(functions), title="Functions that took most", footer=footer, widths={"where": 60, "function": 40})  # fmt: skip
+    return Table(["function", "where", "calls", "itself", "with what it calls"], rows, facts=list(functions), title="Functions that took most", footer=note, widths={"where": 60, "function": 40})  # fmt: skip
 
 
 def _number(value: object) -> float:

@@ -42,7 +42,7 @@ class JobSpec:
     `outputs` are names of variables to bring back; None means all that the cell binds. `after` are ids of jobs of the same
     site that must complete first. `resource` says what stands for the device on the tier qpu. A script has the path of its `file` and its `arguments`. An array has `size` elements, each with a folder and a spec of its own (`element`). `rerun_of` is the job whose bundle runs again. `traceparent` is W3C's
     context of its trace, whose span is the job itself; `outer_traceparent` that of whoever submitted it. `profile_classical` asks for a
-    profile of the cell's own Python. `drawn_seed` is where the seeds of tasks come from that name none. `snapshot` is the id of the calibration
+    profile of the cell's own Python, `profile_sampled` for one by samples from outside. `drawn_seed` is where the seeds of tasks come from that name none. `snapshot` is the id of the calibration
     that it has to run under, "" for the device's present one.
     """
 
@@ -84,6 +84,7 @@ class JobSpec:
     traceparent: str = ""
     outer_traceparent: str = ""
     profile_classical: bool = False
+    profile_sampled: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """To be written, not to be changed: lists and dicts in it are the specification's own."""

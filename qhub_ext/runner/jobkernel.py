@@ -102,7 +102,12 @@ class Job:
             from qhub_ext.telemetry.transpiling import watch
 
             watch()
-        if self.spec.profile_classical:
+        if self.spec.profile_sampled:
+            from qhub_ext.runner.sampling import Sampling
+
+            self._profile = Sampling(self.attempt)
+            self._profile.begin()  # it takes a moment before it looks
+        elif self.spec.profile_classical:
             from qhub_ext.runner.profile import Profile
 
             self._profile = Profile(self.attempt)
@@ -206,7 +211,8 @@ class Job:
             sentence = f"Variables did not come back: {type(error).__name__}: {error}".rstrip(".") + "."
             self.status.tell("harvested", variables=[], notes=[sentence])
         else:
-            self.status.tell("harvested", variables=found.variables, notes=found.notes, disk_full=found.disk_full)
+            notes = [*found.notes, *filter(None, [self._profile.note if self._profile is not None else ""])]
+            self.status.tell("harvested", variables=found.variables, notes=notes, disk_full=found.disk_full)
 
 
 def _cell_files() -> str:

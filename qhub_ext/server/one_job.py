@@ -12,6 +12,9 @@ from qhub_ext.job.state import verbs_for
 from qhub_ext.server.monitor import entry_of
 from qhub_ext.server.replies import who
 
+PROFILED = 25
+"""So many functions of a profile are shown; `profile.json` has more."""
+
 if TYPE_CHECKING:
     from qhub_ext.capture.manifest import Manifest
     from qhub_ext.job.record import JobRecord
@@ -226,4 +229,6 @@ def trace(service: JobService, job_id: str) -> dict[str, Any]:
         "breakdown": [{"part": part, "seconds": ns / 1e9} for part, ns in parts.parts_ns.items() if ns],
         "advice": "" if advice is None else advice.sentence,
         "note": " ".join(told.notes) if rows else "Nothing is recorded yet.",
+        "profile": list(told.profile[:PROFILED]),
+        "profile_note": told.profile_note,
     }

@@ -152,6 +152,7 @@ SCHEMAS: dict[str, Schema] = {
             segments=many(many(MOMENT)), detail=TEXT, log_line=COUNT,
         )),
         breakdown=many(thing(part=TEXT, seconds=MOMENT)),
+        profile=many(thing(function=TEXT, file=TEXT, line=COUNT, calls=maybe(COUNT), own_s=MOMENT, all_s=MOMENT)), profile_note=TEXT,
     ),
     "Explanation": thing(
         cause=TEXT, sentence=TEXT, audience=TEXT, advice=TEXT, word=TEXT, again={"type": "boolean"},

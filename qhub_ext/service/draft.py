@@ -223,6 +223,7 @@ def _spec(
         grace_s=limits.grace_s,
         cold=request.cold,
         profile_classical=request.profile_classical,
+        profile_sampled=request.profile_sampled,
         site_options=_site_options(request),
         requested=request.given,
     )

@@ -25,12 +25,13 @@ from qhub_ext.telemetry.reading import read_recorded
 
 @dataclass(frozen=True)
 class JobTrace:
-    """`profile` has the functions of the latest attempt that took most. `at` is when it was read, in s since 1970 UTC."""
+    """`profile` has the functions of the latest attempt that took most, and `profile_note` says how they were found. `at` is when it was read, in s since 1970 UTC."""
 
     record: JobRecord
     trace: Trace
     at: float
     profile: tuple[dict[str, Any], ...] = ()
+    profile_note: str = ""
 
     @cached_property
     def closed(self) -> Trace:
@@ -63,7 +64,7 @@ def trace_of(folder: JobFolder, record: JobRecord) -> JobTrace:
     facts = {number: _facts(folder.attempt(number)) for number in folder.attempt_numbers()}
     trace = assemble(record, read_recorded(folder), facts)
     latest = folder.latest_attempt()
-    return JobTrace(record, trace, now, () if latest is None else read_profile(latest))
+    return JobTrace(record, trace, now, *(((), "") if latest is None else read_profile(latest)))
 
 
 def log_lines(folder: JobFolder, moments: Sequence[float]) -> list[int]:
@@ -79,12 +80,13 @@ def log_lines(folder: JobFolder, moments: Sequence[float]) -> list[int]:
     return [sums[bisect_right(ends, moment)] for moment in moments]
 
 
-def read_profile(attempt: AttemptFolder) -> tuple[dict[str, Any], ...]:
+def read_profile(attempt: AttemptFolder) -> tuple[tuple[dict[str, Any], ...], str]:
+    """Functions, and a sentence about how they were found."""
     try:
         record = read_json_or_none(attempt.profile) or {}
     except JobFolderError:
-        return ()
-    return tuple(row for row in record.get("functions", ()) if isinstance(row, dict))
+        return (), ""
+    return tuple(row for row in record.get("functions", ()) if isinstance(row, dict)), str(record.get("note", ""))
 
 
 def _facts(attempt: AttemptFolder) -> Facts:

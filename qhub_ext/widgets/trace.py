@@ -68,14 +68,14 @@ class TraceView:
             "\n".join(self.sentences),
         ]
         if self.told.profile:
-            parts.append(profile_table(self.told.profile).to_text(width))
+            parts.append(profile_table(self.told.profile, self.told.profile_note).to_text(width))
         if self.log is not None:
             lines = [f"  +{at:9.3f} s  {plain(text, (width or 120) - 16)}" for at, text in self.log]
             parts.append("Log\n" + ("\n".join(lines) or "  It printed nothing."))
         return "\n\n".join(part for part in parts if part)
 
     def to_html(self) -> str:
-        profile = profile_table(self.told.profile).to_html() if self.told.profile else ""
+        profile = profile_table(self.told.profile, self.told.profile_note).to_html() if self.told.profile else ""
         told = self.told
         return waterfall_html(told.rows, told.breakdown, self.whole, self.caption, self.sentences) + profile
 

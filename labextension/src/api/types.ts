@@ -244,6 +244,18 @@ export interface Trace {
   note: string;
   breakdown?: { part: string; seconds: number }[];
   advice?: string;
+  profile?: Profiled[];
+  profile_note?: string;
+}
+
+/** A function and the seconds in it; `calls` is null where samples were taken. */
+export interface Profiled {
+  function: string;
+  file: string;
+  line: number;
+  calls: number | null;
+  own_s: number;
+  all_s: number;
 }
 
 /** One piece of evidence; `tab` is the part of the job view that shows it. */

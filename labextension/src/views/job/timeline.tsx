@@ -6,6 +6,7 @@ import { clock } from '../../clock';
 import { duration, moment, plain } from '../../words';
 import { Answer } from './answer';
 import type { JobContext } from './context';
+import { Profile } from './profile';
 import { Tasks } from './tasks';
 
 const KINDS = [
@@ -44,6 +45,7 @@ export function Timeline(props: { context: JobContext }): JSX.Element {
           <>
             <Parts trace={trace} trans={trans} />
             <Waterfall trace={trace} trans={trans} show={show} />
+            <Profile trace={trace} trans={trans} />
           </>
         )}
       </Answer>
