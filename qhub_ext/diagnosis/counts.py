@@ -27,16 +27,14 @@ DRAWS, FEWER = 2000, 400
 MANY = 500
 """With more outcomes fewer pairs are drawn: that takes long, and with so many the quantiles lie close together."""
 LEVEL = 0.99
-EACH = 0.995
-"""Of each of the two tests, so that chance passes both in 99 of 100 pairs."""
 
 Counts = Mapping[str, int]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """`noise` is the total variation that shots alone would exceed in one of a hundred pairs; `share` that of drawn pairs beyond ours, in the test that
-    fewer reach. `most` is the outcome that differs most beyond its noise.
+    """`noise` is the total variation that shots alone would exceed in one of a hundred pairs; `share` that of drawn pairs beyond ours, twice the one of
+    the test that fewer reach, as there are two. `most` is the outcome that differs most beyond its noise.
     """
 
     total_variation: float
@@ -47,7 +45,7 @@ class Difference:
 
     @property
     def explained(self) -> bool:
-        return self.share >= 1 - EACH
+        return self.share >= 1 - LEVEL - _ROUNDING
 
 
 def check_counts(value: object, name: str) -> dict[str, int]:
@@ -94,7 +92,7 @@ def compare(first: Counts, second: Counts) -> Difference:
         total_variation=distance,
         hellinger=math.sqrt(max(0.0, 1.0 - overlap)),
         noise=float(np.quantile(drawn, LEVEL)),
-        share=float(min(share, share_squared)),
+        share=float(min(1.0, 2 * share, 2 * share_squared)),
         most=outcomes[int(deviations.argmax())],
     )
 
