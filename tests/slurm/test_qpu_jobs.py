@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,11 +11,13 @@ import pytest
 from qhub_ext.capture.command import Request
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.journal import read_journal
+from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.service import JobService
 from qhub_ext.settings import QpuSettings, Settings, SlurmDeviceSettings, SlurmSettings, SlurmTierSettings
 from tests.qpu.conftest import running_server
 from tests.qpu.test_jobs import CELL
 from tests.slurm.cluster import Cluster
+from tests.waiting import wait_until
 
 
 @pytest.mark.slow
@@ -43,9 +47,14 @@ def test_a_qpu_job_holds_its_licence_reads_the_prologue_s_variables_and_leaves_n
         )
         monkeypatch.setenv("QHUB_QPU_VIRTUAL", "never")
         service = JobService(settings)
+        server.fault("paused")  # the job waits at its device while we look around
         job = service.submit(service.draft(Request(tier="qpu"), CELL))
         site_id = service.site().find([job.id])[job.id]
-        shown = cluster.ask("scontrol", "-o", "show", "job", site_id)
+        wait_until(lambda: held_at_the_device(job.folder), within_s=120, what="the task in the device's queue")
+        shown = cluster.ask("scontrol", "-o", "-dd", "show", "job", site_id)
+        seen_by_all = command_lines()
+        open_to_others = [pid for pid in children_of(job.folder) if as_nobody("cat", f"/proc/{pid}/environ")]
+        server.admin("DELETE")
         record = job.wait(180)
         assert record.state is State.COMPLETED, str(job)
         assert sum(job["counts"].values()) == 500
@@ -53,5 +62,43 @@ def test_a_qpu_job_holds_its_licence_reads_the_prologue_s_variables_and_leaves_n
         (*_, last) = read_journal(job.folder.attempt(1).device_journal)
         assert (last["state"], last["resource"], last["virtual"]) == ("completed", "kingston", False)
         held = b"".join(path.read_bytes() for path in job.folder.path.rglob("*") if path.is_file())
-        assert server.key not in shown
-        assert server.key.encode() not in held
+        logs = b"".join(path.read_bytes() for path in cluster.configuration.logs.rglob("*") if path.is_file())
+        for place in (shown.encode(), held, seen_by_all, logs):
+            assert server.key.encode() not in place
+        assert open_to_others == []
+
+
+def held_at_the_device(folder: JobFolder) -> bool:
+    try:
+        (*_, last) = read_journal(folder.attempt(1).device_journal)
+    except (FileNotFoundError, ValueError):
+        return False
+    return bool(last["state"] == "queued")
+
+
+def command_lines() -> bytes:
+    """Of all processes: whoever is on the node may read them."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found.append(path.read_bytes())
+    return b"\n".join(found)
+
+
+def children_of(folder: JobFolder) -> list[str]:
+    """The processes that work in the job's name: what tells them is in their command line or their environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if folder.id.encode() in (path / "cmdline").read_bytes() + (path / "environ").read_bytes():
+                found.append(path.name)
+    assert found
+    return found
+
+
+def as_nobody(*command: str) -> str:
+    """What another user of the node gets to see."""
+    done = subprocess.run(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command], capture_output=True, text=True
+    )
+    return done.stdout
