@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 import tomllib
@@ -11,8 +12,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from qhub_ext.reproduce.installed import Installed, same_wheel
-from qhub_ext.reproduce.lock import File
-from qhub_ext.reproduce.uv import find_uv, run_uv
+from qhub_ext.reproduce.lock import File, public_address
+from qhub_ext.reproduce.uv import find_uv, main_index_alone, run_uv, uv_environment
 
 TRIES = 12
 """An index without some of the packages is asked for the rest so often."""
@@ -26,15 +27,26 @@ def file_hashes(packages: Iterable[Installed], python: str) -> dict[str, File]:
     wanted = {p.name: p for p in packages if p.source.kind == "index"}
     if not wanted or find_uv() is None:
         return {}
-    listed = _ask({name: p.version for name, p in wanted.items()}, python)
+    found = _chosen(wanted, python, uv_environment(os.environ))
+    # what lies in a folder or an index of the site's own is most often a copy of what the main one has: then its address is for everybody
+    copies = {name: wanted[name] for name, file in found.items() if public_address(file.url) is None}
+    alone = main_index_alone(os.environ) if copies else None
+    if alone is not None:
+        again = _chosen(copies, python, alone)
+        found |= {name: file for name, file in again.items() if file.sha256 == found[name].sha256}
+    return found
+
+
+def _chosen(wanted: Mapping[str, Installed], python: str, environment: Mapping[str, str]) -> dict[str, File]:
+    listed = _ask({name: package.version for name, package in wanted.items()}, python, environment)
     return {name: file for name, entry in listed.items() if (file := _choose(wanted[name], entry)) is not None}
 
 
-def _ask(versions: Mapping[str, str], python: str) -> dict[str, Mapping[str, Any]]:
+def _ask(versions: Mapping[str, str], python: str, environment: Mapping[str, str]) -> dict[str, Mapping[str, Any]]:
     for offline in (True, False):
         left = dict(versions)
         for _ in range(TRIES if not offline else 1):
-            answer, said = _compile(left, python, offline=offline)
+            answer, said = _compile(left, python, environment, offline=offline)
             if answer is not None:
                 return answer
             named = {re.sub(r"[-_.]+", "-", a or b).lower() for a, b in _MISSING.findall(said)}
@@ -42,16 +54,22 @@ def _ask(versions: Mapping[str, str], python: str) -> dict[str, Mapping[str, Any
                 break
             left = {name: version for name, version in left.items() if name not in named}
             if not left:
-                return {}
+                break
     return {}
 
 
-def _compile(versions: Mapping[str, str], python: str, *, offline: bool) -> tuple[dict[str, Any] | None, str]:
+def _compile(
+    versions: Mapping[str, str], python: str, environment: Mapping[str, str], *, offline: bool
+) -> tuple[dict[str, Any] | None, str]:
     with tempfile.TemporaryDirectory(prefix="qhub-lock-") as folder:
         asked, answered = Path(folder) / "requirements.in", Path(folder) / "pylock.toml"
         asked.write_text("".join(f"{name}=={version}\n" for name, version in versions.items()), "utf-8")
         words = ["pip", "compile", "--quiet", "--no-deps", "--no-header", "--python", python, "--format", "pylock.toml"]
-        done = run_uv([*words, *(["--offline"] if offline else []), "-o", str(answered), str(asked)], timeout_s=60)
+        done = run_uv(
+            [*words, *(["--offline"] if offline else []), "-o", str(answered), str(asked)],
+            timeout_s=60,
+            environment=environment,
+        )
         if done.returncode != 0:
             return None, " ".join(done.stderr.split())
         record = tomllib.loads(answered.read_text("utf-8"))

@@ -30,12 +30,14 @@ def require_uv() -> str:
     return found
 
 
-def run_uv(words: Sequence[str], *, timeout_s: float = TIMEOUT_S) -> subprocess.CompletedProcess[str]:
-    """Raises EnvironmentMismatchError where uv is missing or does not end in time."""
+def run_uv(
+    words: Sequence[str], *, timeout_s: float = TIMEOUT_S, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """`environment` (default: the present one with pip's indexes). Raises EnvironmentMismatchError where uv is missing or does not end in time."""
     command = [require_uv(), *words]
     try:
         return subprocess.run(
-            command, env=uv_environment(os.environ), capture_output=True, text=True, timeout=timeout_s, check=False,
+            command, env=environment or uv_environment(os.environ), capture_output=True, text=True, timeout=timeout_s, check=False,
             stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
@@ -63,6 +65,15 @@ def uv_environment(environment: Mapping[str, str]) -> dict[str, str]:
         if links:
             found["UV_FIND_LINKS"] = ",".join(links.split())
     return found
+
+
+BESIDE = ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
+
+
+def main_index_alone(environment: Mapping[str, str]) -> dict[str, str] | None:
+    """Without the indexes and folders beside the main one; None where there are none."""
+    found = uv_environment(environment)
+    return {k: v for k, v in found.items() if k not in BESIDE} if any(found.get(name) for name in BESIDE) else None
 
 
 def _of_pip(key: str) -> str:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import platform
+import subprocess
 import sys
+import sysconfig
 import time
 import tomllib
+from dataclasses import replace
+from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +23,8 @@ from packaging.pylock import Pylock
 from qhub_ext.errors import JobFolderError
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.locks import LockStore, attach, lock_of
+from qhub_ext.reproduce.environments import build
+from qhub_ext.reproduce.hashes import file_hashes
 from qhub_ext.reproduce.installed import Installed, Source, read_installed, same_wheel, wheel_names, without_credentials
 from qhub_ext.reproduce.lock import File, Interpreter, public_address, read_lock_text, render_lock
 from qhub_ext.reproduce.locking import make_lock
@@ -62,6 +69,28 @@ def test_no_address_but_the_public_ones_is_in_a_lock() -> None:
     record = parsed(render_lock(HERE, [Installed("ours", "1.0", Source("index"))], files))
     assert record["packages"][0]["wheels"][0]["path"] == "wheels/ours-1.0-py3-none-any.whl"
     assert "private" not in json.dumps(record)
+
+
+def test_a_lock_made_beside_a_folder_of_wheels_names_public_addresses_and_is_built_where_there_is_no_such_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With an empty cache of uv on both sides, as on another machine."""
+    version = version_of("idna")
+    wheels = tmp_path / "wheels"
+    download = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(wheels), f"idna=={version}"]
+    subprocess.run(download, check=True)
+    monkeypatch.setenv("UV_FIND_LINKS", str(wheels))
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    package = Installed("idna", version, Source("index"), "uv", (f"idna-{version}-py3-none-any.whl",))
+    found = file_hashes([package], sys.executable)
+    assert public_address(found["idna"].url) is not None
+    interpreter = replace(HERE, python=platform.python_version(), platform=sysconfig.get_platform())
+    text = render_lock(interpreter, [package], found)
+    assert "wheels/idna" not in text
+    monkeypatch.delenv("UV_FIND_LINKS")
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache there"))
+    python = build(text.encode(), "it", tmp_path / "environments")
+    subprocess.run([python, "-c", "import idna"], check=True)
 
 
 def distribution(folder: Path, name: str, direct: dict[str, Any] | None, installer: str = "pip") -> None:

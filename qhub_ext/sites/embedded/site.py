@@ -56,7 +56,10 @@ SETTLE_S = 5.0
 
 # What a daemon, and so every job of the site, takes over from the process that happened to start it. What a job needs of
 # its own notebook's environment travels in its runtime.json.
-_ENVIRONMENT = ("HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG", "TZ", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH")
+_ENVIRONMENT = (
+    *("HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG", "TZ", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH"),
+    *("MODULEPATH", "MODULESHOME"),  # where `module load` of a tier's runtime looks
+)
 _ENVIRONMENT_PREFIXES = ("LC_", "XDG_", "QHUB_", "OTEL_")
 
 
