@@ -145,6 +145,8 @@ def _stopped(spec: JobSpec, seen: Sighting, stop: Stop) -> Verdict:
 def _raised(spec: JobSpec, seen: Sighting) -> Verdict:
     error = seen.error or {k: (seen.reply or {}).get(k, "") for k in ("ename", "evalue")}
     name, value = str(error.get("ename", "")), without_colours(str(error.get("evalue", "")))
+    if name == "_IncompleteInputError":  # Python's own word since 3.13 for a cell that ends too early
+        name = "SyntaxError"
     kinds = set(seen.ended.get("kinds") or [name])
     place = f" ({_line_of(spec, seen, seen.ended['line'])})" if seen.ended.get("line") else ""
     if not place and seen.cells is not None:

@@ -439,6 +439,7 @@ def test_scopes_of_the_standard_library_are_those_of_the_compiler() -> None:
             "__name__",
             "__file__",
             "__doc__",
+            "__class__",  # which the compiler adds to every `super()`, also outside of a class
         } | _hidden(everything), path
 
 

@@ -72,7 +72,8 @@ def test_the_place_in_a_batch_does_not_change_the_counts(tier, bell, transpiled)
 def test_identical_pubs_are_independent_experiments(tier, bell, records):
     first, second = (counts(r) for r in Sampler(seed=3).run([bell, bell]).result())
     assert first != second
-    assert [f["kind"] for f in records[-1]["findings"]] == ["expected-success", "expected-success", "duplicates"]
+    found = [f["kind"] for f in records[-1]["findings"] if f["kind"] != "expected-outcomes"]
+    assert found == ["expected-success", "expected-success", "duplicates"]
 
 
 def test_neighbouring_seeds_do_not_share_shots(transpiled):
@@ -236,4 +237,4 @@ def test_a_job_that_would_be_over_its_profiles_time_is_warned_on_the_simulated_t
             PreflightWarning, match=r"after .* s in this job; the profile 'development' gives a job 1.5 s"
         ):
             Sampler().run([bell] * 10, shots=1000).result()
-    assert records[-1]["findings"][-1]["kind"] == "qpu-time"
+    assert "qpu-time" in {finding["kind"] for finding in records[-1]["findings"]}

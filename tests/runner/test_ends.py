@@ -129,7 +129,8 @@ def test_qiskit_and_aer_work_under_a_memory_limit(workshop: Workshop) -> None:
 def test_a_fork_that_runs_on_to_the_end_of_the_cell_does_no_harm(workshop: Workshop) -> None:
     run = workshop.run("import os\npid = os.fork()\nprint('child' if pid == 0 else 'parent', flush=True)\nx = 1\n")
     assert run.outcome["state"] == "completed", run.outcome
-    assert sorted(run.text.split()) == ["child", "parent"]
+    # since Python 3.12 a fork beside threads is warned of, as in every kernel
+    assert sorted(line for line in run.text.split() if line in ("child", "parent")) == ["child", "parent"]
 
 
 def test_background_children_do_not_outlive_the_job(workshop: Workshop) -> None:
