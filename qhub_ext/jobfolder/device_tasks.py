@@ -19,7 +19,8 @@ ENDED = frozenset({"completed", "failed", "cancelled", "refused", "absent"})
 class DeviceTask:
     """`id` is ours, `task` the device's ("" where its answer never came). Moments in s since 1970 UTC; `qpu_s` as the device counted it,
     None where it did not; `running_s` as seen from here. `digest` is that of what was sent. `found` when the state came from asking later.
-    `brokered`: it went through a broker, which has it under `task`, or under `id` where tasks keep ours there.
+    `brokered`: it went through a broker, which has it under `task`, or under `id` where tasks keep ours there. `lost`: its start had no
+    answer.
     """
 
     id: str
@@ -37,6 +38,7 @@ class DeviceTask:
     snapshots: tuple[str, ...] = ()
     found: bool = False
     brokered: bool = False
+    lost: bool = False
 
     @property
     def open(self) -> bool:
@@ -91,6 +93,7 @@ def _fold(attempt: int, steps: list[dict[str, Any]]) -> DeviceTask:
         digest=str(last.get("digest") or ""),
         snapshots=tuple(str(i) for i in last.get("snapshots") or ()),
         brokered=bool(last.get("brokered")),
+        lost=not last.get("task"),
     )
 
 

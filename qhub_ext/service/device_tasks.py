@@ -149,7 +149,7 @@ def _find(task: DeviceTask, process: Any, known: Callable[[], set[str]]) -> tupl
 
 def _told(task: DeviceTask, state: str, name: str, *, settled: bool = False) -> Fate:
     where = task.resource
-    lost = not task.task or task.found
+    lost = task.lost
     whose = "The task whose start had no answer" if lost else "The task that the job left open"
     if state == "absent":
         told = (

@@ -156,6 +156,8 @@ def test_a_result_that_does_not_decode_is_said_and_the_task_is_not_run_again(
     qpu.fault("bad_result", times=1)
     error = fails(bell)
     assert "cannot be decoded" in error.message
+    assert (error.cause, steps[-1]["state"]) == (Cause.INTEGRATION, "completed")
+    assert steps[-1]["task"] in error.message, "by which the site finds the result"
     assert len(qpu.tasks()) == before + 1
 
 

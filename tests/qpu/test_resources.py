@@ -113,3 +113,18 @@ def test_a_device_that_its_service_does_not_have_is_no_lost_task() -> None:
     assert "is not known to its service" in asked.message
     lost = failure("task_status", resource, {"type": "TaskNotFoundError", "message": "task not found: 404"})
     assert "does not know the task any more" in lost.message
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ('response body: 403 Forbidden {"errors":[{"code":403,"message":"no","more_info":""}]}', "403 Forbidden: no"),
+        ('authentication failed: {"errors":[{"message":"a"},{"message":"b"}]}', "authentication failed: a; b"),
+        ('{"message": "gone"}', "gone"),
+        ('odd: {"errors": 3}', 'odd: {"errors": 3}'),
+        ("plain {not json", "plain {not json"),
+    ],
+)
+def test_a_service_s_json_is_told_in_its_words(said: str, read: str) -> None:
+    resource = Resource("kingston", QCS, "a test", "kingston")
+    assert failure("task_status", resource, {"type": "QrmiError", "message": said}).message.endswith(f": {read}.")

@@ -165,8 +165,9 @@ class DeviceBackend:
                 return None, record
             try:
                 answer = read(text)
-            except UnreadableError as error:
-                raise self.sender.odd(str(error)) from None
+            except (UnreadableError, DeviceError) as error:  # it ran all the same, and that is known
+                self.sender.note(record, state="completed")
+                raise self.sender.odd(record, error) from None
             record["qpu_s"] = answer.qpu_s
             if self.resource.can.timeline:
                 queued, record["qpu_s"] = self._told_seconds(record["task"])

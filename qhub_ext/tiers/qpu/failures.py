@@ -5,6 +5,7 @@ QRMI's contract: after `task_start` a plain QrmiError says that the task may exi
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,20 @@ from qhub_ext.errors import Audience, Cause, DeviceError, UncertainTaskError
 if TYPE_CHECKING:
     from qhub_ext.tiers.qpu.resources import Resource
 
-NOT_SENT_AGAIN = "It was not sent again. Ask the site whether the task ran before you submit the job once more."
+NOT_SENT_AGAIN = (
+    "It was not sent again: `qhub explain JOB` asks what became of it. Look before you submit the job once more."
+)
+
+_CALLS = {
+    "task_start": "the start of a task",
+    "task_status": "a question about a task",
+    "task_result": "a question for a result",
+    "task_logs": "a question for a task's log",
+    "task_stop": "the stop of a task",
+    "target": "a question for its target",
+    "status": "a question for its state",
+}
+"""Calls of QRMI in words."""
 
 # class of qrmi -> (cause, sentence, advice)
 _KNOWN = {
@@ -97,7 +111,7 @@ class HelperLostError(DeviceError):
 
     def __init__(self, call: str, resource: Resource, why: str) -> None:
         super().__init__(
-            f"{resource.title} did not answer to {call}: {why}.",
+            f"{resource.title} did not answer to {_CALLS.get(call, call)}: {why}.",
             advice="Try again later; if it stays so, tell the operator.",
             cause=Cause.INTEGRATION,
         )
@@ -117,16 +131,33 @@ def failure(call: str, resource: Resource, error: Mapping[str, Any]) -> DeviceEr
         ((*_KNOWN[known], False) for known in error.get("known", (name,)) if known in _KNOWN),
         next((row[1:] for row in _WORDS if plain and re.search(row[0], message)), None),
     )
-    cause, sentence, advice, transient = found or (Cause.UNKNOWN, f"answered to {call} with an error", "", False)
-    told = f"{resource.title} {sentence}: {message or name}"
+    cause, sentence, advice, transient = found or (
+        Cause.UNKNOWN,
+        f"answered to {_CALLS.get(call, call)} with an error",
+        "",
+        False,
+    )
+    told = f"{resource.title} {sentence}: {_readable(message) or name}"
     kind = DeviceError
     if call == "task_start" and plain and not _surely_refused(message):
-        kind, advice = UncertainTaskError, f"{advice} {NOT_SENT_AGAIN}".strip()
+        kind, advice = UncertainTaskError, NOT_SENT_AGAIN
     made = kind(told.rstrip(".") + ".", advice=advice, cause=cause)
     made.transient = transient
     if cause is Cause.CODE:
         made.audience = Audience.YOU
     return made
+
+
+def _readable(message: str) -> str:
+    """A service's JSON in its own words: of `response body: 403 Forbidden {"errors": [{"message": "no"}]}` is left `403 Forbidden: no`."""
+    head, brace, body = message.removeprefix("response body: ").partition("{")
+    try:
+        record = json.loads(brace + body)
+        several = record.get("errors") or [record]
+        words = "; ".join(str(one["message"]) for one in several)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return message
+    return f"{head.strip().rstrip(':')}: {words}" if head.strip() else words
 
 
 def _surely_refused(message: str) -> bool:

@@ -116,8 +116,9 @@ class Sender:
         if announce is not None:
             announce({**record, "at": time.time()})
 
-    def odd(self, why: str) -> DeviceError:
-        return DeviceError(f"The result of {self.resource.name} cannot be read: {why}.", advice="The task ran; ask the site for its result by the task's id.", cause=Cause.INTEGRATION)  # fmt: skip
+    def odd(self, record: Record, why: object) -> DeviceError:
+        told = why.message.rstrip(".") if isinstance(why, QhubError) else f"The result cannot be read: {why}"
+        return DeviceError(f"{told} (task {record.get('task', '')} on {self.resource.name}).", advice="The task ran; ask the site for its result by the task's id.", cause=Cause.INTEGRATION)  # fmt: skip
 
     def _start(self, payload: Mapping[str, Any], record: Record) -> str:
         self.note(record)  # on disk before it is on the wire

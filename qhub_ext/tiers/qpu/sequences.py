@@ -72,8 +72,8 @@ def run_sequence(
     try:
         counts = {str(bits): int(count) for bits, count in json.loads(answer)["counter"].items()}
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise sender.odd("it has no counter") from None
+        raise sender.odd(record, "it has no counter") from None
     if sum(counts.values()) != runs:
-        raise sender.odd(f"it counts {sum(counts.values())} runs, not {runs}")
+        raise sender.odd(record, f"it counts {sum(counts.values())} runs, not {runs}")
     sender.note(record, state="completed")
     return counts

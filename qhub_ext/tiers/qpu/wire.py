@@ -19,7 +19,7 @@ from qiskit import qasm3
 from qiskit.circuit import Parameter, QuantumCircuit
 from qiskit.primitives import BitArray, DataBin, PrimitiveResult, PubResult, SamplerPubResult
 
-from qhub_ext.errors import DeviceError
+from qhub_ext.errors import Cause, DeviceError
 
 _RESULTS: dict[str, type[PubResult]] = {
     "PubResult": PubResult,
@@ -105,7 +105,8 @@ def untagged(value: Any) -> Any:
     except Exception as error:
         raise DeviceError(
             f"The device's result cannot be decoded: a {kind} is not what it should be ({error}).",
-            advice="Ask the site; the task itself may have run. `qpu logs` and the task's record name it.",
+            advice="The task ran; ask the site for its result by the task's id.",
+            cause=Cause.INTEGRATION,
         ) from error
 
 
