@@ -13,7 +13,7 @@ KIND_COLOURS = {
     "device_queue": "#b07aa1",
     "transport": "#e08a2e",
     "quantum": "#7b5ea7",
-    "return": "#8d99ae",
+    "return": "#6f9d6a",
 }
 PART_COLOURS = {
     "submission": KIND_COLOURS["submit"],

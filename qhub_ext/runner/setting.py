@@ -191,7 +191,7 @@ def harvest(spec: JobSpec, folder: JobFolder, cell: str, attempt: AttemptFolder,
         frozen = freeze(
             wanted, namespace, limit_mb=spec.variable_limit_mb, main=namespace, setting="limits.variable_mb"
         )
-        found.notes += [f"`{name}` did not come back: {why}" for name, why in frozen.failed.items()]
+        found.notes += [_left_behind(name, why) for name, why in frozen.failed.items()]
         found.notes += frozen.manifest.notes
         frozen.write(attempt.variables)
         found.variables = frozen.manifest.asked
@@ -252,3 +252,8 @@ def go_to_directory(spec: JobSpec) -> list[str]:
         notes = []
     os.environ["PWD"] = os.getcwd()  # as a shell would say it, and what the site's shell said is the job folder
     return notes
+
+
+def _left_behind(name: str, why: str) -> str:
+    """In one sentence that says the name once."""
+    return f"`{name}` did not come back: {why.replace(f'`{name}` is ', 'it is ', 1).removesuffix('.')}."

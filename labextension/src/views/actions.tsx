@@ -1,5 +1,6 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
+import { Fragment } from 'react';
 
 import type { Job, Verb } from '../api/types';
 import { CommandIDs } from '../tokens';
@@ -41,29 +42,30 @@ export function Actions(props: {
         </button>
       )}
       {verbs.map(verb => (
-        <button
-          key={verb}
-          type="button"
-          data-verb={verb}
-          onClick={() =>
-            void commands.execute(CommandIDs[verb], { ids: [job.id] })
-          }
-        >
-          {words[verb]}
-        </button>
-      ))}
-      {props.changes === true &&
-        verbs.includes('rerun') &&
-        commands.hasCommand(CommandIDs.rerunWith) && (
+        <Fragment key={verb}>
           <button
             type="button"
+            data-verb={verb}
             onClick={() =>
-              void commands.execute(CommandIDs.rerunWith, { ids: [job.id] })
+              void commands.execute(CommandIDs[verb], { ids: [job.id] })
             }
           >
-            {trans.__('Run again with…')}
+            {words[verb]}
           </button>
-        )}
+          {verb === 'rerun' &&
+            props.changes === true &&
+            commands.hasCommand(CommandIDs.rerunWith) && (
+              <button
+                type="button"
+                onClick={() =>
+                  void commands.execute(CommandIDs.rerunWith, { ids: [job.id] })
+                }
+              >
+                {trans.__('Run again with…')}
+              </button>
+            )}
+        </Fragment>
+      ))}
     </div>
   );
 }

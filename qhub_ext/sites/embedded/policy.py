@@ -87,7 +87,10 @@ def explain(job: TableJob, jobs: Iterable[TableJob], total_cpus: int) -> Wait:
     whose = (
         f" with your job{'s' if len(running) > 1 else ''} {_listed([other.id for other in running])}" if running else ""
     )
-    return Wait(word, f"{busy} of {total_cpus} CPUs are busy{whose}, {wants}{f'; {queue}' if queue else ''}.")
+    return Wait(
+        word,
+        f"{busy} of {total_cpus} CPUs {'is' if busy == 1 else 'are'} busy{whose}, and {wants}{f'; {queue}' if queue else ''}.",
+    )
 
 
 def estimate_start(
