@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import click
 
 import qhub_ext
-from qhub_ext import broker_verbs, demo_verbs, fleet_verbs, reproduce_verbs  # noqa: F401 - they add their verbs
+from qhub_ext import broker_verbs, demo_verbs, fleet_verbs, reproduce_verbs, site_verbs  # noqa: F401 - they add their verbs
 from qhub_ext import verbs as v
 from qhub_ext.capture.command import OPTIONS, Option, parse_words
 from qhub_ext.display.progress import Progress

@@ -149,7 +149,7 @@ class QpuMagics(Magics):
     def _verb(self, line: str) -> Any:
         import click
 
-        from qhub_ext import broker_verbs, demo_verbs, fleet_verbs, reproduce_verbs  # noqa: F401 - they add their verbs
+        from qhub_ext import broker_verbs, demo_verbs, fleet_verbs, reproduce_verbs, site_verbs  # noqa: F401 - they add theirs
         from qhub_ext.verbs import Surface, slip_sentence, verbs
 
         try:
@@ -195,7 +195,7 @@ HELP = """Submit a cell as a batch job, or ask about jobs.
 %qpu                 the chosen tier and device, the queue, your latest jobs
 %qpu VERB ...        jobs, job, queue, explain, trace, estimate, devices, calibration, resources, usage, broker, logs,
                      outputs, fetch, compare, wait, cancel, hold, release, requeue, rerun, verify, diff, check, export, import,
-                     prune, archives, demo, tutorials, doctor; `%qpu VERB --help` explains one
+                     prune, archives, demo, site, tutorials, doctor; `%qpu VERB --help` explains one
 %qpu use TIER ...    what the cells of this notebook use from now on
 
 Names of the notebook that the cell uses go along with it. What it makes comes back when you ask:

@@ -1,4 +1,4 @@
-"""JSON Schemas (2020-12) of what job folders hold: `qhub.job.1.json` describes `qhub.job/1`.
+"""JSON Schemas (2020-12) of what job folders, baselines and site checks hold: `qhub.job.1.json` describes `qhub.job/1`.
 
 Within a version fields are only added: readers leave out what they do not know, and take defaults for what is missing. Spans are OTLP JSON,
 outputs.ipynb is nbformat 4 and pylock.toml PEP 751; these have their own.

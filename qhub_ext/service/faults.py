@@ -18,6 +18,7 @@ from qhub_ext.capture.command import Request
 from qhub_ext.diagnosis.explain import Explanation
 from qhub_ext.errors import Cause, DeviceError, PreflightError
 from qhub_ext.job.state import State
+from qhub_ext.service.draft import Draft
 from qhub_ext.service.job import Job
 from qhub_ext.service.jobs import JobService
 from qhub_ext.settings import Settings
@@ -77,14 +78,14 @@ def run_faults(settings: Settings, tell: Callable[[str], None]) -> list[Shown]:
     """About a minute on an idle machine. The jobs stay among the user's own. Nothing is sent to a real device: raises PreflightError where
     that cannot be told, DeviceError where no virtual QPU can be started.
     """
-    device = _virtual_only(settings)
+    device = virtual_only(settings)
     with tempfile.TemporaryDirectory(prefix="qhub-faults-") as folder:
         changed = {"virtual": "always", "virtual_directory": Path(folder) / "qpu", "virtual_speed": 1000.0}
         service = JobService(
             settings.model_copy(update={"site": "embedded", "qpu": settings.qpu.model_copy(update=changed)})
         )
         tell("A virtual QPU starts (simulated) ...")
-        with _virtual(device, service.settings) as switch:
+        with faulty_qpu(device, service.settings) as switch:
             jobs: dict[str, Job] = {}
             # those with a switch of the virtual QPU come one after the other, the others side by side
             for fault in (f for f in FAULTS if not f.switch):
@@ -99,7 +100,7 @@ def run_faults(settings: Settings, tell: Callable[[str], None]) -> list[Shown]:
             return shown
 
 
-def _virtual_only(settings: Settings) -> str:
+def virtual_only(settings: Settings) -> str:
     """A device for which nothing real stands here."""
     from qhub_ext.tiers.qpu.resources import list_resources
 
@@ -129,9 +130,14 @@ def _submit(service: JobService, fault: Fault, device: str, jobs: Mapping[str, J
         "QHUB_QPU_PATIENCE_S": "1",
         **{name: value.replace("$FOLDER", folder) for name, value in fault.environment.items()},
     }
+    return service.submit(with_environment(draft, given))
+
+
+def with_environment(draft: Draft, given: Mapping[str, str]) -> Draft:
+    """The job finds these variables, and has little patience."""
     runtime = {**draft.runtime, "environment": {**draft.runtime.get("environment", {}), **given}}
     # a kernel that was kept ready has the environment of others
-    return service.submit(replace(draft, runtime=runtime, spec=replace(draft.spec, cold=True, grace_s=2)))
+    return replace(draft, runtime=runtime, spec=replace(draft.spec, cold=True, grace_s=2))
 
 
 def _look(fault: Fault, job: Job, tell: Callable[[str], None]) -> Shown:
@@ -151,7 +157,7 @@ def _look(fault: Fault, job: Job, tell: Callable[[str], None]) -> Shown:
 
 
 @contextmanager
-def _virtual(device: str, settings: Settings) -> Iterator[Callable[[str], None]]:
+def faulty_qpu(device: str, settings: Settings) -> Iterator[Callable[[str], None]]:
     """A virtual QPU of its own, and a hand on its switches."""
     from qhub_ext.tiers.qpu.virtual import virtual_resource
 

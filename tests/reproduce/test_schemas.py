@@ -81,7 +81,7 @@ def test_all_that_a_job_writes_fits_its_schema(place: Place) -> None:
     wait_until(job.folder.attempt(1).exit.exists, what="what the launcher writes last")
     found, seen = misfits(job.folder.path)
     assert found == []
-    assert seen == set(schema_names()) - {"qhub.profile/1", "qhub.baseline/1"}
+    assert seen == set(schema_names()) - {"qhub.profile/1", "qhub.baseline/1", "qhub.site-check/1"}
 
 
 @pytest.mark.parametrize("version", sorted(p.name for p in OLD.iterdir()))

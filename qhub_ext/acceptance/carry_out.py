@@ -1,0 +1,216 @@
+"""Carries the checks out: sends what is independent at once, watches over it, and judges each job at its end. Nothing is left running."""
+
+from __future__ import annotations
+
+import getpass
+import platform
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import qhub_ext
+from qhub_ext.acceptance.plan import Check, how_it_ended, plan
+from qhub_ext.acceptance.report import FAILED, NOT_ALLOWED, PASSED, SIGNS, Report, Result
+from qhub_ext.errors import JobFailedError, PreflightError, QhubError, SiteError, SiteUnreachableError, UserError
+from qhub_ext.service.faults import faulty_qpu, virtual_only, with_environment
+from qhub_ext.service.job import Job
+from qhub_ext.service.jobs import JobService
+from qhub_ext.sites.scheduler import Finding
+
+PAUSE_S = 0.2
+TOGETHER = ("qhub-ext", "qiskit", "qiskit-aer", "qiskit-ibm-runtime", "qrmi", "ipykernel")
+Tell = Callable[[str], None]
+
+
+@dataclass
+class _Sent:
+    check: Check
+    job: Job
+    at: float
+    cancelled: bool = False
+
+
+def check_site(
+    service: JobService, *, skip: Sequence[str] = (), within_s: float = 1800.0, tell: Tell = lambda _: None
+) -> Report:
+    """Raises UserError for a name in `skip` that no check has. An interrupt cancels what was sent."""
+    checks = plan(service.settings)
+    known = ["doctor", *(check.name for check in checks)]
+    wrong = [name for name in skip if name not in known]
+    if wrong:
+        raise UserError(f"There is no check {wrong[0]!r}.", advice=f"There are: {', '.join(known)}.")
+    began_at = time.time()
+    findings: list[Finding] = []
+    results = []
+    if "doctor" in skip:
+        results.append(_left_out("doctor", "site", "qhub doctor", "no failure"))
+    else:
+        tell("The way of a job is looked at (qhub doctor) ...")
+        findings = service.doctor()
+        results.append(_doctor(findings, time.time() - began_at))
+        _told(results[-1], tell)
+    results += _Errand(service, within_s, tell).run(checks, skip)
+    told = tuple({"level": f.level, "what": f.what, "advice": f.advice} for f in findings)
+    return Report(
+        service.settings.site, socket.gethostname(), getpass.getuser(), began_at, time.time(), _versions(), tuple(results), told
+    )  # fmt: skip
+
+
+class _Errand:
+    def __init__(self, service: JobService, within_s: float, tell: Tell) -> None:
+        self._service = service
+        self._within_s = within_s
+        self._tell = tell
+        self._done: dict[str, Result] = {}
+        self._sent: dict[str, _Sent] = {}
+
+    def run(self, checks: Sequence[Check], skip: Iterable[str]) -> list[Result]:
+        try:
+            with ExitStack() as stack:
+                for check in checks:
+                    if check.name in skip:
+                        self._end(_left_out(check.name, check.group, check.title, check.expected))
+                    else:
+                        self._begin(check, stack)
+                self._watch()
+        finally:
+            for sent in self._open():
+                sent.job.cancel()
+        return [self._done[check.name] for check in checks]
+
+    def _begin(self, check: Check, stack: ExitStack) -> None:
+        began = time.monotonic()
+        try:
+            if check.unsent:
+                self._draft_only(check, began)
+                return
+            job = self._on_a_faulty_qpu(check, stack) if check.switch else self._send(check)
+        except _NotAllowed as error:
+            self._end(_result(check, str(error), NOT_ALLOWED, time.monotonic() - began))
+        except QhubError as error:
+            refused = isinstance(error, SiteError) and not isinstance(error, SiteUnreachableError)
+            closed = isinstance(error, PreflightError) and check.options.get("tier") == "qpu"
+            verdict = NOT_ALLOWED if closed or (refused and check.may_be_refused) else FAILED
+            self._end(_result(check, error.message, verdict, time.monotonic() - began, advice=error.advice))
+        else:
+            self._tell(f"sent: {check.title}")
+            self._sent[check.name] = _Sent(check, job, time.monotonic())
+
+    def _send(self, check: Check) -> Job:
+        after: tuple[str, ...] = ()
+        if check.after:
+            if check.after not in self._sent:
+                raise _NotAllowed(f"It comes after {check.after!r}, which was not sent.")
+            after = (self._sent[check.after].job.id,)
+        draft = self._service.draft(replace(check.request, after=after), check.cell, {})
+        return self._service.submit(draft)
+
+    def _draft_only(self, check: Check, began: float) -> None:
+        try:
+            self._service.draft(check.request, check.cell, {})
+        except PreflightError as error:
+            self._end(_result(check, f"refused: {error.message}", PASSED, time.monotonic() - began))
+        else:
+            why = "The device names no bound, so nothing was tried."
+            self._end(_result(check, why, NOT_ALLOWED, time.monotonic() - began))
+
+    def _on_a_faulty_qpu(self, check: Check, stack: ExitStack) -> Job:
+        settings = self._service.settings
+        if settings.site != "embedded":
+            raise _NotAllowed(
+                "Devices are made to fail on a virtual QPU of this computer only, which nodes of a cluster do not reach."
+            )
+        device = virtual_only(settings)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="qhub-site-check-")))
+        changed = {"virtual": "always", "virtual_directory": folder / "qpu", "virtual_speed": 1000.0}
+        service = JobService(settings.model_copy(update={"qpu": settings.qpu.model_copy(update=changed)}))
+        draft = service.draft(replace(check.request, device=device), check.cell, {})
+        switch = stack.enter_context(faulty_qpu(device, service.settings))
+        switch(check.switch)
+        given = {
+            "QHUB_QPU_VIRTUAL": "always",
+            "QHUB_QPU_VIRTUAL_DIRECTORY": str(folder / "qpu"),
+            "QHUB_QPU_PATIENCE_S": "1",
+        }
+        return service.submit(with_environment(draft, given))
+
+    def _open(self) -> list[_Sent]:
+        return [sent for name, sent in self._sent.items() if name not in self._done]
+
+    def _watch(self) -> None:
+        deadline = time.monotonic() + self._within_s
+        while waiting := self._open():
+            for sent in waiting:
+                self._look(sent, late=time.monotonic() > deadline)
+            time.sleep(PAUSE_S)
+
+    def _look(self, sent: _Sent, late: bool) -> None:
+        record = sent.job.record
+        if sent.check.cancels and record.state.value == "running" and not sent.cancelled:
+            sent.cancelled = True
+            sent.job.cancel()
+        if not record.state.final:
+            if late:
+                why = record.attempt.reason or record.attempt.phase_text
+                came = f"not ended after {self._within_s:.0f} s: {how_it_ended(sent.job)}{f', {why}' if why else ''}"
+                sent.job.cancel()
+                self._end(_result(sent.check, came, FAILED, time.monotonic() - sent.at, sent.job))
+            return
+        ended = record.attempt.ended_at
+        took = ended - record.spec.created_at if ended else time.monotonic() - sent.at
+        try:
+            right, came = sent.check.judge(sent.job, {name: one.job for name, one in self._sent.items()})
+        except (QhubError, JobFailedError) as error:
+            right, came = False, f"{how_it_ended(sent.job)}; {error.message}"
+        advice = "" if right else record.attempt.advice
+        self._end(_result(sent.check, came, PASSED if right else FAILED, took, sent.job, advice))
+
+    def _end(self, result: Result) -> None:
+        self._done[result.name] = result
+        _told(result, self._tell)
+
+
+class _NotAllowed(Exception):
+    """In a sentence why a check has no place here."""
+
+
+def _result(check: Check, came: str, verdict: str, took_s: float, job: Job | None = None, advice: str = "") -> Result:
+    site_id = (job.record.site_id or "") if job is not None else ""
+    if job is not None and job.size:
+        site_id = ", ".join(element.record.site_id or "" for element in job.elements)
+    return Result(
+        check.name, check.group, check.title, check.expected, came, verdict, round(took_s, 2), job.id if job else "", site_id, advice
+    )  # fmt: skip
+
+
+def _left_out(name: str, group: str, title: str, expected: str) -> Result:
+    return Result(name, group, title, expected, "left out by --skip", NOT_ALLOWED, 0.0)
+
+
+def _doctor(findings: Sequence[Finding], took_s: float) -> Result:
+    bad = [finding for finding in findings if finding.level == "failure"]
+    warnings = sum(finding.level == "warning" for finding in findings)
+    came = bad[0].what if bad else f"{len(findings)} findings, {warnings} of them warnings, none a failure"
+    verdict = FAILED if bad else PASSED
+    return Result(
+        "doctor", "site", "qhub doctor", "no failure", came, verdict, took_s, advice=bad[0].advice if bad else ""
+    )
+
+
+def _told(result: Result, tell: Tell) -> None:
+    tell(f"{SIGNS[result.verdict]}: {result.title}: {result.came}")
+
+
+def _versions() -> dict[str, str]:
+    found = {"Python": platform.python_version()}
+    for name in TOGETHER:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {"qhub-ext": qhub_ext.__version__, **found}

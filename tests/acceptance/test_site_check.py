@@ -1,0 +1,54 @@
+"""`qhub site check` with real jobs on the embedded site; tests/slurm/test_site_check.py has that of a real Slurm."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from qhub_ext.acceptance import carry_out
+from qhub_ext.acceptance.carry_out import check_site
+from qhub_ext.acceptance.report import FAILED
+from qhub_ext.errors import UserError
+from qhub_ext.job.state import State
+from qhub_ext.schemas import load_schema
+from tests.front.conftest import Place, place  # noqa: F401 - the fixture
+
+
+@pytest.mark.slow
+def test_the_embedded_site_passes_and_leaves_a_report_of_it(place: Place, tmp_path: Path) -> None:  # noqa: F811
+    page, data = tmp_path / "report.html", tmp_path / "report.json"
+    told = place.command("site", "check", "--html", str(page), "--json", str(data), "--skip", "profile-test", code=None)
+    found = json.loads(data.read_bytes())
+    Draft202012Validator(load_schema("qhub.site-check/1")).validate(found)
+    by_name: dict[str, Any] = {check["name"]: check for check in found["checks"]}
+    assert [name for name, check in by_name.items() if check["verdict"] == FAILED] == [], told
+    assert by_name["profile-test"]["came"] == "left out by --skip"
+    assert found["passed"]
+    assert hashlib.sha256(data.read_bytes()).hexdigest() in page.read_text()
+    assert "ZeroDivisionError" in by_name["error"]["came"]
+    assert "switched off" in by_name["dead-gate"]["came"]
+    assert by_name["too-many-shots"]["job"] == ""
+    jobs = {job.id: job for job in place.service.jobs()}
+    assert {check["job"] for check in found["checks"] if check["job"]} <= jobs.keys()
+    assert all(job.final for job in jobs.values())
+
+
+def test_a_job_that_does_not_end_in_time_is_cancelled_and_fails_the_site(place: Place) -> None:  # noqa: F811
+    others = [check.name for check in carry_out.plan(place.settings) if check.name != "cancel"]
+    report = check_site(place.service, skip=("doctor", *others), within_s=0.0)
+    assert not report.passed
+    (late,) = [result for result in report.results if result.job]
+    assert (late.name, late.verdict) == ("cancel", FAILED)
+    assert late.came.startswith("not ended after 0 s")
+    assert place.service.job(late.job).wait(60).state is State.CANCELLED
+
+
+def test_a_check_that_nobody_knows_is_a_slip(place: Place) -> None:  # noqa: F811
+    with pytest.raises(UserError, match="There is no check 'qpus'"):
+        check_site(place.service, skip=("qpus",))
+    assert "no folder" in place.command("site", "check", "--html", "nowhere/report.html", code=2)
