@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from qhub_ext.errors import JobFolderError
 from qhub_ext.jobfolder.atomic import read_json_or_none
@@ -70,14 +71,25 @@ def _inherited(attempt: AttemptFolder) -> int | None:
     return None
 
 
-def oom_kills() -> int:
-    """How often this cgroup (version 2) has been out of memory so far; 0 where that cannot be read."""
+def oom_kills(told: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> int:
+    """How often this cgroup has been out of memory so far, of version 2 or 1; 0 where that cannot be read."""
     try:
-        with open("/proc/self/cgroup") as file:
-            path = next(line.strip().split("::", 1)[1] for line in file if line.startswith("0::"))
-        with open(f"/sys/fs/cgroup{path}/memory.events") as file:
-            return sum(int(line.split()[1]) for line in file if line.startswith("oom_kill "))
-    except (OSError, StopIteration, ValueError):
+        lines = [line.split(":", 2) for line in told.read_text().splitlines()]
+    except OSError:
+        return 0
+    files = [root / path.lstrip("/") / "memory.events" for number, _, path in lines if number == "0"]
+    files += [
+        root / "memory" / path.lstrip("/") / "memory.oom_control"
+        for _, controllers, path in lines
+        if "memory" in controllers.split(",")
+    ]
+    return sum(_kills(file) for file in files)
+
+
+def _kills(file: Path) -> int:
+    try:
+        return sum(int(line.split()[1]) for line in file.read_text().splitlines() if line.startswith("oom_kill "))
+    except (OSError, ValueError, IndexError):
         return 0
 
 

@@ -54,9 +54,11 @@ def functions_of(profile: cProfile.Profile) -> list[dict[str, Any]]:
 
 
 def short(file: str) -> str:
-    """`the cell`, `qiskit/circuit/quantumcircuit.py`, or "" for what is built in."""
+    """`the cell`, `qiskit/circuit/quantumcircuit.py`, `import`, or "" for what is built in."""
     if file in ("~", ""):
         return ""
+    if file.startswith("<frozen importlib"):
+        return "import"
     parts = Path(file).parts
     if any(part.startswith("ipykernel_") for part in parts):
         return CELL

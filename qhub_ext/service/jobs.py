@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import secrets
 import shutil
 import time
@@ -491,4 +492,7 @@ def undecided(record: JobRecord) -> bool:
 
 
 def _caller() -> str:
-    return f"uid {os.getuid()}"
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a user of no password file, as in containers
+        return f"uid {os.getuid()}"

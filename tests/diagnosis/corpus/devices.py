@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qhub_ext.jobfolder.atomic import read_json
+from qhub_ext.jobfolder.device_tasks import read_device_tasks
+from qhub_ext.service import Job
 from qhub_ext.service.draft import Draft
 from tests.diagnosis.corpus.case import NOTHING, Case, at_the_broker, at_the_device
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.diagnosis.corpus.place import Place
@@ -36,6 +44,32 @@ def at_the_start(kind: str, **more: Any) -> dict[str, Any]:
 
 def short(draft: Draft) -> Draft:
     return replace(draft, spec=replace(draft.spec, time_s=15, grace_s=2))
+
+
+def helper_killed(job: Job, _: Place) -> None:
+    """The process that speaks for the device, while it sends the task; a child of the job's own."""
+
+    def sending() -> int | None:
+        if not any(task.state == "sending" for task in read_device_tasks(job.folder)):
+            return None
+        session = int(read_json(job.folder.attempt(1).launch)["session"])
+        for line in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError, ValueError, IndexError):
+                if b"qpu/helper.py" in line.read_bytes() and session in _above(int(line.parent.name)):
+                    return int(line.parent.name)
+        return None
+
+    os.kill(wait_until(sending, within_s=90, what="the helper of the task on its way"), signal.SIGKILL)  # type: ignore[arg-type]
+
+
+def _above(pid: int) -> list[int]:
+    """Its parents, and the sessions that they are in."""
+    found = []
+    while pid > 1:
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        pid = int(words[1])
+        found += [pid, int(words[3])]
+    return found
 
 
 BROKER = '[broker]\nsocket = "$ROOT/broker/broker.sock"\n'
@@ -72,6 +106,7 @@ CASES = (
     case("503 at the start", "device", at_the_start("503")),
     case("503 behind an error of its own", "device", at_the_start("503"), CAUGHT, held_out=True),
     case("a start that is never answered", "integration", at_the_start("hang"), config="[qpu]\nstale_s = 1e12\ndeadline_s = 12\npatience_s = 1"),
+    case("a helper that is killed while it sends", "integration", at_the_start("slow", delay_s=8.0, times=1), act=helper_killed, held_out=True),
     case("a task that fails", "device", {"kind": "failed_job"}, rules=("task failed",)),
     case("a result that does not decode", "integration", {"kind": "bad_result"}, rules=("result unreadable",)),
     case("a target that is null", NOTHING, {"kind": "null_target"}, held_out=True),
