@@ -26,7 +26,7 @@ from tests.broker.daemons import need
 from tests.sites.workshop import Workshop, embedded_workshop
 from tests.slurm.packages import Unavailable
 
-USER = "qhub-container"
+USER, MARK = "qhub-container", "qhub test user"
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
             need(package, shutil.which(program) is not None)
     except Unavailable as why:
         pytest.skip(str(why))
-    made = subprocess.run(["useradd", "--create-home", "--shell", "/bin/bash", USER], capture_output=True, check=False)
+    subprocess.run(["useradd", "--create-home", "--comment", MARK, USER], capture_output=True, check=False)
     home = Path(pwd.getpwnam(USER).pw_dir)
     packages = next(path for path in sys.path if path.endswith("site-packages"))
     root = tmp_path_factory.mktemp("image")
@@ -120,11 +120,12 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
             pytest.skip(f"Podman cannot keep an image here: {done.stderr.strip().splitlines()[-1:]}")
         yield become
     finally:
-        if made.returncode == 0:
-            subprocess.run(
-                [*become, "podman", "unshare", "rm", "-rf", f"{home}/.local"], capture_output=True, check=False
-            )
-            subprocess.run(["userdel", "--remove", USER], capture_output=True, check=False)
+        if pwd.getpwnam(USER).pw_gecos.startswith(MARK):
+            store = ["podman", "unshare", "rm", "-rf", f"{home}/.local"]
+            for words in ([*become, *store], [*become, "podman", "system", "migrate"], ["userdel", "--remove", USER]):
+                subprocess.run(
+                    words, capture_output=True, check=False
+                )  # `migrate` ends the process that keeps its namespace
 
 
 def test_a_job_runs_in_a_container_of_podman_as_its_own_user(podman: list[str]) -> None:
