@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import qhub_ext
-from qhub_ext.capture.quantity import parse_memory, parse_time
+from qhub_ext.capture.quantity import parse_size, parse_time
 from qhub_ext.display.tables import Table, Text
 from qhub_ext.display.words import moment, size, state_words
 from qhub_ext.errors import InvalidOptionError, UserError
@@ -109,7 +109,7 @@ def prune_verb(
         )
     now = time.time()
     age = None if older_than is None else float(parse_time(older_than, "--older-than"))
-    most = None if keep is None else parse_memory(keep, "--keep") * 2**20
+    most = None if keep is None else parse_size(keep, "--keep")
     shelf = surface.service.shelf
     chosen, total = choose(shelf, now, older_than_s=age, keep_bytes=most)
     freed = sum(one.size for one in chosen)

@@ -61,6 +61,18 @@ def _seconds(text: str) -> float | None:
     return sum(_SECONDS[unit] * float(value) for unit, value in match.groupdict().items() if value)
 
 
+def parse_size(text: str, option: str) -> int:
+    """Bytes of a disk. Raises InvalidOptionError."""
+    match = _SIZE.fullmatch(text.strip())
+    if not match:
+        advice = f"Write {text}G or {text}M." if _is_number(text) else "Write 500M, 20G or 1.5T."
+        raise InvalidOptionError(f"{option} {text!r} is not a size on a disk.", advice=advice)
+    mebibytes = float(match[1]) * _MEBIBYTES[match[2].lower()]
+    if not mebibytes < 2**40:
+        raise InvalidOptionError(f"{option} {text!r} is more than any disk has.", advice="Write 500M, 20G or 1.5T.")
+    return round(mebibytes * 2**20)
+
+
 def parse_memory(text: str, option: str = "--memory") -> int:
     """MiB, at least 64. Raises InvalidOptionError."""
     match = _SIZE.fullmatch(text.strip())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterable, Sequence
@@ -101,6 +102,12 @@ def _move(folder: JobFolder, target: Path, shelf: Path) -> None:
     lock = lock_of(folder)
     if lock is not None and not folder.lock.exists():
         attach(lock, folder)  # the archive has no locks of its own
+    try:
+        os.rename(folder.path, target)  # on one file system: at once, however large it is
+        return
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
     draft = target.with_name(f".new-{target.name}")
     shutil.rmtree(draft, ignore_errors=True)
     shutil.copytree(folder.path, draft, symlinks=True)

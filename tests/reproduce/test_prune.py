@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,27 @@ def test_the_oldest_go_until_the_rest_fits(service: JobService) -> None:
     assert [one.job.id for one in chosen] == before[::-1][: len(chosen)]
     assert total - sum(one.size for one in chosen) <= 300_000
     assert {one.why for one in chosen} == {"size"}
+
+
+@pytest.mark.parametrize(
+    ("size", "says"), [("300k", ""), ("0.1M", ""), ("20", "Write 20G or 20M"), ("much", "not a size on a disk")]
+)
+def test_a_size_is_one_of_a_disk_however_small(service: JobService, size: str, says: str) -> None:
+    if says:
+        with pytest.raises(QhubError, match=says):
+            told(service, "prune", "--keep", size)
+    else:
+        assert {job["why"] for job in told(service, "prune", "--keep", size)["jobs"]} == {"size"}
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="There is no second file system to move to.")
+def test_jobs_are_moved_to_another_file_system_too(service: JobService) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        *_, oldest = service.shelf.ids()
+        before = (service.shelf.folder(oldest).inputs / "x").read_bytes()
+        told(service, "prune", "--older-than", "80h", "--to", elsewhere, "--yes")
+        assert (service.shelf.folder(oldest).inputs / "x").read_bytes() == before
+        assert str(service.shelf.folder(oldest).path).startswith(elsewhere)
 
 
 def test_a_job_that_runs_or_that_one_waits_for_stays(service: JobService) -> None:
