@@ -12,6 +12,7 @@ import click
 
 from qhub_ext import verbs as v
 from qhub_ext.capture.quantity import parse_time
+from qhub_ext.display.outlook import outlook_table
 from qhub_ext.display.pages import write_figure
 from qhub_ext.display.tables import Page, Table, Text
 from qhub_ext.display.tasks import tasks_table
@@ -212,6 +213,38 @@ def usage(surface: v.Surface, days: float, by: str | None, figure: Path | None) 
     if figure is not None:
         write_figure(figure, broker_figure(found["usage"], by or "user", days))
     return broker_usage_table(found, by)
+
+
+@broker.command("simulate")
+@click.option(
+    "--users", type=click.IntRange(1), multiple=True, required=True, help="How many users (repeatable: a row each)."
+)
+@click.option(
+    "--tasks", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="Tasks per user and day."
+)
+@click.option(
+    "--devices", type=click.IntRange(1), help="Default: as many as are in use for three quarters of the time."
+)
+@click.option(
+    "--days", type=click.FloatRange(0, min_open=True), default=2.0, show_default=True, help="Days on the virtual clock."
+)
+@click.option("--seed", type=int, default=1, show_default=True)
+@v.facts_verb
+def simulate(
+    surface: v.Surface, users: tuple[int, ...], tasks: float, devices: int | None, days: float, seed: int
+) -> Table:
+    """How many devices so many users need and how long they would wait, by the policy of this broker's settings on a virtual clock.
+
+    Tasks are as long as those of a public trace of cloud jobs (4 minutes on average, an hour at most), 60 % development, 25 % test and 15 % production; each
+    device is calibrated for an hour twice a day, one after another.
+    """
+    from qhub_ext.broker.capacity import Plan, look_ahead
+    from qhub_ext.broker.policy import policy_of
+
+    found = [
+        look_ahead(Plan(n, tasks, devices or 0, days, seed), policy_of(surface.service.settings.broker)) for n in users
+    ]
+    return outlook_table(found)
 
 
 @broker.command("audit")

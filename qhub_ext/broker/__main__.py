@@ -30,9 +30,9 @@ from qhub_ext.broker.database import LedgerError
 from qhub_ext.broker.desk import Desk
 from qhub_ext.broker.dispatch import DeviceThread
 from qhub_ext.broker.membership import Membership, OneUser, SlurmJobs, Timed
-from qhub_ext.broker.policy import Policy
+from qhub_ext.broker.policy import policy_of
 from qhub_ext.broker.postgres import Postgres
-from qhub_ext.broker.profiles import DEFAULTS, Profile, Rule
+from qhub_ext.broker.profiles import Rule
 from qhub_ext.errors import DeviceError, UnknownNameError
 from qhub_ext.jobfolder.atomic import write_json
 from qhub_ext.settings import BrokerSettings, Settings, current_settings
@@ -89,7 +89,7 @@ def serve(
     sys.setswitchinterval(SWITCH_S)
     directory.mkdir(mode=0o755 if slurm else 0o700, parents=True, exist_ok=True)
     resources = _resources(devices, settings)
-    policy = _policy(settings.broker)
+    policy = policy_of(settings.broker)
     given = settings.broker
     database = Postgres(given.database) if given.database else None
     desk = Desk(
@@ -183,13 +183,6 @@ def _ahead(resources: list[Resource], settings: BrokerSettings) -> dict[str, int
         if name not in device_of:
             raise UnknownNameError.among("resource of this broker (broker.ahead)", name, list(device_of))
     return {device_of[name]: count for name, count in settings.ahead.items()}
-
-
-def _policy(settings: BrokerSettings) -> Policy:
-    known = {p.name: p for p in DEFAULTS}
-    for name, given in settings.profiles.items():
-        known[name] = Profile(name, **given.model_dump())
-    return Policy(profiles=known, slice_s=settings.slice_s, overhead_s=settings.overhead_s)
 
 
 def _sweep(desk: Desk, membership: Membership, every_s: float) -> None:

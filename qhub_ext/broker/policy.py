@@ -19,6 +19,7 @@ from qhub_ext.broker.order import Order
 from qhub_ext.broker.profiles import DAY_S, DEFAULTS, Profile
 from qhub_ext.broker.task_queue import Group, TaskQueue, WaitingTask, group_of
 from qhub_ext.broker.work import Piece, seconds_of, smallest, take_slice
+from qhub_ext.settings import BrokerSettings
 
 LOOK = 64
 """Tasks of one group that are looked at for one that fits before a window."""
@@ -237,3 +238,11 @@ class Policy:
         if not first or self._fits(first[0], device, now):
             return first[0] if first else None
         return next((task for task in queue.front(group, device.name, LOOK) if self._fits(task, device, now)), None)
+
+
+def policy_of(settings: BrokerSettings) -> Policy:
+    """As a site has set it."""
+    known = {p.name: p for p in DEFAULTS} | {
+        name: Profile(name, **given.model_dump()) for name, given in settings.profiles.items()
+    }
+    return Policy(profiles=known, slice_s=settings.slice_s, overhead_s=settings.overhead_s)
