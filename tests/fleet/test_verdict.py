@@ -43,6 +43,16 @@ def test_one_users_code_is_isolated_wherever_it_ran() -> None:
     assert found["sentence"].startswith("Isolated: it is user4's alone")
 
 
+def test_what_one_user_meets_most_and_others_as_well_is_not_said_to_be_theirs() -> None:
+    def often(row: dict) -> bool:
+        number = int(row["job"][3:])
+        return number % 3 == 0 if row["user"] == "user4" else number % 20 == 0
+
+    found = judged(Site(), 900, 8, often)
+    assert found["kind"] == "spread"
+    assert "It is met most by user4 (" in found["sentence"]
+
+
 def test_one_users_code_that_broke_on_a_day_on_one_node_accuses_neither_day_nor_node() -> None:
     def broke(row: dict) -> bool:
         late = row["user"] == "user4" and row["ended_at"] > T0 + 5 * DAY_S
@@ -83,7 +93,8 @@ def test_users_see_counts_and_their_own_failures_but_nobody_elses_words_or_names
     assert "user4" not in str(told)
     assert FAULT not in str(told)
     assert any(
-        c["signature"] == "failures of other users" and "one other user's" in c["sentence"] for c in told["clusters"]
+        c["signature"] == "failures of other users" and "one other user's alone" in c["sentence"]
+        for c in told["clusters"]
     )
     mine = overview(fleet, Viewer("user4"), "signature", T0 - DAY_S, END)
     assert any(c["signature"] == FAULT and "yours alone" in c["sentence"] for c in mine["clusters"])

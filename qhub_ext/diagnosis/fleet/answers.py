@@ -136,6 +136,10 @@ def sentence(verdict: Verdict, viewer: Viewer, *, mine: bool) -> str:
         return _systemic(verdict)
     if verdict.kind == "one user":
         return _one_user(verdict, viewer, among, mine=mine)
+    if verdict.standing_out:
+        (one,) = verdict.standing_out
+        who = "you" if mine and one.value == viewer.user else one.value if viewer.names else "one user"
+        return f"No common cause is seen: {among}. It is met most by {who} ({one.failed} of {_counted(one.runs, 'run')}, p = {_p(one.p)}); no device, node, version, calibration or time stands out."  # fmt: skip
     return f"No common cause is seen: {among}, spread over devices, nodes, versions, calibrations and time as chance spreads them (least p = {_p(verdict.p)} over {verdict.compared} comparisons)."  # fmt: skip
 
 
@@ -151,13 +155,8 @@ def _systemic(verdict: Verdict) -> str:
 
 def _one_user(verdict: Verdict, viewer: Viewer, among: str, *, mine: bool) -> str:
     (one,) = verdict.standing_out
-    who = (
-        "yours alone"
-        if mine and one.value == viewer.user
-        else f"{one.value}'s alone"
-        if viewer.names
-        else "one other user's"
-    )
+    whose = "yours" if mine and one.value == viewer.user else f"{one.value}'s" if viewer.names else "one other user's"
+    who = f"mostly {whose}" if one.failed_elsewhere else f"{whose} alone"
     if not one.runs_elsewhere:
         return f"Too few to say whether it is systemic: only one user ran anything ({among})."
     if verdict.p is None:

@@ -67,7 +67,7 @@ class Outstanding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`kind` is systemic, one user, spread or too few. `compared` is how many values were."""
+    """`kind` is systemic, one user (who has most of them), spread or too few. `compared` is how many values were."""
 
     kind: str
     failed: int
@@ -130,7 +130,8 @@ def judge(failed: NDArray[np.bool_], users: Dimension, places: Sequence[Dimensio
     if alone or met == 1:
         p, u = alone[0] if alone else (of_user[0][0], of_user[0][1])
         one = Outstanding("user", users.values[u], int(failed_of[u]), int(runs_of[u]), total - int(failed_of[u]), runs - int(runs_of[u]), 1, p)  # fmt: skip
-        return Verdict("one user", total, runs, met, compared, p if alone else None, (one,))
+        kind = "one user" if one.failed * 2 > total else "spread"
+        return Verdict(kind, total, runs, met, compared, p if alone else None, (one,))
     return Verdict("spread", total, runs, met, compared, min(adjusted, default=1.0))
 
 

@@ -47,7 +47,7 @@ export function FleetFace(props: {
   const keys = FLEET_KEYS.filter(key => key !== 'user' || overview.names);
   return (
     <>
-      <header className="qhub-Fleet-top">
+      <div className="qhub-Fleet-top">
         <h2>{trans.__('Fleet')}</h2>
         <p>
           {trans.__(
@@ -103,7 +103,7 @@ export function FleetFace(props: {
             {plain(trouble, 400)}
           </p>
         )}
-      </header>
+      </div>
       <section aria-label={trans.__('Failures that are alike')}>
         <h3>{trans.__('Failures that are alike')}</h3>
         <Clusters clusters={overview.clusters} trans={trans} />
