@@ -419,9 +419,11 @@ def calibration_verb(
 @facts_verb
 def resources_verb(surface: Surface, ask: bool) -> Table:
     """Quantum resources of the tier qpu: what stands for which device, who named it, and why one cannot be used."""
-    from qhub_ext.service.resources import list_states
+    from qhub_ext.service.resources import list_states, standing
 
-    states = list_states(surface.service.settings.qpu, ask=ask)
+    settings = surface.service.settings
+    brokered = settings.broker.place is not None
+    states = standing(settings) if brokered else list_states(settings.qpu, ask=ask)
     rows = [
         (
             s.name,
@@ -436,7 +438,7 @@ def resources_verb(surface: Surface, ask: bool) -> Table:
         )
         for s in states
     ]
-    virtual = surface.service.settings.qpu.virtual_at(surface.service.settings.site)
+    virtual = settings.qpu.virtual_at(settings.site) and not brokered
     stands_in = "a virtual QPU stands in: simulated, started on demand."
     nothing = "No quantum resource is named here"
     return Table(

@@ -103,6 +103,7 @@ def _brokered(path: Place) -> list[ResourceState]:
                 device=device["name"],
                 type="broker",
                 source=f"the broker at {path}",
+                takes=CAPABILITIES[device["type"]].takes if device.get("type") in CAPABILITIES else "",
                 state=_WORDS.get(device["state"], device["state"]),
                 queue=device["waiting"],
                 trouble=device["trouble"] or "",

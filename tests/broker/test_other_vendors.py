@@ -25,6 +25,7 @@ from qhub_ext.job.context import using
 from qhub_ext.jobfolder.device_tasks import DeviceTask
 from qhub_ext.primitives import Sampler, backend
 from qhub_ext.primitives.sequences import PulserBackend, pulser_device
+from qhub_ext.service import resources
 from qhub_ext.service.device_tasks import _asked
 from qhub_ext.settings import current_settings
 from qhub_ext.tiers.qpu import standing
@@ -102,6 +103,12 @@ def test_a_device_refuses_what_its_type_does_not_take_and_says_what_it_takes(bro
     assert "It takes: iqm" in told.value.advice
 
 
+def test_the_broker_s_devices_are_listed_as_the_resources_with_what_they_take() -> None:
+    found = {one.name: (one.type, one.takes, one.state) for one in resources.standing(current_settings())}
+    assert found["FRESNEL"] == ("broker", "Pulser sequences", "online")
+    assert found["kingston"] == ("broker", "Qiskit primitives", "online")
+
+
 def test_a_task_that_fails_at_the_vendor_ends_there_and_says_why(broker: Broker) -> None:
     broker.server.fault("failed_job", times=1)
     with (
@@ -149,7 +156,7 @@ def test_a_start_whose_answer_was_lost_is_found_at_the_broker_under_our_own_id(
     if arrived:
         drained.call("task_start", deadline_s=10, payload=payload("mine-2"))
         drained.call("task_stop", "mine-2", deadline_s=10)
-    task = DeviceTask("mine-2" if arrived else "mine-3", 1, "garnet", "uncertain", 1.0, 2.0, brokered=True)
+    task = DeviceTask("mine-2" if arrived else "mine-3", 1, "garnet", "uncertain", 1.0, 2.0, brokered=True, lost=True)
     noted: list[Any] = []
     fate = _asked(task, Any, current_settings(), set, noted.append)  # type: ignore[arg-type]
     assert told in fate.sentence
