@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fnmatch
 import functools
 import hashlib
@@ -40,8 +39,8 @@ def record_runtime(settings: Settings, directory: Path | None = None) -> dict[st
     `environment_digest` is the same for two jobs that one kept-ready kernel could serve.
     """
     environment = allowed_environment(settings.capture.environment, os.environ)
-    packages_digest = _installed()[1]
-    return place_record() | {
+    record, packages_digest = _place()
+    return record | {
         "environment": environment,
         "environment_digest": _digest([sys.executable, sys.prefix, environment, packages_digest]),
         "revision": git_revision(Path.cwd() if directory is None else directory),
@@ -50,8 +49,13 @@ def record_runtime(settings: Settings, directory: Path | None = None) -> dict[st
 
 def place_record() -> dict[str, Any]:
     """The part of it that says what a process has to work with; `state` changes with every installation there."""
-    packages, _ = _installed()
-    return {
+    return _place()[0]
+
+
+def _place() -> tuple[dict[str, Any], str]:
+    """With the digest of the packages."""
+    packages, digest = _installed()
+    record = {
         "schema": SCHEMA,
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
@@ -61,17 +65,23 @@ def place_record() -> dict[str, Any]:
         "host": socket.gethostname(),
         "path": [entry for entry in sys.path if entry],
         "packages": dict(packages),
-        "state": environment_state(),
+        "state": _state_of_known(),
         "machine": machine_record(),
         "modules": loaded_modules(os.environ),
         "container": container_record(os.environ),
     }
+    return record, digest
 
 
 def environment_state() -> str:
     """Names what is installed for this interpreter: another one after every installation, also of the same version again."""
-    global _state
     _installed()
+    return _state_of_known()
+
+
+def _state_of_known() -> str:
+    """Of the folders as they were looked at last."""
+    global _state
     known = ((folder, _packages.get(folder, (0, {}))) for folder in map(os.path.abspath, sys.path))
     parts = [(folder, stamp, names) for folder, (stamp, names) in known if names]
     stamps = [(folder, stamp) for folder, stamp, _ in parts]
@@ -141,13 +151,13 @@ def _scan(folder: str) -> dict[str, str]:
 
 def git_revision(directory: Path) -> dict[str, str] | None:
     """{"revision": hash, "branch": name} of the repository around a folder, from its files alone; None if there is none."""
-    for folder in (directory, *directory.parents):
-        place = folder / ".git"
-        try:
-            if place.is_file():  # a worktree or submodule points elsewhere
-                place = folder / place.read_text("utf-8").removeprefix("gitdir:").strip()
-            head = (place / "HEAD").read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError):
+    for folder in map(str, (directory, *directory.parents)):
+        place = os.path.join(folder, ".git")
+        head = _text(place, "HEAD")
+        if head is None and (elsewhere := _text(place)) is not None:  # a worktree or submodule points elsewhere
+            place = os.path.join(folder, elsewhere.removeprefix("gitdir:").strip())
+            head = _text(place, "HEAD")
+        if head is None:
             continue
         if not head.startswith("ref:"):
             return {"revision": head, "branch": ""}
@@ -157,20 +167,32 @@ def git_revision(directory: Path) -> dict[str, str] | None:
     return None
 
 
-def _resolve_ref(place: Path, ref: str) -> str | None:
-    folders = [place]
-    with contextlib.suppress(OSError):  # only worktrees have one
-        folders.append(place / (place / "commondir").read_text("utf-8").strip())
-    for folder in folders:
-        with contextlib.suppress(OSError, UnicodeDecodeError):  # packed, or in the other folder
-            return (folder / ref).read_text("utf-8").strip()
-        try:
-            for line in (folder / "packed-refs").read_text("utf-8").splitlines():
-                if line.endswith(f" {ref}"):
-                    return line.partition(" ")[0]
-        except (OSError, UnicodeDecodeError):
-            continue
+def _resolve_ref(place: str, ref: str) -> str | None:
+    common = _text(place, "commondir")  # only worktrees have one
+    for folder in (place, *([os.path.join(place, common)] if common else [])):
+        if (found := _text(folder, ref)) is not None:  # else it is packed, or in the other folder
+            return found
+        for line in (_text(folder, "packed-refs") or "").splitlines():
+            if line.endswith(f" {ref}"):
+                return line.partition(" ")[0]
     return None
+
+
+def _text(*parts: str) -> str | None:
+    """Of a small file, without the blanks around it; None where there is none. The prompt waits for it: `open` takes five times as long."""
+    try:
+        fd = os.open(os.path.join(*parts), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        data = b""
+        while part := os.read(fd, 1 << 20):
+            data += part
+        return data.decode("utf-8").strip()
+    except (OSError, UnicodeDecodeError):  # a folder, or nothing of git's
+        return None
+    finally:
+        os.close(fd)
 
 
 @dataclass(frozen=True)

@@ -84,8 +84,12 @@ class Shelf:
         final = JobFolder(self.path / spec.id)
         draft = JobFolder(self.path / f".new-{spec.id}")
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for folder in (draft.path, draft.inputs, draft.journals):
+            try:
+                draft.path.mkdir(mode=0o700)
+            except FileNotFoundError:  # the first job
+                self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+                draft.path.mkdir(mode=0o700)
+            for folder in (draft.inputs, draft.journals):
                 folder.mkdir(mode=0o700)
             write_new(draft.spec, json_bytes(spec.to_json()))
             write_new(draft.cell, cell.encode("utf-8", "surrogatepass"))
