@@ -10,6 +10,7 @@ from typing import Any
 
 from qhub_ext.errors import JobFolderError, UnreadableJobError
 from qhub_ext.job.record import JobRecord, fold
+from qhub_ext.job.spec import SCHEMA as JOB_SCHEMA
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.jobfolder.atomic import read_json, read_json_or_none, write_json
 from qhub_ext.jobfolder.journal import read_all
@@ -51,6 +52,13 @@ def read_spec(folder: JobFolder) -> JobSpec:
         raise UnreadableJobError(f"{folder.path} is not a job folder: it has no {folder.spec.name}.") from None
     except PermissionError:
         raise UnreadableJobError(f"{folder.path} belongs to another user and is closed to you.") from None
+    schema = record.get("schema") if isinstance(record, dict) else None
+    if isinstance(schema, str) and schema != JOB_SCHEMA:  # of the first version some have none
+        raise JobFolderError(
+            f"{folder.path} was written by a newer version of qhub_ext ({schema[:40]}); this one reads {JOB_SCHEMA}.",
+            advice="pip install --upgrade qhub-ext",
+            where=str(folder.spec),
+        )
     try:
         return JobSpec.from_json(record)
     except (TypeError, KeyError, AttributeError) as error:

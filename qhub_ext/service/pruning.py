@@ -31,12 +31,13 @@ def choose(
 ) -> tuple[list[Leaving], int]:
     """Ended jobs that are too old, then the oldest others until the rest takes no more than it may; and what the shelf takes now.
 
-    A job that an active one waits for stays.
+    A job that an active one waits for stays, and so does a folder that this version cannot read: it may be a newer one's.
     """
     summaries = shelf.summaries()
     needed = {i.partition(".")[0] for s in summaries if not s.final for i in _waits_for(shelf, s)}
     ended = [s for s in reversed(summaries) if s.final and s.id not in needed and (shelf.path / s.id).is_dir()]
     old = [s for s in ended if older_than_s is not None and now - (s.ended_at or s.created_at) > older_than_s]
+    old = [s for s in old if _readable(shelf, s)]
     if keep_bytes is None:
         return [Leaving(s, size_of(shelf.path / s.id), "age") for s in old], 0
     sizes = {s.id: size_of(shelf.path / s.id) for s in summaries}
@@ -47,7 +48,7 @@ def choose(
     for s in ended:
         if left <= keep_bytes:
             break
-        if s.id not in gone:
+        if s.id not in gone and _readable(shelf, s):
             chosen.append(Leaving(s, sizes[s.id], "size"))
             left -= sizes[s.id]
     return chosen, total
@@ -58,6 +59,14 @@ def _waits_for(shelf: Shelf, summary: Summary) -> Iterable[str]:
         return read_spec(shelf.folder(summary.id)).after
     except JobFolderError:
         return ()
+
+
+def _readable(shelf: Shelf, summary: Summary) -> bool:
+    try:
+        read_spec(shelf.folder(summary.id))
+    except JobFolderError:
+        return False
+    return True
 
 
 def size_of(folder: Path) -> int:

@@ -107,6 +107,17 @@ def test_a_job_that_runs_or_that_one_waits_for_stays(service: JobService) -> Non
     assert {one.job.id for one in chosen}.isdisjoint({oldest, second})
 
 
+def test_a_folder_of_a_newer_version_stays_and_is_listed_as_one_that_cannot_be_read(service: JobService) -> None:
+    oldest = service.shelf.ids()[-1]
+    spec = service.shelf.folder(oldest).spec
+    spec.write_text(json.dumps(json.loads(spec.read_text()) | {"schema": "qhub.job/2"}))
+    chosen, _ = choose(service.shelf, time.time(), older_than_s=80 * 3600, keep_bytes=0)
+    assert oldest not in {one.job.id for one in chosen}
+    assert len(chosen) == DAYS - 1
+    with pytest.raises(QhubError, match="pip install --upgrade"):
+        service.rerun(oldest)
+
+
 def test_what_was_moved_is_found_as_before_also_when_the_archive_moves(service: JobService, tmp_path: Path) -> None:
     *_, oldest = service.shelf.ids()
     archive = tmp_path / "my archive"

@@ -17,6 +17,7 @@ from qhub_ext.errors import QhubError
 from qhub_ext.job.state import State
 from qhub_ext.jobdiff import diff_jobs
 from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.jobfolder.shelf import Shelf
 from qhub_ext.reproduce.lock import read_lock_text
 from qhub_ext.reproduce.package import read_package, write_package
 from qhub_ext.schemas import load_schema, schema_names
@@ -127,3 +128,7 @@ def test_a_folder_of_a_newer_version_is_read_as_far_as_it_is_known(tmp_path: Pat
     spec = json.loads(folder.spec.read_text())
     folder.spec.write_text(json.dumps(spec | {"invented_later": {"x": 1}}))
     assert read_spec(folder).id == source.name
+    folder.spec.write_text(json.dumps(spec | {"schema": "qhub.job/2"}))
+    with pytest.raises(QhubError, match=r"newer version of qhub_ext \(qhub.job/2\); this one reads qhub.job/1"):
+        read_spec(folder)
+    assert [s.id for s in Shelf(tmp_path).summaries()] in ([], [source.name])
