@@ -65,6 +65,14 @@ CREATE TABLE summaries (
 CREATE UNIQUE INDEX summaries_once ON summaries (uid, job, attempt);
 CREATE INDEX summaries_by_end ON summaries (ended_at)
 """,
+    """
+CREATE INDEX slices_ended ON slices (ended_at) WHERE state = 'done';
+CREATE TABLE totals (device TEXT, profile TEXT, state TEXT, cause TEXT, n {int}, qpu_s {real}, PRIMARY KEY (device, profile, state, cause));
+INSERT INTO totals SELECT device, profile, state, cause, count(*), 0 FROM tasks WHERE state IN ('completed', 'failed', 'cancelled')
+  GROUP BY device, profile, state, cause;
+INSERT INTO totals SELECT s.device, t.profile, 'slice', '', count(*), sum(s.qpu_s) FROM slices s JOIN tasks t ON t.id = s.task WHERE s.state = 'done'
+  GROUP BY s.device, t.profile
+""",
 )
 VERSION = len(_STEPS)
 """A ledger of an earlier version is taken on by the steps that it has not made yet."""
@@ -178,10 +186,12 @@ class Ledger:
     def count_open(self, uid: int) -> int:
         return int(self._rows(f"SELECT count(*) AS n FROM tasks WHERE uid = ? AND state NOT IN {ENDED}", uid)[0]["n"])
 
-    def count_ended(self) -> list[Row]:
-        """By device, profile, state and cause, of all time."""
+    def totals(self) -> list[Row]:
+        """Of all time, by device and profile: `n` tasks that ended, by state and cause, and as the state `slice` slices with their `qpu_s`. Counted as
+        they end, so that a monitoring system may ask often.
+        """
         return self._rows(
-            f"SELECT device, profile, state, cause, count(*) AS n FROM tasks WHERE state IN {ENDED} GROUP BY device, profile, state, cause"
+            "SELECT device, profile, state, cause, n, qpu_s FROM totals ORDER BY device, profile, state, cause"
         )
 
     def task_times(self, bounds_s: Sequence[float]) -> list[Row]:
@@ -204,9 +214,11 @@ class Ledger:
         """Whether this ended it: a task ends once."""
         with self.transaction() as execute:
             ended = execute(
-                f"UPDATE tasks SET state = ?, ended_at = ?, cause = ?, message = ?, advice = ? WHERE id = ? AND state NOT IN {ENDED} RETURNING id",
+                f"UPDATE tasks SET state = ?, ended_at = ?, cause = ?, message = ?, advice = ? WHERE id = ? AND state NOT IN {ENDED} RETURNING device, profile",
                 state, ended_at, cause, message, advice, task_id,
             )  # fmt: skip
+            for row in ended:
+                _count(execute, row["device"], row["profile"], state, cause)
         return bool(ended)
 
     def last_end(self, session_id: str) -> float:
@@ -269,10 +281,11 @@ class Ledger:
             )  # fmt: skip
             if not counted:
                 return
-            execute(
-                "UPDATE tasks SET pieces = ?, done = done + ?, qpu_s = qpu_s + ?, state = ? WHERE id = ?",
+            (task,) = execute(
+                "UPDATE tasks SET pieces = ?, done = done + ?, qpu_s = qpu_s + ?, state = ? WHERE id = ? RETURNING profile",
                 packed_pieces(rest), units, qpu_s, "running" if running else "queued", row.task,
             )  # fmt: skip
+            _count(execute, row.device, task["profile"], "slice", "", qpu_s)
             if share is not None:
                 _put_share(execute, *share, now)
 
@@ -386,6 +399,14 @@ def _put_share(execute: Execute, owner: str, seconds: float, now: float) -> None
         "INSERT INTO shares (owner, seconds, at) VALUES (?, ?, ?) "
         "ON CONFLICT (owner) DO UPDATE SET seconds = excluded.seconds, at = excluded.at",
         owner, seconds, now,
+    )  # fmt: skip
+
+
+def _count(execute: Execute, device: str, profile: str, state: str, cause: str, qpu_s: float = 0.0) -> None:
+    execute(
+        "INSERT INTO totals (device, profile, state, cause, n, qpu_s) VALUES (?, ?, ?, ?, 1, ?) "
+        "ON CONFLICT (device, profile, state, cause) DO UPDATE SET n = totals.n + 1, qpu_s = totals.qpu_s + excluded.qpu_s",
+        device, profile, state, cause, qpu_s,
     )  # fmt: skip
 
 

@@ -22,13 +22,17 @@ def metrics_text(desk: Desk, summaries: Summaries | None = None, site: Timed | N
     facts = {device: desk.turns.facts(device) for device in desk.devices}
     used: Counter[tuple[str, str]] = Counter()
     slices: Counter[tuple[str, str]] = Counter()
-    for row in desk.ledger.usage(0.0):
-        used[row["device"], row["profile"]] += row["qpu_s"]
-        slices[row["device"], row["profile"]] += row["slices"]
+    ends = []
+    for row in desk.ledger.totals():
+        if row["state"] == "slice":
+            used[row["device"], row["profile"]] += row["qpu_s"]
+            slices[row["device"], row["profile"]] += row["n"]
+        else:
+            ends.append(row)
     oldest = desk.standing.oldest()
     parts: list[tuple[str, str, str, Samples]] = [
         ("tasks", "gauge", "Tasks that wait or run.", [({"device": d, "profile": p, "state": s}, n) for (d, p, s), n in sorted(desk.standing.counts().items())]),
-        ("tasks_total", "counter", "Tasks that ended.", [({"device": r["device"], "profile": r["profile"], "state": r["state"], "cause": _cause(r["cause"])}, r["n"]) for r in desk.ledger.count_ended()]),
+        ("tasks_total", "counter", "Tasks that ended.", [({"device": r["device"], "profile": r["profile"], "state": r["state"], "cause": _cause(r["cause"])}, r["n"]) for r in ends]),
         ("oldest_task_seconds", "gauge", "For how long the oldest waiting task has waited.", [({"profile": p}, max(0.0, now - at)) for p, at in sorted(oldest.items())]),
         ("device_up", "gauge", "Whether the device answers.", [({"device": d}, float(not desk.turns.trouble(d))) for d in desk.devices]),
         ("device_state", "gauge", "1 for the state that the device is in.", [({"device": d, "state": s}, float(f.state(now) == s)) for d, f in facts.items() for s in STATES]),

@@ -114,6 +114,7 @@ def test_a_slice_counts_once_however_often_it_is_said(opened: Open) -> None:
     found = ledger.task("t1")
     assert (found.done, found.qpu_s, found.pieces, found.state) == (40, 1.5, rest, "queued")
     assert ledger.slice_result(one) == "x"
+    assert [tuple(r.values()) for r in ledger.totals()] == [("kingston", "test", "slice", "", 1, 1.5)]
     assert ledger.begin_slice("t1", "kingston", rest, 22.0).number == 2
     (used,) = ledger.usage(0.0)
     assert (used["user"], used["qpu_s"], used["slices"], used["tasks"]) == ("alice", 1.5, 1, 1)
@@ -132,9 +133,7 @@ def test_a_task_ends_once(opened: Open) -> None:
     assert [row.id for row in ledger.tasks(uid=5001, limit=2)] == ["t3", "t2"]
     assert [row.id for row in ledger.tasks(open_only=True, offset=1)] == ["t2"]
     assert set(ledger.tasks_of(["t1", "t3", "nobodys"])) == {"t1", "t3"}
-    assert [(r["device"], r["profile"], r["state"], r["n"]) for r in ledger.count_ended()] == [
-        ("kingston", "test", "completed", 1)
-    ]
+    assert [tuple(r.values()) for r in ledger.totals()] == [("kingston", "test", "completed", "", 1, 0.0)]
     (times,) = ledger.task_times((1.0, 60.0))
     assert (times["profile"], times["run_count"], times["wait_count"]) == ("test", 0, 0)
     assert ledger.forget_ended(40.0) == 1
@@ -204,10 +203,23 @@ def test_an_early_sqlite_ledger_is_taken_on(tmp_path: Path) -> None:
     (tmp_path / "ledger").mkdir()
     early = sqlite3.connect(tmp_path / "ledger" / "broker.sqlite")
     early.executescript(_STEPS[0].format(**Sqlite.types) + ";PRAGMA user_version = 1")
+    early.execute(
+        "INSERT INTO tasks (id, device, profile, state, cause) VALUES ('t0', 'kingston', 'test', 'failed', 'device')"
+    )
+    for number, state in enumerate(("done", "done", "failed")):
+        early.execute(
+            "INSERT INTO slices (task, number, device, state, qpu_s) VALUES ('t0', ?, 'kingston', ?, 2.0)",
+            (number, state),
+        )
+    early.commit()
     early.close()
     ledger = Ledger(tmp_path / "ledger")
     ledger.add_task(task(), b"{}")
     assert ledger.task("t1").priority == 0
+    assert [tuple(row.values()) for row in ledger.totals()] == [
+        ("kingston", "test", "failed", "device", 1, 0.0),
+        ("kingston", "test", "slice", "", 2, 4.0),
+    ], "what had ended before is counted"
     ledger.close()
 
 
