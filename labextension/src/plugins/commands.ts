@@ -18,7 +18,6 @@ import {
 } from '@jupyterlab/ui-components';
 import type { ReadonlyPartialJSONObject } from '@lumino/coreutils';
 
-import { ApiError } from '../api/request';
 import type { Another, Verb } from '../api/types';
 import { pauseIcon } from '../icon';
 import { allows, isRunning } from '../model/verbs';
@@ -26,6 +25,7 @@ import { CommandIDs, IJobsModel, IListing } from '../tokens';
 import { shortId } from '../words';
 import { askAnother } from '../views/another';
 import { ask, tellRefusals } from '../views/refusals';
+import { troubleWords } from '../views/trouble';
 
 const ARGS = {
   type: 'object',
@@ -182,12 +182,10 @@ export const commandsPlugin: JupyterFrontEndPlugin<void> = {
           await tellRefusals(failure, intro, refusals, trans);
         }
       } catch (error) {
-        const { message } = error as Error;
-        const advice = error instanceof ApiError ? error.advice : '';
         const which = ids.length === 1 ? ` ${shortId(ids[0])}` : '';
         await showErrorMessage(
           failure + which,
-          [message, advice].filter(Boolean).join(' ')
+          troubleWords(error as Error, trans)
         );
       }
     }

@@ -6,9 +6,9 @@ import { ICommandPalette, showErrorMessage } from '@jupyterlab/apputils';
 import { ILauncher } from '@jupyterlab/launcher';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
-import { ApiError } from '../api/request';
 import { jobsIcon } from '../icon';
 import { CommandIDs, IJobsModel } from '../tokens';
+import { troubleWords } from '../views/trouble';
 
 /** The tutorials, from the launcher where there is one, the palette and the empty sidebar. */
 export const tutorialsPlugin: JupyterFrontEndPlugin<void> = {
@@ -59,21 +59,10 @@ export const tutorialsPlugin: JupyterFrontEndPlugin<void> = {
       } catch (error) {
         await showErrorMessage(
           trans.__('The tutorials cannot be opened'),
-          why(error as Error)
+          troubleWords(error as Error, trans)
         );
         return null;
       }
-    }
-
-    function why(error: Error): string {
-      if (!(error instanceof ApiError)) {
-        return error.message;
-      }
-      return error.isMissingExtension
-        ? trans.__(
-            'The server extension of qhub_ext is not enabled here. Enable it with: jupyter server extension enable qhub_ext'
-          )
-        : [error.message, error.advice].filter(Boolean).join(' ');
     }
   }
 };

@@ -140,6 +140,15 @@ describe('the commands', () => {
     await done;
   });
 
+  it('say in words that there is no server', async () => {
+    server.failure = new ApiError('Failed to fetch', 0);
+    const done = commands.execute(CommandIDs.hold, { ids: ['a'] });
+    const box = await dialog();
+    expect(box.textContent).toContain('The Jupyter server cannot be reached.');
+    press(box, 'Close');
+    await done;
+  });
+
   it('are neither there nor able for a reader', async () => {
     server.writable = false;
     await model.refresh();
