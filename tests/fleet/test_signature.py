@@ -65,3 +65,9 @@ def test_the_sites_own_word_goes_before_its_sentence_and_the_id_is_the_same_ever
     assert signature_id("integration", signature) == "5c32717b03ab"
     assert signature_id("integration", signature) != signature_id("code", signature)
     assert signature_id("code", "") == ""
+
+
+def test_a_long_signature_is_no_longer_than_a_broker_takes() -> None:
+    long = signature_of("", error={"ename": "DeviceError", "evalue": "no answer came " * 40, "facts": {}})
+    assert long.startswith("DeviceError: no answer came")
+    assert len(long) <= 200

@@ -59,12 +59,17 @@ def signature_of(message: str, word: str = "", error: Mapping[str, Any] | None =
     """`error` as the outcome has it (ename, evalue, facts); without one, the verdict's `message`, after the site's own `word`."""
     if not error:
         told = normalise(message)
-        return f"{_kind(word)}: {told}" if _kind(word) and told else told or _kind(word)
+        return _named(_kind(word), told)
     kind, facts = _kind(str(error.get("ename", ""))) or "error", error.get("facts") or {}
     if facts.get("own"):
         return f"{kind} raised by the cell itself"
     told = normalise(str(error.get("evalue", "")))
-    return f"{kind}: {told}" if told else kind
+    return _named(kind, told)
+
+
+def _named(kind: str, told: str) -> str:
+    """No longer than a broker takes."""
+    return f"{kind}: {told}"[:LONGEST].strip() if kind and told else told or kind
 
 
 def signature_id(cause: str, signature: str) -> str:
