@@ -1,12 +1,13 @@
 # `make demo` sets everything up in .venv and runs the main job; `make test` does the same and passes the tests.
 SHELL := /bin/bash
 PYTHON ?= python3
+WORKERS ?= 2
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # the certificates of the machine: many centres have an authority of their own
 export UV_SYSTEM_CERTS = true
 
-.PHONY: help setup demo lab front browser pictures test lint types slurm-up slurm-down bench bench-broker chaos constraints clean
+.PHONY: help setup demo lab front browser pictures binder test lint types slurm-up slurm-down bench bench-broker chaos constraints clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -55,8 +56,8 @@ lint: setup  ## ruff, and the import contracts
 types: setup  ## mypy on the package
 	$(BIN)/mypy
 
-test: setup lint types front  ## all tests
-	$(BIN)/python -m pytest
+test: setup lint types front  ## all tests, side by side (more at once: make test WORKERS=4)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
 	@$(MAKE) --no-print-directory browser
 
 slurm-up: setup  ## a real Slurm on this machine to try things on (root; installs Debian's packages); prints what to export
