@@ -275,25 +275,6 @@ def serve(surface: v.Surface, devices: tuple[str, ...], directory: Path | None, 
     serve_broker(directory or settings.broker.directory, devices, settings, slurm=slurm, at=at)
 
 
-@broker.command("demo")
-@click.option("--device", default="kingston", show_default=True)
-@click.option("--figure", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture (HTML) here as well.")
-@v.facts_verb
-def demo(surface: v.Surface, device: str, figure: Path | None) -> Text:  # noqa: ARG001 - as every verb
-    """Two users and three profiles at a virtual QPU: who has the device when, and that nobody loses a shot."""
-    from qhub_ext.broker import demo as play
-    from qhub_ext.tiers import catalog
-
-    shown = play.run_demo(catalog.resolve(device), lambda text: click.echo(text, err=True))
-    if figure is not None:
-        write_figure(figure, play.figure(shown))
-    facts = [
-        {"name": s.name, "profile": s.profile, "shots": s.row.shots, "done": s.row.done, "slices": len(s.slices)}
-        for s in shown
-    ]
-    return Text(play.timeline(shown), facts)
-
-
 def _segment(text: str) -> str:
     return quote(text, safe="")
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from qhub_ext import verbs as v
+from qhub_ext.display.pages import write_figure
 from qhub_ext.display.tables import Page, Table, Text
 from qhub_ext.job.identity import short_id
 
@@ -37,3 +40,22 @@ def faults(surface: v.Surface) -> Page:
         facts.append(one.why.to_json() | {"job": one.job.id, "fault": one.fault.name})
     table = Table(("job", "fault", "cause", "whose move", "seen"), tuple(rows), facts)
     return Page([table, Text("`qhub explain JOB` says more of each; the jobs stay in your list.", None)], facts)
+
+
+@demo.command("broker")
+@click.option("--device", default="kingston", show_default=True)
+@click.option("--figure", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture (HTML) here as well.")
+@v.facts_verb
+def broker(surface: v.Surface, device: str, figure: Path | None) -> Text:  # noqa: ARG001 - as every verb
+    """Two users and three profiles at a virtual QPU: who has the device when, and that nobody loses a shot. Half a minute."""
+    from qhub_ext.broker import demo as play
+    from qhub_ext.tiers import catalog
+
+    shown = play.run_demo(catalog.resolve(device), lambda text: click.echo(text, err=True))
+    if figure is not None:
+        write_figure(figure, play.figure(shown))
+    facts = [
+        {"name": s.name, "profile": s.profile, "shots": s.row.shots, "done": s.row.done, "slices": len(s.slices)}
+        for s in shown
+    ]
+    return Text(play.timeline(shown), facts)

@@ -1,14 +1,42 @@
 from __future__ import annotations
 
-import pytest
+import json
+from pathlib import Path
 
-from qhub_ext.broker.demo import TASKS, figure, run_demo, timeline
+import pytest
+from click.testing import CliRunner
+
+import qhub_ext.demo_verbs  # noqa: F401 - it adds its verbs
+from qhub_ext.broker.demo import TASKS, Shown, figure, run_demo, timeline
+from qhub_ext.service import JobService
+from qhub_ext.verbs import Surface, verbs
+
+
+@pytest.fixture(scope="module")
+def shown() -> list[Shown]:
+    return run_demo("kingston", lambda text: None)
 
 
 @pytest.mark.slow
-def test_the_demonstration_shows_preemption_and_loses_no_shot() -> None:
-    told: list[str] = []
-    shown = run_demo("kingston", told.append)
+def test_the_command_prints_the_timeline_and_writes_the_picture(
+    shown: list[Shown], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("qhub_ext.broker.demo.run_demo", lambda device, tell: shown)
+    done = CliRunner().invoke(
+        verbs,
+        ["demo", "broker", "--json", "--figure", str(tmp_path / "demo.html")],
+        obj=Surface(JobService()),
+        standalone_mode=False,
+    )
+    assert done.exit_code == 0, done.output
+    facts = json.loads(done.return_value.to_text())
+    assert [one["done"] for one in facts] == [one["shots"] for one in facts]
+    assert {one["profile"] for one in facts} == {"development", "test", "production"}
+    assert "plotly" in (tmp_path / "demo.html").read_text("utf-8")
+
+
+@pytest.mark.slow
+def test_the_demonstration_shows_preemption_and_loses_no_shot(shown: list[Shown]) -> None:
     assert len(shown) == len(TASKS)
     assert all(s.row.state == "completed" and s.row.done == s.row.shots for s in shown)
     trial = shown[0]

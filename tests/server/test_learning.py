@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from qhub_ext.tutorials import COPIED, THERE, YOURS, shipped
+from qhub_ext.tutorials import COPIED, THERE, YOURS, name_of, shipped
 
 
 async def test_the_tutorials_come_to_where_the_files_are(api, jp_root_dir: Path):
@@ -16,7 +16,10 @@ async def test_the_tutorials_come_to_where_the_files_are(api, jp_root_dir: Path)
     assert answer["path"] == "qhub-tutorials"
     first, *_ = notebooks = answer["notebooks"]
     assert first == {"path": "qhub-tutorials/01-first-job.ipynb", "title": "01 · A first job", "here": COPIED}
-    assert [(jp_root_dir / one["path"]).read_bytes() for one in notebooks] == [path.read_bytes() for path in shipped()]
+    files = shipped()
+    assert [one["path"].rpartition("/")[2] for one in notebooks] == [f.name for f in files if f.suffix == ".ipynb"]
+    copies = [jp_root_dir / "qhub-tutorials" / name_of(file) for file in files]
+    assert [copy.read_bytes() for copy in copies] == [file.read_bytes() for file in files], "workflows too"
 
 
 async def test_what_was_changed_stays_as_it_is(api, jp_root_dir: Path):

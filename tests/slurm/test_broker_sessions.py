@@ -6,9 +6,9 @@ import pwd
 
 import pytest
 
-from qhub_ext.broker.desk import NotAllowedError
 from qhub_ext.broker.membership import SlurmJobs
 from qhub_ext.broker.profiles import DEFAULTS, Rule
+from qhub_ext.broker.refusals import NotAllowedError
 from tests.slurm.cluster import Cluster
 from tests.waiting import wait_until
 
