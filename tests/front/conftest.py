@@ -22,7 +22,7 @@ from qhub_ext.jobfolder.outputs import without_colours
 from qhub_ext.service import JobService
 from qhub_ext.settings import Settings, load_settings
 from qhub_ext.sites.embedded.site import EmbeddedSite
-from tests.sites.workshop import Workshop, sweep_up
+from tests.sites.workshop import Workshop, end_virtual_qpu, sweep_up
 
 
 @dataclass(frozen=True)
@@ -66,15 +66,19 @@ def set_up_place(path: Path, **more: str) -> Iterator[Place]:
         "QHUB_CACHE": str(path / "cache"),
         "QHUB_EMBEDDED_DIRECTORY": str(path / "site"),
         "QHUB_EMBEDDED_CPUS": "2",
+        "QHUB_QPU_VIRTUAL_DIRECTORY": str(path / "virtual-qpu"),
         "PYTHONWARNINGS": "default",
         **more,
     }
     place = Place(path, MappingProxyType(environment))  # shared by many tests: none may change it
-    yield place
-    service = place.service
-    jobs = [service.job(i) for i in service.shelf.ids()]
-    folders = [one.folder for job in jobs for one in (job, *job.elements)]
-    sweep_up(Workshop(place.settings, EmbeddedSite(place.settings), folders))
+    try:
+        yield place
+    finally:
+        end_virtual_qpu(place.settings.qpu.virtual_directory)
+        service = place.service
+        jobs = [service.job(i) for i in service.shelf.ids()]
+        folders = [one.folder for job in jobs for one in (job, *job.elements)]
+        sweep_up(Workshop(place.settings, EmbeddedSite(place.settings), folders))
 
 
 @dataclass

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,7 +12,7 @@ import nbformat
 from qhub_ext.service import JobService
 from qhub_ext.settings import load_settings
 from qhub_ext.sites.embedded.site import EmbeddedSite
-from tests.sites.workshop import Workshop, sweep_up
+from tests.sites.workshop import Workshop, end_virtual_qpu, sweep_up
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = ROOT / "notebooks"
@@ -55,9 +51,3 @@ def _sweep(keep: Path) -> None:
     jobs = [service.job(i) for i in service.shelf.ids()]
     end_virtual_qpu(keep / "virtual-qpu")
     sweep_up(Workshop(settings, EmbeddedSite(settings), [j.folder for job in jobs for j in (job, *job.elements)]))
-
-
-def end_virtual_qpu(directory: Path) -> None:
-    """The one that an embedded site started there, if it did."""
-    with contextlib.suppress(FileNotFoundError):
-        os.kill(json.loads((directory / "server.json").read_text())["pid"], signal.SIGTERM)

@@ -11,7 +11,7 @@ from qhub_ext.capture.command import request_from_keywords
 from qhub_ext.job.context import TIERS
 from qhub_ext.service.job import Job
 from tests.front.conftest import set_up_place
-from tests.notebooks.execution import NOTEBOOKS, end_virtual_qpu
+from tests.notebooks.execution import NOTEBOOKS
 
 FILES = sorted((NOTEBOOKS / "workflows").glob("*.py"))
 FEW_SHOTS = {"qaoa_maxcut": 64, "ising_trotter": 32}
@@ -24,8 +24,7 @@ SPEED = 1000
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str], Job]]:
     """All of them at one site, which runs two at a time."""
     path = tmp_path_factory.mktemp("workflows")
-    virtual = {"QHUB_QPU_VIRTUAL_DIRECTORY": str(path / "virtual-qpu"), "QHUB_QPU_VIRTUAL_SPEED": str(SPEED)}
-    with set_up_place(path, **virtual) as place:
+    with set_up_place(path, QHUB_QPU_VIRTUAL_SPEED=str(SPEED)) as place:
         service = place.service
         submitted = {}
         for file in FILES:
@@ -36,10 +35,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, s
                 request = request_from_keywords(options)
                 draft = service.draft(request, file.read_text(), kind="script", file=str(file))
                 submitted[file.stem, tier] = service.submit(draft)
-        try:
-            yield submitted
-        finally:
-            end_virtual_qpu(path / "virtual-qpu")
+        yield submitted
 
 
 @pytest.mark.slow

@@ -204,3 +204,9 @@ def launch_record(attempt: AttemptFolder) -> dict[str, Any]:
 
 
 Make = Callable[..., Workshop]
+
+
+def end_virtual_qpu(directory: Path) -> None:
+    """The one that an embedded site started there, if it did."""
+    with suppress(FileNotFoundError):
+        os.kill(json.loads((directory / "server.json").read_text())["pid"], signal.SIGTERM)
