@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,11 @@ SPEED = 1000
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[tuple[str, str], Job]]:
     """All of them at one site, which runs two at a time."""
     path = tmp_path_factory.mktemp("workflows")
-    with set_up_place(path, QHUB_QPU_VIRTUAL_SPEED=str(SPEED)) as place:
+    with set_up_place(path, QHUB_QPU_VIRTUAL_SPEED=str(SPEED)) as place, pytest.MonkeyPatch.context() as patch:
+        for name in place.environment.keys() - os.environ.keys():
+            patch.setenv(
+                name, place.environment[name]
+            )  # a job has the environment of the process that brings up the site
         service = place.service
         submitted = {}
         for file in FILES:
