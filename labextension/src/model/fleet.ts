@@ -1,5 +1,3 @@
-import { DisposableDelegate, IDisposable } from '@lumino/disposable';
-
 import type { Client } from '../api/client';
 import type { Fleet, FleetKey } from '../api/fleet';
 import { ApiError } from '../api/request';
@@ -46,20 +44,6 @@ export class FleetModel extends PolledModel {
     this.resume();
   }
 
-  /** Keeps it fresh until the answer is disposed. */
-  watch(): IDisposable {
-    this._watchers += 1;
-    if (this._watchers === 1 && !this.isDisposed) {
-      this.resume();
-    }
-    return new DisposableDelegate(() => {
-      this._watchers -= 1;
-      if (this._watchers === 0 && !this.isDisposed) {
-        void this.poll.stop();
-      }
-    });
-  }
-
   protected async load(): Promise<void> {
     const { _by: by, _days: days } = this;
     try {
@@ -81,5 +65,4 @@ export class FleetModel extends PolledModel {
   private _forbidden = false;
   private _by: FleetKey = 'device';
   private _days = 7;
-  private _watchers = 0;
 }

@@ -1,4 +1,4 @@
-import { IDisposable } from '@lumino/disposable';
+import { DisposableDelegate, IDisposable } from '@lumino/disposable';
 import { Poll } from '@lumino/polling';
 import { ISignal, Signal } from '@lumino/signaling';
 
@@ -51,6 +51,20 @@ export abstract class PolledModel implements IDisposable {
     }
   }
 
+  /** Keeps it fresh until the answer is disposed. */
+  watch(): IDisposable {
+    this._watchers += 1;
+    if (this._watchers === 1 && !this.isDisposed) {
+      this.resume();
+    }
+    return new DisposableDelegate(() => {
+      this._watchers -= 1;
+      if (this._watchers === 0 && !this.isDisposed) {
+        void this.poll.stop();
+      }
+    });
+  }
+
   /** Asks the server once and keeps the answer. */
   protected abstract load(): Promise<void>;
 
@@ -62,4 +76,5 @@ export abstract class PolledModel implements IDisposable {
   protected readonly poll: Poll;
   private readonly _changed = new Signal<this, void>(this);
   private _trouble = '';
+  private _watchers = 0;
 }

@@ -1,5 +1,3 @@
-import { DisposableDelegate, IDisposable } from '@lumino/disposable';
-
 import type { Client } from '../api/client';
 import type { Task } from '../api/types';
 import { PolledModel } from './polled';
@@ -28,20 +26,6 @@ export class TasksModel extends PolledModel {
     return this._asOf;
   }
 
-  /** Keeps them fresh until the answer is disposed. */
-  watch(): IDisposable {
-    this._watchers += 1;
-    if (this._watchers === 1 && !this.isDisposed) {
-      this.resume();
-    }
-    return new DisposableDelegate(() => {
-      this._watchers -= 1;
-      if (this._watchers === 0 && !this.isDisposed) {
-        void this.poll.stop();
-      }
-    });
-  }
-
   protected async load(): Promise<void> {
     const { tasks, total, as_of } = await this._client.tasks();
     this._tasks = tasks;
@@ -52,5 +36,4 @@ export class TasksModel extends PolledModel {
   private _tasks: readonly Task[] = [];
   private _total = 0;
   private _asOf: number | null = null;
-  private _watchers = 0;
 }
