@@ -20,6 +20,21 @@ answer
 """
 
 
+def run_first_cell(desk: Desk, path: str) -> None:
+    """In whichever application serves notebooks under `path`: a cell becomes a job, and its card is alive."""
+    lab = desk.lab
+    lab.notebook("first.ipynb", LOAD, HELLO)
+    desk.page.goto(f"{lab.address}{path}/first.ipynb?token={lab.token}")
+    desk.page.wait_for_function("window.jupyterapp !== undefined", timeout=60_000)
+    desk.page.evaluate("window.jupyterapp.restored")
+    desk.notebook_ready()
+    desk.run_all()
+    expect(desk.card).to_have_attribute("data-state", "completed", timeout=60_000)
+    expect(desk.card).to_have_attribute("data-standing", "live")
+    for plugin in ("jobs", "card", "sidebar"):
+        assert desk.page.evaluate(f"window.jupyterapp.isPluginActivated('qhub-ext:{plugin}')")
+
+
 def test_a_cell_becomes_a_job_and_its_card_lives_until_it_is_done_and_after_a_reload(desk: Desk) -> None:
     saved = desk.lab.notebook("first.ipynb", LOAD, HELLO)
     desk.open_notebook("first.ipynb")

@@ -8,12 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
 
 from qhub_ext.reproduce.uv import run_uv
 from tests.browser.desk import Desk
 from tests.browser.lab import Lab
-from tests.browser.test_first_run import HELLO, LOAD
+from tests.browser.test_first_run import run_first_cell
 
 ROOT = Path(__file__).parents[2]
 OLDEST = ("jupyterlab==4.2.*", "notebook==7.2.*")
@@ -49,13 +48,4 @@ def test_a_cell_becomes_a_job_in_the_oldest_version(
     desk.expect_errors(
         r"reading 'last_modified'\)(.|\n)*static/notebook"
     )  # Notebook 7.2's own, where there is no checkpoint
-    lab.notebook("first.ipynb", LOAD, HELLO)
-    desk.page.goto(f"{lab.address}{path}/first.ipynb?token={lab.token}")
-    desk.page.wait_for_function("window.jupyterapp !== undefined", timeout=60_000)
-    desk.page.evaluate("window.jupyterapp.restored")
-    desk.notebook_ready()
-    desk.run_all()
-    expect(desk.card).to_have_attribute("data-state", "completed", timeout=60_000)
-    expect(desk.card).to_have_attribute("data-standing", "live")
-    for plugin in ("jobs", "card", "sidebar"):
-        assert desk.page.evaluate(f"window.jupyterapp.isPluginActivated('qhub-ext:{plugin}')")
+    run_first_cell(desk, path)
