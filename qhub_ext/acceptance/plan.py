@@ -10,6 +10,7 @@ from qhub_ext.capture.command import Request
 from qhub_ext.capture.sweep import Sweep
 from qhub_ext.errors import Cause
 from qhub_ext.job.state import State
+from qhub_ext.service.edges import ALIVE, DEAD
 from qhub_ext.service.profiles import USUAL
 
 if TYPE_CHECKING:
@@ -30,19 +31,6 @@ circuit.measure_all()
 isa = transpile(circuit, backend(), optimization_level=1, seed_transpiler=1)
 counts = Sampler().run([isa]).result()[0].data.meas.get_counts()
 """
-ON_AN_EDGE = """\
-from qiskit import QuantumCircuit
-from qhub_ext import Sampler, backend
-
-a, b = {pair}
-circuit = QuantumCircuit(backend().num_qubits, 2)
-circuit.sx(a)
-circuit.cz(a, b)
-circuit.measure([a, b], [0, 1])
-counts = Sampler().run([circuit], shots=100).result()[0].data.c.get_counts()
-"""
-ALIVE = ON_AN_EDGE.format(pair="0, 1")
-DEAD = ON_AN_EDGE.format(pair="next(pair for pair, facts in backend().target['cz'].items() if facts.error == 1.0)")
 SLEEP = "import time\ntime.sleep(600)"
 WITH_DEAD_EDGES = "kingston"
 

@@ -19,24 +19,13 @@ from qhub_ext.diagnosis.explain import Explanation
 from qhub_ext.errors import Cause, DeviceError, PreflightError
 from qhub_ext.job.state import State
 from qhub_ext.service.draft import Draft
+from qhub_ext.service.edges import ALIVE, DEAD
 from qhub_ext.service.job import Job
 from qhub_ext.service.jobs import JobService
 from qhub_ext.settings import Settings
 
 DEVICES = ("kingston", "fez", "marrakesh", "torino")
 WITHIN_S = 120.0
-_CIRCUIT = """from qiskit import QuantumCircuit
-from qhub_ext import Sampler, backend
-
-a, b = {pair}
-circuit = QuantumCircuit(backend().num_qubits, 2)
-circuit.sx(a)
-circuit.cz(a, b)
-circuit.measure([a, b], [0, 1])
-counts = Sampler().run([circuit], shots=100).result()[0].data.c.get_counts()
-"""
-_BELL = _CIRCUIT.format(pair="0, 1")
-_DEAD = _CIRCUIT.format(pair="next(pair for pair, facts in backend().target['cz'].items() if facts.error == 1.0)")
 
 
 @dataclass(frozen=True)
@@ -60,10 +49,10 @@ FAULTS = (
     Fault("more memory than it was given", "hoard = []\nwhile True:\n    hoard.append(bytearray(10_000_000))", {"memory_mb": 400}),
     Fault("a wall time that runs out", "import time\ntime.sleep(60)", {"time_s": 2}),
     Fault("cancelled by its owner", "import time\ntime.sleep(60)", cancelled=True),
-    Fault("gates that are switched off", _DEAD, {"tier": "emulation"}),
-    Fault("a broker that is not there", _BELL, {"tier": "qpu"}, {"QHUB_BROKER_SOCKET": "$FOLDER/no-broker.sock"}),
-    Fault("a task that the device fails", _BELL, {"tier": "qpu"}, switch="failed_job"),
-    Fault("a device that is being calibrated", _BELL, {"tier": "qpu"}, switch="calibrating", looked_at="device"),
+    Fault("gates that are switched off", DEAD, {"tier": "emulation"}),
+    Fault("a broker that is not there", ALIVE, {"tier": "qpu"}, {"QHUB_BROKER_SOCKET": "$FOLDER/no-broker.sock"}),
+    Fault("a task that the device fails", ALIVE, {"tier": "qpu"}, switch="failed_job"),
+    Fault("a device that is being calibrated", ALIVE, {"tier": "qpu"}, switch="calibrating", looked_at="device"),
 )  # fmt: skip
 
 
