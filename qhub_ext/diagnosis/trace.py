@@ -193,7 +193,9 @@ def _moved(span: RecordedSpan, clocks: Mapping[str, Clock | None]) -> TraceSpan:
 
 
 def _writer(span: RecordedSpan) -> str:
-    return f"{span.resource.get('host.name', '')} {span.resource.get('process.pid', '')}"
+    """And by whose clock: two nodes may have asked one device."""
+    told = (span.resource.get(name, "") for name in ("host.name", "process.pid", "service.name", "qhub.clock.host"))
+    return " ".join(map(str, told))
 
 
 def _clocks(recorded: Sequence[RecordedSpan]) -> dict[str, Clock | None]:
@@ -210,7 +212,8 @@ def _clocks(recorded: Sequence[RecordedSpan]) -> dict[str, Clock | None]:
         if "qhub.clock.ahead" in resource:
             other = _offset(resource).since(mine)
             if other.matters and abs(other.ahead_s) > LEAST_S:
-                found[name] = Clock(str(resource.get("host.name", "")), other.ahead_s, other.error_s)
+                host = resource.get("qhub.clock.host") or resource.get("host.name", "")
+                found[name] = Clock(str(host), other.ahead_s, other.error_s)
     return found
 
 

@@ -39,7 +39,7 @@ class Attribute:
 
 
 ATTRIBUTES = (
-    Attribute("service.name", "string", "which part wrote it: qhub-client, qhub-runner, qhub-kernel, qhub-broker, qhub-virtual-qpu", True),
+    Attribute("service.name", "string", "which part wrote it: qhub-client, qhub-runner, qhub-kernel, qhub-helper, qhub-broker, qhub-virtual-qpu", True),
     Attribute("service.version", "string", "of qhub_ext", True),
     Attribute("host.name", "string", "where that process ran", True),
     Attribute("process.pid", "int", "its process", True),
@@ -70,6 +70,7 @@ ATTRIBUTES = (
     Attribute("qhub.qpu.seconds", "double", "seconds of QPU as the device counts them"),
     Attribute("qhub.transpile.circuits", "int", "circuits that went through the pass manager together"),
     Attribute("qhub.clock.ahead", "double", "seconds by which the clock of the writer is ahead of the file system's"),
+    Attribute("qhub.clock.host", "string", "by whose clock the times are, where it is not the writer's own: who asked for the span"),
     Attribute("qhub.clock.device_ahead", "double", "seconds by which the device's clock was ahead; its times are corrected by that"),
     Attribute("qhub.clock.error", "double", "how wrong that may be, in seconds"),
     Attribute("qhub.spans.dropped", "int", "spans that were left out because there were too many"),

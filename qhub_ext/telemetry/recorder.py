@@ -54,6 +54,8 @@ class Recorder:
         self._left = MOST_SPANS if root.sampled else 0
         self._dropped = 0
         self._before = self._after = b""
+        self._clock: dict[str, Value] = {}
+        """How its clock stands, for spans of others that were brought onto it."""
 
     @property
     def on(self) -> bool:
@@ -92,14 +94,15 @@ class Recorder:
         return context
 
     def adopt(self, spans: list[RecordedSpan]) -> None:
-        """Spans that others recorded and answered with, each with its own resource."""
+        """Spans that others recorded and answered with, each with its own resource; their times are by the clock here, and they are of this job."""
+        job = {name: value for name, value in self._resource.items() if name.startswith("qhub.job.")}
         for span in spans:
             if self._left <= 0 or not self._ready():
                 return
             self._left -= 1
             version = str(span.resource.get("service.version", ""))
             with self._lock, contextlib.suppress(OSError):
-                os.write(self._fd, line_of([span], span.resource, version))
+                os.write(self._fd, line_of([span], {**span.resource, **job, **self._clock}, version))
 
     def close(self) -> None:
         """Says how many were left out, and closes the file."""
@@ -137,6 +140,7 @@ class Recorder:
         clock: dict[str, Value] = {}
         if found is not None:
             clock = {"qhub.clock.ahead": round(found.ahead_s, 6), "qhub.clock.error": round(found.error_s, 6)}
+            self._clock = {**clock, "qhub.clock.host": socket.gethostname()}
         host: dict[str, Value] = {"host.name": socket.gethostname(), "process.pid": self._pid}
         self._before, self._after = envelope({**self._resource, "service.version": version, **host, **clock}, version)
         if torn:

@@ -16,13 +16,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 
+from qhub_ext.errors import DeviceError
 from qhub_ext.job import context
 from qhub_ext.primitives import Sampler
 from qhub_ext.settings import current_settings
 from qhub_ext.telemetry.answers import Piece, answer_spans, clipped
 from qhub_ext.telemetry.attributes import KINDS, known
 from qhub_ext.telemetry.context import new_context
-from qhub_ext.telemetry.otlp import decode
+from qhub_ext.telemetry.otlp import RecordedSpan, decode
+from qhub_ext.tiers.qpu import pool
 from qhub_ext.tiers.qpu.task_spans import MOST_INTERVALS, Moments, _on_device, ask_clock, device_clock, joined
 from qhub_ext.tiers.qpu.virtual import virtual_resource
 from tests.broker.conftest import Broker
@@ -37,8 +39,11 @@ def test_a_task_on_a_device_is_told_from_its_sending_to_its_result(
         Sampler().run([bell], shots=64).result()
     by_name = {span.name: span for span in recording.spans}
     task = by_name["device task"]
-    for name in ("send", "on the device", "fetch"):
-        assert by_name[name].parent_id == task.span_id
+    start = by_name["QuantumResource.task_start"]
+    assert {start.resource["service.name"], by_name["QuantumResource.task_result"].resource["service.name"]} == {"qhub-helper"}  # fmt: skip
+    above = {"on the device": start.span_id}
+    for name in ("send", "on the device", "fetch", "QuantumResource.task_start", "QuantumResource.task_result"):
+        assert by_name[name].parent_id == above.get(name, task.span_id)
         begin, end = by_name[name].begin_ns, by_name[name].end_ns
         assert task.begin_ns - 1000 <= begin <= end <= task.end_ns + 1000  # a float of s since 1970 is that coarse
     assert by_name["sampler"].span_id == task.parent_id
@@ -51,6 +56,30 @@ def test_a_task_on_a_device_is_told_from_its_sending_to_its_result(
         assert span.kind in KINDS
         assert [name for name in (*span.attributes, *span.resource) if not known(name)] == []
     assert qpu.key not in recording.path.read_text()
+
+
+def test_a_call_that_fails_is_told_by_its_helper_with_the_class_of_the_error(
+    qpu: VirtualQpu, bell: QuantumCircuit, recording: Recording
+):
+    qpu.fault("503", where="/jobs", method="POST")
+    with context.using(tier="qpu", device="kingston"), pytest.raises(DeviceError):
+        Sampler().run([bell], shots=64).result()
+    failed = next(span for span in recording.spans if span.name == "QuantumResource.task_start")
+    assert failed.attributes["error.type"]
+    assert "503" not in str(failed.attributes["error.type"])
+    assert next(span for span in recording.spans if span.name == "device task").span_id == failed.parent_id
+
+
+def test_a_helper_that_nobody_traces_tells_nothing(qpu: VirtualQpu, bell: QuantumCircuit):
+    with context.using(tier="qpu", device="kingston"):
+        Sampler().run([bell], shots=64).result()
+    (process,) = pool._processes.values()
+    told: list[RecordedSpan] = []
+    process.call("status", deadline_s=30, told=told)
+    assert told == []
+    above = new_context()
+    process.call("status", deadline_s=30, told=told, traceparent=above.traceparent)
+    assert [(span.name, span.trace_id, span.parent_id) for span in told] == [("QuantumResource.status", above.trace_id, above.span_id)]  # fmt: skip
 
 
 def test_a_virtual_qpu_tells_nothing_without_its_key(qpu: VirtualQpu):
@@ -127,7 +156,9 @@ def test_the_broker_answers_with_its_own_spans_below_the_one_that_asks(
     told = [span for span in recording.spans if span.resource["service.name"] == "qhub-broker"]
     assert {"slice", "wait at the broker"} >= {span.name for span in told} >= {"slice"}
     task = next(span for span in recording.spans if span.name == "device task")
-    assert {span.parent_id for span in told} == {task.span_id}
+    sent = next(span for span in recording.spans if span.name == "QuantumResource.task_start")
+    assert sent.parent_id == task.span_id
+    assert {span.parent_id for span in told} == {sent.span_id}
     assert {span.trace_id for span in recording.spans} == {recording.root.trace_id}
     assert any(span.kind == "quantum" for span in recording.spans)
 

@@ -4,6 +4,8 @@
     {"id": 2, "call": "task_start", "payload": {"kind": "primitive", "program": "sampler", "input": "{...}"}}
     {"id": 1, "value": ...}   or   {"id": 2, "error": {"type": "QrmiError", "message": "..."}}
 
+A call that comes with a `traceparent` is answered with the span of it as well (`spans`, OTLP JSON), below the one that it names.
+
 Credentials arrive in the first line: not in the arguments, not in the environment, which others might read. When its input ends, the one
 who asked is gone: what it started and did not see end is stopped, so that nobody pays for it.
 """
@@ -221,12 +223,15 @@ def serve(calls: TextIO, answers: TextIO) -> None:
     owner = Owner()
     for line in calls:
         call = json.loads(line)
+        began = time.time()
         try:
             answer = {"id": call["id"], "value": owner.answer(call)}
         except BaseException as error:  # noqa: BLE001 - a panic of pyo3 is a BaseException; the caller is told
             kind = type(error)
             names = [cls.__name__.rstrip("_") for cls in kind.__mro__]
             answer = {"id": call["id"], "error": {"type": names[0], "known": names, "message": str(error)}}
+        if call.get("traceparent"):
+            answer["spans"] = import_module("qhub_ext.tiers.qpu.helper_spans").span_of(call, answer, began, time.time())
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
     owner.stop_open_tasks()

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qhub_ext.errors import DeviceError
+from qhub_ext.telemetry.otlp import RecordedSpan, decode
 from qhub_ext.tiers.qpu import helper
 from qhub_ext.tiers.qpu.failures import HelperLostError, failure
 from qhub_ext.tiers.qpu.resources import Resource
@@ -47,11 +48,16 @@ class ResourceProcess:
     def pid(self) -> int | None:
         return None if self._process is None or self._process.poll() is not None else self._process.pid
 
-    def call(self, name: str, *arguments: Any, deadline_s: float, **fields: Any) -> Any:
-        """The value that the call returns. An end of the process, and a deadline in s that passes, are HelperLostError."""
+    def call(
+        self, name: str, *arguments: Any, deadline_s: float, told: list[RecordedSpan] | None = None, **fields: Any
+    ) -> Any:
+        """The value that the call returns. An end of the process, and a deadline in s that passes, are HelperLostError.
+
+        With a `traceparent` among the fields, the span of the call is added to what is `told`.
+        """
         with self._lock:
             self._ensure()
-            return self._ask({"call": name, "arguments": list(arguments), **fields}, deadline_s)
+            return self._ask({"call": name, "arguments": list(arguments), **fields}, deadline_s, told)
 
     def close(self) -> None:
         """Lets the process end by itself: it stops what it had started and nobody waited for."""
@@ -90,7 +96,7 @@ class ResourceProcess:
             self._kill()
             raise
 
-    def _ask(self, call: dict[str, Any], deadline_s: float) -> Any:
+    def _ask(self, call: dict[str, Any], deadline_s: float, told: list[RecordedSpan] | None = None) -> Any:
         process = self._process
         assert process is not None
         number = next(self._numbers)
@@ -102,6 +108,8 @@ class ResourceProcess:
             self._kill()
             raise HelperLostError(name, self.resource, "its helper process ended") from None
         answer = self._read(name, time.monotonic() + deadline_s, deadline_s)
+        if told is not None:
+            told += decode(answer.get("spans"))
         if "error" in answer:
             raise failure(name, self.resource, answer["error"])
         return answer.get("value")

@@ -19,7 +19,7 @@ from qhub_ext.settings import QpuSettings
 from qhub_ext.tiers.qpu.failures import NOT_SENT_AGAIN, HelperLostError
 from qhub_ext.tiers.qpu.pool import process_for
 from qhub_ext.tiers.qpu.resources import Resource
-from qhub_ext.tiers.qpu.task_spans import Moments
+from qhub_ext.tiers.qpu.task_spans import Moments, traced_call
 
 Record = dict[str, Any]
 """What the job folder keeps about a task: its id there, state, times and seconds of QPU."""
@@ -53,7 +53,7 @@ class Sender:
             record["brokered"] = True
         sent.append(record)
         moments = moments or Moments()
-        task = moments.task = self._start(payload, record)
+        task = moments.task = self._start(payload, record, moments)
         moments.accepted_at = time.time()
         began, running_at = time.monotonic(), None
         pause = self.settings.poll_s
@@ -120,12 +120,14 @@ class Sender:
         told = why.message.rstrip(".") if isinstance(why, QhubError) else f"The result cannot be read: {why}"
         return DeviceError(f"{told} (task {record.get('task', '')} on {self.resource.name}).", advice="The task ran; ask the site for its result by the task's id.", cause=Cause.INTEGRATION)  # fmt: skip
 
-    def _start(self, payload: Mapping[str, Any], record: Record) -> str:
+    def _start(self, payload: Mapping[str, Any], record: Record, moments: Moments) -> str:
         self.note(record)  # on disk before it is on the wire
         try:
             process = process_for(self.resource)
             named = {**payload, "tag": record["id"]}
-            task = str(process.call("task_start", deadline_s=self.settings.deadline_s, payload=named))
+            task = str(
+                traced_call(process, "task_start", deadline_s=self.settings.deadline_s, moments=moments, payload=named)
+            )
         except HelperLostError as error:
             lost = error.call == "task_start"
             self.note(record, state="uncertain" if lost else "refused")
@@ -146,7 +148,9 @@ class Sender:
         until, pause = time.monotonic() + self.settings.patience_s, self.settings.poll_s
         for attempt in itertools.count(1):
             try:
-                return process.call(call, task, deadline_s=self.settings.deadline_s)
+                if call == "task_status":  # asked so often that its spans would hide the others
+                    return process.call(call, task, deadline_s=self.settings.deadline_s)
+                return traced_call(process, call, task, deadline_s=self.settings.deadline_s)
             except DeviceError as error:
                 if not error.transient or (attempt >= _QUESTIONS and time.monotonic() + pause > until):
                     raise

@@ -21,11 +21,14 @@ from urllib.parse import quote, urlsplit
 from qhub_ext.telemetry import recorder as spans
 from qhub_ext.telemetry.answers import TIME_HEADER, clipped, moved
 from qhub_ext.telemetry.clocks import WHOLE_SECOND_S, Offset, from_answer
+from qhub_ext.telemetry.context import TraceContext
 from qhub_ext.telemetry.otlp import RecordedSpan, decode
 
 if TYPE_CHECKING:
     from qhub_ext.tiers.qpu.brokered import Place
+    from qhub_ext.tiers.qpu.process import ResourceProcess
     from qhub_ext.tiers.qpu.resources import Resource
+    from qhub_ext.tiers.qpu.turn import BrokerTurn
 
 PATIENCE_S = 2.0
 CLOCK_EVERY_S = 300.0
@@ -47,6 +50,22 @@ class Moments:
     polls: int = 0
     qpu_s: float | None = None
     intervals: Sequence[tuple[float, float]] = ()
+    sent_by: TraceContext | None = None
+    """The call that started it, of the process that spoke with the service: what the service tells hangs below it."""
+
+
+def traced_call(process: ResourceProcess | BrokerTurn, name: str, *arguments: Any, deadline_s: float, moments: Moments | None = None, **fields: Any) -> Any:  # fmt: skip
+    """`process.call`, and what the process tells of it below the span that is open here."""
+    recorder, above = spans.recorder(), spans.here()
+    if recorder is None or above is None:
+        return process.call(name, *arguments, deadline_s=deadline_s, **fields)
+    told: list[RecordedSpan] = []
+    try:
+        return process.call(name, *arguments, deadline_s=deadline_s, told=told, traceparent=above.traceparent, **fields)
+    finally:
+        recorder.adopt(told)
+        if moments is not None and told:
+            moments.sent_by = TraceContext(told[0].trace_id, told[0].span_id)
 
 
 @contextlib.contextmanager
@@ -81,7 +100,8 @@ def _tell(m: Moments, resource: Resource, broker: Place | None, span: spans.Open
     end = m.fetched_at or time.time()
     here = span.context
     queue = "broker_queue" if resource.brokered else "device_queue"
-    told = _ask_for_spans(m.task, resource, broker, here.traceparent) if whole and m.task else []
+    above = m.sent_by or here
+    told = _ask_for_spans(m.task, resource, broker, above.traceparent) if whole and m.task else []
     told = clipped(told, int(m.sent_at * 1e9), int(end * 1e9))
     recorder.adopt(told)
     kinds = {one.kind for one in told}
