@@ -9,6 +9,7 @@ import click
 
 from qhub_ext.capture.quantity import parse_time
 from qhub_ext.diagnosis.fleet.viewer import KEYS
+from qhub_ext.display.fleet import FleetPage, fleet_figure, fleet_plotly
 from qhub_ext.display.pages import write_figure
 from qhub_ext.display.slo import levels_figure, levels_page
 from qhub_ext.display.tables import Page, Table, Text
@@ -29,7 +30,9 @@ from qhub_ext.verbs import Surface, complete_job, facts_verb, verbs
     help="What is counted; `user` is for operators.",
 )
 @click.option(
-    "--figure", type=click.Path(dir_okay=False, path_type=Path), help="Of `slo`: write its picture (HTML) here as well."
+    "--figure",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the picture (HTML) here as well; not of one job.",
 )
 @facts_verb
 def fleet_verb(surface: Surface, job: str | None, since: str, by: str, figure: Path | None) -> Page | Text:
@@ -39,8 +42,8 @@ def fleet_verb(surface: Surface, job: str | None, since: str, by: str, figure: P
     """
     from qhub_ext.service.fleet import ask_fleet, ask_levels, ask_of_job
 
-    if figure is not None and job != "slo":
-        raise InvalidOptionError("--figure is for `fleet slo`.")
+    if figure is not None and job not in (None, "slo"):
+        raise InvalidOptionError("--figure is for `fleet` and `fleet slo`.")
     days = float(parse_time(since, "--since")) / 86400
     if job == "slo":
         levels = ask_levels(surface.service, days)
@@ -48,14 +51,17 @@ def fleet_verb(surface: Surface, job: str | None, since: str, by: str, figure: P
             write_figure(figure, levels_figure(levels))
         return levels_page(levels, since)
     if job is None:
-        return fleet_page(ask_fleet(surface.service, days, by), since)
+        found = ask_fleet(surface.service, days, by)
+        if figure is not None:
+            write_figure(figure, fleet_figure(found))
+        return fleet_page(found, since)
     known = surface.job(job)
     found = ask_of_job(surface.service, known.id, days)
     what = f" ({found['signature']})" if found["signature"] else ""
     return Text(f"Job {short_id(known.id)}{what}: {found['sentence']}", found)
 
 
-def fleet_page(found: dict[str, Any], since: str) -> Page:
+def fleet_page(found: dict[str, Any], since: str) -> FleetPage:
     head = (
         f"{found['jobs']:,} attempts of {found['users']:,} users ended in the last {since}, {found['failed']:,} of them badly."
         if not found["alone"]
@@ -67,7 +73,8 @@ def fleet_page(found: dict[str, Any], since: str) -> Page:
     if by != "signature":
         parts.append(groups_table(found))
     parts += [clusters_table(found), *_sentences(found)]
-    return Page(parts, found, rows=found["groups"] if by != "signature" else found["clusters"])
+    rows = found["groups"] if by != "signature" else found["clusters"]
+    return FleetPage(parts, found, rows=rows, picture=fleet_plotly(found))
 
 
 def groups_table(found: dict[str, Any]) -> Table:

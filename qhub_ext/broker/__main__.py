@@ -114,6 +114,7 @@ def serve(
     for thread in threads.values():
         thread.start()
     threading.Thread(target=_sweep, args=(desk, membership, given.sweep_s), name="broker-sweep", daemon=True).start()
+    threading.Thread(target=app.state.summaries.warm, name="broker-fleet", daemon=True).start()
     record = {
         "url": url,
         "socket": str(at),

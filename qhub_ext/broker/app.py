@@ -141,5 +141,6 @@ def build(
     add_api(app, front)
     add_admin(app, front, tokens)
     add_fleet(app, front, summaries, given)
+    app.state.summaries = summaries
     add_face(app, front)
     return app

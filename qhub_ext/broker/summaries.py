@@ -6,6 +6,7 @@ The table lies in the ledger, and what is asked about many is answered from colu
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -142,6 +143,13 @@ class Summaries:
             self._fleet = known
             return known
 
+    def warm(self) -> None:
+        """Before the first question: to read 100,000 of them, and pandas, takes seconds. A site without summaries does without."""
+        with self._ledger.transaction() as execute:
+            kept = execute("SELECT id FROM summaries LIMIT 1")
+        if kept:
+            self.fleet()
+
     def _forget_old(self) -> None:
         now = self._clock()
         with self._lock:
@@ -149,8 +157,9 @@ class Summaries:
                 return
             self._pruned_at = now
             with self._ledger.transaction() as execute:
-                if execute("DELETE FROM summaries WHERE ended_at < ? RETURNING id", now - self._kept_s):
-                    self._fleet, self._last = None, 0
+                gone = execute("DELETE FROM summaries WHERE ended_at < ? RETURNING id", now - self._kept_s)
+            if gone and self._fleet is not None:
+                self._fleet = self._fleet.between(now - self._kept_s, math.inf)
 
 
 def _known(word: str | None, words: frozenset[str]) -> str:

@@ -6,22 +6,14 @@ from typing import Any
 
 from qhub_ext.display.colours import GOOD_TO_BAD, OFF
 from qhub_ext.display.pages import GRID, PLAIN
-from qhub_ext.display.tables import Page, Table, Text
+from qhub_ext.display.tables import Pictured, Table, Text
 from qhub_ext.display.words import duration
 
-MIME_TYPE = "application/vnd.plotly.v1+json"
 MET, MISSED = GOOD_TO_BAD[0], GOOD_TO_BAD[-1]
 LOST = GOOD_TO_BAD[3]
 
 
-class LevelsPage(Page):
-    """In a notebook with its picture."""
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        return {**super()._repr_mimebundle_(include, exclude), MIME_TYPE: levels_plotly(self.facts)}
-
-
-def levels_page(found: dict[str, Any], since: str) -> LevelsPage:
+def levels_page(found: dict[str, Any], since: str) -> Pictured:
     bad = [one["profile"] for one in found["profiles"] if one["met"] is False]
     told = (
         f"{', '.join(bad)} waited longer than promised."
@@ -33,7 +25,8 @@ def levels_page(found: dict[str, Any], since: str) -> LevelsPage:
     head = Text(
         f"The last {since}, {found['jobs']:,} attempts. Promised: {100 * found['share']:g} % begin within the target of their profile. {told}"
     )
-    return LevelsPage([head, _profiles(found), _devices(found), _lost(found)], found, rows=found["profiles"])
+    parts: list[Any] = [head, _profiles(found), _devices(found), _lost(found)]
+    return Pictured(parts, found, rows=found["profiles"], picture=levels_plotly(found))
 
 
 def _profiles(found: dict[str, Any]) -> Table:

@@ -73,6 +73,19 @@ class Page:
         return {"text/plain": self.to_text(), "text/html": self.to_html()}
 
 
+PLOTLY = "application/vnd.plotly.v1+json"
+
+
+@dataclass(frozen=True)
+class Pictured(Page):
+    """In a notebook with its picture, which is plotly's JSON."""
+
+    picture: Any = None
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        return {**super()._repr_mimebundle_(include, exclude), PLOTLY: self.picture}
+
+
 @dataclass(frozen=True)
 class Table:
     """`rows` are cells of text in the order of `columns`; `facts` is what `--json` prints; `empty` is said when there are no rows."""

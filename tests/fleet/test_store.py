@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +14,10 @@ from hypothesis import strategies as st
 
 from qhub_ext.broker.desk import Desk
 from qhub_ext.broker.ledger import Ledger
-from qhub_ext.broker.summaries import Summaries
+from qhub_ext.broker.summaries import Summaries, SummaryBody
+from qhub_ext.diagnosis.fleet import table as fleet_table
+from qhub_ext.diagnosis.fleet.summary import JobSummary
+from qhub_ext.schemas import load_schema
 from tests.broker.house import ALICE, BOB, OPERATOR, Ask
 
 
@@ -86,7 +91,36 @@ def test_old_summaries_go_and_new_ones_are_seen_at_once(tmp_path: Path) -> None:
     now[0] += 2 * 86400
     assert kept.take(1, "alice", []) == (0, [])
     assert len(kept.fleet()) == 1
+    kept.take(1, "alice", [summary(10, ended_at=now[0])])
+    assert sorted(kept.fleet().frame["job"]) == [summary(9)["job"], summary(10)["job"]]
     ledger.close()
+
+
+def test_a_broker_that_begins_again_has_read_its_summaries_before_it_is_asked(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    Summaries(ledger, time.time).warm()
+    Summaries(ledger, time.time).take(1, "alice", [summary(n) for n in range(3)])
+    again = Summaries(ledger, time.time)
+    again.warm()
+    with patch.object(fleet_table, "fleet_of", wraps=fleet_table.fleet_of) as read:
+        assert len(again.fleet()) == 3
+        assert read.call_count == 0
+    ledger.close()
+
+
+def test_a_broker_takes_every_field_that_a_runner_writes_and_the_published_schema_names_the_same() -> None:
+    written = {field.name for field in dataclasses.fields(JobSummary)}
+    derived = {"signature_id"}  # which the broker makes itself, of words that it has normalised
+    assert set(SummaryBody.model_fields) == written - derived
+    assert set(load_schema("qhub.summary/1")["properties"]) == written | {"schema"}
+    needed = {name for name, field in SummaryBody.model_fields.items() if field.is_required()}
+    assert needed == {
+        field.name
+        for field in dataclasses.fields(JobSummary)
+        if field.default is field.default_factory is dataclasses.MISSING
+    }
+    defaults = JobSummary("01kayt4w2-7qm3xd", 1, "completed", 1.0).to_json()
+    assert SummaryBody.model_validate(defaults).model_dump() == {k: v for k, v in defaults.items() if k not in {"schema", *derived}}  # fmt: skip
 
 
 words = st.one_of(

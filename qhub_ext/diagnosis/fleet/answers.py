@@ -31,6 +31,7 @@ def overview(fleet: Fleet, viewer: Viewer, by: str, since: float, until: float) 
     return {
         "since": since, "until": until, "by": by, "names": viewer.names, "alone": viewer.alone, "jobs": len(part), "failed": int(part.failed.sum()),
         "users": len(np.unique(people)), "groups": _groups(part, viewer, by), "clusters": _clusters(part, viewer, until - since),
+        "over_time": _over_time(part, since, until),
     }  # fmt: skip
 
 
@@ -89,6 +90,27 @@ def _clusters(part: Fleet, viewer: Viewer, period_s: float) -> list[dict[str, An
             }
         found.append(told)
     return found
+
+
+def _over_time(part: Fleet, since: float, until: float) -> dict[str, Any]:
+    """How often each of the largest clusters was met in each window, and all other failures together; up to the last end."""
+    ended, failed = part.frame["ended_at"].to_numpy(), part.failed
+    length = _window_s(until - since)
+    last = min(until, float(ended.max())) if len(ended) else since
+    edges = since + length * np.arange(1 + max(1, int(np.ceil((last - since) / length + 1e-9))))
+    words = part.frame["cluster"].cat
+    codes, shown = words.codes.to_numpy(), [str(key) for key in part.by("signature").head(JUDGED).index]
+    counts, rest = {}, failed.copy()
+    for key in shown:
+        own = failed & (codes == words.categories.get_loc(key))
+        rest &= ~own
+        counts[key] = np.histogram(ended[own], edges)[0].tolist()
+    return {
+        "begins": edges[:-1].tolist(),
+        "length_s": length,
+        "clusters": counts,
+        "others": np.histogram(ended[rest], edges)[0].tolist(),
+    }
 
 
 def _judged(runs: Runs, code: int) -> Verdict:
