@@ -8,7 +8,8 @@
     |  `- PreflightError      a payload that the chosen device or this memory cannot take
     |- SettingsError          a key of qhub.toml or a QHUB_* variable that is not accepted
     |- JobFolderError         a folder that cannot be read or written, or that is not ours
-    |  `- UnreadableJobError  a job whose folder is gone, or closed to this user
+    |  |- UnreadableJobError  a job whose folder is gone, or closed to this user
+    |  `- NewerVersionError   a job folder that a newer version of this package wrote
     |- EnvironmentMismatchError  the place of execution cannot load what was captured
     |- SiteError              the site scheduler refused, or could not be reached
     |- DeviceError            a quantum resource or its service refused, failed or could not be reached
@@ -145,6 +146,10 @@ class JobFolderError(QhubError):
 
 
 class UnreadableJobError(JobFolderError):
+    pass
+
+
+class NewerVersionError(JobFolderError):
     pass
 
 

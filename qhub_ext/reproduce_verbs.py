@@ -108,9 +108,11 @@ def prune_verb(
             "`prune` needs to know which: nothing was removed.", advice="Say --older-than 90d, --keep 20G, or both."
         )
     now = time.time()
-    age = None if older_than is None else float(parse_time(older_than, "--older-than"))
+    age = None if older_than is None else float(parse_time(older_than, "--older-than", years=100))
     most = None if keep is None else parse_size(keep, "--keep")
     shelf = surface.service.shelf
+    if yes:
+        surface.service.tidy()
     chosen, total = choose(shelf, now, older_than_s=age, keep_bytes=most)
     freed = sum(one.size for one in chosen)
     facts = {

@@ -473,7 +473,7 @@ def usage_verb(surface: Surface, by: str, since: str, figure: Path | None) -> Ta
     from qhub_ext.display.usage import usage_figure, usage_table
     from qhub_ext.service.usage import summed
 
-    jobs = surface.service.usage(time.time() - parse_time(since, "--since"))
+    jobs = surface.service.usage(time.time() - parse_time(since, "--since", years=100))
     sums = summed(jobs, by)
     if figure is not None:
         write_figure(figure, usage_figure(by, since, sums))

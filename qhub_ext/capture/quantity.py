@@ -17,7 +17,7 @@ _CLOCK = re.compile(r"(?:(?P<d>\d+)-)?(?:(?P<h>\d+):)?(?P<m>\d{1,2}):(?P<s>\d{2}
 _NEXT = {"d": "h", "h": "m", "m": "s"}
 _MEBIBYTES = {"k": 1 / 1024, "m": 1, "g": 1024, "t": 1024 * 1024}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt])i?b?", re.IGNORECASE)
-_LONGEST_S = 366 * 86400
+_YEAR_S = 366 * 86400
 
 ACCEPTED_TIMES = "10m, 1h30, 90s, 1:30:00 or 2d"
 _LEAST_MEMORY = "Write at least 64M."
@@ -29,8 +29,8 @@ def _is_number(text: str) -> bool:
     return plain.isascii() and plain.isdigit()
 
 
-def parse_time(text: str, option: str = "--time") -> int:
-    """Seconds, at least 1. Raises InvalidOptionError."""
+def parse_time(text: str, option: str = "--time", years: int = 1) -> int:
+    """Seconds, from 1 to so many years. Raises InvalidOptionError."""
     seconds = _seconds(text.strip())
     if seconds is None:
         if _is_number(text):
@@ -38,9 +38,10 @@ def parse_time(text: str, option: str = "--time") -> int:
                 raise InvalidOptionError(f"{option} {text} is less than one second.", advice=f"Write {ACCEPTED_TIMES}.")
             raise InvalidOptionError(f"{option} {text} has no unit.", advice=f"Write {text}s, {text}m or {text}h.")
         raise InvalidOptionError(f"{option} {text!r} is not a time.", advice=f"Write {ACCEPTED_TIMES}.")
-    if not 1 <= seconds <= _LONGEST_S:
+    if not 1 <= seconds <= years * _YEAR_S:
+        most = "a year" if years == 1 else f"{years} years"
         raise InvalidOptionError(
-            f"{option} {text!r} is not between one second and a year.", advice=f"Write {ACCEPTED_TIMES}."
+            f"{option} {text!r} is not between one second and {most}.", advice=f"Write {ACCEPTED_TIMES}."
         )
     return round(seconds)
 

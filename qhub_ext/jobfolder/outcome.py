@@ -8,7 +8,7 @@ import stat
 from dataclasses import dataclass, field
 from typing import Any
 
-from qhub_ext.errors import JobFolderError, UnreadableJobError
+from qhub_ext.errors import JobFolderError, NewerVersionError, UnreadableJobError
 from qhub_ext.job.record import JobRecord, fold
 from qhub_ext.job.spec import SCHEMA as JOB_SCHEMA
 from qhub_ext.job.spec import JobSpec
@@ -54,7 +54,7 @@ def read_spec(folder: JobFolder) -> JobSpec:
         raise UnreadableJobError(f"{folder.path} belongs to another user and is closed to you.") from None
     schema = record.get("schema") if isinstance(record, dict) else None
     if isinstance(schema, str) and schema != JOB_SCHEMA:  # of the first version some have none
-        raise JobFolderError(
+        raise NewerVersionError(
             f"{folder.path} was written by a newer version of qhub_ext ({schema[:40]}); this one reads {JOB_SCHEMA}.",
             advice="pip install --upgrade qhub-ext",
             where=str(folder.spec),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -9,12 +10,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from qhub_ext.errors import JobFolderError, UserError
+from qhub_ext.errors import JobFolderError, NewerVersionError, UserError
 from qhub_ext.jobfolder.archives import add_archive
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.locks import attach, lock_of
 from qhub_ext.jobfolder.outcome import read_spec, require_own
 from qhub_ext.jobfolder.shelf import Shelf, Summary
+
+SETTLED_S = 3600.0
+"""A torn folder in which something changed so lately may be in somebody's hands."""
 
 
 @dataclass(frozen=True)
@@ -31,25 +35,26 @@ def choose(
 ) -> tuple[list[Leaving], int]:
     """Ended jobs that are too old, then the oldest others until the rest takes no more than it may; and what the shelf takes now.
 
-    A job that an active one waits for stays, and so does a folder that this version cannot read: it may be a newer one's.
+    A job that an active one waits for stays, and so does a folder of a newer version. A torn one, of which nobody can say when its job
+    ended, is as old as the last change in it.
     """
     summaries = shelf.summaries()
     needed = {i.partition(".")[0] for s in summaries if not s.final for i in _waits_for(shelf, s)}
     ended = [s for s in reversed(summaries) if s.final and s.id not in needed and (shelf.path / s.id).is_dir()]
-    old = [s for s in ended if older_than_s is not None and now - (s.ended_at or s.created_at) > older_than_s]
-    old = [s for s in old if _readable(shelf, s)]
+    old = [s for s in ended if older_than_s is not None and now - _moment(shelf, s) > older_than_s]
+    old = [s for s in old if _may_go(shelf, s, now)]
     if keep_bytes is None:
-        return [Leaving(s, size_of(shelf.path / s.id), "age") for s in old], 0
+        return [Leaving(s, size_of(shelf.path / s.id), _because("age", s)) for s in old], 0
     sizes = {s.id: size_of(shelf.path / s.id) for s in summaries}
-    chosen = [Leaving(s, sizes[s.id], "age") for s in old]
+    chosen = [Leaving(s, sizes[s.id], _because("age", s)) for s in old]
     total = sum(sizes.values())
     left = total - sum(one.size for one in chosen)
     gone = {one.job.id for one in chosen}
     for s in ended:
         if left <= keep_bytes:
             break
-        if s.id not in gone and _readable(shelf, s):
-            chosen.append(Leaving(s, sizes[s.id], "size"))
+        if s.id not in gone and _may_go(shelf, s, now):
+            chosen.append(Leaving(s, sizes[s.id], _because("size", s)))
             left -= sizes[s.id]
     return chosen, total
 
@@ -61,12 +66,49 @@ def _waits_for(shelf: Shelf, summary: Summary) -> Iterable[str]:
         return ()
 
 
-def _readable(shelf: Shelf, summary: Summary) -> bool:
+def _torn(summary: Summary) -> bool:
+    """Its folder could not be read when it was listed."""
+    return not summary.created_at
+
+
+def _because(why: str, summary: Summary) -> str:
+    return f"{why}, torn" if _torn(summary) else why
+
+
+def _moment(shelf: Shelf, summary: Summary) -> float:
+    return summary.ended_at or summary.created_at or _last_change(shelf.path / summary.id)
+
+
+def _may_go(shelf: Shelf, summary: Summary, now: float) -> bool:
+    folder = shelf.folder(summary.id)
+    torn = _torn(summary)
     try:
-        read_spec(shelf.folder(summary.id))
+        read_spec(folder)
+    except NewerVersionError:
+        return False
     except JobFolderError:
+        torn = True
+    except OSError:  # perhaps another time
+        return False
+    return not torn or (_mine(folder) and now - _last_change(folder.path) > SETTLED_S)
+
+
+def _mine(folder: JobFolder) -> bool:
+    try:
+        require_own(folder)
+    except (JobFolderError, OSError):
         return False
     return True
+
+
+def _last_change(folder: Path) -> float:
+    """In s since 1970 UTC."""
+    found = [0.0]
+    for root, _, names in os.walk(folder):
+        for path in (root, *(os.path.join(root, name) for name in names)):
+            with contextlib.suppress(FileNotFoundError):
+                found.append(os.lstat(path).st_mtime)
+    return max(found)
 
 
 def size_of(folder: Path) -> int:

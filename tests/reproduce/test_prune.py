@@ -118,6 +118,47 @@ def test_a_folder_of_a_newer_version_stays_and_is_listed_as_one_that_cannot_be_r
         service.rerun(oldest)
 
 
+TORN: list[tuple[str, str | None]] = [
+    ("spec.json", ""),
+    ("spec.json", '{"schema":"qhub.job/1","id"'),
+    ("spec.json", "{}"),
+    ("spec.json", None),
+    ("attempts/1/outcome.json", '{"schema":"qhub.outc'),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), TORN)
+def test_a_torn_folder_goes_when_nothing_in_it_has_changed_for_so_long(
+    service: JobService, name: str, text: str | None
+) -> None:
+    torn = service.shelf.folder(service.shelf.ids()[0])
+    file = torn.path / name
+    file.unlink() if text is None else file.write_text(text)
+    assert service.jobs()[0].state == "lost"
+
+    def why(days: float, **asked: Any) -> str | None:
+        chosen, _ = choose(
+            service.shelf, time.time() + days * DAY_S, **{"older_than_s": None, "keep_bytes": None, **asked}
+        )
+        return {one.job.id: one.why for one in chosen}.get(torn.id)
+
+    assert why(0, older_than_s=1.0, keep_bytes=0) is None  # it may be in somebody's hands
+    assert why(2, older_than_s=3 * DAY_S) is None
+    assert why(2, older_than_s=1 * DAY_S) == "age, torn"
+    assert why(2, keep_bytes=0) == "size, torn"
+    if os.geteuid() == 0:
+        os.chown(torn.path, 12345, 12345)
+        assert why(2, older_than_s=1 * DAY_S) is None
+
+
+def test_what_killed_submissions_left_goes_too(service: JobService) -> None:
+    for name in (".new-old", ".new-fresh"):
+        (service.shelf.path / name).mkdir()
+    os.utime(service.shelf.path / ".new-old", (1, 1))
+    told(service, "prune", "--older-than", "400d", "--yes")
+    assert [n for n in os.listdir(service.shelf.path) if n.startswith(".new")] == [".new-fresh"]
+
+
 def test_what_was_moved_is_found_as_before_also_when_the_archive_moves(service: JobService, tmp_path: Path) -> None:
     *_, oldest = service.shelf.ids()
     archive = tmp_path / "my archive"
