@@ -13,7 +13,7 @@ from pathlib import Path  # noqa: E402
 if not sys.flags.safe_path and sys.path and sys.path[0] in ("", os.getcwd()):
     del sys.path[0]  # a json.py in the directory of submission must not decide whether the job runs
 
-from qhub_ext.errors import QhubError  # noqa: E402
+from qhub_ext.errors import EnvironmentMismatchError, QhubError  # noqa: E402
 from qhub_ext.jobfolder.atomic import read_json_or_none  # noqa: E402
 from qhub_ext.jobfolder.layout import JobFolder  # noqa: E402
 from qhub_ext.runner.kernel import JobKernel  # noqa: E402
@@ -60,7 +60,13 @@ def _boot(folder: JobFolder) -> JobKernel:
 
 
 def _run_cold(folder: JobFolder, began: float) -> int:
-    kernel = _boot(folder)  # first of all: it boots on the other core while this process reads on
+    try:
+        kernel = _boot(folder)  # first of all: it boots on the other core while this process reads on
+    except EnvironmentMismatchError as error:
+        from qhub_ext.runner.allocation import attempt_number
+        from qhub_ext.runner.attempt import refuse_attempt
+
+        return refuse_attempt(folder, attempt_number(os.environ), error)
     from qhub_ext.runner.allocation import attempt_number
     from qhub_ext.runner.attempt import run_attempt
     from qhub_ext.runner.supervisor import Signals

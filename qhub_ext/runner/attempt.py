@@ -9,7 +9,7 @@ import time
 import traceback
 from typing import Any
 
-from qhub_ext.errors import Cause, JobFolderError
+from qhub_ext.errors import Cause, JobFolderError, QhubError
 from qhub_ext.job.notebook import Notebook
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import State
@@ -34,12 +34,7 @@ RESERVE = 256 * 1024
 def run_attempt(folder: JobFolder, number: int, kernel: JobKernel, signals: Signals, began: float) -> int:
     """Returns the exit code of the runner: 0 when the cell completed, 1 when it did not."""
     with contextlib.closing(kernel):
-        spec = read_spec(folder)
-        require_own(folder)
-        attempt = open_attempt(folder, number)
-        if attempt.outcome.exists():
-            raise JobFolderError(f"Attempt {number} of job {spec.id} has an outcome already; it is not run again.")
-        claim(attempt)  # held until this process ends
+        spec, attempt = _open(folder, number)
         running_at = time.time()
         try:
             export = Export(folder, began)
@@ -60,6 +55,26 @@ def run_attempt(folder: JobFolder, number: int, kernel: JobKernel, signals: Sign
             seal(attempt, _outcome(verdict, running_at, notes=(said,)))
             report(folder, number)
             return 1
+
+
+def refuse_attempt(folder: JobFolder, number: int, error: QhubError) -> int:
+    """Seals that this attempt cannot be begun here. Returns the exit code."""
+    _, attempt = _open(folder, number)
+    print(f"qhub: {error}", file=sys.stderr)
+    seal(attempt, _outcome(Verdict(State.FAILED, error.cause, error.message, error.advice), time.time()))
+    report(folder, number)
+    return 1
+
+
+def _open(folder: JobFolder, number: int) -> tuple[JobSpec, AttemptFolder]:
+    """For this process alone, until it ends. Raises JobFolderError."""
+    spec = read_spec(folder)
+    require_own(folder)
+    attempt = open_attempt(folder, number)
+    if attempt.outcome.exists():
+        raise JobFolderError(f"Attempt {number} of job {spec.id} has an outcome already; it is not run again.")
+    claim(attempt)
+    return spec, attempt
 
 
 def _run(

@@ -16,9 +16,9 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
-_PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5}
-_DAY_S = 86400
+from qhub_ext.runner import sockets
 
+_PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "control_port": 4, "hb_port": 5}
 
 # read once, when a program begins: another value takes another program
 _AT_START = ("PYTHON", "LD_", "DYLD_", "MALLOC_", "GLIBC_", "LC_", "LANG", "TZ")
@@ -33,13 +33,9 @@ class JobKernel:
 
     def __init__(self, environment: dict[str, str]) -> None:
         self.key = os.urandom(32).hex().encode()
-        self.directory = _make_socket_directory()
+        self.directory = sockets.make_directory(self._fill)
         self._prefix = self.directory / "k"
-        connection = self.directory / "connection.json"
-        connection.touch(0o600)
-        facts = {"transport": "ipc", "ip": str(self._prefix), "key": self.key.decode(), **_PORTS}
-        connection.write_text(json.dumps({**facts, "signature_scheme": "hmac-sha256"}))
-        self._crash = os.open(self.directory / "crash", os.O_RDWR | os.O_CREAT, 0o600)
+        self._crash = os.open(self.directory / "crash", os.O_RDWR)
         order_read, self._order = os.pipe()
         self.status_fd, status_write = os.pipe()
         os.set_blocking(self.status_fd, False)
@@ -51,7 +47,12 @@ class JobKernel:
         sys.stdout.flush()
         self.pid = os.fork()
         if self.pid == 0:
-            _become_kernel(str(connection), (order_read, status_write, self._crash), supervisor, environment)
+            _become_kernel(
+                str(self.directory / "connection.json"),
+                (order_read, status_write, self._crash),
+                supervisor,
+                environment,
+            )
         with contextlib.suppress(OSError):  # whoever comes first; after an exec it would be refused
             os.setpgid(self.pid, self.pid)  # SIGINT reaches the kernel and what it started, and not the supervisor
         os.close(order_read)
@@ -60,6 +61,13 @@ class JobKernel:
             self.pidfd = os.pidfd_open(self.pid)
         except (AttributeError, OSError):  # not Linux, or an old one: `returncode` is asked instead
             self.pidfd = -1
+
+    def _fill(self, directory: Path) -> None:
+        connection = directory / "connection.json"
+        for path in (connection, directory / "crash"):
+            path.touch(0o600)
+        facts = {"transport": "ipc", "ip": str(directory / "k"), "key": self.key.decode(), **_PORTS}
+        connection.write_text(json.dumps({**facts, "signature_scheme": "hmac-sha256"}))
 
     def endpoint(self, channel: str) -> str:
         return f"ipc://{self._prefix}-{_PORTS[channel + '_port']}"
@@ -123,9 +131,7 @@ class JobKernel:
         for fd in (self._order, self.status_fd, self.pidfd, self._crash):
             if fd >= 0:
                 os.close(fd)
-        import shutil
-
-        shutil.rmtree(self.directory, ignore_errors=True)
+        sockets.remove(self.directory)
 
     def _signal_group(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -194,35 +200,3 @@ def _descendants(pid: int) -> list[int]:
             for child in Path(f"/proc/{pid}/task/{thread}/children").read_text().split():
                 found += [int(child), *_descendants(int(child))]
     return found
-
-
-def _make_socket_directory() -> Path:
-    """Under /tmp and short: a socket's path may have 107 characters, and TMPDIR on clusters often has more."""
-    root = Path("/tmp")  # noqa: S108 - the directory made there is new, and closed to others
-    if not os.access(root, os.W_OK):
-        import tempfile
-
-        root = Path(tempfile.gettempdir())
-    _sweep(root)
-    while True:
-        path = root / f"qhub-{os.getpid()}-{os.urandom(4).hex()}"
-        with contextlib.suppress(FileExistsError):
-            path.mkdir(mode=0o700)
-            return path
-
-
-def _sweep(root: Path) -> None:
-    """Directories of supervisors that were killed, after a day."""
-    with contextlib.suppress(OSError):
-        for entry in os.scandir(root):
-            if entry.name.startswith("qhub-") and entry.is_dir(follow_symlinks=False) and not _alive(entry.name):
-                found = entry.stat(follow_symlinks=False)
-                if found.st_uid == os.geteuid() and time.time() - found.st_mtime > _DAY_S:
-                    import shutil
-
-                    shutil.rmtree(entry.path, ignore_errors=True)
-
-
-def _alive(name: str) -> bool:
-    pid = name.split("-")[1]
-    return not pid.isdigit() or os.path.exists(f"/proc/{pid}")
