@@ -43,6 +43,7 @@ from qhub_ext.telemetry.context import VARIABLE, context_of_job
 
 _MIB = 1024 * 1024
 _PDEATHSIG = 1
+_HAND_OVER_S = 5.0
 
 
 class StatusPipe:
@@ -255,6 +256,8 @@ def _set_soft_limit(wanted: int) -> None:
 
 def flush_before_exit() -> None:
     """`os._exit` in a cell: what was printed before it is still in this process, and would go with it."""
+    from qhub_ext.runner.jobstream import until_handed_over
+
     leave, kernel = os._exit, os.getpid()
 
     def flush_and_leave(code: int) -> None:
@@ -262,7 +265,7 @@ def flush_before_exit() -> None:
             for stream in (sys.stdout, sys.stderr):
                 with contextlib.suppress(Exception):  # leaving is what was asked for
                     stream.flush()
-            time.sleep(0.05)  # ZeroMQ's own thread hands the bytes over
+            until_handed_over(_HAND_OVER_S, 0.05)
         leave(code)
 
     os._exit = flush_and_leave  # type: ignore[assignment]

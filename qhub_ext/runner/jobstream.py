@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from ipykernel.iostream import OutStream
@@ -63,12 +64,12 @@ class JobStream(OutStream):
 
     def flush(self) -> None:
         super().flush()
-        # ZeroMQ's own thread hands the bytes over a moment later, and who flushes before a crash wants them out. A cell that
-        # flushes all the time waits a fiftieth of its time at most.
-        spare = 0.2 + 0.02 * (time.monotonic() - self._born) - self._waited
+        # who flushes before a crash wants the bytes out. A cell that flushes all the time waits a fiftieth of its time at most.
+        began = time.monotonic()
+        spare = 0.2 + 0.02 * (began - self._born) - self._waited
         if self.patient and spare > 0 and threading.current_thread() is threading.main_thread():
-            time.sleep(0.01)
-            self._waited += 0.01
+            until_handed_over(spare)
+            self._waited += time.monotonic() - began
 
     def write(self, string: str) -> int | None:  # type: ignore[override]
         JobStream.silent = False
@@ -117,6 +118,40 @@ class JobStream(OutStream):
             BUDGET.report(cut)
         if late:
             yield late[-1][0], _sendable("".join(text for _, text in late))
+
+
+def until_handed_over(within_s: float, untold_s: float = 0.01) -> None:
+    """ZeroMQ's own threads write to the socket a moment after they were told to. They have when they sleep again, as long as the other side reads.
+    Where the system does not tell of them, that is taken to last `untold_s`.
+    """
+    until = time.monotonic() + within_s
+    threads = _transport_threads(os.getpid())
+    if not threads:
+        time.sleep(min(within_s, untold_s))
+    while not all(map(_asleep, threads)) and time.monotonic() < until:
+        time.sleep(0.001)
+
+
+@lru_cache(maxsize=1)
+def _transport_threads(pid: int) -> tuple[str, ...]:
+    """Their files in /proc; empty where that does not tell."""
+    found = []
+    try:
+        for number in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{number}/comm") as file:
+                if file.read().startswith("ZMQbg/IO"):
+                    found.append(f"/proc/{pid}/task/{number}/stat")
+    except OSError:
+        return ()
+    return tuple(found)
+
+
+def _asleep(stat: str) -> bool:
+    try:
+        with open(stat, "rb") as file:
+            return file.read().rpartition(b") ")[2].startswith(b"S")
+    except OSError:  # it has ended
+        return True
 
 
 def _sendable(text: str) -> str:
