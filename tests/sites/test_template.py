@@ -18,6 +18,7 @@ from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.outputs import read_text
 from qhub_ext.sites.embedded.processes import Process, start_time
 from qhub_ext.sites.embedded.site import EmbeddedSite
+from qhub_ext.sites.embedded.template_launcher import looked_at
 from tests.sites.workshop import Workshop, embedded_workshop, launch_record
 from tests.waiting import wait_until
 
@@ -64,6 +65,14 @@ def until_ready(shop: Workshop, what: str = "template") -> Process:
     if kept(shop, what) is None:
         send(shop, "pass")
     return wait_until(lambda: kept(shop, what), within_s=60, what=f"a {what}")  # type: ignore[return-value]
+
+
+UNTIL_TOLD = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)\n0"
+"""A cell that runs until `go_on`."""
+
+
+def go_on(shop: Workshop) -> None:
+    (Path(shop.settings.shelf) / "go").touch()
 
 
 def log(shop: Workshop) -> str:
@@ -182,7 +191,7 @@ def test_a_cancelled_job_runs_its_finally(shop: Workshop) -> None:
         grace_s=10,
     )
     shop.site.submit([job])
-    wait_until(lambda: job.latest_attempt() and "begun" in text(job), within_s=60, what="its output")
+    wait_until(lambda: job.latest_attempt() and "begun" in text(job), what="its output")
     shop.site.cancel([job.id])
     (record,) = shop.until_final(job)
     assert how(job) == "forked"
@@ -192,10 +201,11 @@ def test_a_cancelled_job_runs_its_finally(shop: Workshop) -> None:
 
 def test_a_forked_job_goes_on_when_its_launcher_is_killed(shop: Workshop) -> None:
     until_ready(shop)
-    job = shop.cell("import time; time.sleep(1); print('done')")
+    job = shop.cell(f"{UNTIL_TOLD}; print('done')")
     shop.site.submit([job])
     launch = launch_record(shop.until_running(job))
     os.kill(launch["pid"], signal.SIGKILL)
+    go_on(shop)
     (record,) = shop.until_final(job)
     assert (launch["how"], record.state, text(job)) == ("forked", State.COMPLETED, "done\n")
 
@@ -231,13 +241,14 @@ def test_a_template_that_hangs_is_ended_and_the_job_starts_otherwise_and_once(sh
 
 def test_forked_jobs_live_on_when_daemon_and_template_are_killed(shop: Workshop, tmp_path: Path) -> None:
     mould = until_ready(shop)
-    job = shop.cell(f"import time; time.sleep(1); open({str(tmp_path / 'ran')!r}, 'a').write('x')")
+    job = shop.cell(f"{UNTIL_TOLD}; open({str(tmp_path / 'ran')!r}, 'a').write('x')")
     shop.site.submit([job])
     shop.until_running(job)
     assert how(job) == "forked"
     daemon = shop.site.daemon()  # type: ignore[attr-defined]
     for process in (daemon, mould):
         process.send(signal.SIGKILL)
+    go_on(shop)
     (record,) = shop.until_final(job)
     assert record.state is State.COMPLETED
     assert (tmp_path / "ran").read_text() == "x"
@@ -250,8 +261,11 @@ def test_a_template_goes_with_its_daemon_however_that_ends(shop: Workshop) -> No
 
 
 def test_a_template_does_not_keep_an_idle_daemon(tmp_path: Path, path: Path) -> None:
-    with embedded_workshop(tmp_path, idle_exit_s=3.0) as shop:
+    with embedded_workshop(tmp_path, idle_exit_s=0.1) as shop:
+        busy = shop.cell(UNTIL_TOLD)  # it stays until the template is ready
+        shop.site.submit([busy])
         mould = until_ready(shop)
+        go_on(shop)
         wait_until(lambda: shop.site.daemon() is None, what="the daemon's leaving")  # type: ignore[attr-defined]
         wait_until(lambda: not mould.lives(), what="the end of the template")
 
@@ -262,9 +276,15 @@ def test_after_an_installation_the_next_job_sees_the_new_packages(shop: Workshop
     job = send(shop, "import brand_new; print(brand_new.word)")
     assert (how(job), text(job)) == ("cold", "here\n")
     assert "packages have changed" in log(shop)
-    assert not before.lives()
+    wait_until(lambda: not before.lives(), what="the end of the template of before")
     until_ready(shop)
     assert how(send(shop, "pass")) == "forked"
+
+
+def test_the_checkout_of_an_editable_installation_is_no_folder_of_packages() -> None:
+    path = ["/usr/lib/python3.11", "/x/site-packages", "/home/me/qhub_ext"]
+    assert looked_at(path, "/home/me/qhub_ext/qhub_ext") == path[:2]
+    assert looked_at(path, "/x/site-packages/qhub_ext") == path
 
 
 def test_where_something_starts_a_thread_with_every_python_jobs_start_without_a_template(

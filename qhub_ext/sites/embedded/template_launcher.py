@@ -14,7 +14,11 @@ import sys
 if __name__ == "__main__" and not sys.flags.safe_path:
     del sys.path[0]  # the directory that the daemon is in: nothing is imported from there
 
-from qhub_ext.sites.embedded.installed_code import BEGAN_WITH, code_on_disk  # before the rest, which may be replaced
+from qhub_ext.sites.embedded.installed_code import (
+    BEGAN_WITH,
+    PACKAGE,
+    code_on_disk,
+)  # before the rest, which may be replaced
 
 # isort: split
 import gc
@@ -35,7 +39,7 @@ RUNNER = "qhub_ext.runner"
 
 def main(arguments: list[str]) -> int:
     spool, *daemon = arguments
-    before = stamps(sys.path)
+    before = stamps(looked_at(sys.path))
     import_module(f"{RUNNER}.ahead")
     gc.collect()
     gc.freeze()  # these objects stay: the collector of a forked process need not write to their pages
@@ -43,12 +47,12 @@ def main(arguments: list[str]) -> int:
     if threads() != 1:
         tell(leaves="a module of this Python has started a thread, and a fork would lose it")
         return 1
-    if stamps(sys.path) != before or code_on_disk() != BEGAN_WITH:
+    if stamps(looked_at(sys.path)) != before or code_on_disk() != BEGAN_WITH:
         tell(leaves="packages have changed while it began")
         return 1
     tell(ready=qhub_ext.__version__)
     for line in lines(0):
-        if stamps(sys.path) != before:
+        if stamps(looked_at(sys.path)) != before:
             tell(leaves="packages have changed since it began")
             return 0
         if code_on_disk() != BEGAN_WITH:  # in an editable installation no folder need have changed
@@ -123,6 +127,16 @@ def lines(fd: int) -> Iterator[bytes]:
 
 def tell(**fields: Any) -> None:
     os.write(1, json.dumps(fields).encode() + b"\n")
+
+
+def looked_at(path: Iterable[str], package: str = PACKAGE) -> list[str]:
+    """Without the checkout that an editable installation adds: of what lies there only this package is imported, and that is looked at file by
+    file. Every commit, test run and editor would change the folder itself.
+    """
+    own = os.path.dirname(package)
+    if os.path.basename(own).endswith("-packages"):
+        return [*path]
+    return [folder for folder in path if os.path.realpath(folder) != os.path.realpath(own)]
 
 
 def stamps(folders: Iterable[str]) -> dict[str, int]:
