@@ -23,7 +23,7 @@ ELSEWHERE = {
     (
         "slurm",
         "test_a_runner_reads_why_it_is_stopped_before_the_term_arrives",
-    ): "Slurm counts minutes, and says no word",
+    ): "Slurm says no word",
     ("slurm", "test_a_job_waits_for_those_it_depends_on"): "Slurm takes no dependency on a job that it does not have",
     ("slurm", "test_a_waiting_job_has_a_reason_and_an_estimate"): "limits of Slurm are in minutes",
 }

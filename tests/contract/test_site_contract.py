@@ -140,14 +140,15 @@ def test_the_wall_time_ends_a_job_and_its_outcome_says_so(shop: Workshop) -> Non
 
 def test_a_runner_reads_why_it_is_stopped_before_the_term_arrives(shop: Workshop) -> None:
     job = shop.submit(
-        """trap 'grep -o "\\"why\\":\\"[a-z]*\\"" journal/site.jsonl > why; seal timed_out; exit 0' TERM
-        while :; do sleep 0.05; done""",
-        time_s=1,
-        grace_s=20,
+        """trap 'grep -o "\\"why\\":\\"[a-z]*\\"" journal/site.jsonl > why; seal cancelled; exit 0' TERM
+        touch listening; while :; do sleep 0.05; done""",
+        grace_s=60,
     )
+    wait_until(lambda: (job.path / "listening").exists(), what="the trap")
+    shop.site.cancel([job.id])
     (record,) = shop.until_final(job)
-    assert (job.path / "why").read_text().strip() == '"why":"time"'
-    assert record.state is State.TIMED_OUT
+    assert (job.path / "why").read_text().strip() == '"why":"cancel"'
+    assert record.state is State.CANCELLED
 
 
 def test_a_job_that_ignores_the_term_is_killed_after_its_grace_with_all_of_its_processes(shop: Workshop) -> None:

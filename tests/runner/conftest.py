@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import signal
 import subprocess
 import sys
@@ -59,13 +60,25 @@ class Run:
         return list(read_journal(self.folder.journal(f"runner-{self.attempt.number}")))
 
     def until_it_prints(self, text: str) -> Run:
+        """It may have ended since."""
+
         def printed() -> bool:
             assert self.process is not None
-            assert self.process.poll() is None, self.console
-            return any(text in str(message.get("text", "")) for message in read_messages(self.attempt))
+            ended = self.process.poll() is not None  # asked first: what it printed before is read below
+            found = any(text in str(message.get("text", "")) for message in read_messages(self.attempt))
+            assert found or not ended, self.console
+            return found
 
-        wait_until(printed, within_s=60, what=f"the output {text!r}")
+        wait_until(printed, what=f"the output {text!r}")
         return self
+
+    def printed_number(self, word: str) -> int:
+        """The number that stands behind a word, once the line is whole."""
+
+        def found() -> re.Match[str] | None:
+            return re.search(rf"{word} (\d+)\n", self.text)
+
+        return int(wait_until(found, what=f"{word} and a number")[1])  # type: ignore[index]
 
     def stop(self, why: str | None = None, number: int = signal.SIGTERM) -> Run:
         """As a site does it: the word first, then the signal."""

@@ -77,8 +77,7 @@ def test_a_segmentation_fault_names_the_signal_and_the_place(workshop: Workshop)
 
 def test_a_kernel_killed_from_outside_is_told_apart_from_the_cell_s_own_fault(workshop: Workshop) -> None:
     run = workshop.start("import os, time\nprint('pid', os.getpid(), flush=True)\ntime.sleep(600)\n")
-    run.until_it_prints("pid")
-    os.kill(_kernel_pid(run), signal.SIGKILL)
+    os.kill(run.printed_number("pid"), signal.SIGKILL)
     run.wait()
     assert (run.outcome["state"], run.outcome["cause"]) == ("failed", "unknown")
     assert "SIGKILL" in run.outcome["message"]
@@ -152,11 +151,9 @@ def test_exit_handlers_run_and_open_files_are_flushed(workshop: Workshop) -> Non
 
 def test_a_killed_runner_takes_its_kernel_with_it_and_the_next_attempt_runs(workshop: Workshop) -> None:
     run = workshop.start(
-        "import os, time\nprint('pid', os.getpid(), flush=True)\nif not os.path.exists('again'):\n    time.sleep(600)\n"
+        "import os, time\nprint('pid', os.getpid(), flush=True)\nif os.environ['QHUB_ATTEMPT'] == '1':\n    time.sleep(600)\n"
     )
-    run.until_it_prints("pid")
-    kernel = psutil.Process(_kernel_pid(run))
-    (workshop.root / "again").touch()
+    kernel = psutil.Process(run.printed_number("pid"))
     assert run.process is not None
     run.process.kill()
     run.process.wait()
@@ -172,11 +169,6 @@ def test_a_torn_line_of_outputs_costs_that_line_only(workshop: Workshop) -> None
     with run.attempt.outputs.open("ab") as file:
         file.write(b'{"seq": 2, "kind": "str')
     assert run.text == "first\n"
-
-
-def _kernel_pid(run: Run) -> int:
-    words = run.text.split()
-    return int(words[words.index("pid") + 1])
 
 
 def _dedent(cell: str) -> str:

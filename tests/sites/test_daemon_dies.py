@@ -103,8 +103,10 @@ def test_a_running_job_outlives_the_daemon_and_is_taken_up_again(shop: Workshop)
 
 
 def test_a_job_whose_wall_time_ends_while_no_daemon_lives_is_stopped_by_the_next(shop: Workshop) -> None:
-    job = shop.submit("sleep 60", time_s=1)
-    shop.until_running(job)
+    job = shop.submit("touch begun; sleep 60", time_s=1)
+    wait_until(
+        lambda: (job.path / "begun").exists(), what="its begin"
+    )  # its end may be near, so it need not be seen running
     kill_daemon(shop)
     until = time.monotonic() + 1.0
     wait_until(lambda: time.monotonic() > until, what="the end of its wall time")
