@@ -1,24 +1,27 @@
-"""A colour for each kind of span, readable on white and on black; neighbours in a trace differ in lightness as well."""
+"""A colour for each kind of span, readable on white and on black; neighbours in a trace differ in lightness as well.
+
+Of the Material palette, as JupyterLab has it: the front end names the same ones by their variables (labextension/style/job.css).
+"""
 
 KIND_COLOURS = {
-    "queue": "#9a9a9a",
-    "capture": "#b5b5b5",
-    "submit": "#b5b5b5",
-    "start": "#8d99ae",
-    "environment": "#6b8fb3",
-    "classical": "#4f9fae",
-    "element": "#4f9fae",
-    "transpile": "#a8a04e",
-    "broker_queue": "#c9a0b8",
-    "device_queue": "#b07aa1",
-    "transport": "#e08a2e",
-    "quantum": "#7b5ea7",
-    "return": "#6f9d6a",
+    "queue": "#9e9e9e",
+    "capture": "#bdbdbd",
+    "submit": "#bdbdbd",
+    "start": "#90a4ae",
+    "environment": "#607d8b",
+    "classical": "#00acc1",
+    "element": "#00acc1",
+    "transpile": "#afb42b",
+    "broker_queue": "#ce93d8",
+    "device_queue": "#ba68c8",
+    "transport": "#fb8c00",
+    "quantum": "#7e57c2",
+    "return": "#66bb6a",
 }
 PART_COLOURS = {
     "submission": KIND_COLOURS["submit"],
     "site queue": KIND_COLOURS["queue"],
-    "unaccounted": "#d9d9d9",
+    "unaccounted": "#e0e0e0",
     **{kind.replace("_", " "): colour for kind, colour in KIND_COLOURS.items()},
 }
 
