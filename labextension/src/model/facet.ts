@@ -1,6 +1,7 @@
-import { DisposableDelegate, IDisposable } from '@lumino/disposable';
+import type { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
+import { Audience } from './audience';
 import type { JobModel } from './job';
 
 /** One further answer about a job: fetched while somebody looks at it, and again when the job moves meanwhile. */
@@ -26,17 +27,7 @@ export class Facet<T> {
 
   /** Somebody looks until the answer is disposed. */
   watch(): IDisposable {
-    this._watchers += 1;
-    if (this._watchers === 1) {
-      this._job.changed.connect(this._onJob, this);
-      this._onJob();
-    }
-    return new DisposableDelegate(() => {
-      this._watchers -= 1;
-      if (this._watchers === 0) {
-        this._job.changed.disconnect(this._onJob, this);
-      }
-    });
+    return this._audience.join();
   }
 
   private _onJob(): void {
@@ -62,9 +53,15 @@ export class Facet<T> {
     this._changed.emit();
   }
 
+  private readonly _audience = new Audience(
+    () => {
+      this._job.changed.connect(this._onJob, this);
+      this._onJob();
+    },
+    () => void this._job.changed.disconnect(this._onJob, this)
+  );
   private readonly _changed = new Signal<this, void>(this);
   private _value: T | null = null;
   private _trouble = '';
   private _of: unknown = null;
-  private _watchers = 0;
 }

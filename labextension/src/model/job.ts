@@ -1,10 +1,11 @@
-import { IDisposable, DisposableDelegate } from '@lumino/disposable';
+import type { IDisposable } from '@lumino/disposable';
 import { Poll } from '@lumino/polling';
 import { ISignal, Signal } from '@lumino/signaling';
 
 import { ApiError } from '../api/request';
 import type { Explanation, Job, JobOutputs, Summary } from '../api/types';
 import { isFinal, isWaiting } from '../words';
+import { Audience } from './audience';
 import type { JobsModel } from './jobs';
 
 const OUTPUTS_EVERY_MS = 2000;
@@ -79,14 +80,7 @@ export class JobModel implements IDisposable {
 
   /** Keeps `outputs` fresh until the answer is disposed. */
   watchOutputs(): IDisposable {
-    this._watchers += 1;
-    if (this._watchers === 1) {
-      this._pace();
-    }
-    return new DisposableDelegate(() => {
-      this._watchers -= 1;
-      this._pace();
-    });
+    return this._audience.join();
   }
 
   /** The facts anew; requests that overlap become one more at the end. */
@@ -195,7 +189,7 @@ export class JobModel implements IDisposable {
     if (this._isDisposed) {
       return;
     }
-    if (this._watchers === 0 || this._job === null) {
+    if (this._audience.size === 0 || this._job === null) {
       void this._outputsPoll.stop();
     } else if (isFinal(this._job.state)) {
       void this._outputsPoll.stop();
@@ -233,6 +227,10 @@ export class JobModel implements IDisposable {
     this._changed.emit();
   }
 
+  private readonly _audience = new Audience(
+    () => this._pace(),
+    () => this._pace()
+  );
   private readonly _outputsPoll: Poll;
   private readonly _changed = new Signal<this, void>(this);
   private _standing: Standing = 'loading';
@@ -243,7 +241,6 @@ export class JobModel implements IDisposable {
   private _trouble = '';
   private _seen: Summary | undefined;
   private _later: ReturnType<typeof setTimeout> | undefined;
-  private _watchers = 0;
   private _wanted = false;
   private _fetching: Promise<void> | null = null;
   private _isDisposed = false;

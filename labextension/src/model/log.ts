@@ -1,8 +1,9 @@
-import { DisposableDelegate, IDisposable } from '@lumino/disposable';
+import type { IDisposable } from '@lumino/disposable';
 import { ISignal, Signal } from '@lumino/signaling';
 
-import type { JobModel } from './job';
 import { isFinal } from '../words';
+import { Audience } from './audience';
+import type { JobModel } from './job';
 import type { JobsModel } from './jobs';
 
 const AGAIN_MS = 3000;
@@ -44,17 +45,7 @@ export class LogModel {
 
   /** Reads until the answer is disposed. */
   watch(): IDisposable {
-    this._watchers += 1;
-    if (this._watchers === 1) {
-      this._abort = new AbortController();
-      void this._follow(this._abort.signal);
-    }
-    return new DisposableDelegate(() => {
-      this._watchers -= 1;
-      if (this._watchers === 0) {
-        this._abort.abort();
-      }
-    });
+    return this._audience.join();
   }
 
   private async _follow(signal: AbortSignal): Promise<void> {
@@ -143,13 +134,19 @@ export class LogModel {
     });
   }
 
+  private readonly _audience = new Audience(
+    () => {
+      this._abort = new AbortController();
+      void this._follow(this._abort.signal);
+    },
+    () => this._abort.abort()
+  );
   private readonly _grown = new Signal<this, LogPiece>(this);
   private _abort = new AbortController();
   private _text = '';
   private _trouble = '';
   private _isComplete = false;
   private _attempt = 0;
-  private _watchers = 0;
 }
 
 function attemptOf(job: { attempts: readonly unknown[] } | null): number {

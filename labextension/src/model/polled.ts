@@ -1,6 +1,8 @@
-import { DisposableDelegate, IDisposable } from '@lumino/disposable';
+import type { IDisposable } from '@lumino/disposable';
 import { Poll } from '@lumino/polling';
 import { ISignal, Signal } from '@lumino/signaling';
+
+import { Audience } from './audience';
 
 /** What the server is asked for again and again while somebody looks. Nothing is asked before the first `resume`. */
 export abstract class PolledModel implements IDisposable {
@@ -53,16 +55,7 @@ export abstract class PolledModel implements IDisposable {
 
   /** Keeps it fresh until the answer is disposed. */
   watch(): IDisposable {
-    this._watchers += 1;
-    if (this._watchers === 1 && !this.isDisposed) {
-      this.resume();
-    }
-    return new DisposableDelegate(() => {
-      this._watchers -= 1;
-      if (this._watchers === 0 && !this.isDisposed) {
-        void this.poll.stop();
-      }
-    });
+    return this._audience.join();
   }
 
   /** Asks the server once and keeps the answer. */
@@ -74,7 +67,10 @@ export abstract class PolledModel implements IDisposable {
   }
 
   protected readonly poll: Poll;
+  private readonly _audience = new Audience(
+    () => this.isDisposed || this.resume(),
+    () => this.isDisposed || void this.poll.stop()
+  );
   private readonly _changed = new Signal<this, void>(this);
   private _trouble = '';
-  private _watchers = 0;
 }
