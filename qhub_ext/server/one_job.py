@@ -14,6 +14,8 @@ from qhub_ext.server.replies import who
 
 PROFILED = 25
 """So many functions of a profile are shown; `profile.json` has more."""
+MAP_METRIC = "readout"
+"""What the colours of the qubits mean on the map of a job's calibration; those of the edges are their errors."""
 
 if TYPE_CHECKING:
     from qhub_ext.capture.manifest import Manifest
@@ -173,14 +175,20 @@ def _rows(manifest: Manifest | None) -> list[dict[str, Any]]:
 
 
 def _calibration(folder: JobFolder, record: JobRecord) -> dict[str, Any] | None:
-    """The snapshot that it started under, or was submitted with; None where its numbers are not to be had."""
+    """The snapshot that its last task ran under, else the one that it started or was submitted with, and a picture of where on it the
+    tasks ran; None where its numbers are not to be had.
+    """
+    from qhub_ext.display.calibration_svg import svg_map
+    from qhub_ext.service.calibration_look import job_look, snapshot_look
     from qhub_ext.service.calibrations import calibration_of
 
     try:
         seen = calibration_of(folder, record)
     except (UserError, JobFolderError, LookupError):  # an array; a damaged file
         return None
-    snapshot = seen.snapshots.get(seen.at_start) or seen.snapshots.get(seen.at_submission)
+    look = job_look(short_id(folder.id), seen, MAP_METRIC)
+    ids = (seen.at_start, seen.at_submission) if look is None else (look.chart["snapshot_id"],)
+    snapshot = next((seen.snapshots[i] for i in ids if i in seen.snapshots), None)
     if snapshot is None:
         return None
     return {
@@ -189,6 +197,10 @@ def _calibration(folder: JobFolder, record: JobRecord) -> dict[str, Any] | None:
         "snapshot_at": snapshot.taken_at,
         "synthetic": snapshot.synthetic,
         "changed": seen.changed,
+        "medians": {name: value.median for name, value in snapshot.medians().items()},
+        "edges": len(snapshot.edges),
+        "dead_edges": len(snapshot.dead_edges),
+        "map": svg_map(look or snapshot_look(snapshot, MAP_METRIC)),
     }
 
 

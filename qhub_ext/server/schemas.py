@@ -143,7 +143,11 @@ SCHEMAS: dict[str, Schema] = {
     "Detail": thing(
         captured=many(_CAPTURED), returned=many(_CAPTURED), absent=each(TEXT),
         runtime=thing("python", "platform", "packages", python=TEXT, platform=TEXT, packages=each(TEXT)), tasks=many(ANYTHING),
-        calibration=maybe(thing(device=TEXT, snapshot_id=TEXT, snapshot_at=TEXT, synthetic=YES_NO, changed=YES_NO)), attempts=many(_ATTEMPT),
+        calibration=maybe(thing(
+            device=TEXT, snapshot_id=TEXT, snapshot_at=TEXT, synthetic=YES_NO, changed=YES_NO, medians=each(maybe(NUMBER)), edges=COUNT,
+            dead_edges=COUNT, map=TEXT,
+        )),
+        attempts=many(_ATTEMPT),
     ),
     "Trace": thing(
         trace_id=TEXT, begin=maybe(MOMENT), end=maybe(MOMENT), note=TEXT, advice=TEXT,

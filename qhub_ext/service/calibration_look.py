@@ -57,6 +57,11 @@ def job_look(job: str, seen: JobCalibration, metric: str) -> Look | None:
     return Look(_chart(snapshot), time.time(), find_metric(metric), Placement(f"job {job}", qubits, dict(gates)))
 
 
+def snapshot_look(snapshot: Snapshot, metric: str) -> Look:
+    """A snapshot with nothing on it."""
+    return Look(_chart(snapshot), time.time(), find_metric(metric))
+
+
 def find_snapshot(name: str, shelf: Path) -> Snapshot:
     """By `NAME`, `NAME@DIGITS` or a file."""
     if not name.endswith(".json"):

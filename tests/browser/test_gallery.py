@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -219,6 +220,10 @@ def test_each_tab_of_a_job_view(desk: Desk, picture: Picture) -> None:
     desk.run("qhub-ext:open-job", id=job.id)
     view = page.locator(".qhub-Job")
     panel = view.get_by_role("tabpanel")
+    with page.expect_download() as download:
+        view.get_by_role("link", name="Download the folder").click()
+    with zipfile.ZipFile(download.value.path()) as folder:
+        assert f"qhub-{short_id(job.id)}/spec.json" in folder.namelist()
     for theme in THEMES:
         desk.theme(theme)
         for tab in TABS:

@@ -6,10 +6,10 @@ import type {
   Another,
   Calibration,
   Changes,
+  Checked,
   Device,
   Estimate,
   Explanation,
-  Finding,
   Job,
   JobDetail,
   JobOutputs,
@@ -100,8 +100,8 @@ export class Client {
     return this.get('fleet', { by, days });
   }
 
-  async doctor(): Promise<Finding[]> {
-    return (await this.get<{ findings: Finding[] }>('doctor')).findings;
+  async doctor(): Promise<Checked[]> {
+    return (await this.get<{ findings: Checked[] }>('doctor')).findings;
   }
 
   /** The log as it grows, piece by piece, until the job has ended or `signal` aborts; without `follow` only up to now. */

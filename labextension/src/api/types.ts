@@ -201,6 +201,20 @@ export interface CapturedName {
   bytes: number;
 }
 
+/** The snapshot that a job used; `map` is an SVG of it with the places of the job's tasks. */
+export interface UsedCalibration {
+  device: string;
+  snapshot_id: string;
+  snapshot_at: string;
+  synthetic: boolean;
+  /** Whether the device was calibrated between submission and the last task. */
+  changed: boolean;
+  medians: Record<string, number | null>;
+  edges: number;
+  dead_edges: number;
+  map: string;
+}
+
 export interface JobDetail {
   captured: CapturedName[];
   returned: CapturedName[];
@@ -211,12 +225,7 @@ export interface JobDetail {
     packages?: Record<string, string>;
   };
   tasks: Record<string, unknown>[];
-  calibration: {
-    device: string;
-    snapshot_id: string;
-    snapshot_at: string;
-    synthetic: boolean;
-  } | null;
+  calibration: UsedCalibration | null;
   attempts: Attempt[];
 }
 
@@ -347,7 +356,8 @@ export interface Refusal {
   why: string;
 }
 
-export interface Finding {
+/** What `qhub doctor` says of one thing that it looked at. */
+export interface Checked {
   level: string;
   what: string;
   advice: string;

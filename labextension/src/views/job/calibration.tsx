@@ -1,77 +1,120 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { useEffect } from 'react';
 
-import type { Device } from '../../api/types';
+import type { UsedCalibration } from '../../api/types';
 import { moment, plain } from '../../words';
 import { Age } from '../age';
 import { useSignal } from '../signal';
 import { Answer } from './answer';
 import type { JobContext } from './context';
 
-/** The calibration snapshot that the job used, with its medians where it is still the latest one. */
+/** The calibration snapshot that the job used, as it was then, and where on it the tasks ran. */
 export function Calibration(props: { context: JobContext }): JSX.Element {
   const { facets, devices, trans } = props.context;
   useSignal(devices.changed);
   useEffect(() => devices.start(), [devices]);
   return (
     <Answer facet={facets.detail} trans={trans}>
-      {({ calibration }) => {
-        if (calibration === null) {
-          return (
-            <p className="qhub-Job-empty">
-              {trans.__('It has used no calibration snapshot.')}
-            </p>
-          );
-        }
-        const at = Date.parse(calibration.snapshot_at) / 1000;
-        const device = devices.find(calibration.device);
-        const isLatest = device?.snapshot_id === calibration.snapshot_id;
-        return (
-          <dl className="qhub-Pairs">
-            <dt>{trans.__('Device')}</dt>
-            <dd>{plain(calibration.device, 100)}</dd>
-            <dt>{trans.__('Calibrated')}</dt>
-            <dd>
-              {isFinite(at) ? (
-                <>
-                  {moment(at)} <span className="qhub-quiet">·</span>{' '}
-                  <Age since={at} /> {trans.__('ago')}
-                </>
-              ) : (
-                plain(calibration.snapshot_at, 100)
-              )}
-            </dd>
-            <dt>{trans.__('Snapshot')}</dt>
-            <dd>
-              <code>{plain(calibration.snapshot_id, 100)}</code>
-            </dd>
-            {calibration.synthetic && (
-              <>
-                <dt>{trans.__('Origin')}</dt>
-                <dd>{trans.__('synthetic: not measured on a device')}</dd>
-              </>
-            )}
-            {device && isLatest && <Medians device={device} trans={trans} />}
-            {device && !isLatest && (
-              <>
-                <dt>{trans.__('Since then')}</dt>
-                <dd>{trans.__('The device has a newer snapshot.')}</dd>
-              </>
-            )}
-          </dl>
-        );
-      }}
+      {({ calibration }) =>
+        calibration === null ? (
+          <p className="qhub-Job-empty">
+            {trans.__('It has used no calibration snapshot.')}
+          </p>
+        ) : (
+          <Used
+            used={calibration}
+            latest={devices.find(calibration.device)?.snapshot_id}
+            trans={trans}
+          />
+        )
+      }
     </Answer>
   );
 }
 
-function Medians(props: {
-  device: Device;
+function Used(props: {
+  used: UsedCalibration;
+  latest: string | undefined;
   trans: TranslationBundle;
 }): JSX.Element {
-  const { device, trans } = props;
-  const { medians } = device;
-  const dead = device.dead_edges.length;
+  const { used, latest, trans } = props;
+  const at = Date.parse(used.snapshot_at) / 1000;
+  return (
+    <>
+      <dl className="qhub-Pairs">
+        <dt>{trans.__('Device')}</dt>
+        <dd>{plain(used.device, 100)}</dd>
+        <dt>{trans.__('Calibrated')}</dt>
+        <dd>
+          {isFinite(at) ? (
+            <>
+              {moment(at)} <span className="qhub-quiet">·</span>{' '}
+              <Age since={at} /> {trans.__('ago')}
+            </>
+          ) : (
+            plain(used.snapshot_at, 100)
+          )}
+        </dd>
+        <dt>{trans.__('Snapshot')}</dt>
+        <dd>
+          <code>{plain(used.snapshot_id, 100)}</code>
+        </dd>
+        {used.synthetic && (
+          <>
+            <dt>{trans.__('Origin')}</dt>
+            <dd>{trans.__('synthetic: not measured on a device')}</dd>
+          </>
+        )}
+        {used.changed && (
+          <>
+            <dt>{trans.__('Meanwhile')}</dt>
+            <dd>
+              {trans.__(
+                'The device was calibrated between submission and the last task: this is the snapshot of the last task.'
+              )}
+            </dd>
+          </>
+        )}
+        <Medians used={used} trans={trans} />
+        {latest !== undefined && latest !== used.snapshot_id && (
+          <>
+            <dt>{trans.__('Since then')}</dt>
+            <dd>{trans.__('The device has a newer snapshot.')}</dd>
+          </>
+        )}
+      </dl>
+      <Picture used={used} trans={trans} />
+    </>
+  );
+}
+
+/** As a picture and no more: nothing in it runs or loads. */
+function Picture(props: {
+  used: UsedCalibration;
+  trans: TranslationBundle;
+}): JSX.Element {
+  const { used, trans } = props;
+  return (
+    <figure className="qhub-Calibration-map">
+      <img
+        src={`data:image/svg+xml,${encodeURIComponent(used.map)}`}
+        alt={trans.__('Map of %1', plain(used.device, 100))}
+      />
+      <figcaption className="qhub-quiet">
+        {trans.__(
+          'Qubits by readout error, edges by two-qubit error, blue to red; grey is dead or not known. Ringed is what the tasks used.'
+        )}
+      </figcaption>
+    </figure>
+  );
+}
+
+function Medians(props: {
+  used: UsedCalibration;
+  trans: TranslationBundle;
+}): JSX.Element {
+  const { used, trans } = props;
+  const { medians } = used;
   const rows: [string, string][] = [
     [trans.__('T1'), microseconds(medians.t1_s)],
     [trans.__('T2'), microseconds(medians.t2_s)],
@@ -86,7 +129,11 @@ function Medians(props: {
         <dd key={`${name} value`}>{trans.__('%1 (median)', value)}</dd>
       ])}
       <dt>{trans.__('Dead edges')}</dt>
-      <dd>{dead === 0 ? trans.__('none') : dead}</dd>
+      <dd>
+        {used.dead_edges === 0
+          ? trans.__('none')
+          : trans.__('%1 of %2', used.dead_edges, used.edges)}
+      </dd>
     </>
   );
 }

@@ -6,6 +6,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from 'react';
 import { isWaiting } from '../../words';
 import { putOutputs } from '../../writer/put';
 import { useSignal } from '../signal';
+import { ClosedSanitizer } from './closed';
 import type { JobContext } from './context';
 
 /** What a job has shown, drawn as a notebook draws it. */
@@ -35,7 +36,7 @@ export function Outputs(props: { context: JobContext }): JSX.Element {
       {!trusted && outputs.some(isActive) && (
         <p className="qhub-Job-hint">
           {trans.__(
-            'HTML and scripts are shown as in a notebook that is not trusted.'
+            'HTML and scripts are shown as in a notebook that is not trusted, and nothing is loaded from elsewhere.'
           )}{' '}
           <button
             type="button"
@@ -62,9 +63,14 @@ function Area(props: {
   // in the layout phase: a widget wants to leave the page before its host does
   useLayoutEffect(() => {
     const model = new OutputAreaModel({ trusted });
+    const { rendermime } = context;
     const widget = new SimplifiedOutputArea({
       model,
-      rendermime: context.rendermime
+      rendermime: trusted
+        ? rendermime
+        : rendermime.clone({
+            sanitizer: new ClosedSanitizer(rendermime.sanitizer)
+          })
     });
     area.current = widget;
     Widget.attach(widget, host.current!);
@@ -83,7 +89,9 @@ function Area(props: {
 /** Whether it looks or acts otherwise where it is trusted. */
 function isActive(output: IOutput): boolean {
   const data = (output.data ?? {}) as Record<string, unknown>;
-  return ['text/html', 'application/javascript', 'image/svg+xml'].some(
-    mimeType => mimeType in data
+  return (
+    ['text/html', 'application/javascript', 'image/svg+xml'].some(
+      mimeType => mimeType in data
+    ) || /!\[|<img/.test(String(data['text/markdown'] ?? ''))
   );
 }
