@@ -85,12 +85,20 @@ def npm(*arguments: str) -> None:
         )
 
 
+def installed() -> bool:
+    """Whether node_modules has the packages of package-lock.json."""
+    return _read(INSTALLED) == _wanted()
+
+
 def install() -> None:
     """Puts the packages of package-lock.json into node_modules, once."""
-    wanted = fingerprint(HERE / name for name in ("package.json", "package-lock.json", ".npmrc"))
-    if _read(INSTALLED) != wanted:
+    if not installed():
         npm("ci", "--no-audit", "--no-fund", "--loglevel=error")
-        INSTALLED.write_text(wanted)
+        INSTALLED.write_text(_wanted())
+
+
+def _wanted() -> str:
+    return fingerprint(HERE / name for name in ("package.json", "package-lock.json", ".npmrc"))
 
 
 def build() -> None:

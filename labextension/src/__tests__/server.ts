@@ -7,6 +7,7 @@ import {
   Changes,
   Device,
   Estimate,
+  Explanation,
   HINT_SCHEMA,
   Refusal,
   State,
@@ -17,6 +18,7 @@ import {
 } from '../api/types';
 import { ApiError } from '../api/request';
 import { JobsModel } from '../model/jobs';
+import { job } from './records';
 
 const START = 1_790_000_000;
 
@@ -84,6 +86,12 @@ export class PretendServer {
   refusals: Refusal[] = [];
   tasksList: Task[] | null = null;
   estimate: Estimate = { earliest: null, latest: null, why: '', as_of: START };
+  explanation: Explanation = {
+    cause: '',
+    sentence: '',
+    audience: '',
+    advice: ''
+  };
   readonly requests: string[] = [];
   readonly acts: [Verb, readonly string[]][] = [];
   /** What reruns had another of. */
@@ -151,6 +159,9 @@ export class PretendServer {
           total: this.tasksList?.length ?? 0,
           as_of: START
         })),
+      job: (id: string) =>
+        asked(`job ${id}`, () => job({ ...this._jobs.get(id), notes: [] })),
+      explain: (id: string) => asked(`explain ${id}`, () => this.explanation),
       estimate: (id: string) => asked(`estimate ${id}`, () => this.estimate),
       jobs: (filter: { offset?: number; limit?: number }) =>
         asked('jobs', () =>

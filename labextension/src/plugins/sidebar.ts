@@ -10,7 +10,8 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { jobsIcon } from '../icon';
 import { Folds } from '../model/folds';
 import { Listing } from '../model/listing';
-import { CommandIDs, IJobsModel, IListing } from '../tokens';
+import type { JobPool } from '../model/pool';
+import { CommandIDs, IJobPool, IJobsModel, IListing } from '../tokens';
 import type { Run } from '../views/sidebar/actions';
 import { JobsPanel } from '../views/sidebar/panel';
 
@@ -21,14 +22,15 @@ export const sidebarPlugin: JupyterFrontEndPlugin<IListing> = {
   autoStart: true,
   provides: IListing,
   requires: [IJobsModel],
-  optional: [ITranslator, ICommandPalette, ILayoutRestorer, IStateDB],
+  optional: [ITranslator, ICommandPalette, ILayoutRestorer, IStateDB, IJobPool],
   activate: (
     app: JupyterFrontEnd,
     model: IJobsModel,
     translator: ITranslator | null,
     palette: ICommandPalette | null,
     restorer: ILayoutRestorer | null,
-    state: IStateDB | null
+    state: IStateDB | null,
+    pool: JobPool | null
   ) => {
     const trans = (translator ?? nullTranslator).load('qhub_ext');
     const { commands } = app;
@@ -47,7 +49,7 @@ export const sidebarPlugin: JupyterFrontEndPlugin<IListing> = {
       }
     };
     run.knows = command => commands.hasCommand(command);
-    const panel = new JobsPanel(listing, folds, trans, run);
+    const panel = new JobsPanel(listing, pool, folds, trans, run);
     panel.disposed.connect(() => listing.dispose());
     app.shell.add(panel, 'left', { rank: 350 });
     restorer?.add(panel, panel.id);

@@ -4,7 +4,9 @@ import type { JobRecord } from '../api/types';
 import { plain } from '../words';
 
 /** Of one that completed; '' where nothing makes its results doubtful. */
-export function doubtOf(record: JobRecord): string {
+export function doubtOf(
+  record: Pick<JobRecord, 'state' | 'size' | 'message'>
+): string {
   return record.state === 'completed' && record.size === null
     ? record.message
     : '';

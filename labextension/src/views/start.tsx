@@ -8,7 +8,7 @@ import { Age } from './age';
 import { useSignal } from './signal';
 
 /** Who walks through a list by keys does not ask the site about every job on the way. */
-const SETTLE_MS = 400;
+export const SETTLE_MS = 400;
 
 /** When a job that waits may start: asked for when this is shown, and again only by its button, since it costs the site. */
 export function Start(props: {

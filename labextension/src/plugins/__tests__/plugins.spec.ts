@@ -172,14 +172,22 @@ describe('the commands without arguments', () => {
 
 describe('the sidebar', () => {
   it('needs nothing of an application but its shell', async () => {
-    void sidebarPlugin.activate(app, model, null, null, null, null);
+    void sidebarPlugin.activate(app, model, null, null, null, null, null);
     expect(panels).toHaveLength(1);
     await commands.execute(CommandIDs.showJobs);
     expect(app.shell.activateById).toHaveBeenCalledWith(panels[0].id);
   });
 
   it('leaves nothing behind', () => {
-    const listing = sidebarPlugin.activate(app, model, null, null, null, null);
+    const listing = sidebarPlugin.activate(
+      app,
+      model,
+      null,
+      null,
+      null,
+      null,
+      null
+    );
     const [panel] = panels;
     Widget.attach(panel, document.body);
     panel.dispose();
@@ -188,7 +196,7 @@ describe('the sidebar', () => {
   });
 
   it('asks for devices only when somebody looks', async () => {
-    void sidebarPlugin.activate(app, model, null, null, null, null);
+    void sidebarPlugin.activate(app, model, null, null, null, null, null);
     expect(server.requests).not.toContain('devices');
     Widget.attach(panels[0], document.body);
     await vi.waitFor(() => expect(server.requests).toContain('devices'));

@@ -5,6 +5,7 @@ import type { Message } from '@lumino/messaging';
 import { jobsIcon } from '../../icon';
 import type { Folds } from '../../model/folds';
 import type { Listing } from '../../model/listing';
+import type { JobPool } from '../../model/pool';
 import type { Run } from './actions';
 import { Sidebar } from './sidebar';
 
@@ -12,6 +13,7 @@ import { Sidebar } from './sidebar';
 export class JobsPanel extends ReactWidget {
   constructor(
     private readonly listing: Listing,
+    private readonly pool: JobPool | null,
     private readonly folds: Folds,
     private readonly trans: TranslationBundle,
     private readonly run: Run
@@ -29,6 +31,7 @@ export class JobsPanel extends ReactWidget {
     return (
       <Sidebar
         listing={this.listing}
+        pool={this.pool}
         folds={this.folds}
         shown={this.isVisible}
         trans={this.trans}

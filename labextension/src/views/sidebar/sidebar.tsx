@@ -3,6 +3,7 @@ import { refreshIcon } from '@jupyterlab/ui-components';
 
 import type { Folds } from '../../model/folds';
 import type { Listing } from '../../model/listing';
+import type { JobPool } from '../../model/pool';
 import { plain } from '../../words';
 import { useSignal } from '../signal';
 import type { Run } from './actions';
@@ -19,13 +20,14 @@ import { Tiers } from './tiers';
 /** The whole sidebar: how the site stands, and my jobs. */
 export function Sidebar(props: {
   listing: Listing;
+  pool: JobPool | null;
   folds: Folds;
   /** Whether anybody can see it. */
   shown: boolean;
   trans: TranslationBundle;
   run: Run;
 }): JSX.Element {
-  const { listing, folds, shown, trans, run } = props;
+  const { listing, pool, folds, shown, trans, run } = props;
   const { model } = listing;
   useSignal(model.changed);
   const live = model.connection === 'live';
@@ -82,7 +84,7 @@ export function Sidebar(props: {
               <Tasks {...{ model, shown, folds, trans, run }} />
             )}
           </div>
-          <Jobs listing={listing} trans={trans} run={run} />
+          <Jobs {...{ listing, pool, trans, run }} />
         </>
       )}
     </>
@@ -91,10 +93,11 @@ export function Sidebar(props: {
 
 function Jobs(props: {
   listing: Listing;
+  pool: JobPool | null;
   trans: TranslationBundle;
   run: Run;
 }): JSX.Element {
-  const { listing, trans, run } = props;
+  const { listing, pool, trans, run } = props;
   useSignal(listing.changed);
   const { model } = listing;
   const total = model.jobs.length;
@@ -118,7 +121,7 @@ function Jobs(props: {
       ) : (
         <JobList {...props} />
       )}
-      <Chosen listing={listing} trans={trans} />
+      <Chosen {...{ listing, pool, trans }} />
     </section>
   );
 }

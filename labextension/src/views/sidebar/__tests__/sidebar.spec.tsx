@@ -17,6 +17,7 @@ import type { Device } from '../../../api/types';
 import { Folds } from '../../../model/folds';
 import { JobsModel } from '../../../model/jobs';
 import { Listing } from '../../../model/listing';
+import { JobPool } from '../../../model/pool';
 import type { Run } from '../actions';
 import { Sidebar } from '../sidebar';
 
@@ -26,10 +27,12 @@ const NOW = Date.now() / 1000;
 let server: PretendServer;
 let model: JobsModel;
 let listing: Listing;
+let pool: JobPool | null;
 let ran: [string, readonly string[] | undefined][];
 
 beforeEach(() => {
   server = new PretendServer();
+  pool = null;
   ran = [];
 });
 
@@ -59,12 +62,17 @@ function device(name: string, over: Partial<Device> = {}): Device {
 const run: Run = (command, ids) => void ran.push([command, ids]);
 run.knows = () => true;
 
-async function show(connection = 'live'): Promise<HTMLElement> {
+async function show(
+  connection = 'live',
+  explained = false
+): Promise<HTMLElement> {
   model = server.model();
+  pool = explained ? new JobPool(model) : null;
   listing = new Listing(model);
   const { container } = render(
     <Sidebar
       listing={listing}
+      pool={pool}
       folds={new Folds()}
       shown={true}
       trans={trans}
@@ -367,6 +375,56 @@ describe('a job that waits', () => {
     act(() => listing.step(-1));
     await new Promise(done => setTimeout(done, 500));
     expect(server.requests).not.toContain('estimate 01-aaaaaa');
+  });
+});
+
+describe('the one that is selected', () => {
+  beforeEach(async () => {
+    server.put(summary('01-aaaaaa', 'completed'), false);
+    server.put(
+      summary('02-bbbbbb', 'failed', { name: 'vqe', message: 'NameError' }),
+      false
+    );
+    server.explanation = {
+      cause: 'code',
+      sentence: "NameError: name 'thetas' is not defined.",
+      audience: 'you',
+      advice: "Did you mean 'theta'?"
+    };
+  });
+
+  it('is explained by cause, sentence, whose move it is and what to try', async () => {
+    const page = await show('live', true);
+    act(() => listing.select('02-bbbbbb'));
+    const about = screen.getByRole('region', { name: 'About vqe' });
+    expect(about.textContent).toBe('NameError');
+    await waitFor(() =>
+      expect(about.textContent).toBe(
+        "NameError: name 'thetas' is not defined.cause: codeyour moveTry: Did you mean 'theta'?"
+      )
+    );
+    expect(await violations(page)).toEqual([]);
+    act(() => listing.select('01-aaaaaa'));
+    expect(screen.queryByRole('region', { name: /About/ })).toBeNull();
+  });
+
+  it('is told by its row alone where the application has no models of single jobs', async () => {
+    await show();
+    act(() => listing.select('02-bbbbbb'));
+    const about = screen.getByRole('region', { name: 'About vqe' });
+    expect(about.textContent).toBe('NameError');
+    expect(server.requests).not.toContain('explain 02-bbbbbb');
+  });
+
+  it('says what makes the results of one that completed doubtful', async () => {
+    server.put(
+      summary('03-cccccc', 'completed', { name: 'ghz', message: 'Stale.' }),
+      false
+    );
+    await show('live', true);
+    act(() => listing.select('03-cccccc'));
+    const about = screen.getByRole('region', { name: 'About ghz' });
+    expect(about.textContent).toBe('Stale.');
   });
 });
 
