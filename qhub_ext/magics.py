@@ -117,12 +117,15 @@ class QpuMagics(Magics):
         from qhub_ext.display import Text
         from qhub_ext.preview import preview_text
         from qhub_ext.service.outlook import foresee
+        from qhub_ext.service.tried import tried_before
 
         along = drafts[0].frozen.manifest.names
         circuits = {n: v for n, v in namespace.items() if n in along and type(v).__name__ == "QuantumCircuit"}
-        previews = (
-            preview_text(d, self.service.script(d), foresee(circuits, d.spec, self.service.settings)) for d in drafts
-        )
+        service = self.service
+        outlooks = [
+            foresee(circuits, d.spec, service.settings, tried_before(d.spec, d.cell, service.shelf)) for d in drafts
+        ]
+        previews = (preview_text(d, service.script(d), told) for d, told in zip(drafts, outlooks, strict=True))
         return Text("\n\n".join(previews))
 
     def _wait(self, job: Job) -> None:

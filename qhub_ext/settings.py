@@ -335,6 +335,10 @@ class PreflightSettings(_Section):
     dead: Literal["warn", "refuse"] = Field(
         default="warn", description="A circuit with gates where the device has them switched off."
     )
+    stale: Literal["note", "warn", "refuse"] = Field(
+        default="warn",
+        description="A task for a device whose calibration is older than qpu.stale_s: a line in the record, a warning, or nothing is sent.",
+    )
     success_warn: float = Field(
         default=0.01,
         ge=0,

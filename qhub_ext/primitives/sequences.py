@@ -14,7 +14,7 @@ from qhub_ext.job.context import ExecutionContext, current
 from qhub_ext.primitives.refusal import told_to_the_caller
 from qhub_ext.primitives.task import SCHEMA, error_record, utc
 from qhub_ext.tiers.opening import check_tier
-from qhub_ext.tiers.preflight import NOTE, WARN, Finding, PreflightWarning, raise_refusals
+from qhub_ext.tiers.preflight import NOTE, WARN, Finding, PreflightWarning, note_tier, raise_refusals
 from qhub_ext.tiers.seeds import check_seed
 from qhub_ext.tiers.sequences import DEFAULT_RUNS, built, check_sequence, emulate, noise_of, results_of
 
@@ -72,7 +72,7 @@ class PulserBackend:
     ) -> Any:
         if context.tier != "qpu":
             noise = self._noise_model or noise_of(sequence) if context.tier == "emulation" else None
-            findings = check_sequence(sequence, runs)
+            findings = [note_tier(context.tier), *check_sequence(sequence, runs)]
             if self._noise_model is not None and context.tier == "local":
                 findings.append(
                     Finding(NOTE, "option-without-effect", "The noise model has no effect on the tier local.")
@@ -81,9 +81,16 @@ class PulserBackend:
             return emulate(sequence, runs, noise_model=noise, seed=seed)
         device = import_module(_DEVICE)
         resource = device.sequence_resource(context.device)
-        target = device.device_of(resource)
+        target, asked = device.ask_device(resource)
+        record["snapshot"] = {
+            "id": asked.snapshot.id,
+            "taken_at": asked.snapshot.taken_at,
+            "source": asked.snapshot.source,
+        }
+        if context.pin is not None:
+            context.pin(asked.snapshot, lambda: asked.document)
         sequence, switched = device.fitted(sequence, target)
-        findings = check_sequence(sequence, runs, device=target)
+        findings = [note_tier("qpu", simulated=resource.virtual), *check_sequence(sequence, runs, device=target)]
         if switched:
             findings.append(Finding(NOTE, "device-switched", switched))
         _settle(findings, record)
@@ -95,7 +102,7 @@ class PulserBackend:
 def pulser_device(name: str | None = None) -> Any:
     """The pulser Device that the resource of the current device (or of `name`) describes, to make sequences for."""
     device = import_module(_DEVICE)
-    return device.device_of(device.sequence_resource(name or current().device))
+    return device.ask_device(device.sequence_resource(name or current().device))[0]
 
 
 def _begin(context: ExecutionContext, sequence: Any, runs: int, seed: int | None) -> dict[str, Any]:

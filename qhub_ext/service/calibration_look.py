@@ -18,6 +18,7 @@ from qhub_ext.service.calibrations import JobCalibration, is_known, snapshot_of
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers import snapshots as vendors
 from qhub_ext.tiers.chart import chart
+from qhub_ext.tiers.site_devices import takes_circuits
 
 _DIGITS = re.compile(r"(sha256:)?[0-9a-f]{4,64}")
 _NO_GATES = frozenset({"barrier", "delay"})
@@ -82,7 +83,7 @@ def find_snapshot(name: str, shelf: Path) -> Snapshot:
 
 
 def _chart(snapshot: Snapshot) -> dict[str, Any]:
-    known = snapshot.device in catalog.names()
+    known = snapshot.device in catalog.names() and takes_circuits(snapshot.device)
     return chart(snapshot, catalog.read_configuration(snapshot.device) if known else {}, dates=True)
 
 

@@ -17,7 +17,7 @@ from qhub_ext.jobfolder.calibrations import DIGITS, CalibrationStore, Entry, rea
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.tasks import read_tasks
 from qhub_ext.settings import Settings
-from qhub_ext.tiers import catalog, site_devices
+from qhub_ext.tiers import catalog
 from qhub_ext.tiers import snapshots as vendors
 
 
@@ -49,7 +49,6 @@ def refresh(device: str, settings: Settings) -> Imported:
     from qhub_ext.tiers.qpu.target import ask_target
 
     name = own_name(device)
-    site_devices.require_circuits(name)
     asked = ask_target(find_resource(name, settings.qpu, settings.site), settings.qpu)
     path = CalibrationStore(settings.shelf).put(asked.snapshot, lambda: asked.document)
     return Imported(asked.snapshot, asked.unread, path)
@@ -76,12 +75,13 @@ def snapshot_of(device: str, shelf: Path, which: str = "") -> Snapshot:
     packaged = catalog.read_snapshot(name) if name in catalog.packaged_names() else None
     if not which:
         latest = store.latest(name)
+        if latest is None and packaged is None:  # of one that only a virtual QPU stands for, what that told
+            latest = next(iter(reversed(store.history(name))), None)
         if latest is not None and (packaged is None or latest.taken_at > packaged.taken_at):
             return read_snapshot(latest.path)
         if packaged is not None:
             return packaged
         if name in catalog.names():
-            site_devices.require_circuits(name)
             raise UnknownNameError(
                 f"Nothing is known of {name} yet: it was never asked for its calibration.",
                 advice=f"`qhub calibration {name} --refresh` asks what stands for it.",
@@ -124,7 +124,7 @@ def import_document(path: Path, device: str, shelf: Path) -> Imported:
         reading = vendors.read_document(document, device=own_name(device), source=f"file {path.name}")
     except InvalidOptionError as error:
         raise InvalidOptionError(f"{path}: {error.message}", advice=error.advice) from error
-    placed = CalibrationStore(shelf).put(reading.snapshot, lambda: document)
+    placed = CalibrationStore(shelf).put(reading.snapshot, lambda: reading.document)
     return Imported(reading.snapshot, reading.unread, placed)
 
 

@@ -1,11 +1,21 @@
-"""What `--dry-run` says of the circuits that go along: how well the device would do them, and for how long it would be busy."""
+"""What `--dry-run` says before anything is sent: of the calibration, the tier, and the circuits that go along (how well the device would do
+them, and for how long it would be busy).
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from qhub_ext.display.words import duration, moment
+from qhub_ext.job.identity import short_id
+from qhub_ext.service.draft import VIRTUAL
+from qhub_ext.service.tried import Tried, run_of
 from qhub_ext.settings import Settings
+from qhub_ext.tiers.calibration import known_snapshot
+from qhub_ext.tiers.differences import Run, between, of_the_device
 
 if TYPE_CHECKING:
     from qiskit.circuit import QuantumCircuit
@@ -17,24 +27,49 @@ LARGE = 20_000
 LEVEL = 1
 
 
-def foresee(circuits: Mapping[str, QuantumCircuit], spec: JobSpec, settings: Settings) -> list[str]:
-    """A few sentences per circuit, by name. One that the device cannot take as it is is transpiled first, and the line says so."""
+def foresee(
+    circuits: Mapping[str, QuantumCircuit], spec: JobSpec, settings: Settings, tried: Tried | None = None
+) -> list[str]:
+    """How old the calibration is, what the tier has of the device, and what will differ from where the cell was `tried`; then a few sentences
+    per circuit, by name. One that the device cannot take as it is is transpiled first, and the line says so.
+    """
+    live = spec.tier == "qpu" and spec.resource != VIRTUAL
+    known = known_snapshot(spec.device, settings.shelf, settings.cache, live=live)
+    lines = [
+        _calibration(spec, known, settings, live=live),
+        of_the_device(spec.tier, simulated=VIRTUAL in spec.resource),
+    ]
+    if tried is not None:
+        lines.append(_since(tried, run_of(spec, known[1] if known else "")))
     if not circuits:
-        return []
+        return lines
     from qhub_ext.tiers import devices
 
     device = devices.load(spec.device)
-    lines = [f"{device.name}: calibration snapshot of {device.snapshot.taken_at[:10]}; {_DIFFERENCE[spec.tier]}"]
     for name, circuit in circuits.items():
         lines += [f"`{name}` {sentence}" for sentence in _sentences(circuit, spec, device, settings)]
     return lines
 
 
-_DIFFERENCE = {
-    "local": "the tier local is ideal, so the errors below are the device's and not this run's.",
-    "emulation": "the tier emulation has its errors, without crosstalk, leakage and drift.",
-    "qpu": "the device may have drifted since.",
-}
+def _calibration(spec: JobSpec, known: tuple[str, str] | None, settings: Settings, *, live: bool) -> str:
+    if known is None:
+        return f"{spec.device}: no calibration of it is known here."
+    age_s = max(0.0, time.time() - datetime.fromisoformat(known[1]).timestamp())
+    told = f"{spec.device}: its calibration of {known[1]:.16} UTC is {duration(age_s)} old"
+    stale = age_s > settings.qpu.stale_s
+    if stale:
+        told += f", more than {duration(settings.qpu.stale_s)} (qpu.stale_s)"
+    if live:
+        told += "; the job asks the device for its present one"
+        if stale and settings.preflight.stale == "refuse":
+            told += ", and sends nothing under one so old (preflight.stale)"
+    return f"{told}."
+
+
+def _since(tried: Tried, asked: Run) -> str:
+    there = f"{tried.run.tier} by job {short_id(tried.job)}, {moment(tried.ended_at)}"
+    differs = between(tried.run, asked)
+    return f"Tried on {there}. On {asked.tier} now: {'; '.join(differs)}."
 
 
 def _sentences(circuit: QuantumCircuit, spec: JobSpec, device: Device, settings: Settings) -> list[str]:

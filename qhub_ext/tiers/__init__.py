@@ -3,7 +3,10 @@
     catalog     which devices there are, without importing qiskit
     snapshots   the vendor's properties file -> qhub.calibration/1
     devices     a device's full Target and limits
+    pulser_specs    what a device of neutral atoms tells of itself -> qhub.calibration/1
     preflight   what a device would refuse, said before anything is sent
+    age         how old its calibration is
+    differences     what a run on one tier cannot tell of another
     reduce      a circuit on the qubits that it uses
     noise       the snapshot's noise on those qubits
     method      which simulation method, how much memory and time, and why

@@ -12,6 +12,7 @@ from qiskit.circuit import QuantumCircuit
 from qhub_ext.errors import Cause, PreflightError
 from qhub_ext.job.calibration import DEAD
 from qhub_ext.tiers.devices import Device
+from qhub_ext.tiers.differences import of_the_device
 from qhub_ext.tiers.iqm import LACKS, MARK
 from qhub_ext.tiers.prospects import Use, expected_success
 
@@ -27,7 +28,7 @@ _TRANSPILE = "Transpile it: generate_preset_pass_manager(optimization_level=3, b
 
 
 # a refusal of another kind is the code's
-_CAUSES = {"dead": Cause.CALIBRATION, "qpu-time": Cause.QUEUE_POLICY}
+_CAUSES = {"dead": Cause.CALIBRATION, "calibration-age": Cause.CALIBRATION, "qpu-time": Cause.QUEUE_POLICY}
 
 
 class PreflightWarning(UserWarning):
@@ -61,6 +62,11 @@ def raise_refusals(findings: Iterable[Finding]) -> None:
         more = f" ({len(refusals) - 1} more like it.)" if len(refusals) > 1 else ""
         cause = _CAUSES.get(refusals[0].kind)
         raise PreflightError(refusals[0].sentence + more, advice=refusals[0].advice, cause=cause)
+
+
+def note_tier(tier: str, *, simulated: bool = False) -> Finding:
+    """What a run on this tier has of its device: whoever reads the record need not know it by heart."""
+    return Finding(NOTE, "tier-difference", of_the_device(tier, simulated=simulated), numbers={"tier": tier})
 
 
 @dataclass(frozen=True)

@@ -52,10 +52,10 @@ def takes_circuits(name: str) -> bool:
 
 
 def require_circuits(name: str) -> None:
-    """Raises PreflightError: of a device that takes sequences no calibration is read here."""
+    """Raises PreflightError for a device that takes sequences."""
     if not takes_circuits(name):
         raise PreflightError(
-            f"{name} takes Pulser sequences, not Qiskit circuits, and has no calibration that is read here.",
+            f"{name} takes Pulser sequences, not Qiskit circuits: it has no target that circuits could be made ready for.",
             advice="`qhub_ext.pulser_device()` is what it tells of itself, `qhub_ext.PulserBackend` runs sequences on it.",
         )
 
@@ -86,10 +86,10 @@ def document(name: str) -> Mapping[str, Any]:
 
     Raises PreflightError when it never was, or is not of a kind with a Target; InvalidOptionError for gates that are not written here.
     """
+    require_circuits(name)
     entry = newest(name)
     found = None if entry is None else read_document(entry.path)
     if found is None:
-        require_circuits(name)
         raise PreflightError(
             f"Nothing is known of the device {name!r} yet: its target was never asked for.",
             advice=f"`qhub calibration {name} --refresh` asks the resource that stands for it.",
@@ -115,9 +115,9 @@ def snapshot(name: str) -> Snapshot:
 
 def ensure(name: str) -> None:
     """Asks the resource that stands for a device, where nothing is known of it yet. Raises DeviceError, PreflightError."""
+    require_circuits(name)
     if newest(name) is not None:
         return
-    require_circuits(name)
     from qhub_ext.tiers.qpu.resources import resource_for
     from qhub_ext.tiers.qpu.virtual import virtual_resource
 

@@ -9,12 +9,13 @@ import functools
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from qhub_ext.errors import InvalidOptionError
 from qhub_ext.job.calibration import Column, GateTable, Snapshot, finite
+from qhub_ext.tiers import pulser_specs
 
 _UNITS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9, "Hz": 1.0, "MHz": 1e6, "GHz": 1e9}
 
@@ -41,10 +42,14 @@ _IQM_QUBITS = {
 
 @dataclass(frozen=True)
 class Reading:
-    """A snapshot, and a sentence for each thing in the vendor's document that could not be read."""
+    """A snapshot, and a sentence for each thing in the vendor's document that could not be read. `document` is that in the shape in which it is
+    kept; `dated` where it tells its own moment.
+    """
 
     snapshot: Snapshot
     unread: tuple[str, ...] = ()
+    document: Mapping[str, Any] = field(default_factory=dict)
+    dated: bool = True
 
 
 def parse_ibm_properties(
@@ -103,6 +108,16 @@ def read_ibm(properties: Mapping[str, Any], configuration: Mapping[str, Any], *,
 
 def read_document(document: Any, *, device: str, source: str) -> Reading:
     """What QRMI gives as a target, of any vendor whose shape is known. Raises InvalidOptionError for what is none."""
+    if isinstance(document, list):
+        document = {pulser_specs.KEY: document}
+    if isinstance(document, Mapping) and pulser_specs.is_pulser(document):
+        at = to_utc(datetime.now(UTC).isoformat())
+        snapshot, unread = pulser_specs.read_specs(document, device=device, source=source, at=at)
+        return Reading(snapshot, unread, document, dated=False)
+    return replace(_read_record(document, device=device, source=source), document=document)
+
+
+def _read_record(document: Any, *, device: str, source: str) -> Reading:
     if not isinstance(document, Mapping):
         raise InvalidOptionError(f"A target is a JSON object, not {type(document).__name__}.")
     if "quality_metrics" in document or "dynamic_quantum_architecture" in document:
@@ -113,7 +128,7 @@ def read_document(document: Any, *, device: str, source: str) -> Reading:
         known = ", ".join(list(map(str, document))[:8]) or "nothing"
         raise InvalidOptionError(
             f"It holds {known}: no calibration that is known here.",
-            advice='Known: {"configuration", "properties"} of IBM, {"dynamic_quantum_architecture", "quality_metrics"} of IQM.',
+            advice='Known: {"configuration", "properties"} of IBM, {"dynamic_quantum_architecture", "quality_metrics"} of IQM, [{"device_type", "specs"}] of Pasqal.',
         )
     properties, configuration = document.get("properties"), document.get("configuration")
     if not isinstance(properties, Mapping):

@@ -1,7 +1,7 @@
 """A device of neutral atoms: takes Pulser sequences, simulates them with pulser-simulation, and takes as long as such a device does.
 
-Its specification is that of Pulser's own AnalogDevice under the name that the service knows; its noise is the one that Pulser gives that
-device, or detection errors of the size that Pasqal reports where it gives none.
+Its specification is that of Pulser's own AnalogDevice under the name that the service knows, with detection errors of the size that Pasqal
+reports: that is its noise, and what it tells of its calibration.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class SequenceMachine:
 
     @cached_property
     def device(self) -> Any:
-        return replace(import_module("pulser.devices").AnalogDevice, name=self.name)
+        model = import_module("pulser").NoiseModel(p_false_pos=FALSE_POSITIVE, p_false_neg=FALSE_NEGATIVE)
+        return replace(import_module("pulser.devices").AnalogDevice, name=self.name, noise_model=model)
 
     def specs(self) -> str:
         return str(self.device.to_abstract_repr())
@@ -84,8 +85,7 @@ class SequenceMachine:
             raise InvalidOptionError(f"The sequence cannot be read: {error}") from error
 
     def _counts(self, program: SequenceProgram) -> dict[str, int]:
-        model = import_module("pulser").NoiseModel(p_false_pos=FALSE_POSITIVE, p_false_neg=FALSE_NEGATIVE)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a device does not warn
-            results = emulate(self._sequence(program.text), program.runs, noise_model=model)
+            results = emulate(self._sequence(program.text), program.runs, noise_model=self.device.noise_model)
         return {str(bits): int(count) for bits, count in results.final_bitstrings.items()}

@@ -72,7 +72,8 @@ def test_the_place_in_a_batch_does_not_change_the_counts(tier, bell, transpiled)
 def test_identical_pubs_are_independent_experiments(tier, bell, records):
     first, second = (counts(r) for r in Sampler(seed=3).run([bell, bell]).result())
     assert first != second
-    found = [f["kind"] for f in records[-1]["findings"] if f["kind"] != "expected-outcomes"]
+    of_the_place = ("expected-outcomes", "tier-difference", "calibration-age")
+    found = [f["kind"] for f in records[-1]["findings"] if f["kind"] not in of_the_place]
     assert found == ["expected-success", "expected-success", "duplicates"]
 
 
@@ -130,7 +131,7 @@ def test_dead_edges_are_told_on_every_tier(tier, records):
         circuit.measure(a, 0)
         with pytest.warns(PreflightWarning, match=f"{a}-{b}"):
             Sampler().run([circuit], shots=10).result()
-    assert records[-1]["findings"][0]["kind"] == "dead"
+    assert "dead" in {f["kind"] for f in records[-1]["findings"]}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +16,10 @@ with warnings.catch_warnings():
 from qhub_ext.capture.command import Request
 from qhub_ext.errors import DeviceError, PreflightError, UncertainTaskError
 from qhub_ext.job import context
+from qhub_ext.jobfolder.calibrations import CalibrationStore, read_snapshot
 from qhub_ext.primitives import Sampler
 from qhub_ext.primitives.sequences import PulserBackend, pulser_device
-from qhub_ext.service import JobService
+from qhub_ext.service import JobService, calibrations
 from qhub_ext.settings import load_settings
 from qhub_ext.tiers.qpu.capabilities import CAPABILITIES
 from qhub_ext.tiers.qpu.helper import KINDS
@@ -42,6 +44,22 @@ def test_a_sequence_made_for_the_device_runs_on_it_and_its_record_says_where() -
     (sent,) = records[0]["device_tasks"]
     assert (sent["resource"], sent["state"], sent["virtual"]) == ("FRESNEL", "completed", True)
     assert records[0]["device"] == "FRESNEL"
+
+
+def test_a_task_is_pinned_to_what_the_device_told_of_its_errors(tmp_path: Path) -> None:
+    records: list[dict[str, Any]] = []
+    pinned: list[Any] = []
+    with context.using(record=records.append, pin=lambda snapshot, document: pinned.append((snapshot, document()))):
+        for _ in range(2):
+            PulserBackend(pair()).run(runs=10)
+    (first, document), (second, _) = pinned
+    assert first.id == second.id == records[0]["snapshot"]["id"] == records[1]["snapshot"]["id"]
+    assert (first.column("prob_meas1_prep0")[0], first.column("prob_meas0_prep1")[0]) == (0.01, 0.05)
+    assert first.synthetic, "no device ever had it"
+    assert "FRESNEL" in str(document["devices"])
+    (entry,) = CalibrationStore(tmp_path / "jobs").history("FRESNEL")
+    assert read_snapshot(entry.path).id == first.id, "the same numbers asked for twice are one calibration"
+    assert calibrations.snapshot_of("fresnel", tmp_path / "jobs").id == first.id
 
 
 def test_a_sequence_made_for_another_device_is_switched_where_it_does_the_same_and_refused_where_not() -> None:

@@ -28,7 +28,7 @@ from qhub_ext.tiers.device_options import ESTIMATED, SENT, check_randomizations,
 from qhub_ext.tiers.devices import Device
 from qhub_ext.tiers.facts import circuit_seconds, shot_seconds
 from qhub_ext.tiers.fingerprint import fingerprint
-from qhub_ext.tiers.preflight import WARN, Finding, PreflightWarning
+from qhub_ext.tiers.preflight import WARN, Finding, PreflightWarning, note_tier
 from qhub_ext.tiers.qpu.capabilities import CIRCUITS, IQM_CIRCUITS
 from qhub_ext.tiers.qpu.ibm import IbmWriter, read_estimator, write_estimator
 from qhub_ext.tiers.qpu.iqm import IqmWriter, timeline_seconds
@@ -63,7 +63,9 @@ def open_qpu(device: Device, options: Mapping[str, Any], *, memory_mb: int | Non
     require(resource, *CIRCUITS)
     live = live_device(device.name, resource, settings)
     check_rep_delay(options, live.device.configuration, device.name)
-    findings = [*live.findings, *(_not_simulated(options, device.name) if resource.virtual else ())]
+    simulated = resource.virtual or live.simulated
+    findings = [note_tier("qpu", simulated=simulated), *live.findings]
+    findings += _not_simulated(options, device.name) if resource.virtual else []
     return DeviceBackend(live.device, options, settings, resource, findings, live.asked_at)
 
 

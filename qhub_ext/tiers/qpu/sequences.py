@@ -11,11 +11,12 @@ from qhub_ext.errors import Cause, DeviceError, PreflightError
 from qhub_ext.job.context import current
 from qhub_ext.jobfolder.device_tasks import payload_digest
 from qhub_ext.settings import current_settings
+from qhub_ext.tiers.pulser_specs import specs_of
 from qhub_ext.tiers.qpu.capabilities import SEQUENCES
-from qhub_ext.tiers.qpu.pool import process_for
 from qhub_ext.tiers.qpu.resources import Resource
 from qhub_ext.tiers.qpu.sending import Record, Sender
 from qhub_ext.tiers.qpu.standing import find_resource, require
+from qhub_ext.tiers.qpu.target import Asked, ask_target
 from qhub_ext.tiers.qpu.task_spans import task_span
 
 
@@ -26,13 +27,12 @@ def sequence_resource(device: str) -> Resource:
     return resource
 
 
-def device_of(resource: Resource) -> Any:
-    """The pulser Device that the service describes. Raises DeviceError."""
-    text = process_for(resource).call("target", deadline_s=current_settings().qpu.deadline_s)
+def ask_device(resource: Resource) -> tuple[Any, Asked]:
+    """The pulser Device that the service describes, and what of that is calibration. Raises DeviceError."""
+    asked = ask_target(resource, current_settings().qpu)
     try:
-        listed = {entry["device_type"]: entry["specs"] for entry in json.loads(text)}
-        specs = listed.get(resource.name) or next(iter(listed.values()))
-        return import_module("pulser.abstract_repr").deserialize_device(specs)
+        specs = specs_of(asked.document, resource.name)
+        return import_module("pulser.abstract_repr").deserialize_device(specs), asked
     except Exception as error:
         raise DeviceError(
             f"{resource.title} gave a specification that cannot be used: {error}",

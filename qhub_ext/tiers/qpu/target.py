@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from qhub_ext.errors import Cause, DeviceError, InvalidOptionError, QhubError
-from qhub_ext.job.calibration import Snapshot
+from qhub_ext.job.calibration import Column, Snapshot
 from qhub_ext.jobfolder.calibrations import CalibrationStore, read_document, read_snapshot
 from qhub_ext.settings import QpuSettings
 from qhub_ext.tiers import catalog, devices, site_devices
+from qhub_ext.tiers.age import check_age
 from qhub_ext.tiers.devices import Device
 from qhub_ext.tiers.iqm import vendor_document
 from qhub_ext.tiers.preflight import WARN, Finding
@@ -65,12 +66,27 @@ def ask_target(resource: Resource, settings: QpuSettings) -> Asked:
             cause=Cause.INTEGRATION,
         ) from error
     now = time.time()
+    snapshot, document = reading.snapshot, dict(reading.document)
+    store = CalibrationStore(site_devices.shelf())
+    if not reading.dated:
+        snapshot = _since(replace(snapshot, synthetic=resource.virtual), store)
+    with contextlib.suppress(OSError):  # a shelf that may only be read, or a full one: it is asked again the next time
+        store.confirm(store.put(snapshot, lambda: document), resource.name, now)
+    return Asked(snapshot, document, reading.unread, now)
+
+
+def _since(snapshot: Snapshot, store: CalibrationStore) -> Snapshot:
+    """The same numbers that the device told before are the same calibration, though their document has no date."""
     try:
-        store = CalibrationStore(site_devices.shelf())
-        store.confirm(store.put(reading.snapshot, lambda: document), resource.name, now)
-    except OSError:
-        pass  # a shelf that may only be read, or a full one: it is asked again the next time
-    return Asked(reading.snapshot, document, reading.unread, now)
+        entries = store.history(snapshot.device)
+        before = read_snapshot(entries[-1].path) if entries else None
+    except QhubError:  # torn
+        return snapshot
+    if before is None:
+        return snapshot
+    columns = {name: Column(one.values, before.column(name).at) for name, one in snapshot.columns.items()}
+    same = replace(snapshot, taken_at=before.taken_at, columns=columns)
+    return before if same.id == before.id else snapshot
 
 
 def live_device(name: str, resource: Resource, settings: QpuSettings) -> Live:
@@ -93,7 +109,7 @@ def live_device(name: str, resource: Resource, settings: QpuSettings) -> Live:
             else:
                 found = _made(name, asked.document, asked.snapshot, asked.asked_at, resource.mark)
         if not (found.simulated or resource.virtual):
-            found = replace(found, findings=(*found.findings, *_age(found.device, settings)))
+            found = replace(found, findings=(*found.findings, *check_age(found.device, "qpu")))
         _live[name] = found
         if name not in catalog.packaged_names():  # local and emulation know no other
             devices.install(found.device)
@@ -146,19 +162,3 @@ def _device(name: str, document: Mapping[str, Any], snapshot: Snapshot) -> Devic
     if name in catalog.packaged_names() and snapshot.id == catalog.read_snapshot(name).id:
         return devices.load_packaged(name)  # the package's numbers: one object for both
     return Device(name, document["configuration"], document["properties"], snapshot.source, snapshot)
-
-
-def _age(device: Device, settings: QpuSettings) -> list[Finding]:
-    taken = datetime.fromisoformat(device.snapshot.taken_at)
-    days = (datetime.now(UTC) - taken).total_seconds() / 86400
-    if days * 86400 <= settings.stale_s:
-        return []
-    return [
-        Finding(
-            WARN,
-            "calibration-age",
-            f"The calibration of {device.name} is {days:.0f} days old ({device.snapshot.taken_at:.16} UTC).",
-            "What its circuits were laid out for may no longer hold; qpu.stale_s sets from when on this is said.",
-            {"days": round(days, 1)},
-        )
-    ]
