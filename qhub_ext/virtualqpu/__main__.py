@@ -6,7 +6,9 @@ import argparse
 import json
 import os
 import secrets
+import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -118,6 +120,9 @@ def serve(
     record = {"url": url, "key": key, "pid": os.getpid(), "instance": house.instance, "simulated": True}
     address = directory / "server.json"
     write_json(address, record)
+    if threading.current_thread() is threading.main_thread():
+        # uvicorn shuts down and then lets the signal have its own way, which for this one would be an end at once, with the address left behind
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     print(f"virtual QPU (simulated) at {url}; its address and key are in {address}", flush=True)
     try:
         server.run(sockets=[listener])

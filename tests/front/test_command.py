@@ -12,7 +12,7 @@ import pytest
 
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.verbs import verbs
-from tests.front.conftest import Place
+from tests.front.conftest import Place, set_up_place
 from tests.waiting import wait_until
 
 
@@ -66,6 +66,51 @@ def test_counts_of_two_jobs_stand_side_by_side_with_what_the_shots_explain(place
     place.command("compare", ids[0], ids[1], "--name", "nosuch", code=2)
 
 
+LAYERS = BELL.replace(
+    "circuit.measure_all()",
+    """
+for _ in range(60):  # deep enough that errors are seen
+    circuit.cx(0, 1)
+    circuit.barrier()
+circuit.measure_all()""",
+)
+
+
+@pytest.mark.slow
+def test_one_script_on_three_tiers_is_compared_side_by_side(tmp_path_factory: pytest.TempPathFactory) -> None:
+    with set_up_place(tmp_path_factory.mktemp("tiers"), QHUB_QPU_VIRTUAL_SPEED="1000") as place:
+        file = script(place, "layers.py", LAYERS)
+        tiers = ["local", "emulation", "qpu"]
+        words = ["--tier", ",".join(tiers), "--shots", "4000", "--wait", "--json"]
+        jobs = json.loads(place.command("run", file, *words))
+        assert [(one["tier"], one["state"]) for one in jobs] == [(tier, "completed") for tier in tiers]
+        ids = [one["id"] for one in jobs]
+        told = place.command("compare", *ids)
+        facts = json.loads(place.command("compare", *ids, "--json"))
+        titles = list(facts["counts"])
+        assert [title.split()[0] for title in titles] == tiers
+        heading = next(line for line in told.splitlines() if line.startswith("outcome"))
+        assert all(title in heading for title in titles)
+        pairs = {tuple(word.split()[0] for word in one["jobs"]): one for one in facts["differences"]}
+        assert set(pairs) == {("local", "emulation"), ("local", "qpu"), ("emulation", "qpu")}
+        for tier in ("emulation", "qpu"):
+            assert not pairs["local", tier]["explained"], "noise is not what shots explain"
+            assert pairs["local", tier]["total_variation"] > pairs["local", tier]["noise"]
+        assert pairs["emulation", "qpu"]["total_variation"] < pairs["local", "qpu"]["total_variation"]
+        assert 0 < pairs["emulation", "qpu"]["hellinger"] < 1
+        # what is held against what, before it is sent
+        told = place.command("run", file, "--tier", "emulation", "--shots", "100", "--dry-run")
+        assert f"Tried on qpu by job {jobs[2]['short_id']}" in told
+        assert "crosstalk, leakage and drift are left out" in told
+        assert "100 shots and not 4,000 shots" in told
+        assert "kingston: its calibration of 2026-" in told
+        # a device of atoms stands beside, with what it tells of its errors
+        asked = place.command("calibration", "fresnel", "--refresh")
+        assert "of FRESNEL, 80 qubits" in asked
+        assert "not read: 1 channels" in asked
+        assert "3.00e-02" in place.command("calibration", "fresnel")
+
+
 def test_resources_of_the_site_are_listed_with_what_is_wrong(place: Place) -> None:
     assert json.loads(place.command("resources", "--json")) == []
     assert "virtual QPU stands in" in place.command("resources")
@@ -80,7 +125,7 @@ def test_devices_of_every_type_are_listed_with_what_they_take(place: Place) -> N
         "FRESNEL": "Pulser sequences",
     }
     assert listed["kingston"]["medians"]["two_qubit_error"] > 0
-    assert "FRESNEL takes Pulser sequences" in place.command("calibration", "fresnel", "--refresh", code=2)
+    assert "it was never asked" in place.command("calibration", "fresnel", code=2)
     assert "pulser_device()" in place.command("devices", "fresnel", code=2)
 
 

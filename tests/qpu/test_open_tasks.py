@@ -41,12 +41,12 @@ class Desk:
     service: JobService
     shelf: Path
 
-    def job(self, device: str = "kingston") -> JobFolder:
+    def job(self, device: str = "kingston", owner: str = "somebody") -> JobFolder:
         identity = new_job_id()
         folder = JobFolder(self.shelf / identity)
         for path in (folder.path, folder.journals, folder.attempts, folder.attempt(1).path):
             path.mkdir(mode=0o700)
-        spec = JobSpec(identity, "a job", "qpu", device, time.time(), "somebody", site="embedded")
+        spec = JobSpec(identity, "a job", "qpu", device, time.time(), owner, site="embedded")
         write_json(folder.spec, spec.to_json())
         append_once(folder.journal("client"), "state", state="submitted", attempt=1)
         return folder
@@ -254,10 +254,10 @@ def test_a_job_that_still_runs_and_one_with_nothing_open_ask_nobody(
     assert desk.service.fates(folder.id) == []
 
 
-def test_the_seconds_of_a_device_are_added_up_by_job_and_device(
+def test_the_seconds_of_a_device_are_added_up_by_job_device_and_user(
     desk: Desk, qpu: VirtualQpu, bell: QuantumCircuit
 ) -> None:
-    first, second = desk.job(), desk.job()
+    first, second = desk.job(owner="alice"), desk.job(owner="bob")
     for folder, calls in ((first, 1), (second, 3)):
         with context.using(announce=device_announcer(folder.attempt(1))):
             for _ in range(calls):
@@ -272,6 +272,12 @@ def test_the_seconds_of_a_device_are_added_up_by_job_and_device(
 
     (total,) = summed(used, "device")
     assert (total.key, total.jobs, total.tasks) == ("kingston", 2, 4)
+    by_user = {one.key: (one.jobs, one.tasks, one.qpu_s) for one in summed(used, "user")}
+    assert by_user == {
+        "alice": (1, 1, by_job[first.id].qpu_s),
+        "bob": (1, 3, by_job[second.id].qpu_s),
+    }, "what each has used of the device, the largest first"
+    assert next(iter(by_user)) == "bob"
 
 
 def test_the_journal_of_a_job_s_tasks_is_opened_once_whatever_their_number(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -150,3 +152,33 @@ def test_no_credentials_in_what_a_task_leaves_behind(qpu: VirtualQpu, bell: Quan
     for process in processes:  # what ps shows to everybody, and what /proc shows to its owner
         shown = [Path(f"/proc/{process.pid}/{name}").read_bytes() for name in ("cmdline", "environ")]
         assert not any(qpu.key.encode() in text for text in shown)
+
+
+APART = """
+import sys
+import qhub_ext
+from qhub_ext.job import context
+context.enter(context.ExecutionContext(tier="qpu", device="kingston"))
+from qhub_ext import Estimator, Sampler, backend
+from qhub_ext.service import JobService
+from qhub_ext.service.resources import standing
+from qhub_ext.settings import load_settings
+from qiskit import QuantumCircuit
+circuit = QuantumCircuit(backend().num_qubits, 1)
+circuit.x(0)
+circuit.measure(0, 0)
+counts = Sampler().run([circuit], shots=100).result()[0].data.c.get_counts()
+assert sum(counts.values()) == 100
+assert standing(load_settings())[0].state == "online"
+with open("/proc/self/maps") as file:
+    mapped = [line for line in file if "qrmi" in line]
+print(sorted(name for name in sys.modules if name.partition(".")[0] == "qrmi"), mapped)
+"""
+
+
+def test_the_vendor_s_client_never_enters_the_user_s_process(qpu: VirtualQpu) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", APART], capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.splitlines()[-1] == "[] []"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -68,11 +69,13 @@ def test_a_slip_in_the_configuration_ends_as_refused_with_its_own_words(
     described(**changed)
     before = len(qpu.tasks())
     steps: list[dict[str, Any]] = []
+    began = time.monotonic()
     with context.using(announce=steps.append), pytest.raises(DeviceError) as caught:
         Sampler().run([bell], shots=10).result()
     assert caught.value.cause is cause, caught.value
     assert words in caught.value.message
     assert caught.value.advice
+    assert time.monotonic() - began < 3 * 30 + 60, "target and start have a deadline of 30 s each"
     assert len(qpu.tasks()) == before
     assert not steps or steps[-1]["state"] == "refused"
 
@@ -95,4 +98,5 @@ def test_a_session_that_has_ended_is_said_and_no_task_is_left(
     with pytest.raises(DeviceError, match="session") as caught:
         Sampler().run([bell], shots=10).result()
     assert caught.value.cause is Cause.INTEGRATION
+    assert caught.value.advice
     assert len(qpu.tasks()) == before

@@ -1,0 +1,87 @@
+"""`qhub virtual-qpu` as an operator types it: it serves the genuine client, and ends at a signal with nothing left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.waiting import wait_until
+
+BY_HAND = """
+import json, sys
+import qrmi
+
+asked = json.loads(sys.stdin.read())
+resource = qrmi.QuantumResource.from_config(asked["name"], qrmi.ResourceType.IBMQuantumComputeService, asked["config"])
+assert str(resource.status().to_dict()["status"]).endswith("online")
+target = json.loads(resource.target().value)
+qasm = 'OPENQASM 3.0; include "stdgates.inc"; bit[1] c; x $0; c[0] = measure $0;'
+payload = {"pubs": [[qasm, None, 100]], "version": 2, "support_qiskit": True, "options": {}}
+task = resource.task_start(qrmi.Payload.QiskitPrimitive(input=json.dumps(payload), program_id="sampler"))
+while str(resource.task_status(task)).rpartition(".")[2] in ("Queued", "Running"):
+    pass
+state = str(resource.task_status(task)).rpartition(".")[2]
+print(json.dumps([target["configuration"]["n_qubits"], state, len(resource.task_result(task).value) > 0]))
+"""
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_the_genuine_client_until_a_signal_ends_it(tmp_path: Path, ending: signal.Signals) -> None:
+    directory = tmp_path / "a qpu"
+    words = ["virtual-qpu", "--device", "our_qpu=manila", "--speed", "1000", "--directory", str(directory)]
+    log = tmp_path / "log"
+    with log.open("wb") as out:
+        process = subprocess.Popen([sys.executable, "-m", "qhub_ext.cli", *words], stdout=out, stderr=out)
+    try:
+        address = directory / "server.json"
+        wait_until(lambda: address.exists() or process.poll() is not None, within_s=60, what="the virtual QPU")
+        assert process.poll() is None, log.read_text()
+        server = json.loads(address.read_text())
+        if ending is signal.SIGTERM:
+            told = use(server)
+            assert told == [5, "Completed", True]
+        else:
+            wait_until(lambda: _answers(server["url"]), within_s=60, what="an answer")
+        process.send_signal(ending)
+        code = process.wait(60)
+    finally:
+        process.kill()
+        process.wait()
+    said = log.read_text()
+    assert f"virtual QPU (simulated) at {server['url']}" in said
+    assert server["key"] not in said
+    assert "Traceback" not in said, said
+    assert code in (0, 130, 128 + ending, -ending), said
+    assert not address.exists(), "who looks for it starts another"
+    assert not _answers(server["url"])
+
+
+def use(server: dict[str, str]) -> object:
+    config = {
+        "QRMI_IBM_QCS_ENDPOINT": f"{server['url']}/api/v1",
+        "QRMI_IBM_QCS_IAM_ENDPOINT": server["url"],
+        "QRMI_IBM_QCS_IAM_APIKEY": server["key"],
+        "QRMI_IBM_QCS_SERVICE_CRN": "crn:v1:virtual",
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", BY_HAND],
+        input=json.dumps({"name": "our_qpu", "config": config}),
+        env=os.environ | {"no_proxy": "127.0.0.1"},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", trust_env=False).status_code == 200
+    except httpx.TransportError:
+        return False
