@@ -33,6 +33,7 @@ BENCHMARKS = {
     "server": "what the server extension costs JupyterLab, and how quick it answers",
     "slurm": "on a real Slurm",
     "qpu": "tasks on a device, here a virtual one",
+    "calibration": "the calibration map of a device",
     "broker": "the broker: its policy, its decisions, and beside dask.distributed",
     "hybrid": "eight hybrid jobs at one device, on a real Slurm",
     "lab": "in JupyterLab",
