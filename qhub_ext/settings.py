@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from qhub_ext.errors import SettingsError
 
@@ -221,7 +221,7 @@ class BrokerProfileSettings(_Section):
 class BrokerSettings(_Section):
     """The second-level scheduler of quantum tasks, which a site runs once (`python -m qhub_ext.broker`)."""
 
-    socket: Path | None = Field(
+    socket: Annotated[Path | None, BeforeValidator(lambda given: None if given == "" else given)] = Field(
         default=None,
         description="Socket of the broker that the tier qpu goes through; default: straight to the device.",
     )
@@ -231,7 +231,7 @@ class BrokerSettings(_Section):
     )
     url: str = Field(
         default="",
-        description="Address of a broker on another host, such as http://login1:8731, where there is no socket of it here.",
+        description="Address of a broker on another host, such as http://login1:8731, for hosts where `socket` is not there.",
     )
     token_file: Path | None = Field(
         default=None,
@@ -279,8 +279,10 @@ class BrokerSettings(_Section):
 
     @property
     def place(self) -> Path | str | None:
-        """Where the tier qpu finds its broker; None where it goes straight to the device."""
-        return self.socket or self.url or None
+        """Where the tier qpu finds its broker; None where it goes straight to the device. With both given, the address is for hosts without the socket."""
+        if self.socket is not None and (not self.url or self.socket.exists()):
+            return self.socket
+        return self.url or None
 
 
 class LimitSettings(_Section):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 import anyio
-from fastapi import FastAPI, Header, Request
+from fastapi import FastAPI, Header, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,6 +20,7 @@ from qhub_ext.errors import UnknownNameError
 from qhub_ext.telemetry.answers import Piece, answer_spans
 
 WISH_LONGEST = 300
+Short = Annotated[Words, Query(max_length=200)]
 Traceparent = Annotated[str, Header(max_length=512)]
 
 
@@ -74,6 +75,15 @@ def add_api(app: FastAPI, front: Front) -> None:
             ],
             "profiles": [vars(p) for p in desk.policy.profiles.values()],
         }
+
+    @app.get("/v1/me")
+    def me(
+        request: Request, profile: Short = "", qos: Short = "", partition: Short = "", account: Short = ""
+    ) -> dict[str, Any]:
+        """Who asks, and which profile a job of theirs would have with this QOS, partition and account."""
+        who, site = front.caller(request), front.membership
+        given = site.would(profile, qos, partition, account)
+        return {"user": who.user, "uid": who.uid, "operator": who.operator, "jobs": site.kind, "profile": given}
 
     @app.get("/v1/devices/{name}/target")
     def target(name: str, request: Request) -> dict[str, Any]:

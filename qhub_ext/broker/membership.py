@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from qhub_ext.broker.profiles import Profile, Rule, profile_of
 from qhub_ext.broker.refusals import NotAllowedError
@@ -26,6 +26,13 @@ class Member:
 
 
 class Membership(Protocol):
+    @property
+    def kind(self) -> str:
+        """Whose word counts: `slurm`, or `one user`."""
+
+    def would(self, profile: str, qos: str, partition: str, account: str) -> str:
+        """The profile that such a job would have. Raises UnknownNameError."""
+
     def find(self, uid: int, job: str, profile: str, account: str) -> Member:
         """Raises NotAllowedError for a job that is not this user's, or does not run."""
 
@@ -38,12 +45,16 @@ class OneUser:
     """A laptop's broker, for the user who started it: there is nobody to take precedence over, so the word of the user counts."""
 
     profiles: Mapping[str, Profile]
+    kind: ClassVar[str] = "one user"
 
-    def find(self, uid: int, job: str, profile: str, account: str) -> Member:  # noqa: ARG002 - the protocol's
+    def would(self, profile: str, qos: str, partition: str, account: str) -> str:  # noqa: ARG002 - the protocol's
         wanted = profile or profile_of((), self.profiles)
         if wanted not in self.profiles:
             raise UnknownNameError.among("profile", wanted, list(self.profiles))
-        return Member(wanted, account)
+        return wanted
+
+    def find(self, uid: int, job: str, profile: str, account: str) -> Member:  # noqa: ARG002 - the protocol's
+        return Member(self.would(profile, "", "", account), account)
 
     def gone(self, jobs: Iterable[tuple[int, str]]) -> set[str]:  # noqa: ARG002 - the protocol's
         return set()
@@ -55,8 +66,12 @@ class SlurmJobs:
 
     profiles: Mapping[str, Profile]
     rules: Sequence[Rule]
+    kind: ClassVar[str] = "slurm"
 
-    def find(self, uid: int, job: str, profile: str, account: str) -> Member:  # noqa: ARG002 - the site's word counts alone
+    def would(self, profile: str, qos: str, partition: str, account: str) -> str:  # noqa: ARG002 - the protocol's
+        return profile_of(self.rules, self.profiles, qos=qos, partition=partition, account=account)
+
+    def find(self, uid: int, job: str, profile: str, account: str) -> Member:  # noqa: ARG002 - the site's word on the account counts alone
         if not job.isdigit():
             raise NotAllowedError(f"{job!r} is no job of Slurm.", advice="Open the session inside a job.")
         command = [
@@ -80,7 +95,7 @@ class SlurmJobs:
             raise NotAllowedError(f"The job {job} is not one of {_name(uid)}'s.")
         if state not in ("R", "CG"):
             raise NotAllowedError(f"The job {job} is not running ({state}).")
-        return Member(profile_of(self.rules, self.profiles, qos=qos, partition=partition, account=found), found)
+        return Member(self.would(profile, qos, partition, found), found)
 
     def gone(self, jobs: Iterable[tuple[int, str]]) -> set[str]:
         """Asked once for all. A job that the cluster does not list any more has ended, where it answered at all."""
@@ -104,7 +119,11 @@ class Timed:
 
     def __init__(self, asked: Membership) -> None:
         self._asked = asked
+        self.kind = asked.kind
         self.calls, self.seconds = 0, 0.0
+
+    def would(self, profile: str, qos: str, partition: str, account: str) -> str:
+        return self._asked.would(profile, qos, partition, account)
 
     def find(self, uid: int, job: str, profile: str, account: str) -> Member:
         with self._timed():

@@ -20,7 +20,10 @@ LOW_DISK_MB = 500
 
 
 def examine(service: JobService) -> list[Finding]:
-    return [*_packages(), *_shelf(service), *_devices(service), *_windows(service), *_site(service)]
+    from qhub_ext.service import broker_checkup
+
+    found = [*_packages(), *_shelf(service), *_devices(service), *_windows(service)]
+    return [*found, *broker_checkup.examine(service.settings), *_site(service)]
 
 
 def _packages() -> list[Finding]:
