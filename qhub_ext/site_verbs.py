@@ -42,7 +42,7 @@ def check(surface: v.Surface, page: Path | None, data: Path | None, skip: tuple[
     """Runs small jobs through every tier, profile and fault that this site allows, and says of each what was expected and what came.
 
     The exit code is 0 only where nothing failed; what the site does not allow is no failure. On a real device the tier qpu costs its time for
-    200 shots. The jobs stay in your list, as `site check: ...`.
+    200 shots. The jobs stay in your list, as `site check: ...`. After Ctrl-C their jobs are cancelled, and the report has what was found until then.
     """
     from qhub_ext.acceptance.carry_out import check_site
     from qhub_ext.acceptance.page import report_page
@@ -65,7 +65,7 @@ def check(surface: v.Surface, page: Path | None, data: Path | None, skip: tuple[
                 raise UserError(f"{path} cannot be written: {error.strerror}.") from error
             written.append(f"Wrote {path}.")
     if not report.passed:
-        surface.exit_code = v.EXIT_JOB_FAILED
+        surface.exit_code = v.EXIT_INTERRUPTED if report.interrupted else v.EXIT_JOB_FAILED
     return Page(
         [
             report.to_table(),

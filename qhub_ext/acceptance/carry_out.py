@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import getpass
 import platform
+import secrets
 import socket
-import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import qhub_ext
 from qhub_ext.acceptance.plan import Check, how_it_ended, plan
-from qhub_ext.acceptance.report import FAILED, NOT_ALLOWED, PASSED, SIGNS, Report, Result
+from qhub_ext.acceptance.report import FAILED, NOT_ALLOWED, PASSED, SIGNS, UNFINISHED, Report, Result
 from qhub_ext.errors import JobFailedError, PreflightError, QhubError, SiteError, SiteUnreachableError, UserError
-from qhub_ext.service.faults import faulty_qpu, virtual_only, with_environment
+from qhub_ext.service.faults import virtual_only, with_environment
 from qhub_ext.service.job import Job
 from qhub_ext.service.jobs import JobService
 from qhub_ext.sites.scheduler import Finding
 
 PAUSE_S = 0.2
+DOCTOR = ("doctor", "site", "qhub doctor", "no failure")
 TOGETHER = ("qhub-ext", "qiskit", "qiskit-aer", "qiskit-ibm-runtime", "qrmi", "ipykernel")
 Tell = Callable[[str], None]
 
@@ -38,7 +37,9 @@ class _Sent:
 def check_site(
     service: JobService, *, skip: Sequence[str] = (), within_s: float = 1800.0, tell: Tell = lambda _: None
 ) -> Report:
-    """Raises UserError for a name in `skip` that no check has. An interrupt cancels what was sent."""
+    """Raises UserError for a name in `skip` that no check has. After an interrupt the report has what was found until then, and what was
+    sent is cancelled.
+    """
     checks = plan(service.settings)
     known = ["doctor", *(check.name for check in checks)]
     wrong = [name for name in skip if name not in known]
@@ -46,18 +47,27 @@ def check_site(
         raise UserError(f"There is no check {wrong[0]!r}.", advice=f"There are: {', '.join(known)}.")
     began_at = time.time()
     findings: list[Finding] = []
-    results = []
-    if "doctor" in skip:
-        results.append(_left_out("doctor", "site", "qhub doctor", "no failure"))
-    else:
-        tell("The way of a job is looked at (qhub doctor) ...")
-        findings = service.doctor()
-        results.append(_doctor(findings, time.time() - began_at))
-        _told(results[-1], tell)
-    results += _Errand(service, within_s, tell).run(checks, skip)
+    doctor = _left_out(*DOCTOR)
+    errand = _Errand(service, within_s, tell)
+    interrupted = False
+    try:
+        if "doctor" not in skip:
+            doctor = replace(doctor, came="interrupted", verdict=UNFINISHED)
+            tell("The way of a job is looked at (qhub doctor) ...")
+            findings = service.doctor()
+            doctor = _doctor(findings, time.time() - began_at)
+            _told(doctor, tell)
+        errand.run(checks, skip)
+    except KeyboardInterrupt:
+        interrupted = True
+        tell("Interrupted: what was sent is cancelled ...")
+    finally:
+        errand.end()
+    results = (doctor, *(errand.result_of(check) for check in checks))
     told = tuple({"level": f.level, "what": f.what, "advice": f.advice} for f in findings)
     return Report(
-        service.settings.site, socket.gethostname(), getpass.getuser(), began_at, time.time(), _versions(), tuple(results), told
+        service.settings.site, socket.gethostname(), getpass.getuser(), began_at, time.time(), _versions(), results, told,
+        interrupted=interrupted,
     )  # fmt: skip
 
 
@@ -69,27 +79,36 @@ class _Errand:
         self._done: dict[str, Result] = {}
         self._sent: dict[str, _Sent] = {}
 
-    def run(self, checks: Sequence[Check], skip: Iterable[str]) -> list[Result]:
-        try:
-            with ExitStack() as stack:
-                for check in checks:
-                    if check.name in skip:
-                        self._end(_left_out(check.name, check.group, check.title, check.expected))
-                    else:
-                        self._begin(check, stack)
-                self._watch()
-        finally:
-            for sent in self._open():
-                sent.job.cancel()
-        return [self._done[check.name] for check in checks]
+    def run(self, checks: Sequence[Check], skip: Sequence[str]) -> None:
+        for check in checks:
+            if check.name in skip:
+                self._end(_left_out(check.name, check.group, check.title, check.expected))
+        for check in checks:
+            if check.name not in self._done:
+                self._begin(check)
+        self._watch()
 
-    def _begin(self, check: Check, stack: ExitStack) -> None:
+    def end(self) -> None:
+        """Cancels what has not ended."""
+        for sent in self._open():
+            sent.job.cancel()
+
+    def result_of(self, check: Check) -> Result:
+        """What has none yet was interrupted."""
+        if check.name in self._done:
+            return self._done[check.name]
+        if check.name not in self._sent:
+            return _result(check, "interrupted before it was sent", UNFINISHED, 0.0)
+        sent = self._sent[check.name]
+        return _result(check, "interrupted, and its job cancelled", UNFINISHED, time.monotonic() - sent.at, sent.job)
+
+    def _begin(self, check: Check) -> None:
         began = time.monotonic()
         try:
             if check.unsent:
                 self._draft_only(check, began)
                 return
-            job = self._on_a_faulty_qpu(check, stack) if check.switch else self._send(check)
+            job = self._with_a_qpu_of_its_own(check) if check.own_qpu else self._send(check)
         except _NotAllowed as error:
             self._end(_result(check, str(error), NOT_ALLOWED, time.monotonic() - began))
         except QhubError as error:
@@ -119,22 +138,23 @@ class _Errand:
             why = "The device names no bound, so nothing was tried."
             self._end(_result(check, why, NOT_ALLOWED, time.monotonic() - began))
 
-    def _on_a_faulty_qpu(self, check: Check, stack: ExitStack) -> Job:
-        settings = self._service.settings
-        if settings.site != "embedded":
-            raise _NotAllowed(
-                "Devices are made to fail on a virtual QPU of this computer only, which nodes of a cluster do not reach."
-            )
-        device = virtual_only(settings)
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="qhub-site-check-")))
-        changed = {"virtual": "always", "virtual_directory": folder / "qpu", "virtual_speed": 1000.0}
-        service = JobService(settings.model_copy(update={"qpu": settings.qpu.model_copy(update=changed)}))
-        draft = service.draft(replace(check.request, device=device), check.cell, {})
-        switch = stack.enter_context(faulty_qpu(device, service.settings))
-        switch(check.switch)
+    def _with_a_qpu_of_its_own(self, check: Check) -> Job:
+        """The job starts it on the node that it runs on, and asks nobody else."""
+        own = self._service.settings
+        settings = own.model_copy(
+            update={
+                "qpu": own.qpu.model_copy(update={"virtual": "always"}),
+                "broker": own.broker.model_copy(update={"socket": None, "url": ""}),
+            }
+        )
+        service = JobService(settings)
+        draft = service.draft(replace(check.request, device=virtual_only(settings)), check.cell, {})
         given = {
+            "QHUB_BROKER_SOCKET": "",
+            "QHUB_BROKER_URL": "",
             "QHUB_QPU_VIRTUAL": "always",
-            "QHUB_QPU_VIRTUAL_DIRECTORY": str(folder / "qpu"),
+            "QHUB_QPU_VIRTUAL_DIRECTORY": f"/tmp/qhub-site-check-{secrets.token_hex(6)}",  # noqa: S108 - on the node, made with mode 0700
+            "QHUB_QPU_VIRTUAL_SPEED": "1000",
             "QHUB_QPU_PATIENCE_S": "1",
         }
         return service.submit(with_environment(draft, given))
@@ -197,9 +217,7 @@ def _doctor(findings: Sequence[Finding], took_s: float) -> Result:
     warnings = sum(finding.level == "warning" for finding in findings)
     came = bad[0].what if bad else f"{len(findings)} findings, {warnings} of them warnings, none a failure"
     verdict = FAILED if bad else PASSED
-    return Result(
-        "doctor", "site", "qhub doctor", "no failure", came, verdict, took_s, advice=bad[0].advice if bad else ""
-    )
+    return Result(*DOCTOR, came, verdict, took_s, advice=bad[0].advice if bad else "")
 
 
 def _told(result: Result, tell: Tell) -> None:

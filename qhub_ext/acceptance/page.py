@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import html
 
-from qhub_ext.acceptance.report import FAILED, NOT_ALLOWED, PASSED, SIGNS, Report, Result, moment
+from qhub_ext.acceptance.report import FAILED, NOT_ALLOWED, PASSED, SIGNS, UNFINISHED, Report, Result, moment
 from qhub_ext.display.words import duration
 
-_CLASSES = {PASSED: "passed", FAILED: "failed", NOT_ALLOWED: "absent"}
+_CLASSES = {PASSED: "passed", FAILED: "failed", NOT_ALLOWED: "absent", UNFINISHED: "absent"}
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --good: light-dark(#1a6b3c, #6fce97); --bad: light-dark(#b3261e, #ff9d94);
   --quiet: light-dark(#5a5a5a, #a8a8a8); }

@@ -10,7 +10,7 @@ from qhub_ext.capture.command import Request
 from qhub_ext.capture.sweep import Sweep
 from qhub_ext.errors import Cause
 from qhub_ext.job.state import State
-from qhub_ext.service.edges import ALIVE, DEAD
+from qhub_ext.service.edges import DEAD, on_a_failing_device
 from qhub_ext.service.profiles import USUAL
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ Judge = Callable[["Job", Mapping[str, "Job"]], tuple[bool, str]]
 @dataclass(frozen=True)
 class Check:
     """`after` is the name of the check whose job it waits for. `cancels` it while it runs. `unsent`: it must be refused before anything is
-    sent. `may_be_refused`: a refusal is the site's policy. `switch` is a fault of a virtual QPU of its own."""
+    sent. `may_be_refused`: a refusal is the site's policy. `own_qpu`: it brings a virtual QPU along, past whatever the tier qpu leads to."""
 
     name: str
     group: str
@@ -54,7 +54,7 @@ class Check:
     cancels: bool = False
     unsent: bool = False
     may_be_refused: bool = False
-    switch: str = ""
+    own_qpu: bool = False
 
     @property
     def request(self) -> Request:
@@ -98,8 +98,8 @@ def plan(settings: Settings) -> list[Check]:
             _doubtful(Cause.CALIBRATION), {**ordinary, "tier": "emulation", "device": WITH_DEAD_EDGES},
         ),
         Check(
-            "failing-device", "fault", "a task that the device fails (virtual QPU)", "failed, cause device", ALIVE,
-            _ended(State.FAILED, Cause.DEVICE), {**ordinary, "tier": "qpu"}, switch="failed_job",
+            "failing-device", "fault", "a task that the device fails (virtual QPU)", "failed, cause device", on_a_failing_device("failed_job"),
+            _ended(State.FAILED, Cause.DEVICE), {**ordinary, "tier": "qpu"}, own_qpu=True,
         ),
     ]  # fmt: skip
 

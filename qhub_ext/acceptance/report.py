@@ -14,8 +14,8 @@ from qhub_ext.display.tables import Table
 from qhub_ext.display.words import duration
 
 SCHEMA = "qhub.site-check/1"
-PASSED, FAILED, NOT_ALLOWED = "passed", "failed", "not allowed here"
-SIGNS = {PASSED: "✓ passed", FAILED: "✗ failed", NOT_ALLOWED: "– not allowed here"}
+PASSED, FAILED, NOT_ALLOWED, UNFINISHED = "passed", "failed", "not allowed here", "not finished"
+SIGNS = {PASSED: "✓ passed", FAILED: "✗ failed", NOT_ALLOWED: "– not allowed here", UNFINISHED: "… not finished"}
 
 
 @dataclass(frozen=True)
@@ -46,17 +46,20 @@ class Report:
     versions: Mapping[str, str]
     results: tuple[Result, ...]
     findings: tuple[dict[str, str], ...] = field(default=())
+    interrupted: bool = False
 
     @property
     def passed(self) -> bool:
-        """Nothing failed, and something was tried."""
+        """Nothing failed, something was tried, and nobody broke it off."""
         verdicts = {result.verdict for result in self.results}
-        return FAILED not in verdicts and PASSED in verdicts
+        return FAILED not in verdicts and PASSED in verdicts and not self.interrupted
 
     @property
     def sentence(self) -> str:
         counted = Counter(result.verdict for result in self.results)
         told = f"{counted[PASSED]} passed, {counted[FAILED]} failed, {counted[NOT_ALLOWED]} not allowed here"
+        if self.interrupted:
+            return f"The check of the site {self.site!r} was interrupted: of {len(self.results)} checks {told}, {counted[UNFINISHED]} not finished."
         return f"The site {self.site!r} {'passed' if self.passed else 'did not pass'}: of {len(self.results)} checks {told}."
 
     @property
@@ -73,6 +76,7 @@ class Report:
             "began_at": moment(self.began_at),
             "ended_at": moment(self.ended_at),
             "passed": self.passed,
+            "interrupted": self.interrupted,
             "versions": dict(self.versions),
             "checks": [asdict(result) | {"took_s": round(result.took_s, 3)} for result in self.results],
             "findings": list(self.findings),

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from qhub_ext import site_verbs
 from qhub_ext.acceptance import carry_out
 from qhub_ext.acceptance.carry_out import check_site
-from qhub_ext.acceptance.report import FAILED
+from qhub_ext.acceptance.report import FAILED, PASSED, UNFINISHED
 from qhub_ext.errors import UserError
 from qhub_ext.job.state import State
 from qhub_ext.schemas import load_schema
+from qhub_ext.verbs import EXIT_INTERRUPTED, Surface, verbs
 from tests.front.conftest import Place, place  # noqa: F401 - the fixture
 
 
@@ -46,6 +48,37 @@ def test_a_job_that_does_not_end_in_time_is_cancelled_and_fails_the_site(place: 
     assert (late.name, late.verdict) == ("cancel", FAILED)
     assert late.came.startswith("not ended after 0 s")
     assert place.service.job(late.job).wait(60).state is State.CANCELLED
+
+
+def test_an_interrupted_check_cancels_its_jobs_and_reports_what_was_found(
+    place: Place,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def told(text: str, **_: object) -> None:
+        if "more shots" in text:  # by then the job to cancel was sent, and nobody has looked after it
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(site_verbs.click, "echo", told)
+    page, data = tmp_path / "report.html", tmp_path / "report.json"
+    wanted = {"cancel", "too-many-shots", "failing-device"}
+    others = [check.name for check in carry_out.plan(place.settings) if check.name not in wanted]
+    skipped = [word for name in ("doctor", *others) for word in ("--skip", name)]
+    surface = Surface(place.service)
+    verbs.main(
+        ["site", "check", "--html", str(page), "--json", str(data), *skipped], standalone_mode=False, obj=surface
+    )
+    assert surface.exit_code == EXIT_INTERRUPTED
+    found = json.loads(data.read_bytes())
+    Draft202012Validator(load_schema("qhub.site-check/1")).validate(found)
+    assert (found["interrupted"], found["passed"]) == (True, False)
+    came = {check["name"]: (check["verdict"], check["came"]) for check in found["checks"]}
+    assert came["too-many-shots"][0] == PASSED
+    assert came["cancel"] == (UNFINISHED, "interrupted, and its job cancelled")
+    assert came["failing-device"] == (UNFINISHED, "interrupted before it was sent")
+    assert "was interrupted" in page.read_text()
+    (job,) = (check["job"] for check in found["checks"] if check["job"])
+    assert place.service.job(job).wait(60).state is State.CANCELLED
 
 
 def test_a_check_that_nobody_knows_is_a_slip(place: Place) -> None:  # noqa: F811
