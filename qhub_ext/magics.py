@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope
 
-from qhub_ext.capture.command import help_page, parse_line
+from qhub_ext.capture.command import help_page, parse_line, without_comment
 from qhub_ext.errors import QhubError, UserError
 from qhub_ext.job import context
 
@@ -156,7 +156,7 @@ class QpuMagics(Magics):
         from qhub_ext.verbs import Surface, slip_sentence, verbs
 
         try:
-            words = shlex.split(line)
+            words = shlex.split(without_comment(line))
         except ValueError as error:
             raise UsageError(f"{line!r} cannot be read: {error}. Put names with spaces in quotes.") from None
         if words[:1] == ["use"]:

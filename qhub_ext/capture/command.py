@@ -213,10 +213,28 @@ def request_from_keywords(options: Mapping[str, Any]) -> Request:
     return request
 
 
+def without_comment(line: str) -> str:
+    """What stands before ` # `, as people write beside a line of Python; not inside quotes, and not `#3`."""
+    quote, before, escaped = "", " ", False
+    for at, letter in enumerate(line):
+        if escaped:
+            escaped = False
+        elif letter == "\\" and quote != "'":
+            escaped = True
+        elif quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        elif letter == "#" and before.isspace() and (line[at + 1 : at + 2] or " ").isspace():
+            return line[:at]
+        before = letter
+    return line
+
+
 def split_line(line: str) -> list[str]:
-    """Words as a shell would see them: quotes keep spaces together, a backslash takes the next character as it is."""
+    """Words as a shell would see them: quotes keep spaces together, a backslash takes the next character as it is, a comment is none of them."""
     try:
-        return shlex.split(line)
+        return shlex.split(without_comment(line))
     except ValueError as error:
         said = str(error).lower().rstrip(".")
         raise InvalidOptionError(

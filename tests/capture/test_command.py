@@ -18,6 +18,7 @@ from qhub_ext.capture.command import (
     parse_line,
     parse_words,
     request_from_keywords,
+    split_line,
 )
 from qhub_ext.capture.quantity import parse_memory, parse_time
 from qhub_ext.capture.sweep import parse_sweep
@@ -228,6 +229,22 @@ def test_a_range_ends_exactly_where_it_says() -> None:
 def test_several_sweeps_make_their_product() -> None:
     request = parse_line("--sweep a=1,2 --sweep b=x,y")
     assert request.elements == [{"a": 1, "b": "x"}, {"a": 1, "b": "y"}, {"a": 2, "b": "x"}, {"a": 2, "b": "y"}]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("fetch -1 counts   # into the notebook, don't worry", ["fetch", "-1", "counts"]),
+        ("# nothing", []),
+        ("a #", ["a"]),
+        ("--name 'a # b' # c", ["--name", "a # b"]),
+        ('--name "a \\" # b" # c', ["--name", 'a " # b']),
+        ("--name 'a\\' # b", ["--name", "a\\"]),
+        ("run #3 and x# y", ["run", "#3", "and", "x#", "y"]),
+    ],
+)
+def test_a_comment_behind_a_line_is_none_of_its_words(line: str, words: list[str]) -> None:
+    assert split_line(line) == words
 
 
 def test_words_that_belong_to_no_option_are_handed_on() -> None:
