@@ -60,7 +60,7 @@ def status(surface: v.Surface) -> Page:
 
 @broker.command("tasks")
 @click.option("--all", "everybody", is_flag=True, help="Everybody's, not only yours.")
-@click.option("-n", "--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.option("-n", "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many.")
 @v.facts_verb
 def tasks(surface: v.Surface, everybody: bool, limit: int) -> Table:
     """Tasks that wait or run, with the reason."""
@@ -100,7 +100,7 @@ def resume(surface: v.Surface, device: str) -> Text:
 @click.option("--length", help="How long, such as 45m.")
 @click.option("--rule", default="", help="iCalendar RRULE, such as FREQ=HOURLY;INTERVAL=12; default: once.")
 @click.option("--device", default="", help="Default: all devices.")
-@click.option("--note", default="")
+@click.option("--note", default="", help="What for; users see it.")
 @click.option("--remove", type=int, help="Number of a window to remove.")
 @v.facts_verb
 def window(surface: v.Surface, start: str | None, length: str | None, rule: str, device: str, note: str, remove: int | None) -> Any:  # fmt: skip
@@ -203,7 +203,7 @@ def token(surface: v.Surface, user: str, revoke: bool) -> Text:
 
 
 @broker.command("usage")
-@click.option("--days", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True)
+@click.option("--days", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="How far back.")
 @click.option("--by", type=click.Choice(BROKER_KEYS), help="Add up by this alone; default: every combination.")
 @click.option("--figure", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture (HTML) here as well.")
 @v.facts_verb
@@ -228,7 +228,7 @@ def usage(surface: v.Surface, days: float, by: str | None, figure: Path | None) 
 @click.option(
     "--days", type=click.FloatRange(0, min_open=True), default=2.0, show_default=True, help="Days on the virtual clock."
 )
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the users' random days.")
 @v.facts_verb
 def simulate(
     surface: v.Surface, users: tuple[int, ...], tasks: float, devices: int | None, days: float, seed: int

@@ -43,7 +43,7 @@ def faults(surface: v.Surface) -> Page:
 
 
 @demo.command("broker")
-@click.option("--device", default="kingston", show_default=True)
+@click.option("--device", default="kingston", show_default=True, help="Whose virtual QPU it runs on.")
 @click.option("--figure", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture (HTML) here as well.")
 @v.facts_verb
 def broker(surface: v.Surface, device: str, figure: Path | None) -> Text:  # noqa: ARG001 - as every verb

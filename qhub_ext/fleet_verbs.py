@@ -63,7 +63,7 @@ def fleet_verb(surface: Surface, job: str | None, since: str, by: str, figure: P
 
 def fleet_page(found: dict[str, Any], since: str) -> FleetPage:
     head = (
-        f"{found['jobs']:,} attempts of {found['users']:,} users ended in the last {since}, {found['failed']:,} of them badly."
+        f"{found['jobs']:,} attempts of {found['users']:,} user{'' if found['users'] == 1 else 's'} ended in the last {since}, {found['failed']:,} of them badly."
         if not found["alone"]
         else f"{found['jobs']:,} attempts of yours ended in the last {since}, {found['failed']:,} of them badly. "
         "No broker is configured, so nothing is known of others' jobs ([broker] socket in qhub.toml)."

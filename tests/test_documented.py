@@ -7,10 +7,12 @@ import re
 import tomllib
 from pathlib import Path
 
+import click
 import pytest
 from pydantic import BaseModel
 
 import qhub_ext
+from qhub_ext import cli
 from qhub_ext.capture.command import OPTIONS, help_page
 from qhub_ext.settings import Settings, describe_settings
 
@@ -54,6 +56,36 @@ def test_every_setting_has_a_sentence_and_is_listed_by_the_doctor() -> None:
 def test_every_option_of_a_cell_is_on_its_help_page() -> None:
     page = help_page()
     assert [option.name for option in OPTIONS if f"--{option.name}" not in page] == []
+
+
+def words_of(group: click.Group, before: str = "") -> list[str]:
+    """Every verb that a group leads to, with the words before it."""
+    found = []
+    for name, command in group.commands.items():
+        found += words_of(command, f"{before}{name} ") if isinstance(command, click.Group) else [f"{before}{name}"]
+    return found
+
+
+def test_every_verb_and_each_of_its_options_says_what_it_does_and_the_guide_has_it() -> None:
+    guide = (ROOT / "docs" / "guide.md").read_text().partition("## Asking about jobs")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1] for line in guide.splitlines() if line.startswith("| `")]
+    told = {word for row in rows for word in re.findall(r"[a-z-]+", row)}
+    verbs = words_of(cli.v.verbs)
+    assert len(verbs) > 40
+    assert [verb for verb in verbs if not set(verb.split()) <= told] == []
+
+    def commands(group: click.Group) -> list[click.Command]:
+        inner = [commands(c) if isinstance(c, click.Group) else [c] for c in group.commands.values()]
+        return [command for some in inner for command in some]
+
+    silent = [
+        f"{command.name} {option.opts[0]}"
+        for command in commands(cli.v.verbs)
+        for option in command.params
+        if isinstance(option, click.Option) and not option.help and not option.hidden
+    ]
+    assert silent == []
+    assert [command.name for command in commands(cli.v.verbs) if not command.help] == []
 
 
 def test_version_and_licence_are_the_same_wherever_they_are_told() -> None:

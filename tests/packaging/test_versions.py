@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ import pytest
 from qhub_ext.reproduce.uv import run_uv
 from tests.packaging.test_wheel import ROOT, run
 
-EXTRAS = "demo,qpu,pasqal,telemetry,broker,postgres"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = ",".join(PROJECT["optional-dependencies"])
 BELL = """
 from qiskit import QuantumCircuit, transpile
 from qhub_ext import Sampler, backend
