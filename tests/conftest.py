@@ -16,6 +16,7 @@ settings.register_profile("tests", settings(), deadline=None, suppress_health_ch
 settings.load_profile("tests")
 
 
+@pytest.hookimpl(optionalhook=True)  # without xdist (`-p no:xdist`) nobody asks
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     return OneClusterScheduling(config, log)
 
