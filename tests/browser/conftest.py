@@ -23,6 +23,7 @@ expect.set_options(timeout=20_000)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshots", default=".screenshots", help="the folder for pictures of the front end")
+    parser.addoption("--labs", default="4.2", help="older versions of JupyterLab to try, such as 4.2,4.3,4.4,4.5")
 
 
 @pytest.fixture(scope="session")
