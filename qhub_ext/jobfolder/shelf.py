@@ -1,7 +1,8 @@
 """The shelf: one folder that holds all job folders of a user, and an index that makes listing thousands of them quick.
 
 The index is a cache (SQLite, in the user's cache folder on this host): it holds finished jobs only, each valid as long as
-the time of its folder is unchanged, and is rebuilt when it is missing, torn or older than this code.
+the time of its folder is unchanged, and is rebuilt when it is missing, torn or older than this code. Versions that read other
+folders have an index each, so that none lists from the other's what it cannot read itself.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 from qhub_ext.errors import JobFolderError, UnknownNameError
 from qhub_ext.job.identity import is_job_id, short_id, split_element
 from qhub_ext.job.record import Attempt, JobRecord
+from qhub_ext.job.spec import SCHEMA as JOB_SCHEMA
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import FINAL, State
 from qhub_ext.jobfolder.archives import read_archives
@@ -56,13 +58,16 @@ class Summary:
     def final(self) -> bool:
         return self.state in FINAL
 
+    @property
+    def readable(self) -> bool:
+        """Not so of a folder that is torn, or of a newer version: what mends it need not change the folder's time."""
+        return self.created_at > 0
+
 
 class Shelf:
     def __init__(self, path: Path, cache: Path | None = None) -> None:
         self.path = path
-        self._index = (
-            None if cache is None else cache / f"shelf-{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.sqlite"
-        )
+        self._index = None if cache is None else cache / _index_name(path)
         self._finished: dict[str, tuple[int, Summary]] = {}
         """What this process has listed already, with the stamp of its folder; true as long as the generation is the same."""
         self._generation = ""
@@ -230,7 +235,7 @@ class Shelf:
                 if job_id in known or (stamp := _stamp(folders[job_id])) is None:
                     continue
                 known[job_id] = self._summarise(job_id)
-                if known[job_id].final:
+                if known[job_id].readable and known[job_id].final:
                     fresh[job_id] = (stamp, known[job_id])
             _write_index(index, fresh, generation if whole else None)
         self._finished |= rows | fresh
@@ -263,6 +268,10 @@ class Shelf:
         finally:
             if connection is not None:
                 connection.close()
+
+
+def _index_name(shelf: Path) -> str:
+    return f"shelf-{hashlib.sha256(f'{shelf} {JOB_SCHEMA}'.encode()).hexdigest()[:16]}.sqlite"
 
 
 def lost_summary(job_id: str, why: str) -> Summary:

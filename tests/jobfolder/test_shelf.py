@@ -175,6 +175,30 @@ def test_a_folder_that_cannot_be_read_is_listed_with_the_reason(tmp_path: Path) 
     assert "not readable as JSON" in listed.message
 
 
+def test_what_a_newer_version_listed_is_told_as_newer_and_listed_again_after_an_upgrade(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both share one cache."""
+    folder = put(Shelf(tmp_path / "jobs"), spec())
+    finish(folder)
+
+    def listed() -> tuple[str, str]:
+        (line,) = Shelf(tmp_path / "jobs", tmp_path / "cache").summaries()
+        return line.state, line.message
+
+    assert listed() == ("completed", "")
+    folder.spec.write_text(folder.spec.read_text().replace("qhub.job/1", "qhub.job/2"))
+    begin_generation(folder)
+    for _ in range(2):
+        with monkeypatch.context() as newer:
+            for module in ("outcome", "shelf"):
+                newer.setattr(f"qhub_ext.jobfolder.{module}.JOB_SCHEMA", "qhub.job/2")
+            assert listed() == ("completed", "")
+        state, told = listed()
+        assert state == "lost"
+        assert "written by a newer version of qhub_ext (qhub.job/2); this one reads qhub.job/1" in told
+
+
 def test_values_are_loaded_only_from_folders_that_nobody_else_can_write(tmp_path: Path) -> None:
     folder = put(Shelf(tmp_path), spec())
     require_own(folder)
