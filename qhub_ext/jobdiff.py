@@ -89,8 +89,11 @@ def probable_reason(results: Sequence[Result], parts: Sequence[Part], states: Se
     worst = next(iter(results), None)
     if worst is None:
         return "Neither brought a result back."
-    if worst.verdict in ("identical", "rounding"):
-        return "The results are identical" + (" but for the last digits." if worst.verdict == "rounding" else ".")
+    if worst.verdict == "rounding":
+        libraries = next((part.sentence for part in parts if part.name == "place"), "")
+        return f"The results are identical but for the last digits. {libraries}".rstrip()
+    if worst.verdict == "identical":
+        return "The results are identical."
     if worst.verdict in _HOW:
         # what only draws other shots explains no difference beyond their noise
         enough = [part for part in parts if part.weight > (DRAW if worst.verdict == "beyond" else 0)]

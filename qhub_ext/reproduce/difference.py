@@ -255,10 +255,22 @@ def _resources(a: Facts, b: Facts) -> Part:
 
 
 def _place(a: Facts, b: Facts) -> Part:
-    keys = ("host", "prefix", "platform", "modules", "container")
-    one, other = ({k: f.here.get(k) for k in keys} | dict(f.here.get("machine") or {}) for f in (a, b))
+    keys = ("host", "prefix", "platform", "modules")
+    one, other = (
+        {k: f.here.get(k) for k in keys} | _container(f.here.get("container")) | dict(f.here.get("machine") or {})
+        for f in (a, b)
+    )
+    # records of earlier versions do not name them
+    blas = [dict(f.here.get("blas") or {}) for f in (a, b)]
+    libraries = [{f"BLAS of {n}": found[n] for n in blas[0].keys() & blas[1].keys()} for found in blas]
+    rounding = _rows(*libraries)
     environment = [dict(f.captured.get("environment") or {}) for f in (a, b)]
-    return Part("place", (*_rows(one, other), *_rows(*environment)))
+    sentence = "Other libraries did the linear algebra." if rounding else ""
+    return Part("place", (*_rows(one, other), *rounding, *_rows(*environment)), 0, sentence)
+
+
+def _container(record: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {f"container {key}" if key != "engine" else "container": value for key, value in (record or {}).items()}
 
 
 def _times(a: Facts, b: Facts) -> Part:

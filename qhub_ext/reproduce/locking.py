@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from qhub_ext.capture.runtime import installed_blas
 from qhub_ext.jobfolder.atomic import read_json_or_none
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.locks import LockStore, attach
@@ -38,21 +39,10 @@ def make_lock(path: Sequence[str]) -> bytes:
         platform=sysconfig.get_platform(),
         system=sys.platform,
         machine=platform.machine(),
-        blas=tuple(_blas(path)),
+        blas=tuple(f"{package}: {library}" for package, library in installed_blas(path).items()),
         conda=tuple(_conda(Path(sys.prefix))),
     )
     return render_lock(interpreter, packages, file_hashes(packages, sys.executable)).encode()
-
-
-def _blas(path: Iterable[str]) -> list[str]:
-    """Libraries of linear algebra that packages brought along, by file name."""
-    found = set()
-    for entry in path:
-        for package in ("numpy", "scipy", "mkl"):
-            with contextlib.suppress(OSError):
-                names = os.listdir(os.path.join(entry, f"{package}.libs"))
-                found |= {f"{package}: {name}" for name in names if any(w in name for w in ("blas", "mkl", "blis"))}
-    return sorted(found)
 
 
 def _conda(prefix: Path) -> list[dict[str, str]]:

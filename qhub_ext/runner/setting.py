@@ -44,7 +44,8 @@ def restore_inputs(folder: JobFolder, attempt: AttemptFolder, namespace: dict[st
     """
     require_own(folder)
     from qhub_ext.capture.manifest import Manifest, read_manifest
-    from qhub_ext.capture.runtime import compare, place_record, refuse, verdict_of
+    from qhub_ext.capture.mismatch import compare, refuse, verdict_of
+    from qhub_ext.capture.runtime import place_record
 
     captured = read_json_or_none(folder.runtime)
     has_inputs = (folder.inputs / "manifest.json").exists()  # a cell that needs nothing has none

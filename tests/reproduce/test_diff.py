@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from qhub_ext.capture.command import OPTIONS, parse_words
+from qhub_ext.diagnosis.results import Result
 from qhub_ext.job.identity import new_job_id
-from qhub_ext.jobdiff import diff_jobs
+from qhub_ext.job.state import State
+from qhub_ext.jobdiff import diff_jobs, probable_reason
 from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.reproduce.difference import DRAW, Part
 from tests.front.conftest import Place
 
 CELL = """
@@ -168,3 +173,103 @@ def test_a_pair_that_cannot_be_compared_is_said(place: Place, job: str) -> None:
     assert elements["reason"].startswith(
         "`x` differs (no test is known for its kind). The values differ that came along: theta."
     )
+
+
+def edit(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+
+
+def rows(facts: dict[str, Any], name: str) -> dict[str, tuple[str, str]]:
+    (part,) = [part for part in facts["differences"] if part["name"] == name]
+    return {what: (one, other) for what, one, other in part["rows"]}
+
+
+def test_values_that_came_along_are_told_by_name_also_where_only_their_content_differs(place: Place) -> None:
+    def submitted(**values: Any) -> str:
+        request, _ = parse_words([], None, OPTIONS)
+        job = place.service.submit(place.service.draft(request, "x = [len(angles), shift]", values))
+        job.wait(120)
+        return job.id
+
+    first, second = submitted(angles=[1.0, 2.0], shift=1), submitted(angles=[1.0, 3.0], shift=2)
+    facts = diff(place, first, second)
+    assert "The values differ that came along: angles, shift." in facts["reason"]
+    found = rows(facts, "inputs")
+    assert found["shift"] == ("int 1", "int 2")
+    assert found["angles"][1] == f"{found['angles'][0]} (other content)"
+    assert "cell" not in parts(facts)
+
+
+def test_options_of_the_job_and_of_its_tasks_are_told_and_fewer_shots_explain_no_more_than_noise(
+    place: Place, job: str, again: str
+) -> None:
+    folder = twin(place, again, shots=1000, kind="script", arguments=["--x"])
+    for path in folder.attempt(1).tasks.glob("0002.json"):
+        edit(path, lambda task: task["options"].update(dynamical_decoupling={"enable": True}))
+    facts = diff(place, job, folder.id)
+    found = rows(facts, "options")
+    assert found["shots"] == ("2000", "1000")
+    assert found["arguments"] == ("–", "--x")
+    assert found["kind"] == ("cell", "script")
+    assert found["task 2: dynamical_decoupling"] == ("–", "{'enable': True}")
+    (fewer,) = [p for p in diff(place, job, twin(place, again, shots=1000).id)["differences"] if p["name"] == "options"]
+    assert fewer["rows"] == [["shots", "2000", "1000"]]
+    assert fewer["weight"] == DRAW
+    assert "Options differ: shots." in fewer["sentence"]
+
+
+def test_another_method_is_told_as_one_that_draws_other_shots(place: Place, job: str, again: str) -> None:
+    folder = twin(place, again)
+    for path in folder.attempt(1).tasks.glob("0*.json"):
+        edit(path, lambda task: [one.update(method="matrix_product_state") for one in task["methods"]])
+    facts = diff(place, job, folder.id)
+    assert rows(facts, "method")["method"][1] == "matrix_product_state"
+    (part,) = [part for part in facts["differences"] if part["name"] == "method"]
+    assert part["sentence"].startswith("They were simulated by different methods")
+
+
+def test_resources_and_times_are_told_and_explain_no_result(place: Place, job: str, again: str) -> None:
+    folder = twin(
+        place, again, time_s=7200, cpus=4, memory_mb=512, profile="test", site_options={"--constraint": "fat"}
+    )
+    edit(folder.attempt(1).outcome, lambda outcome: outcome.update(ended_at=outcome["ended_at"] + 60))
+    facts = diff(place, job, folder.id)
+    found = rows(facts, "resources")
+    assert found["time_s"] == ("3600", "7200")
+    assert {name: two[1] for name, two in found.items() if name != "time_s"} == {
+        "cpus": "4",
+        "memory_mb": "512",
+        "profile": "test",
+        "--constraint": "fat",
+    }
+    before, after = (float(told.removesuffix(" s")) for told in rows(facts, "times")["ran"])
+    assert after > before + 30
+    assert {p["weight"] for p in facts["differences"] if p["name"] in ("resources", "times")} == {0}
+
+
+def test_the_place_is_told_down_to_libraries_gpus_and_image_and_explains_last_digits(
+    place: Place, job: str, again: str
+) -> None:
+    folder = twin(place, again)
+
+    def elsewhere(ran: dict[str, Any]) -> None:
+        ran["host"], ran["modules"], ran["blas"] = "node7", ["gcc/13"], {**ran["blas"], "numpy": "libmkl_rt.so.2"}
+        ran["machine"]["gpus"] = ["NVIDIA H200", "driver 570.1"]
+        ran["container"] = {"engine": "apptainer", "image": "/images/qhub.sif", "digest": f"sha256:{'a' * 64}"}
+
+    edit(folder.attempt(1).runtime, elsewhere)
+    edit(folder.runtime, lambda captured: captured["environment"].update(OMP_NUM_THREADS="17"))
+    facts = diff(place, job, folder.id)
+    found = rows(facts, "place")
+    assert found["host"][1] == "node7"
+    assert found["modules"] == ("–", "gcc/13")
+    assert found["gpus"] == ("–", "NVIDIA H200, driver 570.1")
+    assert found["container digest"] == ("–", f"sha256:{'a' * 64}")
+    assert found["BLAS of numpy"][1] == "libmkl_rt.so.2"
+    assert found["OMP_NUM_THREADS"][1] == "17"
+    parts_found = [Part(**{**part, "rows": tuple(map(tuple, part["rows"]))}) for part in facts["differences"]]
+    rounded = [Result("energy", "rounding", "")]
+    told = probable_reason(rounded, parts_found, [State.COMPLETED] * 2)
+    assert told == "The results are identical but for the last digits. Other libraries did the linear algebra."
