@@ -27,6 +27,7 @@ BENCHMARKS = {
     "emulation": "emulation beside Aer as a user would write it",
     "site": "many queued short jobs",
     "listing": "listing ten thousand finished jobs",
+    "lock": "the lock of an environment",
     "explain": "explaining a job, without network",
     "trace": "traces of jobs",
     "fleet": "questions about a hundred thousand jobs",
