@@ -22,11 +22,10 @@ from qhub_ext import verbs as v
 from qhub_ext.capture.command import OPTIONS, Option, parse_words
 from qhub_ext.display.progress import Progress
 from qhub_ext.display.tables import Table, Text
-from qhub_ext.errors import JobFailedError, QhubError, SiteError, UserError
+from qhub_ext.errors import JobFailedError, QhubError, QhubWarning, SiteError, UserError
 from qhub_ext.preview import preview_text
 from qhub_ext.service import Draft, Job, Jobs, JobService
 from qhub_ext.service.jobs import read_source
-from qhub_ext.settings import SettingsWarning
 
 
 def _click_option(option: Option) -> Callable[[Any], Any]:
@@ -203,7 +202,7 @@ def _warn(
     line: str | None = None,
 ) -> None:
     """A slip of the user is a line; where in our code it was noticed is nothing to a user."""
-    if issubclass(category, SettingsWarning):
+    if issubclass(category, QhubWarning):
         click.echo(f"qhub: {message}", err=True)
     else:
         print(warnings.formatwarning(message, category, filename, lineno, line), end="", file=file or sys.stderr)

@@ -206,3 +206,7 @@ def _restore(name: str, message: str, advice: str, where: str, cause: str = "") 
 
 def _tree(root: type[QhubError]) -> list[type[QhubError]]:
     return [root, *(leaf for child in root.__subclasses__() for leaf in _tree(child))]
+
+
+class QhubWarning(UserWarning):
+    """What a user should know and may leave as it is: one line, without the place in our code where it was noticed."""

@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal
 import platformdirs
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from qhub_ext.errors import SettingsError
+from qhub_ext.errors import QhubWarning, SettingsError
 
 FILE_NAME = "qhub.toml"
 
@@ -540,7 +540,7 @@ OWN_VARIABLES = ("QHUB_CONFIG", "QHUB_ATTEMPT", "QHUB_FIRST_ATTEMPT", "QHUB_TIME
 _OTHERS = ("QHUB_TEST_", "QHUB_CHAOS")
 
 
-class SettingsWarning(UserWarning):
+class SettingsWarning(QhubWarning):
     """Something that was set has no effect."""
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from qhub_ext.errors import QhubError
+from qhub_ext.errors import QhubError, QhubWarning
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.journal import append_once
 from qhub_ext.jobfolder.layout import JobFolder
@@ -32,7 +33,11 @@ def main(arguments: Sequence[str]) -> int:
     began = time.time()
     try:
         require_own(folder)
-        python = build(read_lock(folder), str(folder.lock), Path(arguments[1]), tell)
+        with warnings.catch_warnings(record=True) as noticed:
+            warnings.simplefilter("always", QhubWarning)
+            python = build(read_lock(folder), str(folder.lock), Path(arguments[1]), tell)
+        for one in noticed:
+            print(f"qhub: {one.message}", flush=True)
     except QhubError as error:
         attempt = folder.attempt(number)
         attempt.path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -20,12 +20,13 @@ import sys
 import sysconfig
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from qhub_ext.capture.runtime import environment_state
-from qhub_ext.errors import Cause, EnvironmentMismatchError
+from qhub_ext.errors import Cause, EnvironmentMismatchError, QhubWarning
 from qhub_ext.jobfolder.atomic import write_beside
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.locks import digest_of, read_lock
@@ -131,18 +132,28 @@ def _build(lock: Lock, place: Path) -> None:
         requirements = Path(folder) / "requirements.txt"
         requirements.write_text("".join(f"{line}\n" for line in asked), "utf-8")
         python = str(place / "bin" / "python")
-        _run(["pip", "install", "--quiet", "--no-deps", "--python", python, "-r", str(requirements)], lock, place)
+        said = _run(["pip", "install", "--no-deps", "--python", python, "-r", str(requirements)], lock, place)
+    for name, version, reason in _YANKED.findall(said):  # whoever pins a version still gets it (PEP 592)
+        why = f" ({reason})" if reason else ""
+        warnings.warn(
+            f"{name} {version} of the lock was yanked by its makers{why}; it was installed.", QhubWarning, stacklevel=2
+        )
 
 
-def _run(words: list[str], lock: Lock, place: Path) -> None:
+_YANKED = re.compile(r"`([\w.-]+)==([\w.!+-]+)` is yanked(?: \(reason: \"?(.*?)\"?\))?\.?$", re.MULTILINE)
+
+
+def _run(words: list[str], lock: Lock, place: Path) -> str:
+    """What uv said beside its work."""
     done = run_uv(words)
     if done.returncode != 0:
         raise explain_build(done.stderr, lock, place)
+    return done.stderr
 
 
 def explain_build(said: str, lock: Lock, place: Path) -> EnvironmentMismatchError:
     """uv's words as one sentence, with what mends it."""
-    text = " ".join(re.sub(r"[├╰│▶×─]", " ", said).split())
+    text = " ".join(re.sub(r"[├╰│▶×─]", " ", re.sub(r"^Using Python .*$", "", said, flags=re.MULTILINE)).split())
     if re.search(r"No space left|os error 28|Disk quota|os error 122", text):
         return _no_room(place, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
     if re.search(r"No interpreter found|No Python|not find.*python", text, re.IGNORECASE):
@@ -150,8 +161,26 @@ def explain_build(said: str, lock: Lock, place: Path) -> EnvironmentMismatchErro
             f"The lock is of Python {lock.python}, and no such Python was found here.",
             advice="Load or install one, or run with --runtime current.",
         )
+    if match := re.search(r"\b(401 Unauthorized|403 Forbidden)\b", text):
+        return EnvironmentMismatchError(
+            f"The package index refused to answer ({match[1]}).",
+            advice="Give uv or pip the credentials that it wants, or name another index.",
+        )
+    if match := re.search(r"([\w.-]+)==([\w.!+-]+) has no wheels with a matching (platform|Python)", text):
+        what = "platform" if match[3] == "platform" else "Python"
+        return EnvironmentMismatchError(
+            f"The lock's file of {match[1]} {match[2]} is for another {what} than there is here.",
+            advice=f"Run the job where that {what} is, or with --runtime current.",
+        )
+    match = re.search(r"Failed to build `([\w.-]+)==([\w.!+-]+)`", text)
+    if match and "build-system.requires" not in text:
+        return EnvironmentMismatchError(
+            f"{match[1]} {match[2]} of the lock is there as source only, and could not be built here.",
+            advice="Put a wheel of it where pip finds it (--find-links), or run with --runtime current.",
+            where=text[-300:],
+        )
     if re.search(
-        r"error sending request|dns error|Could not connect|Connection refused|Failed to fetch|timed out|network",
+        r"error sending request|dns error|Could not connect|Connection refused|Failed to fetch|timed out|\bnetwork\b",
         text,
         re.IGNORECASE,
     ):
@@ -165,7 +194,9 @@ def explain_build(said: str, lock: Lock, place: Path) -> EnvironmentMismatchErro
             f"The index has another file for {match[1]} than the lock names: it was not installed.",
             advice="Ask whoever keeps the index; the lock names the file by its hash.",
         )
-    if match := re.search(r"(?:no version of|only .*?(?=[\w.-]+==)) ?([\w.-]+==[\w.!+-]+)", text):
+    if match := re.search(r"(?:no version of|only .*?(?=[\w.-]+==)) ?([\w.-]+==[\w.!+-]+)", text) or re.search(
+        r"not found in the package registry and you require ([\w.-]+==[\w.!+-]+)(?=[, ])", text
+    ):
         return EnvironmentMismatchError(
             f"{match[1]} of the lock is not on the package index (any more): it may have been withdrawn.",
             advice="Put its file where pip finds it (--find-links), or run with --runtime current.",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from qhub_ext.reproduce.installed import Installed, same_wheel
+from qhub_ext.reproduce.installed import Installed, same_wheel, shared_tags
 from qhub_ext.reproduce.lock import File, public_address
 from qhub_ext.reproduce.uv import find_uv, main_index_alone, run_uv, uv_environment
 
@@ -77,10 +77,16 @@ def _compile(
 
 
 def _choose(package: Installed, entry: Mapping[str, Any]) -> File | None:
-    """The wheel with the tags of the installed one; where it was built here, the source that it was built from."""
-    for wheel in entry.get("wheels") or ():
+    """The wheel with the tags of the installed one, or the nearest, as some makers write other tags into a wheel than into its name; where
+    it was built here, the source that it was built from.
+    """
+    wheels = list(entry.get("wheels") or ())
+    for wheel in wheels:
         if any(same_wheel(_name(wheel), name) for name in package.wheels):
             return _file(wheel)
+    built_here = not package.wheels or any("-linux_" in name for name in package.wheels)  # no index takes such a wheel
+    if wheels and not built_here:
+        return _file(max(wheels, key=lambda wheel: shared_tags(_name(wheel), package.wheels[0])))
     return _file(entry["sdist"]) if entry.get("sdist") else None
 
 

@@ -97,6 +97,12 @@ def same_wheel(one: str, other: str) -> bool:
     return _parts(one) == _parts(other)
 
 
+def shared_tags(one: str, other: str) -> int:
+    """How many of their tags two wheels of one version have in common."""
+    first, second = _parts(one), _parts(other)
+    return 0 if first is None or second is None else sum(len(a & b) for a, b in zip(first[2:], second[2:], strict=True))
+
+
 def _parts(file_name: str) -> tuple[str, str, frozenset[str], frozenset[str], frozenset[str]] | None:
     words = file_name.removesuffix(".whl").split("-")
     if len(words) not in (5, 6):

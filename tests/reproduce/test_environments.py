@@ -119,6 +119,24 @@ def test_a_file_that_is_not_the_one_of_the_lock_is_not_installed(tmp_path: Path)
         build(small_lock(tmp_path, other), "it", tmp_path / "environments")
 
 
+@pytest.mark.parametrize(
+    ("said", "says"),
+    [
+        (
+            "× Failed to build `py-spy==0.4.3`\n├─▶ The build backend returned an error\n╰─▶ spurious network error: Could not resolve host",
+            "py-spy 0.4.3 of the lock is there as source only, and could not be built here.",
+        ),
+        (
+            "× Failed to build `thing==1.0`\n├─▶ Failed to resolve requirements from `build-system.requires`\n╰─▶ error sending request",
+            "The package index could not be reached",
+        ),
+        ("error: networkx is a strange thing", "uv could not build the environment of the lock"),
+    ],
+)
+def test_what_uv_says_is_taken_for_what_it_means(tmp_path: Path, said: str, says: str) -> None:
+    assert says in explain_build(said, Lock(MINOR, "", ()), tmp_path).message
+
+
 def test_a_full_disk_during_the_build_is_said_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,7 +24,7 @@ from qhub_ext.errors import JobFolderError
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.locks import LockStore, attach, lock_of
 from qhub_ext.reproduce.environments import build
-from qhub_ext.reproduce.hashes import file_hashes
+from qhub_ext.reproduce.hashes import _choose, file_hashes
 from qhub_ext.reproduce.installed import Installed, Source, read_installed, same_wheel, wheel_names, without_credentials
 from qhub_ext.reproduce.lock import File, Interpreter, public_address, read_lock_text, render_lock
 from qhub_ext.reproduce.locking import make_lock
@@ -140,6 +140,38 @@ def test_the_file_name_of_a_wheel_follows_from_its_tags() -> None:
     assert same_wheel(name, "my_package-1.0-cp311-cp311-manylinux_2_28_x86_64.manylinux_2_27_x86_64.whl")
     assert not same_wheel(name, "my_package-1.1-cp311-cp311-manylinux_2_28_x86_64.manylinux_2_27_x86_64.whl")
     assert list(wheel_names("x", "1", [])) == []
+
+
+@pytest.mark.parametrize(
+    ("tags", "chosen"),
+    [
+        (("py3-none-any",), "thing-1.0-py2.py3-none-manylinux1_x86_64.whl"),  # its metadata says less than its name
+        (
+            ("py3-none-manylinux_2_5_x86_64", "py3-none-manylinux1_x86_64"),
+            "thing-1.0-py2.py3-none-manylinux1_x86_64.whl",
+        ),
+        (("cp311-cp311-manylinux_2_28_x86_64",), "thing-1.0-cp311-abi3-manylinux_2_28_x86_64.whl"),
+        (("cp311-cp311-linux_x86_64",), "thing-1.0.tar.gz"),  # built here
+        ((), "thing-1.0.tar.gz"),
+    ],
+)
+def test_the_file_of_an_installed_package_is_its_wheel_though_its_makers_tagged_it_otherwise(
+    tags: tuple[str, ...], chosen: str
+) -> None:
+    wheels = ["thing-1.0-py2.py3-none-manylinux1_x86_64.whl", "thing-1.0-cp311-abi3-manylinux_2_28_x86_64.whl"]
+
+    def listed(name: str) -> dict[str, Any]:
+        return {"name": name, "url": f"https://index.example/{name}", "hashes": {"sha256": HASH}}
+
+    package = Installed("thing", "1.0", Source("index"), "uv", tuple(wheel_names("thing", "1.0", tags)))
+    found = _choose(package, {"wheels": [listed(w) for w in wheels], "sdist": listed("thing-1.0.tar.gz")})
+    assert found is not None
+    assert found.name == chosen
+
+
+def test_a_package_that_this_environment_has_from_a_wheel_is_locked_as_one() -> None:
+    entries = parsed(make_lock(sys.path))["packages"]
+    assert [entry["name"] for entry in entries if "sdist" in entry] == []
 
 
 def test_addresses_lose_what_could_be_a_secret() -> None:
