@@ -384,13 +384,21 @@ class _Swallow:
         return True
 
 
+DEEPEST = 4
+_within = 0
+
+
 def _call(value: Any = None) -> Any:
-    """Calls whatever it gets, as a decorator or a library would."""
-    if callable(value):
+    """Calls whatever it gets, as a decorator or a library would; not for ever, as two calls of a function in itself would take."""
+    global _within
+    if callable(value) and _within < DEEPEST:
+        _within += 1
         try:
             value()
         except Exception:
             return value
+        finally:
+            _within -= 1
     return value
 
 
