@@ -23,6 +23,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from qhub_ext.errors import QhubWarning, SettingsError
 
 FILE_NAME = "qhub.toml"
+FLOORS = (("slurm", "poll_s"),)
+"""Of these a user may ask for more than the site's own file says, and not for less."""
+
+Tier = Literal["local", "emulation", "qpu"]
 
 
 class _Section(BaseModel):
@@ -65,9 +69,18 @@ class SlurmTierSettings(_Section):
     licenses: str | None = Field(default=None, description="Licences that a job holds, as NAME:N.")
     gres: str | None = Field(default=None, description="Generic resources that a job holds, as NAME:TYPE:N.")
     reservation: str | None = Field(default=None, description="Reservation that jobs run in.")
+    time_s: int | None = Field(
+        default=None, ge=1, description="Wall time of a job that names none, in seconds; default: limits.time_s."
+    )
     time_max_s: int | None = Field(
         default=None, ge=60, description="Longest time limit that the partition or QOS allows, in seconds."
     )
+    cpus: int | None = Field(default=None, ge=1, description="CPUs of a job that names none; default: 1.")
+    cpus_max: int | None = Field(default=None, ge=1, description="CPUs that one job may ask for.")
+    memory_mb: int | None = Field(
+        default=None, ge=1, description="Memory of a job that names none, in MiB; default: limits.memory_mb."
+    )
+    memory_max_mb: int | None = Field(default=None, ge=1, description="Memory that one job may ask for, in MiB.")
 
 
 class SlurmDeviceSettings(_Section):
@@ -82,9 +95,17 @@ class SlurmSettings(_Section):
     """A Slurm cluster as the site scheduler."""
 
     commands: Path | None = Field(default=None, description="Folder of sbatch, squeue and the like; default: PATH.")
-    poll_s: float = Field(default=5.0, gt=0, description="Shortest time between two questions to Slurm, in seconds.")
+    poll_s: float = Field(
+        default=5.0,
+        gt=0,
+        description="Shortest time between two questions to Slurm, in seconds. What the site's own file says is the least for everybody.",
+    )
     poll_max_s: float = Field(default=60.0, gt=0, description="Longest time between two questions, in seconds.")
-    timeout_s: float = Field(default=20.0, gt=0, description="A command of Slurm is ended after so many seconds.")
+    timeout_s: float = Field(
+        default=60.0,
+        gt=0,
+        description="A command of Slurm is ended after so many seconds; on a busy cluster squeue may need half a minute.",
+    )
     settle_s: float = Field(
         default=3.0, ge=0, description="After a lost answer Slurm is asked for so many seconds whether it has the job."
     )
@@ -105,7 +126,7 @@ class SlurmSettings(_Section):
         default=(), description="Command and arguments put before Python, such as a container's `exec IMAGE`."
     )
     tiers: dict[str, SlurmTierSettings] = Field(
-        default_factory=dict, description="Tier -> partition, QOS per profile, account, resources."
+        default_factory=dict, description="Tier -> partition, QOS per profile, account, resources, times and limits."
     )
     devices: dict[str, SlurmDeviceSettings] = Field(
         default_factory=dict, description="Device -> licences, generic resources or QPU name, for the tier qpu."
@@ -410,7 +431,11 @@ class Settings(_Section):
         description="Indexes that can be rebuilt at any time.",
     )
     site: str = Field(default="embedded", description="Name of the site scheduler.")
-    tier: Literal["local", "emulation", "qpu"] = Field(default="local", description="Tier of a cell that names none.")
+    sites: dict[Tier, str] = Field(
+        default_factory=dict,
+        description="Tier -> site scheduler of its jobs, where it is not `site`. QHUB_SITE and --site stand above it.",
+    )
+    tier: Tier = Field(default="local", description="Tier of a cell that names none.")
     device: str = Field(default="kingston", description="Device of a cell that names none.")
     profile: str = Field(default="development", description="Policy class of a job that names none.")
     shots: int | None = Field(
@@ -436,6 +461,15 @@ class Settings(_Section):
         default_factory=dict, description="Profile -> what it gives a job, such as seconds of QPU."
     )
 
+    def site_of(self, tier: str | None) -> str:
+        """Where jobs of this tier are queued; of the tier of a cell that names none for None."""
+        return self.sites.get(tier or self.tier, self.site)  # type: ignore[call-overload]  # any other name has no site of its own
+
+    @property
+    def all_sites(self) -> list[str]:
+        """`site` first, then those that a tier has for itself."""
+        return list(dict.fromkeys((self.site, *self.sites.values())))
+
 
 def config_files(environment: dict[str, str] | None = None) -> list[Path]:
     """Where `qhub.toml` is looked for, weakest first."""
@@ -454,6 +488,7 @@ def load_settings(environment: dict[str, str] | None = None, files: list[Path] |
         _tell_unknown(env)
     merged: dict[str, Any] = {}
     origin: dict[tuple[str, ...], str] = {}
+    floors: dict[tuple[str, ...], tuple[float, Path]] = {}
     for path in config_files(env) if files is None else files:
         try:
             with path.open("rb") as file:
@@ -467,8 +502,13 @@ def load_settings(environment: dict[str, str] | None = None, files: list[Path] |
         except OSError as error:
             raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
         _merge(merged, layer, str(path), origin, ())
+        if _is_the_sites(path, env):
+            _note_floors(layer, path, floors)
     for name, value in _from_environment(env).items():
         _merge(merged, _nest(name, value), "QHUB_" + "_".join(name).upper(), origin, ())
+    if "QHUB_SITE" in env:
+        merged.pop("sites", None)
+    _keep_floors(merged, floors, origin, env)
     try:
         settings = Settings.model_validate(merged)
     except ValidationError as error:
@@ -565,9 +605,58 @@ def unknown_variables(env: Mapping[str, str]) -> dict[str, str]:
 def _tell_unknown(env: Mapping[str, str]) -> None:
     """Once per process and variable."""
     for name, sentence in unknown_variables(env).items():
-        if name not in _told:
-            _told.add(name)
-            warnings.warn(sentence, SettingsWarning, stacklevel=3)
+        _tell(sentence, name)
+
+
+def _tell(sentence: str, about: str) -> None:
+    if about not in _told:
+        _told.add(about)
+        warnings.warn(sentence, SettingsWarning, stacklevel=4)
+
+
+def _is_the_sites(path: Path, env: Mapping[str, str]) -> bool:
+    """Whether a file speaks for everybody: it lies neither in the user's own folder nor where the user has pointed to and may write."""
+    from jupyter_core.paths import jupyter_config_dir
+
+    if path.is_relative_to(jupyter_config_dir()):
+        return False
+    return str(path) != env.get("QHUB_CONFIG") or not os.access(path, os.W_OK)
+
+
+def _value_at(layer: Mapping[str, Any], path: tuple[str, ...]) -> float | None:
+    found: Any = layer
+    for key in path:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    try:
+        return None if found is None or isinstance(found, bool) else float(found)
+    except (TypeError, ValueError):  # it is refused, with its place, when all is read
+        return None
+
+
+def _note_floors(layer: Mapping[str, Any], path: Path, floors: dict[tuple[str, ...], tuple[float, Path]]) -> None:
+    for name in FLOORS:
+        value = _value_at(layer, name)
+        if value is not None and (name not in floors or value > floors[name][0]):
+            floors[name] = (value, path)
+
+
+def _keep_floors(
+    merged: dict[str, Any],
+    floors: Mapping[tuple[str, ...], tuple[float, Path]],
+    origin: dict[tuple[str, ...], str],
+    env: Mapping[str, str],
+) -> None:
+    for name, (least, path) in floors.items():
+        wanted = _value_at(merged, name)
+        if wanted is None or wanted >= least:
+            continue
+        dotted, source = ".".join(name), origin[name]
+        _merge(merged, _nest(name, least), str(path), origin, ())
+        if "QHUB_ATTEMPT" not in env:
+            _tell(
+                f"{source}: {dotted} = {wanted:g} is less than this site allows; it is {least:g}, as {path} says.",
+                source,
+            )
 
 
 def _nest(path: tuple[str, ...], value: Any) -> dict[str, Any]:

@@ -194,11 +194,11 @@ def overview(surface: Surface) -> Any:
     waiting, running = sum(e.state.waiting for e in queue), sum(not e.state.waiting for e in queue)
     text = (
         f"Cells go to tier {tier}, device {_device_words(device)}, "
-        f"through the site {settings.site!r}: {running} running, {waiting} waiting.\n"
+        f"through the site {settings.site_of(tier)!r}: {running} running, {waiting} waiting.\n"
         "`%qpu use TIER --device NAME` chooses; `%%qpu` at the top of a cell submits it; `%qpu --help` lists the verbs."
     )
     summaries = surface.service.jobs(limit=8)
-    facts = {"tier": tier, "device": device, "site": settings.site, "running": running, "waiting": waiting}
+    facts = {"tier": tier, "device": device, "site": settings.site_of(tier), "running": running, "waiting": waiting}
     return Page(
         [Text(text), jobs_table(summaries, title="Your latest jobs")],
         facts | {"jobs": [_summary_facts(s) for s in summaries]},
@@ -438,7 +438,7 @@ def resources_verb(surface: Surface, ask: bool) -> Table:
         )
         for s in states
     ]
-    virtual = settings.qpu.virtual_at(settings.site) and not brokered
+    virtual = settings.qpu.virtual_at(settings.site_of("qpu")) and not brokered
     stands_in = "a virtual QPU stands in: simulated, started on demand."
     nothing = "No quantum resource is named here"
     return Table(

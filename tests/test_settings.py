@@ -88,3 +88,45 @@ def test_in_a_job_nobody_is_told_of_a_variable_that_sets_nothing(monkeypatch: py
     monkeypatch.setenv("QHUB_TEIR", "local")
     monkeypatch.setenv("QHUB_ATTEMPT", "1")
     load_settings()
+
+
+def test_what_the_site_s_own_file_says_is_the_least_and_a_user_may_ask_for_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "_told", set())
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "mine"))
+    (tmp_path / "mine").mkdir()
+    site = toml(tmp_path, "[slurm]\npoll_s = 30\n", "site.toml")
+    hasty = toml(tmp_path / "mine", "[slurm]\npoll_s = 1\n")
+    for files, env in (([site], {"QHUB_SLURM_POLL_S": "2"}), ([site, hasty], {})):
+        with pytest.warns(SettingsWarning) as told:
+            assert load_settings(env, files).slurm.poll_s == 30
+        (said,) = (str(one.message) for one in told)
+        assert said.endswith(f"is less than this site allows; it is 30, as {site} says.")
+        assert said.startswith(("QHUB_SLURM_POLL_S: slurm.poll_s = 2", f"{hasty}: slurm.poll_s = 1"))
+        load_settings(env, files)  # told once
+    assert load_settings({"QHUB_SLURM_POLL_S": "60"}, [site]).slurm.poll_s == 60
+    assert load_settings({}, [hasty]).slurm.poll_s == 1, "where the site says nothing, a user decides"
+    with pytest.raises(SettingsError, match=r"QHUB_SLURM_POLL_S: slurm\.poll_s = 'soon'"):
+        load_settings({"QHUB_SLURM_POLL_S": "soon"}, [site])
+
+
+def test_a_file_that_the_user_points_to_and_may_write_sets_no_least_for_its_user(tmp_path: Path) -> None:
+    mine = toml(tmp_path, "[slurm]\npoll_s = 30\n")
+    assert load_settings({"QHUB_CONFIG": str(mine), "QHUB_SLURM_POLL_S": "2"}, [mine]).slurm.poll_s == 2
+
+
+def test_a_tier_may_have_a_site_of_its_own(tmp_path: Path) -> None:
+    files = [toml(tmp_path, 'tier = "qpu"\n[sites]\nemulation = "slurm"\nqpu = "slurm"\n')]
+    found = load_settings({}, files)
+    assert [found.site_of(tier) for tier in ("local", "emulation", "qpu", None)] == [
+        "embedded",
+        "slurm",
+        "slurm",
+        "slurm",
+    ]
+    assert found.all_sites == ["embedded", "slurm"]
+    everywhere = load_settings({"QHUB_SITE": "embedded"}, files)
+    assert everywhere.all_sites == ["embedded"], "who names the site means all tiers"
+    with pytest.raises(SettingsError, match=r"sites\.emulaton"):
+        load_settings({}, [toml(tmp_path, '[sites]\nemulaton = "slurm"\n')])

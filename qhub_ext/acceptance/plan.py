@@ -62,7 +62,8 @@ class Check:
 
 
 def plan(settings: Settings) -> list[Check]:
-    time_s = min(TIME_S, settings.limits.time_max_s)
+    bounds = (tier.time_max_s for tier in settings.slurm.tiers.values())
+    time_s = min(TIME_S, settings.limits.time_max_s, *(bound for bound in bounds if bound is not None))
     ordinary = {"time_s": time_s}
     return [
         _bell("local", "tier", "local", 1.0, ordinary),
@@ -117,7 +118,7 @@ def _bell(name: str, group: str, tier: str, share: float, ordinary: Mapping[str,
 
 
 def _profile(name: str, settings: Settings, ordinary: Mapping[str, Any]) -> Check:
-    tier = settings.slurm.tiers.get("local") if settings.site == "slurm" else None
+    tier = settings.slurm.tiers.get("local") if settings.site_of("local") == "slurm" else None
     qos = tier.qos.get(name, "") if tier is not None else ""
     cell = 'import os\nqos = os.environ.get("SLURM_JOB_QOS", "")'
     return Check(

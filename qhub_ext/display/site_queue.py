@@ -11,8 +11,9 @@ from qhub_ext.sites.scheduler import QueueEntry
 
 
 def queue_table(entries: Sequence[QueueEntry], as_of: float | None = None) -> Table:
-    """`as_of` is when the site was asked."""
+    """`as_of` is when the site was asked; an entry that is older says so itself."""
     numbered = any(e.priority is not None for e in entries)
+    several = len({e.site for e in entries}) > 1
     rows = [
         (
             "▶" if e.position is None else str(e.position),
@@ -21,6 +22,7 @@ def queue_table(entries: Sequence[QueueEntry], as_of: float | None = None) -> Ta
             e.owner,
             state_words(e.state),
             e.tier,
+            *((e.site,) if several else ()),
             *((e.lane.removeprefix("partition "), "" if e.priority is None else str(e.priority)) if numbered else ()),
             duration(e.time_s),
             e.reason,
@@ -29,9 +31,14 @@ def queue_table(entries: Sequence[QueueEntry], as_of: float | None = None) -> Ta
     ]
     facts = [vars(e) | {"state": e.state.value} for e in entries]
     columns = ["place", "job", "name", "owner", "state", "tier", "limit", "reason"]
-    columns[6:6] = ["partition", "priority"] if numbered else []
+    columns[6:6] = [*(["site"] if several else []), *(["partition", "priority"] if numbered else [])]
     order = "; those that wait stand by priority" if numbered else ""
-    footer = "" if as_of is None else f"As of {moment(as_of)}{order}."
+    footer = "" if as_of is None else f"As of {moment(known_at(entries, as_of))}{order}."
     return Table(
         columns, rows, facts=facts, empty="The queue is empty.", footer=footer, widths={"name": 32, "reason": 60}
     )
+
+
+def known_at(entries: Sequence[QueueEntry], asked_at: float) -> float:
+    """As old as the oldest of them."""
+    return min((e.as_of for e in entries if e.as_of is not None), default=asked_at)

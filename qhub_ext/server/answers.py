@@ -78,7 +78,7 @@ def devices(service: JobService, tier: str, told: Sequence[ResourceState]) -> di
     met = _newer_snapshots(service)
     named = [] if settings.broker.place else list_states(settings.qpu, ask=False)
     standing = {state.device: state for state in reversed([*told, *named])}
-    virtual = settings.qpu.virtual_at(settings.site)
+    virtual = settings.qpu.virtual_at(settings.site_of("qpu"))
     rows = []
     if not catalog.is_cached(settings.cache):
         _fill_cache(settings.cache)
@@ -150,6 +150,8 @@ def calibration(service: JobService, name: str) -> dict[str, Any]:
 
 def queue(service: JobService) -> dict[str, Any]:
     """Raises SiteUnreachableError."""
+    from qhub_ext.display.site_queue import known_at
+
     entries = service.queue()
     own = set(service.shelf.ids())
     rows = [
@@ -157,7 +159,7 @@ def queue(service: JobService) -> dict[str, Any]:
         | {"state": e.state.value, "short_id": short_id(e.job_id), "mine": e.job_id.partition(".")[0] in own}
         for e in entries
     ]
-    return {"entries": rows, "as_of": time.time(), "stale_since": None}
+    return {"entries": rows, "as_of": known_at(entries, time.time()), "stale_since": None}
 
 
 def tasks(service: JobService, jobs: Mapping[str, str]) -> dict[str, Any]:

@@ -124,7 +124,7 @@ SCHEMAS: dict[str, Schema] = {
         entries=many(thing(
             job_id=TEXT, short_id=TEXT, site_id=TEXT, name=TEXT, owner=TEXT, mine=YES_NO, state=STATE, position=maybe(COUNT),
             submitted_at=maybe(MOMENT), started_at=maybe(MOMENT), reason=TEXT, tier=TEXT, device=TEXT, cpus=COUNT, time_s=maybe(COUNT),
-            lane=TEXT, priority=maybe(COUNT),
+            lane=TEXT, priority=maybe(COUNT), as_of=maybe(MOMENT), site=TEXT,
         )),
         as_of=maybe(MOMENT), stale_since=maybe(MOMENT),
     ),

@@ -144,14 +144,17 @@ def _runtime(
 def _spec(old: JobSpec, settings: Settings, tier: str | None, device: str | None) -> JobSpec:
     there = tier or old.tier
     own_name = catalog.resolve(device) if device else catalog.packaged(old.device) or old.device
+    elsewhere = there != old.tier and there in settings.sites and "site" not in old.requested
+    site = settings.site_of(there) if elsewhere else old.site
     return replace(
         old,
         tier=there,
+        site=site,
         device=own_name,
         id=new_job_id(),
         created_at=time.time(),
         after=(),  # what it waited for has happened
-        resource=resource_title(there, own_name, old.site, settings),
+        resource=resource_title(there, own_name, site, settings),
         requested={**old.requested, **({"tier": tier} if tier else {}), **({"device": device} if device else {})},
         rerun_of=old.id,
     )

@@ -97,7 +97,8 @@ def _devices(devices: Any, settings: Settings) -> Iterator[Finding]:
 
 def _mine(settings: Settings, place: Place, *, same_version: bool) -> Iterator[Finding]:
     asked: dict[str, str] = {"profile": settings.profile}
-    if settings.site == "slurm" and (tier := settings.slurm.tiers.get("qpu")) is not None:
+    site = settings.site_of("qpu")
+    if site == "slurm" and (tier := settings.slurm.tiers.get("qpu")) is not None:
         given = {"qos": tier.qos.get(settings.profile), "partition": tier.partition, "account": tier.account}
         asked |= {name: value for name, value in given.items() if value}
     try:
@@ -115,11 +116,11 @@ def _mine(settings: Settings, place: Place, *, same_version: bool) -> Iterator[F
             f"The broker knows you as {found['user']}, this machine as {me}.",
             "Is the file in broker.token_file yours?" if settings.broker.token_file else "Do both have the same users?",
         )
-    if (settings.site == "slurm") != (found["jobs"] == "slurm"):
+    if (site == "slurm") != (found["jobs"] == "slurm"):
         yield Finding(
             "failure",
-            f"Jobs go to the site {settings.site!r}, and the broker {_BELIEVES[found['jobs']]}.",
-            f"Start it {'with' if settings.site == 'slurm' else 'without'} --slurm.",
+            f"Jobs go to the site {site!r}, and the broker {_BELIEVES[found['jobs']]}.",
+            f"Start it {'with' if site == 'slurm' else 'without'} --slurm.",
         )
     whose = ", ".join(f"{name} {value}" for name, value in asked.items() if name != "profile")
     by, orders = f" ({whose})" if whose else "", ", and you may give orders" if found["operator"] else ""

@@ -49,7 +49,7 @@ def refresh(device: str, settings: Settings) -> Imported:
     from qhub_ext.tiers.qpu.target import ask_target
 
     name = own_name(device)
-    asked = ask_target(find_resource(name, settings.qpu, settings.site), settings.qpu)
+    asked = ask_target(find_resource(name, settings.qpu, settings.site_of("qpu")), settings.qpu)
     path = CalibrationStore(settings.shelf).put(asked.snapshot, lambda: asked.document)
     return Imported(asked.snapshot, asked.unread, path)
 

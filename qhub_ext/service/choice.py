@@ -55,12 +55,13 @@ class Choice:
     def _replace(self, told: dict[str, Any]) -> None:
         settings = self._settings()
         if told.get("device") and is_wish(told["device"]):
-            site = told.get("site", settings.site)
-            told["device"] = settle_wish(told["device"], told.get("tier", settings.tier), site, settings).name
+            tier = told.get("tier", settings.tier)
+            site = told.get("site", settings.site_of(tier))
+            told["device"] = settle_wish(told["device"], tier, site, settings).name
         elif told.get("device"):
             told["device"] = catalog.resolve(told["device"])
         device = told.get("device", settings.device)
-        resource_title(told.get("tier"), device, told.get("site", settings.site), settings)
+        resource_title(told.get("tier"), device, told.get("site", settings.site_of(told.get("tier"))), settings)
         self.told = told
         context.enter(
             context.ExecutionContext(

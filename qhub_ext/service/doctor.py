@@ -115,7 +115,10 @@ def _windows(service: JobService) -> list[Finding]:
 
 
 def _site(service: JobService) -> list[Finding]:
-    try:
-        return service.site().doctor()
-    except QhubError as error:
-        return [Finding("failure", error.message, error.advice)]
+    findings = []
+    for name in service.settings.all_sites:
+        try:
+            findings += service.site(name).doctor()
+        except QhubError as error:
+            findings.append(Finding("failure", error.message, error.advice))
+    return findings

@@ -21,6 +21,7 @@ from qhub_ext.job.context import TIERS
 from qhub_ext.job.identity import element_id, new_job_id
 from qhub_ext.job.notebook import Notebook, percent_text
 from qhub_ext.job.spec import Element, JobSpec
+from qhub_ext.service.measure import measure
 from qhub_ext.service.payload import check_payload
 from qhub_ext.service.profiles import check_profile
 from qhub_ext.tiers import catalog
@@ -180,38 +181,27 @@ def _spec(
 
     limits = settings.limits
     now = time.time()
-    time_s = request.time_s or limits.time_s
-    if time_s > limits.time_max_s:
-        raise InvalidOptionError(
-            f"--time asks for {time_s} s; this site allows {limits.time_max_s} s at most.",
-            advice="Ask for less, or raise limits.time_max_s in qhub.toml.",
-        )
     if request.profile is not None:
         check_profile(request.profile, settings)
-    cpus = request.cpus or 1
-    if request.memory_mb and (request.site or settings.site) == "embedded" and request.memory_mb > machine_memory_mb():
-        raise InvalidOptionError(
-            f"--memory asks for {request.memory_mb} MiB; this computer has {machine_memory_mb()} MiB.",
-            advice="Ask for less.",
-        )
+    tier = request.tier or settings.tier
+    site = request.site or settings.site_of(tier)
+    given = measure(request, tier, site, settings)
     return JobSpec(
         id=new_job_id(),
         name=job_name(request.name, cell),
-        tier=request.tier or settings.tier,
+        tier=tier,
         device=request.device or settings.device,
         created_at=now,
         owner=_user(),
         kind=kind,
         profile=request.profile or settings.profile,
-        site=request.site or settings.site,
+        site=site,
         shots=request.shots or settings.shots,
         seed=request.seed,
         drawn_seed=fresh_seed(),
-        time_s=time_s,
-        cpus=cpus,
-        memory_mb=request.memory_mb
-        or limits.memory_mb
-        or _usual_memory_mb(request.site or settings.site, cpus, settings),
+        time_s=given.time_s,
+        cpus=given.cpus,
+        memory_mb=given.memory_mb,
         inputs=tuple(request.inputs),
         outputs=tuple(request.outputs) if request.outputs else None,
         after=tuple(request.after),
@@ -256,21 +246,6 @@ def job_name(asked: str | None, cell: str) -> str:
         if text and not text.startswith(("import ", "from ", "%", '"""')):
             return text if len(text) <= NAME_AT_MOST else f"{text[: NAME_AT_MOST - 1]}…"
     return "cell"
-
-
-def _usual_memory_mb(site: str, cpus: int, settings: Settings) -> int | None:
-    """This computer's share where the job runs on it; elsewhere, what the site gives."""
-    return memory_share_mb(cpus, settings.embedded.cpus) if site == "embedded" else None
-
-
-def machine_memory_mb() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
-
-
-def memory_share_mb(cpus: int, total_cpus: int | None) -> int:
-    """The job's CPUs' share of the machine's memory, in MiB, a tenth of it left to everything else."""
-    everyone = total_cpus or os.cpu_count() or 1
-    return max(512, int(machine_memory_mb() * 0.9 * min(1.0, cpus / everyone)))
 
 
 def _elements(spec: JobSpec, points: Sequence[dict[str, Any]]) -> tuple[JobSpec, ...]:

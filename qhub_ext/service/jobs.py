@@ -95,7 +95,8 @@ class JobService:
         request = replace(request, after=tuple(_meant(names.get(r)) or self.shelf.find(r) for r in request.after))
         wished = None
         if request.device and is_wish(request.device):
-            tier, site = request.tier or self.settings.tier, request.site or self.settings.site
+            tier = request.tier or self.settings.tier
+            site = request.site or self.settings.site_of(tier)
             wished = settle_wish(request.device, tier, site, self.settings)
             request = replace(request, device=wished.name)
 
@@ -373,7 +374,11 @@ class JobService:
         return refusals
 
     def queue(self) -> list[QueueEntry]:
-        return self.site().queue()
+        """Of every site that a tier's jobs go to."""
+        sites = self.settings.all_sites
+        if len(sites) == 1:
+            return self.site().queue()
+        return [replace(entry, site=name) for name in sites for entry in self.site(name).queue()]
 
     def explain(self, job_id: str, *, ask: bool = True) -> Explanation:
         """Why it waits, how it ended, or what makes its results doubtful, with evidence. `ask` allows questions to the site and the broker."""

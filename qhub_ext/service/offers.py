@@ -31,7 +31,7 @@ def offered_tiers(settings: Settings, device: str | None = None) -> list[TierOff
     for name in TIERS:
         title, noise = _TITLES[name]
         try:
-            resource_title(name, device or settings.device, settings.site, settings)
+            resource_title(name, device or settings.device, settings.site_of(name), settings)
             why = ""
         except QhubError as error:
             why = str(error)

@@ -57,7 +57,7 @@ def standing(settings: Settings) -> list[ResourceState]:
     if path is not None:
         return _brokered(path)
     found = list_states(settings.qpu, ask=True)
-    return found + (_virtual(settings.qpu) if settings.qpu.virtual_at(settings.site) else [])
+    return found + (_virtual(settings.qpu) if settings.qpu.virtual_at(settings.site_of("qpu")) else [])
 
 
 def _with_windows(states: list[ResourceState], settings: QpuSettings) -> list[ResourceState]:

@@ -47,7 +47,8 @@ class SiteReport:
 class QueueEntry:
     """One line of the site's queue, of any user. `position` counts from 1 among those that wait, None when it runs.
 
-    `lane` names the part of the site in which it waits behind others, such as `partition qpu`; `priority` is the site's number.
+    `lane` names the part of the site in which it waits behind others, such as `partition qpu`; `priority` is the site's number. `as_of` is
+    when the site said so (s since 1970 UTC), where that was not just now; `site` its name, where several are listed together.
     """
 
     job_id: str
@@ -65,6 +66,8 @@ class QueueEntry:
     started_at: float | None = None
     lane: str = ""
     priority: int | None = None
+    as_of: float | None = None
+    site: str = ""
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def _virtual_devices() -> tuple[str, ...]:
     """Those that a virtual QPU can stand for beside the packaged ones."""
     from qhub_ext.tiers.qpu.virtual import IQM_DEVICES, SEQUENCE_DEVICES, missing_packages
 
-    if not current_settings().qpu.virtual_at(current_settings().site):
+    if not current_settings().qpu.virtual_at(current_settings().site_of("qpu")):
         return ()
     return tuple(name for name in (*IQM_DEVICES, *SEQUENCE_DEVICES) if not missing_packages(name))
 

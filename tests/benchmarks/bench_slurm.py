@@ -148,7 +148,7 @@ def first_lines(bench: Bench, rounds: int) -> list[Line]:
 def queries(bench: Bench, jobs: int, watchers: int) -> list[Line]:
     from submitit.slurm.slurm import SlurmInfoWatcher
 
-    from qhub_ext.sites.slurm.poller import FIRST_LOOK_S
+    from qhub_ext.sites.slurm.poller import AFTER_A_REQUEST_S
     from qhub_ext.sites.slurm.site import SlurmSite
 
     job = bench.sweep(jobs, site_options={"hold": "yes"})()
@@ -160,7 +160,9 @@ def queries(bench: Bench, jobs: int, watchers: int) -> list[Line]:
     site.poll(ids)  # writes into each folder that it is held
 
     def look() -> float:
-        time.sleep(FIRST_LOOK_S)  # rounds are seconds apart in life; the poller holds back whoever asks twice in a row
+        time.sleep(
+            AFTER_A_REQUEST_S
+        )  # rounds are seconds apart in life; the poller holds back whoever asks twice in a row
         poller.expire([base])
         return seconds(lambda: [site.poll(ids) for _ in range(watchers)])
 

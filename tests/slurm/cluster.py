@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.slurm import packages
-from tests.slurm.configuration import DATABASE, NODES, PEOPLE, Configuration, account_commands
+from tests.slurm.configuration import CGROUPS, DATABASE, NODES, PEOPLE, Configuration, account_commands
 from tests.slurm.daemons import Daemons, kill_steps
 from tests.slurm.packages import Unavailable
 
@@ -125,6 +126,26 @@ class Cluster:
             self.start(name)
         self.resume()
         wait_for("nodes that are up", self.usable, 60)
+
+    @contextmanager
+    def confined(self, node: str) -> Iterator[None]:
+        """The node holds each job to its memory for a while. Raises Unavailable where the kernel has no cgroups for it."""
+        missing = [name for name in ("memory", "freezer") if not os.access(CGROUPS / name / "tasks", os.W_OK)]
+        if missing:
+            raise Unavailable(f"There is no cgroup (version 1) of {missing[0]} here.")
+        other = self.configuration.write_confined()
+        self.stop(node)
+        command = ["/usr/sbin/slurmd", "-D", "-N", node, "-f", str(other)]
+        log = self.configuration.logs / f"slurmd.{node}.out"
+        self.daemons.start(node, command, log, self.environment | {"SLURM_CONF": str(other)}, reaped=True)
+        try:
+            wait_for(f"{node}, confined", lambda: self.node_states().get(node) == "idle", 60, self._alive(node))
+            yield
+        finally:
+            self.stop(node)
+            self.start(node)
+            for name in ("memory", "freezer"):
+                remove_groups(CGROUPS / name / f"slurm_{node}")
 
     @contextmanager
     def configured(self, **changes: Any) -> Iterator[None]:
@@ -276,6 +297,13 @@ def _free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def remove_groups(top: Path) -> None:
+    """Those that a slurmd leaves, the innermost first; of those with a process in them nothing is touched."""
+    for folder, _, _ in os.walk(top, topdown=False):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
 
 
 def wait_for(what: str, test: Callable[[], bool], within_s: float, alive: Callable[[], bool] = lambda: True) -> None:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 DATABASE = "slurm_acct_db"
+CGROUPS = Path("/sys/fs/cgroup")
 
 # name -> (CPUs, GRES, features, partition)
 NODES = {
@@ -49,6 +50,8 @@ class Configuration:
     """Whether what the partition can never run is refused (ALL) or waits for ever (NO)."""
     database: bool = True
     """Without: no slurmdbd, so no accounts, no QOS, and nothing that sacct could tell."""
+    private: tuple[str, ...] = ()
+    """What users see of their own only (PrivateData)."""
 
     @property
     def daemons(self) -> tuple[str, ...]:
@@ -136,6 +139,26 @@ class Configuration:
             json.dumps({name: value for name, value in asdict(self).items() if name != "root"}),
         )
 
+    def write_confined(self) -> Path:
+        """Another slurm.conf, for a node that holds each job to its memory. The others do without: the tests' jobs ask for less than they need."""
+        folder = self.root / "etc-confined"
+        folder.mkdir(exist_ok=True)
+        text = self._slurm_conf()
+        for usual, confined in (
+            ("ProctrackType=proctrack/pgid", "ProctrackType=proctrack/cgroup"),
+            ("TaskPlugin=task/none", "TaskPlugin=task/cgroup"),
+            ("JobAcctGatherParams=OverMemoryKill,UsePss", "JobAcctGatherParams=UsePss"),  # the kernel is to do it
+        ):
+            assert usual in text
+            text = text.replace(usual, confined)
+        put(folder / "slurm.conf", text)
+        put(folder / "gres.conf", (self.etc / "gres.conf").read_text())
+        put(
+            folder / "cgroup.conf",
+            f"CgroupPlugin=cgroup/v1\nCgroupMountpoint={CGROUPS}\nCgroupAutomount=no\nConstrainRAMSpace=yes\nAllowedRAMSpace=100\n",
+        )
+        return folder / "slurm.conf"
+
     def _slurm_conf(self) -> str:
         ports = self.ports()
         host = socket.gethostname().split(".")[0]
@@ -217,6 +240,7 @@ SlurmdTimeout={self.slurmd_timeout_s}
 BatchStartTimeout=20
 MessageTimeout=5
 CompleteWait=0
+PrivateData={",".join(self.private) or "none"}
 EnforcePartLimits={self.enforce}
 ReturnToService=2
 UnkillableStepTimeout=30

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from qhub_ext.capture.command import Request
+from qhub_ext.errors import InvalidOptionError
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.service import JobService
-from qhub_ext.settings import Settings, SlurmDeviceSettings, SlurmSettings, SlurmTierSettings
+from qhub_ext.settings import EmbeddedSettings, Settings, SlurmDeviceSettings, SlurmSettings, SlurmTierSettings
 from qhub_ext.sites.slurm.accounting import endings_of
 from qhub_ext.sites.slurm.site import SlurmSite
 from tests.slurm.cluster import Cluster
@@ -75,6 +76,44 @@ def test_every_part_of_the_tier_mapping_reaches_slurm_and_the_job_runs(
     assert shown["TresPerNode"] == "gres:qpu:fake_kyiv:1"
     assert shown["MinMemoryNode"] == "500M"
     assert shown["TimeLimit"] == "00:20:00"
+
+
+def test_what_a_tier_gives_a_job_that_asks_for_nothing_reaches_slurm_and_more_than_it_allows_is_refused(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    tier = SlurmTierSettings(partition="emulation", time_s=1200, time_max_s=1800, cpus=2, cpus_max=2, memory_mb=700)
+    with slurm_workshop(tmp_path, tiers={"emulation": tier}) as bench:
+        service = JobService(bench.settings)
+        later = {"begin": "now+600"}
+        usual = service.run(Request(tier="emulation", site_options=later), "pass", {})
+        less = service.run(Request(tier="emulation", time_s=660, cpus=1, memory_mb=300, site_options=later), "pass", {})
+        wanted = ("TimeLimit", "NumCPUs", "MinMemoryNode", "Partition")
+        shown = [fields(cluster, queued(cluster, job.folder)[0]) for job in (usual, less)]
+        assert [[one[name] for name in wanted] for one in shown] == [
+            ["00:20:00", "2", "700M", "emulation"],
+            ["00:11:00", "1", "300M", "emulation"],
+        ]
+        for asked in ({"time_s": 1801}, {"cpus": 3}):
+            with pytest.raises(InvalidOptionError, match=r"slurm\.tiers\.emulation allows"):
+                service.run(Request(tier="emulation", **asked), "pass", {})  # type: ignore[arg-type]
+        assert len(service.jobs()) == 2
+
+
+def test_each_tier_goes_to_the_site_that_it_is_mapped_to(cluster: Cluster, tmp_path: Path) -> None:
+    with slurm_workshop(tmp_path, tiers={"emulation": SlurmTierSettings(partition="emulation")}) as bench:
+        embedded = EmbeddedSettings(directory=tmp_path / "spool", warm_kernels=0, template=False, idle_exit_s=1)
+        mapped = {"site": "embedded", "sites": {"emulation": "slurm"}, "embedded": embedded}
+        service = JobService(bench.settings.model_copy(update=mapped))
+        here = service.run(Request(tier="local", time_s=120), "where = 'here'", {})
+        held = service.run(Request(tier="emulation", time_s=120, site_options={"hold": "yes"}), "pass", {})
+        assert (service.spec(here.id).site, service.spec(held.id).site) == ("embedded", "slurm")
+        assert len(queued(cluster, held.folder)) == 1
+        assert queued(cluster, here.folder) == []
+        entries = {entry.job_id: entry for entry in service.queue()}
+        assert (entries[held.id].site, entries[held.id].state) == ("slurm", State.HELD)
+        assert here.wait(120).state is State.COMPLETED, str(here)
+        assert service.apply("cancel", [held.id]) == []
+        wait_until(lambda: held.record.state is State.CANCELLED, within_s=60, what="its end")
 
 
 def test_site_options_stand_above_the_mapping(bench: SlurmWorkshop, cluster: Cluster) -> None:

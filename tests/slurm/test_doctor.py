@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from qhub_ext.settings import Settings, SlurmDeviceSettings, SlurmSettings, SlurmTierSettings
-from qhub_ext.sites.slurm import checkup
+from qhub_ext.sites.slurm import checkup, probe
 from qhub_ext.sites.slurm.commands import Commands
 from qhub_ext.sites.slurm.site import SlurmSite
 from tests.slurm.cluster import Cluster
@@ -55,6 +55,26 @@ def test_a_cluster_that_fits_the_settings_is_found_healthy(cluster: Cluster, tmp
         ({"tiers": {"qpu": SlurmTierSettings(account="astronomy")}}, ("astronomy", "qhub")),
         ({"tiers": {"qpu": SlurmTierSettings(qos={"test": "gold"})}}, ("gold", "production")),
         ({"tiers": {"qpu": SlurmTierSettings(reservation="cal")}}, ("reservation 'cal'", "ask the site")),
+        ({"tiers": {"qpu": SlurmTierSettings(constraint="fridge&qpu")}}, ("feature 'fridge'", "They have: emulation.")),
+        (
+            {"tiers": {"qpu": SlurmTierSettings(partition="qpu")}},
+            (
+                "names no time asks for 3600 s, and partition qpu ends jobs after 1800 s",
+                "slurm.tiers.qpu.time_max_s = 1800",
+            ),
+        ),
+        (
+            {"tiers": {"qpu": SlurmTierSettings(partition="qpu", time_s=60, time_max_s=7200)}},
+            ("time_max_s is 7200 s, and partition qpu ends jobs after 1800 s", "time_max_s = 1800"),
+        ),
+        (
+            {"tiers": {"emulation": SlurmTierSettings(cpus=64)}},
+            ("Slurm would refuse a job of profile development with 64 CPUs", "Mend slurm.tiers.emulation"),
+        ),
+        (
+            {"tiers": {"emulation": SlurmTierSettings(memory_mb=900_000)}},
+            ("Slurm would refuse a job of profile development with 1 CPUs, 900000 MiB", "Mend slurm.tiers.emulation"),
+        ),
         ({"devices": {"fez": SlurmDeviceSettings(licenses="qpu_fez:1")}}, ("qpu_fez", "aer_gpu, qpu_cloud")),
         ({"devices": {"fez": SlurmDeviceSettings(licenses="qpu_cloud:9")}}, ("9 of licence qpu_cloud", "there are 2")),
         ({"devices": {"fez": SlurmDeviceSettings(gres="qpu:fez:1")}}, ("qpu:fez", "qpu:fake_kyiv")),
@@ -68,6 +88,60 @@ def test_what_the_cluster_does_not_have_is_named_with_what_it_has(
     failures = " ".join(told(tmp_path, "failure", **slurm))
     for word in words:
         assert word in failures
+
+
+def test_a_probe_goes_wherever_a_tier_s_jobs_go_as_they_would(cluster: Cluster, tmp_path: Path) -> None:
+    said = cluster.ask(
+        *("scontrol", "create", "reservation", "reservationname=kept", "starttime=now", "duration=60"),
+        *("users=root", "nodes=two01", "flags=ignore_jobs"),
+    )
+    assert "created: kept" in said
+    tiers = {
+        "local": SlurmTierSettings(partition="emulation", qos={"test": "test"}),
+        "emulation": SlurmTierSettings(partition="emulation", account="qhub", cpus=2),
+        "qpu": SlurmTierSettings(
+            partition="wide",
+            account="qhub",
+            constraint="wide|emulation",
+            reservation="kept",
+            qos={"development": "production"},
+        ),
+    }
+    began = int(time.time())
+    try:
+        good = told(tmp_path, "ok", tiers=tiers)
+        asked = cluster.ask("squeue", "-h", "-t", "all", "--name=qhub-probe", "-o", "%V %P %a %q %f %v").splitlines()
+    finally:
+        cluster.ask("scontrol", "delete", "reservation=kept")
+    sees = [line for line in good if "sees the shelf" in line]
+    assert len(sees) == 2, "one for local and emulation, which agree on the nodes"
+    assert "(tier local and emulation) sees" in sees[0]
+    assert sees[1].startswith("Node two01 (tier qpu) sees")
+    assert any("has nodes for the constraint wide|emulation" in line for line in good)
+    now = [line.split(maxsplit=1)[1].strip() for line in asked if epoch(line.split()[0]) >= began - 1]
+    assert "wide qhub production wide|emulation kept" in now
+    assert "emulation qhub test (null) (null)" in now
+    assert list((tmp_path / "shelf").iterdir()) == []
+
+
+def epoch(moment: str) -> float:
+    """Of Slurm's local time."""
+    return time.mktime(time.strptime(moment, "%Y-%m-%dT%H:%M:%S"))
+
+
+def test_a_tier_whose_nodes_do_not_answer_hides_nothing_of_the_others(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.ask("scontrol", "update", "partition=wide", "state=down")
+    tiers = {"emulation": SlurmTierSettings(partition="emulation"), "local": SlurmTierSettings(partition="wide")}
+    settings = Settings(shelf=tmp_path / "shelf", slurm=SlurmSettings(tiers=tiers))
+    try:
+        findings = SlurmSite(settings).doctor()
+    finally:
+        cluster.ask("scontrol", "update", "partition=wide", "state=up")
+    assert [f.what for f in findings if f.level == "failure"] == []
+    said = " ".join(f.what for f in findings)
+    assert "(tier emulation) sees the shelf" in said
+    assert "The probe job of tier local still waited after" in said
+    wait_until(lambda: "qhub-probe" not in cluster.ask("squeue", "-h", "-o", "%j"), what="the end of the probe")
 
 
 def test_a_cluster_that_is_down_is_one_finding_and_not_ten(cluster: Cluster, tmp_path: Path) -> None:
@@ -218,7 +292,7 @@ def test_a_clock_of_a_node_that_is_off_is_a_warning(cluster: Cluster, tmp_path: 
 def test_a_probe_that_has_to_wait_is_a_warning_and_leaves_nothing(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkup, "PROBE_S", 1.0)
+    monkeypatch.setattr(probe, "PROBE_S", 1.0)
     cluster.run("sbatch", "-p", "narrow", "-t", "2", "--wrap", "sleep 60")
     tiers = {"local": SlurmTierSettings(partition="narrow")}
     wait_until(lambda: "RUNNING" in cluster.ask("squeue", "-h", "-p", "narrow", "-o", "%T"), what="a full node")

@@ -1,23 +1,25 @@
-"""A third-party site: what another package writes to add its own scheduler, in full."""
+"""A third-party site: what another package writes to add its own scheduler, in full, and its way through the service."""
 
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Sequence
-from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
+from qhub_ext.capture.command import Request
 from qhub_ext.errors import SiteError, UnknownNameError
+from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.journal import append_once
 from qhub_ext.jobfolder.layout import JobFolder, folder_of
 from qhub_ext.jobfolder.outcome import read_record
+from qhub_ext.service import JobService
 from qhub_ext.settings import Settings
 from qhub_ext.sites import pick
 from qhub_ext.sites.scheduler import Finding, QueueEntry, Reason, Refusal, SiteReport, StartEstimate
+from qhub_ext.sites.start import start_of
 from tests.sites.workshop import Workshop
 
 
@@ -62,8 +64,9 @@ class AtOnceSite:
     def explain_reason(self, job_id: str) -> Reason:
         return Reason("", "It waits for nothing.")
 
-    def render_script(self, folder: JobFolder) -> str:
-        return f"#!/bin/bash\nexec {sys.executable} -m qhub_ext.runner {folder.path}\n"
+    def render_script(self, folder: JobFolder, spec: JobSpec | None = None) -> str:
+        before, command = start_of(folder, spec)
+        return f"#!/bin/bash\n{before}exec {command}\n"
 
     def doctor(self) -> list[Finding]:
         return [Finding("ok", "There is nothing that could be broken.")]
@@ -76,14 +79,15 @@ class HalfASite:
 
 
 @pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if a package had been installed with these entry points."""
-    points = [
-        EntryPoint("at-once", f"{__name__}:AtOnceSite", pick.GROUP),
-        EntryPoint("half", f"{__name__}:HalfASite", pick.GROUP),
-        EntryPoint("gone", "no_such_package:Site", pick.GROUP),
-    ]
-    monkeypatch.setattr(pick, "_entry_points", lambda: points)
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What pip leaves of a package with these entry points."""
+    record = tmp_path / "packages" / "at_once-1.0.dist-info"
+    record.mkdir(parents=True)
+    (record / "METADATA").write_text("Metadata-Version: 2.1\nName: at-once\nVersion: 1.0\n")
+    (record / "entry_points.txt").write_text(
+        f"[{pick.GROUP}]\nat-once = {__name__}:AtOnceSite\nhalf = {__name__}:HalfASite\ngone = no_such_package:Site\n"
+    )
+    monkeypatch.syspath_prepend(str(record.parent))
 
 
 def test_a_site_of_another_package_runs_jobs(installed: None, tmp_path: Path) -> None:
@@ -95,6 +99,16 @@ def test_a_site_of_another_package_runs_jobs(installed: None, tmp_path: Path) ->
     assert job.attempt(1).console.read_text() == "hello\n"
     assert site.submit([job]) == site.find([job.id]) == {job.id: job.id}
     assert job.attempt(1).console.read_text() == "hello\n"
+
+
+def test_a_cell_goes_there_and_comes_back_by_the_same_service(installed: None, tmp_path: Path) -> None:
+    settings = Settings(shelf=tmp_path / "shelf", cache=tmp_path / "cache", sites={"local": "at-once"})
+    service = JobService(settings)
+    job = service.run(Request(tier="local", time_s=60), "answer = 6 * 7", {})
+    assert service.spec(job.id).site == "at-once"
+    assert job.record.state is State.COMPLETED, str(job)
+    assert job["answer"] == 42
+    assert [finding.what for finding in service.site("at-once").doctor()] == ["There is nothing that could be broken."]
 
 
 def test_sites_of_other_packages_are_listed_beside_ours(installed: None) -> None:

@@ -1,5 +1,5 @@
-"""What takes more than a minute of Slurm's, side by side: the demo notebook on the site, not a word of it changed, and the end of the
-shortest time limit that Slurm has."""
+"""What takes more than a minute of Slurm's, side by side: the demo notebook on the site, not a word of it changed, the end of the
+shortest time limit that Slurm has, and a squeue that needs half a minute."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ class Minutes:
     rude: JobFolder
     demo: Path
     notebook: subprocess.Popen[str]
+    asked: JobFolder
+    slow: subprocess.Popen[str]
 
 
 @pytest.fixture(scope="module")
@@ -44,28 +46,56 @@ def minutes(slurm_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) ->
     with slurm_workshop(folder, cpus=2, time_max_s=60, signal_s=15) as bench:
         assert isinstance(bench, SlurmWorkshop)
         polite, rude = (bench.submit(script, time_s=1) for script in (POLITE, RUDE))
-        notebook = subprocess.Popen(
-            [sys.executable, "notebooks/run.py", "notebooks/01-first-job.ipynb", "--keep", str(folder / "demo")],
-            cwd=ROOT,
-            env={
-                **{name: value for name, value in os.environ.items() if not name.startswith("QHUB_")},
-                "SLURM_CONF": slurm_cluster.environment["SLURM_CONF"],
-                "QHUB_SITE": "slurm",
-                "QHUB_SLURM_POLL_S": "1",
-                "QHUB_QPU_VIRTUAL": "always",
+        asked = bench.submit("exec sleep 600", site="slurm", time_s=1200, site_options={"partition": "narrow"})
+        bench.until_running(asked, within_s=60)
+        slow = subprocess.Popen(
+            [sys.executable, "-m", "qhub_ext.cli", "job", asked.id],
+            env=surroundings(slurm_cluster)
+            | {
+                "QHUB_SHELF": str(bench.settings.shelf),
+                "QHUB_CACHE": str(folder / "other-cache"),
+                "QHUB_SLURM_COMMANDS": str(slow_commands(folder / "bin")),
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
+        notebook = subprocess.Popen(
+            [sys.executable, "notebooks/run.py", "notebooks/01-first-job.ipynb", "--keep", str(folder / "demo")],
+            cwd=ROOT,
+            env=surroundings(slurm_cluster) | {"QHUB_SLURM_POLL_S": "1", "QHUB_QPU_VIRTUAL": "always"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         try:
-            yield Minutes(bench, polite, rude, folder / "demo", notebook)
+            yield Minutes(bench, polite, rude, folder / "demo", notebook, asked, slow)
         finally:
-            notebook.kill()
-            notebook.communicate()
+            for process in (notebook, slow):
+                process.kill()
+                process.communicate()
             with contextlib.suppress(FileNotFoundError):
                 server = json.loads((folder / "demo" / "virtual-qpu" / "server.json").read_text())
                 os.kill(server["pid"], signal.SIGTERM)
+
+
+def surroundings(cluster: Cluster) -> dict[str, str]:
+    """Of a user on a login node of the cluster."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("QHUB_")},
+        "SLURM_CONF": cluster.environment["SLURM_CONF"],
+        "QHUB_SITE": "slurm",
+    }
+
+
+def slow_commands(folder: Path) -> Path:
+    """A squeue that is right, after half a minute."""
+    folder.mkdir()
+    for name in ("sbatch", "squeue", "sacct", "scontrol", "scancel", "sinfo", "sacctmgr"):
+        wait = 'sleep 30; echo "$SECONDS" >> "$0.log"; ' if name == "squeue" else ""
+        (folder / name).write_text(f'#!/bin/bash\n{wait}exec /usr/bin/{name} "$@"\n')
+        (folder / name).chmod(0o755)
+    return folder
 
 
 @pytest.mark.slow
@@ -90,3 +120,14 @@ def test_the_time_limit_interrupts_and_the_runner_can_tell_that_it_was_the_time(
     assert killed.state is State.TIMED_OUT
     assert killed.attempt.cause == Cause.RESOURCES
     assert "time limit" in killed.attempt.message
+
+
+@pytest.mark.slow
+def test_a_squeue_that_needs_half_a_minute_is_waited_for_and_believed(minutes: Minutes) -> None:
+    told, _ = minutes.slow.communicate(timeout=300)
+    assert minutes.slow.returncode == 0, told
+    assert "running" in told
+    assert "cannot be reached" not in told
+    waited = (Path(minutes.bench.settings.shelf).parent / "bin" / "squeue.log").read_text().split()
+    assert len(waited) == 1, "and asked once"
+    assert int(waited[0]) >= 30

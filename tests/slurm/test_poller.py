@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterable
 
@@ -162,3 +163,102 @@ def test_a_job_that_slurm_no_longer_has_is_asked_about_until_somebody_concludes(
     assert poller.look(["1"]).rows == {}
     with pytest.raises(KeyError):
         poller.look(["1"]).rows["1"]
+
+
+def test_a_job_that_others_have_submitted_waits_for_its_turn_and_is_called_unasked_until_then() -> None:
+    squeue = Squeue()
+    poller = squeue.poller()
+    poller.look(["1"])
+    for n in range(2, 50):  # every tenth of a second one more
+        squeue.now += 0.1
+        assert poller.look([str(n)]).unasked == {str(n)}
+    assert len(squeue.asked) == 1
+    squeue.now += 0.5
+    assert poller.look(["49"]).unasked == frozenset()
+    assert len(squeue.asked) == 2
+    assert len(squeue.asked[-1]) == 49
+
+
+def test_whatever_is_watched_two_questions_are_never_closer_than_the_floor() -> None:
+    squeue = Squeue()
+    poller, moments = squeue.poller(), []
+    ask = poller._ask
+    poller._ask = lambda bases: moments.append(squeue.now) or ask(bases)  # type: ignore[func-returns-value]
+    for tick in range(2000):
+        squeue.now += 0.05
+        if tick % 7 == 0:
+            poller.seed([pending(str(tick), "me")])
+        poller.look([str(tick // 10), str(tick % 91)])
+        squeue.states[str(tick % 91)] = ["RUNNING", "COMPLETING", "COMPLETED", ""][tick % 4]
+    assert len(moments) > 10
+    assert min(after - before for before, after in itertools.pairwise(moments)) >= 5.0
+
+
+def test_a_slurm_that_needs_long_to_answer_is_left_alone_for_as_long() -> None:
+    squeue = Squeue()
+    poller = squeue.poller()
+    ask = poller._ask
+
+    def slowly(bases: Iterable[str]) -> Listing:
+        answer = ask(bases)
+        squeue.now += 30
+        return answer
+
+    poller._ask = slowly
+    began = squeue.now
+    found = poller.look(["1"])
+    assert found.as_of == began, "an answer is as old as its question"
+    for _ in range(29):
+        squeue.now += 1
+        poller.look(["1"])
+    assert len(squeue.asked) == 1
+    squeue.now += 1
+    poller.look(["1"])
+    assert len(squeue.asked) == 2
+
+
+def test_while_slurm_is_silent_a_new_job_is_not_told_that_it_will_have_its_turn() -> None:
+    squeue = Squeue()
+    poller = squeue.poller()
+    poller.look(["1"])
+    squeue.now += 6
+    squeue.down = True
+    with pytest.raises(SiteUnreachableError):
+        poller.look(["1"])
+    squeue.now += 1
+    with pytest.raises(SiteUnreachableError) as caught:
+        poller.look(["2"])
+    assert caught.value.known_at is None
+    assert len(squeue.asked) == 2
+
+
+def test_the_queue_of_all_users_is_asked_for_once_per_interval_and_anew_after_a_request() -> None:
+    squeue = Squeue()
+    asked: list[float] = []
+
+    def everything() -> Listing:
+        asked.append(squeue.now)
+        if squeue.down:
+            raise SiteUnreachableError("down")
+        return Listing({}, squeue.now)
+
+    poller = Poller(squeue, 5.0, 60.0, clock=lambda: squeue.now, ask_all=everything)
+    first = poller.everything()
+    for _ in range(49):
+        squeue.now += 0.1
+        assert poller.everything() is first
+    squeue.now += 0.2
+    assert poller.everything() is not first
+    poller.seed([pending("9", "me")])
+    poller.everything()
+    poller.expire(["9"])
+    assert poller.everything() is poller.everything()
+    assert len(asked) == 4
+    squeue.down = True
+    for _ in range(30):
+        squeue.now += 1
+        if squeue.now - asked[3] >= 5:
+            with pytest.raises(SiteUnreachableError) as caught:
+                poller.everything()
+            assert caught.value.known_at == asked[3]
+    assert 5 <= len(asked) <= 8

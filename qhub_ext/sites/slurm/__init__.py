@@ -19,7 +19,9 @@
     states, reasons   every word that Slurm has for them, as tables
     evidence      what the folder adds to Slurm's books
     verdict       what follows from both: pure
-    checkup       the doctor
+    checkup       the doctor: the daemons, then
+    mapping       what the settings say of tiers and devices, held against the cluster
+    probe         a job of a second on the nodes
 
 It reads job folders and writes their journals (`site-HOST-PID`) and claims. The job's own side is the script alone: on a
 node nothing of this folder runs.

@@ -78,10 +78,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Listing:
-    """`as_of` is when the question was asked, so that nothing is believed newer than it is."""
+    """`as_of` is when the question was asked, so that nothing is believed newer than it is. `unasked` are ids that were wanted and
+    that Slurm was not asked about yet."""
 
     rows: dict[str, Row]
     as_of: float
+    unasked: frozenset[str] = frozenset()
 
 
 def own_id(row: Row) -> str | None:

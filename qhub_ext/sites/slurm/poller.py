@@ -2,7 +2,9 @@
 
 Nothing runs in the background: whoever asks gets what is known if it is young enough, and otherwise asks squeue once, for
 every job that anybody in this process watches. Young enough is the site's `slurm.poll_s`, longer for jobs that have not
-changed for long, at most `slurm.poll_max_s`. Without answer the pauses double.
+changed for long, at most `slurm.poll_max_s`; a Slurm that needs long to answer is left alone for as long. Without answer the
+pauses double. A job that nobody here has asked about waits for its turn like the others, and its folder speaks for it until
+then. Only a request of ours, such as a cancel, brings the next question forward: that is one for each request.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ from qhub_ext.sites.slurm.states import read_state
 
 AGE_SHARE = 0.1
 """A job that has not changed for a minute is asked about every six seconds, after an hour every `poll_max_s`."""
-FIRST_LOOK_S = 0.25
-"""A job that was never asked about does not wait for the whole interval, only for company."""
+AFTER_A_REQUEST_S = 0.25
+"""What a request has changed is asked about after so long, together with what other requests change meanwhile."""
 
 MANY_VIEWS = 1000
 
@@ -39,6 +41,10 @@ class _Watched:
     wanted_at: float = 0.0
 
     @property
+    def asked(self) -> bool:
+        return self.as_of > 0.0
+
+    @property
     def over(self) -> bool:
         """Nothing will change, unless somebody asks for it."""
         return self.asked_at > float("-inf") and all(read_state(row.state).ended for row in self.rows.values())
@@ -54,8 +60,16 @@ class _View:
 
 
 class Poller:
-    def __init__(self, ask: Ask, floor_s: float, ceiling_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        ask: Ask,
+        floor_s: float,
+        ceiling_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        ask_all: Callable[[], Listing] | None = None,
+    ) -> None:
         self._ask = ask
+        self._ask_all = ask_all
         self._floor, self._ceiling = floor_s, max(floor_s, ceiling_s)
         self._clock = clock
         self._asking = threading.Lock()
@@ -64,6 +78,9 @@ class Poller:
         self._views: dict[frozenset[str], _View] = {}
         """Emptied whenever something that they are made of changes."""
         self._last = float("-inf")
+        self._took = 0.0
+        self._everything: Listing | None = None
+        self._everything_due = float("-inf")
         self._failures = 0
         self._retry_at = float("-inf")
         self._error: SiteUnreachableError | None = None
@@ -71,23 +88,24 @@ class Poller:
         self._pause = threading.Event()
 
     def look(self, bases: Iterable[str]) -> Listing:
-        """Rows of these jobs, as old as the interval allows. Raises SiteUnreachableError, with the time of the last answer.
+        """Rows of these jobs, as old as the interval allows, and which of them it does not allow to be asked about yet. Raises
+        SiteUnreachableError, with the time of the last answer.
 
         Nobody may change the rows: others have the same ones.
         """
         wanted = frozenset(bases)
         now = self._clock()
         view = self._view(wanted, now)
-        if view.due > now:
+        if self._serves(view, now):
             return view.listing
         with self._asking:
             now = self._clock()
             view = self._view(wanted, now)
-            if view.due > now:  # somebody asked while this thread waited
+            if self._serves(view, now):  # somebody asked while this thread waited
                 return view.listing
             if now < self._retry_at and self._error is not None:
                 raise self._again(wanted)
-            wait = self._last + min(self._floor, FIRST_LOOK_S) - now
+            wait = self._last + min(self._floor, AFTER_A_REQUEST_S) - now
             if wait > 0:
                 self._pause.wait(wait)
             self._question()
@@ -95,10 +113,32 @@ class Poller:
                 raise self._again(wanted)
         return self._view(wanted, now).listing
 
+    def everything(self) -> Listing:
+        """All active jobs of all users, as old as the interval allows. Raises SiteUnreachableError."""
+        assert self._ask_all is not None
+        with self._asking:
+            now, known = self._clock(), self._everything
+            if known is not None and now < self._everything_due:
+                return known
+            if now < self._retry_at and self._error is not None:
+                raise _once_more(self._error, known.as_of if known else None)
+            self._everything_due = float("inf")  # unless a request comes while it is asked
+            try:
+                found = self._everything = self._ask_all()
+            except SiteUnreachableError as error:
+                self._everything_due = float("-inf")
+                self._missed(error)
+                raise _once_more(error, known.as_of if known else None) from error
+            self._failures, self._error = 0, None
+            done = self._clock()
+            self._everything_due = min(self._everything_due, done + max(self._floor, done - now))
+            return found
+
     def seed(self, rows: Iterable[Row]) -> None:
         """What is known without asking, because Slurm has just accepted it."""
         now = self._clock()
         with self._table:
+            self._everything_due = float("-inf")
             self._forget_views()
             fresh: dict[str, dict[str, Row]] = {}
             for row in rows:
@@ -110,15 +150,21 @@ class Poller:
 
     def expire(self, bases: Iterable[str]) -> None:
         """After a request that changes them: the next look asks."""
+        now = self._clock()
         with self._table:
+            self._everything_due = float("-inf")
             self._forget_views()
             for base in bases:
-                if base in self._watched:
-                    self._watched[base].asked_at = float("-inf")
-                    self._watched[base].changed_at = self._watched[base].expired_at = self._clock()
+                entry = self._watched.setdefault(base, _Watched())
+                entry.asked_at = float("-inf")
+                entry.changed_at = entry.expired_at = entry.wanted_at = now
         self._retry_at = float("-inf")
 
     # ------------------------------------------------------------------
+
+    def _serves(self, view: _View, now: float) -> bool:
+        """While Slurm is silent, nobody is told that a job will have its turn."""
+        return view.due > now and not (view.listing.unasked and self._error is not None)
 
     def _view(self, wanted: frozenset[str], now: float) -> _View:
         with self._table:
@@ -128,9 +174,10 @@ class Poller:
                     self._forget_views()
                 entries = [self._watched.setdefault(base, _Watched(changed_at=now)) for base in wanted]
                 rows = entries[0].rows if len(entries) == 1 else {k: r for e in entries for k, r in e.rows.items()}
-                as_of = min((entry.as_of for entry in entries), default=time.time())
+                unasked = frozenset(base for base in wanted if not self._watched[base].asked)
+                as_of = min((entry.as_of for entry in entries if entry.asked), default=time.time())
                 due = min(map(self._due, entries), default=float("inf"))
-                view = self._views[wanted] = _View(Listing(rows, as_of), due, now)
+                view = self._views[wanted] = _View(Listing(rows, as_of, unasked), due, now)
             view.wanted_at = now
             return view
 
@@ -145,8 +192,11 @@ class Poller:
     def _due(self, entry: _Watched) -> float:
         if entry.over:
             return float("inf")
+        least = max(self._floor, self._took)
+        if not entry.asked and entry.expired_at == float("-inf"):
+            return self._last + min(self._ceiling, least)
         age = entry.asked_at - entry.changed_at
-        return entry.asked_at + min(self._ceiling, max(self._floor, AGE_SHARE * age))
+        return entry.asked_at + min(self._ceiling, max(least, AGE_SHARE * age))
 
     def _question(self) -> None:
         now = self._clock()
@@ -159,13 +209,10 @@ class Poller:
         try:
             listing = self._ask(ask)
         except SiteUnreachableError as error:
-            self._failures += 1
-            self._error = error
-            self._retry_at = self._clock() + min(self._ceiling, self._floor * 2 ** min(self._failures, 10))
+            self._missed(error)
             return
-        finally:
-            self._last = self._clock()
-        self._failures, self._error = 0, None
+        done = self._last = self._clock()
+        self._took, self._failures, self._error = done - now, 0, None
         found: dict[str, dict[str, Row]] = {base: {} for base in ask}
         for key, row in listing.rows.items():
             rows = found.get(row.base)
@@ -179,14 +226,24 @@ class Poller:
                     entry.changed_at = now
                 entry.rows, entry.as_of = rows, listing.as_of
                 if entry.expired_at < now:  # else somebody changed it while this question was under way
-                    entry.asked_at = now
+                    entry.asked_at = done
+
+    def _missed(self, error: SiteUnreachableError) -> None:
+        self._last = self._clock()
+        self._failures += 1
+        self._error = error
+        self._retry_at = self._last + min(self._ceiling, self._floor * 2 ** min(self._failures, 10))
 
     def _again(self, bases: frozenset[str]) -> SiteUnreachableError:
         assert self._error is not None
-        error = SiteUnreachableError(self._error.message, advice=self._error.advice)
-        moments = [entry.as_of for base, entry in self._watched.items() if base in bases and entry.as_of]
-        error.known_at = min(moments) if moments else None
-        return error
+        moments = [entry.as_of for base, entry in self._watched.items() if base in bases and entry.asked]
+        return _once_more(self._error, min(moments, default=None))
+
+
+def _once_more(error: SiteUnreachableError, known_at: float | None) -> SiteUnreachableError:
+    again = SiteUnreachableError(error.message, advice=error.advice)
+    again.known_at = known_at
+    return again
 
 
 def _changed(before: dict[str, Row], now: dict[str, Row]) -> bool:

@@ -66,6 +66,10 @@ class Reports:
         reports: dict[str, SiteReport] = {}
         ended: dict[str, Place] = {}
         for job_id, place in places.items():
+            if place.base in seen.unasked:
+                by_folder = self._by_folder(job_id, place)
+                reports |= {job_id: by_folder} if by_folder is not None else {}
+                continue
             row = seen.rows.get(place.key)
             report = None if row is None else self._report(job_id, place, row, seen.as_of)
             if report is None:
@@ -143,6 +147,20 @@ class Reports:
             return False
         outcome = read_json_or_none(attempt.outcome) or {}
         return outcome.get("state") != "cancelled" or outcome.get("cause") == "user"
+
+    def _by_folder(self, job_id: str, place: Place) -> SiteReport | None:
+        """Of a job that Slurm was not asked about yet: what its folder says, which is as old as it is. None for one that has ended."""
+        try:
+            record = read_record(self._places.folder(job_id))
+        except (JobFolderError, OSError):
+            return None
+        latest = record.attempt
+        if latest.state.final:
+            return None
+        moments = (record.asked_at, latest.queued_at, latest.started_at, latest.running_at)
+        as_of = max((moment for moment in moments if moment is not None), default=record.spec.created_at)
+        state = State.QUEUED if latest.state in (State.CREATED, State.SUBMITTED) else latest.state
+        return SiteReport(job_id, place.key, state, as_of, attempt=latest.number)
 
     def _report(self, job_id: str, place: Place, row: Row, as_of: float) -> SiteReport | None:
         """None for a job that has ended."""

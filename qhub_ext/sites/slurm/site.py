@@ -48,7 +48,7 @@ class SlurmSite:
         chronicle = Chronicle(self._commands, self._places)
         endings = Endings(self._commands, self._slurm, self._places, self._poller, chronicle)
         self._reports = Reports(self._places, self._poller, chronicle, endings)
-        self._line = Line(self._commands, self._user, self._places, self._reports)
+        self._line = Line(self._poller, self._user, self._places, self._reports)
         self._verbs = Verbs(
             *(self._commands, self._slurm, self._user), self._sender, self._places, self._poller, self._reports
         )
@@ -172,7 +172,11 @@ def _shared_poller(settings: Settings, commands: Commands, user: str) -> Poller:
     slurm = settings.slurm
     key = (str(slurm.commands), os.environ.get("SLURM_CONF"), slurm.poll_s, slurm.poll_max_s, os.getpid())
     if key not in _pollers:
-        _pollers[key] = Poller(lambda bases: listing.list_jobs(commands, bases, user), slurm.poll_s, slurm.poll_max_s)
+        _pollers[key] = Poller(
+            lambda bases: listing.list_jobs(commands, bases, user),
+            *(slurm.poll_s, slurm.poll_max_s),
+            ask_all=lambda: listing.list_everything(commands),
+        )
     return _pollers[key]
 
 

@@ -1,0 +1,67 @@
+"""How much of a site a job may use: what its line asks for, else what its tier gives there, within what the site allows."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qhub_ext.errors import InvalidOptionError
+from qhub_ext.settings import SlurmTierSettings
+
+if TYPE_CHECKING:
+    from qhub_ext.capture.command import Request
+    from qhub_ext.settings import Settings
+
+
+@dataclass(frozen=True)
+class Measure:
+    """`memory_mb` is None where the site decides."""
+
+    time_s: int
+    cpus: int
+    memory_mb: int | None
+
+
+def measure(request: Request, tier: str, site: str, settings: Settings) -> Measure:
+    """Raises InvalidOptionError for more than the site allows."""
+    usual = settings.slurm.tiers.get(tier) if site == "slurm" else None
+    usual = usual or SlurmTierSettings()
+    at = f"slurm.tiers.{tier}"
+    cpus = request.cpus or usual.cpus or 1
+    memory_mb = request.memory_mb or usual.memory_mb or settings.limits.memory_mb
+    _within("--cpus", request.cpus, "", usual.cpus_max, f"{at}.cpus_max")
+    _within("--memory", request.memory_mb, " MiB", usual.memory_max_mb, f"{at}.memory_max_mb")
+    if site == "embedded":
+        _within("--memory", request.memory_mb, " MiB", machine_memory_mb(), "")
+        memory_mb = memory_mb or memory_share_mb(cpus, settings.embedded.cpus)
+    return Measure(_time_s(request, usual, at, settings), cpus, memory_mb)
+
+
+def _time_s(request: Request, usual: SlurmTierSettings, at: str, settings: Settings) -> int:
+    _within("--time", request.time_s, " s", settings.limits.time_max_s, "limits.time_max_s")
+    _within("--time", request.time_s, " s", usual.time_max_s, f"{at}.time_max_s")
+    wanted = request.time_s or usual.time_s or settings.limits.time_s
+    return min(wanted, settings.limits.time_max_s, usual.time_max_s or wanted)
+
+
+def _within(option: str, wanted: int | None, unit: str, most: int | None, setting: str) -> None:
+    if wanted is None or most is None or wanted <= most:
+        return
+    who = "this site allows" if setting.startswith("limits") else f"{setting.rpartition('.')[0]} allows"
+    raise InvalidOptionError(
+        f"{option} asks for {wanted}{unit}; {who} {most}{unit} at most."
+        if setting
+        else f"{option} asks for {wanted}{unit}; this computer has {most}{unit}.",
+        advice=f"Ask for less, or raise {setting} in qhub.toml." if setting else "Ask for less.",
+    )
+
+
+def machine_memory_mb() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+
+
+def memory_share_mb(cpus: int, total_cpus: int | None) -> int:
+    """The job's CPUs' share of the machine's memory, in MiB, a tenth of it left to everything else."""
+    everyone = total_cpus or os.cpu_count() or 1
+    return max(512, int(machine_memory_mb() * 0.9 * min(1.0, cpus / everyone)))
