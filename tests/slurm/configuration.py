@@ -6,8 +6,11 @@ import json
 import os
 import shutil
 import socket
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from qhub_ext.sites.slurm import prologue
 
 DATABASE = "slurm_acct_db"
 CGROUPS = Path("/sys/fs/cgroup")
@@ -79,6 +82,16 @@ class Configuration:
         """While this file exists, Prolog fails on every node."""
         return self.root / "hooks" / "fail-prolog"
 
+    @property
+    def qrmi_config(self) -> Path:
+        """While this file exists, jobs are told of the quantum resources that they hold."""
+        return self.etc / "qrmi_config.json"
+
+    @property
+    def qpu_names(self) -> Path:
+        """Which licences and generic resources stand for which of them."""
+        return self.etc / "qhub-qpus.json"
+
     def ports(self) -> dict[str, int]:
         return {
             "slurmctld": self.port,
@@ -133,7 +146,7 @@ class Configuration:
             self.etc / "cgroup.conf",
             "CgroupAutomount=no\nConstrainCores=no\nConstrainRAMSpace=no\nConstrainDevices=no\n",
         )
-        put(self.root / "hooks" / "prolog", f"#!/bin/sh\n[ ! -e {self.fail_prolog} ]\n", 0o755)
+        self._write_hooks()
         put(
             self.root / "cluster.json",
             json.dumps({name: value for name, value in asdict(self).items() if name != "root"}),
@@ -158,6 +171,19 @@ class Configuration:
             f"CgroupPlugin=cgroup/v1\nCgroupMountpoint={CGROUPS}\nCgroupAutomount=no\nConstrainRAMSpace=yes\nAllowedRAMSpace=100\n",
         )
         return folder / "slurm.conf"
+
+    def _write_hooks(self) -> None:
+        """The prologue of the package as an operator installs it, for as long as there is a file of resources."""
+        hooks = self.root / "hooks"
+        own = hooks / "qhub-qpu-prologue"
+        shutil.copy(prologue.__file__, own)
+        own.chmod(0o755)
+        state = self.root / "run" / "qpu"
+        words = f"exec {own} --config {self.qrmi_config} --names {self.qpu_names} --state {state} --acquire {sys.executable}\n"
+        only_then = f"[ -e {self.qrmi_config} ] || exit 0\n"
+        put(hooks / "prolog", f"#!/bin/sh\n[ ! -e {self.fail_prolog} ] || exit 1\n{only_then}{words}", 0o755)
+        put(hooks / "task-prolog", f"#!/bin/sh\n{only_then}{words}", 0o755)
+        put(hooks / "epilog", f"#!/bin/sh\n[ -e {state} ] || exit 0\n{words}", 0o755)
 
     def _slurm_conf(self) -> str:
         ports = self.ports()
@@ -245,6 +271,8 @@ EnforcePartLimits={self.enforce}
 ReturnToService=2
 UnkillableStepTimeout=30
 Prolog={self.root}/hooks/prolog
+TaskProlog={self.root}/hooks/task-prolog
+Epilog={self.root}/hooks/epilog
 PrologFlags=Alloc
 PrologEpilogTimeout=20
 

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from tests.slurm.fixtures import bench, cluster, slurm_cluster
+from tests.slurm.qpu_site import given_device, qpu_site
 
-__all__ = ["bench", "cluster", "slurm_cluster"]
+__all__ = ["bench", "cluster", "given_device", "qpu_site", "slurm_cluster"]

@@ -14,58 +14,66 @@ from qhub_ext.jobfolder.journal import read_journal
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.service import JobService
 from qhub_ext.settings import QpuSettings, Settings, SlurmDeviceSettings, SlurmSettings, SlurmTierSettings
-from tests.qpu.conftest import running_server
+from tests.qpu.conftest import VirtualQpu
 from tests.qpu.test_jobs import CELL
 from tests.slurm.cluster import Cluster
 from tests.waiting import wait_until
 
 
 @pytest.mark.slow
-def test_a_qpu_job_holds_its_licence_reads_the_prologue_s_variables_and_leaves_no_secret_behind(
-    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("partition", "holds", "shown_as"),
+    [
+        ("wide", SlurmDeviceSettings(licenses="qpu_cloud:1"), "Licenses=qpu_cloud:1"),
+        ("qpu", SlurmDeviceSettings(gres="qpu:fake_kyiv:1"), "JOB_GRES=qpu:fake_kyiv:1"),
+    ],
+    ids=["licence", "gres"],
+)
+def test_a_qpu_job_holds_its_resource_reads_the_prologue_s_variables_and_leaves_no_secret_behind(
+    qpu_site: Cluster,
+    given_device: VirtualQpu,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    partition: str,
+    holds: SlurmDeviceSettings,
+    shown_as: str,
 ) -> None:
-    with running_server(tmp_path / "virtual-qpu") as server:
-        secrets = tmp_path / "kingston.env"
-        secrets.touch(mode=0o600)
-        # what the SPANK plugin of QRMI sets for --qpu=kingston, by the prologue of a site that has no plugin
-        secrets.write_text(
-            "export QRMI_JOB_QPU_RESOURCES=kingston QRMI_JOB_QPU_TYPES=ibm-quantum-compute-service\n"
-            + "".join(f"export kingston_{key}={value}\n" for key, value in server.config.items())
-        )
-        settings = Settings(
-            shelf=tmp_path / "shelf",
-            cache=tmp_path / "cache",
-            site="slurm",
-            qpu=QpuSettings(virtual="never"),
-            slurm=SlurmSettings(
-                poll_s=0.1,
-                poll_max_s=0.5,
-                prologue=(f". {secrets}",),
-                tiers={"qpu": SlurmTierSettings(partition="wide")},
-                devices={"kingston": SlurmDeviceSettings(licenses="qpu_cloud:1")},
-            ),
-        )
-        monkeypatch.setenv("QHUB_QPU_VIRTUAL", "never")
-        service = JobService(settings)
-        server.fault("paused")  # the job waits at its device while we look around
-        job = service.submit(service.draft(Request(tier="qpu"), CELL))
+    settings = Settings(
+        shelf=tmp_path / "shelf",
+        cache=tmp_path / "cache",
+        site="slurm",
+        qpu=QpuSettings(virtual="never"),
+        slurm=SlurmSettings(
+            poll_s=0.1,
+            poll_max_s=0.5,
+            tiers={"qpu": SlurmTierSettings(partition=partition)},
+            devices={"kingston": holds},
+        ),
+    )
+    monkeypatch.setenv("QHUB_QPU_VIRTUAL", "never")
+    service = JobService(settings)
+    given_device.fault("paused")  # the job waits at its device while we look around
+    try:
+        job = service.submit(service.draft(Request(tier="qpu", time_s=600), CELL))
         site_id = service.site().find([job.id])[job.id]
         wait_until(lambda: held_at_the_device(job.folder), within_s=120, what="the task in the device's queue")
-        shown = cluster.ask("scontrol", "-o", "-dd", "show", "job", site_id)
+        shown = qpu_site.ask("scontrol", "-o", "-dd", "show", "job", site_id)
         seen_by_all = command_lines()
         open_to_others = [pid for pid in children_of(job.folder) if as_nobody("cat", f"/proc/{pid}/environ")]
-        server.admin("DELETE")
-        record = job.wait(180)
-        assert record.state is State.COMPLETED, str(job)
-        assert sum(job["counts"].values()) == 500
-        assert "Licenses=qpu_cloud:1" in shown
-        (*_, last) = read_journal(job.folder.attempt(1).device_journal)
-        assert (last["state"], last["resource"], last["virtual"]) == ("completed", "kingston", False)
-        held = b"".join(path.read_bytes() for path in job.folder.path.rglob("*") if path.is_file())
-        logs = b"".join(path.read_bytes() for path in cluster.configuration.logs.rglob("*") if path.is_file())
-        for place in (shown.encode(), held, seen_by_all, logs):
-            assert server.key.encode() not in place
-        assert open_to_others == []
+    finally:
+        given_device.admin("DELETE")
+    record = job.wait(180)
+    assert record.state is State.COMPLETED, str(job)
+    assert sum(job["counts"].values()) == 500
+    assert shown_as in shown
+    (*_, last) = read_journal(job.folder.attempt(1).device_journal)
+    assert (last["state"], last["resource"], last["virtual"]) == ("completed", "kingston", False)
+    assert sorted(job.folder.path.rglob("spans*")), "where its time went is told, without its secrets"
+    held = b"".join(path.read_bytes() for path in job.folder.path.rglob("*") if path.is_file())
+    logs = b"".join(path.read_bytes() for path in qpu_site.configuration.logs.rglob("*") if path.is_file())
+    for place in (shown.encode(), held, seen_by_all, logs):
+        assert given_device.key.encode() not in place
+    assert open_to_others == []
 
 
 def held_at_the_device(folder: JobFolder) -> bool:

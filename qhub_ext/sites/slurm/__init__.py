@@ -22,7 +22,8 @@
     checkup       the doctor: the daemons, then
     mapping       what the settings say of tiers and devices, held against the cluster
     probe         a job of a second on the nodes
+    prologue      a script of its own for the nodes, by which a job is told of the quantum resources that it holds
 
 It reads job folders and writes their journals (`site-HOST-PID`) and claims. The job's own side is the script alone: on a
-node nothing of this folder runs.
+node nothing of this folder runs but `prologue`, which the operator copies there.
 """

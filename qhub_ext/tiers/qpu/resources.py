@@ -72,6 +72,11 @@ def resource_for(device: str, settings: QpuSettings, environment: Mapping[str, s
     return None
 
 
+def prologue_trouble(environment: Mapping[str, str] | None = None) -> str:
+    """What the site's prologue could not find for this job (`qhub_ext/sites/slurm/prologue.py`), "" where all went well."""
+    return (os.environ if environment is None else environment).get("QRMI_JOB_QPU_TROUBLE", "")
+
+
 def _from_job(env: Mapping[str, str]) -> list[Resource]:
     separator = env.get("QRMI_LIST_DELIMITER", ",")
 

@@ -6,7 +6,7 @@ from qhub_ext.errors import Cause, PreflightError
 from qhub_ext.job.context import current
 from qhub_ext.settings import QpuSettings, current_settings
 from qhub_ext.tiers.qpu.brokered import Place, brokered_resource
-from qhub_ext.tiers.qpu.resources import Resource, resource_for
+from qhub_ext.tiers.qpu.resources import Resource, prologue_trouble, resource_for
 from qhub_ext.tiers.qpu.virtual import virtual_resource
 
 
@@ -20,8 +20,9 @@ def find_resource(device: str, settings: QpuSettings, site: str) -> Resource:
         return resource
     if settings.virtual_at(site):
         return virtual_resource(device, settings)
+    told = prologue_trouble()
     raise PreflightError(
-        f"No quantum resource of this site stands for {device}.",
+        f"No quantum resource of this site stands for {device}.{f' The prologue of this job says: {told}' if told else ''}",
         advice="`qhub devices` lists those that there are; the same cell runs on the tiers local and emulation.",
         cause=Cause.INTEGRATION,
     )
