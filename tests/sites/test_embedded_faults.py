@@ -121,6 +121,29 @@ def test_a_term_goes_to_the_script_and_not_to_its_children(shop: Workshop) -> No
     assert (job.path / "heard").read_text() == "script\n"
 
 
+@pytest.mark.parametrize("words", [("cancel", "requeue"), ("requeue", "cancel"), ("requeue", "cancel", "requeue")])
+def test_whether_a_job_that_is_being_stopped_begins_again_is_said_by_the_last_word(
+    shop: Workshop, words: tuple[str, ...]
+) -> None:
+    # its end is sealed, as a runner does, and its processes take a while to leave
+    job = shop.submit(
+        """[ $QHUB_ATTEMPT = 2 ] && { seal completed; exit; }
+        trap 'seal cancelled; while [ ! -e go ]; do sleep 0.02; done; exit' TERM
+        touch listening; while :; do sleep 0.02; done""",
+        grace_s=60,
+    )
+    wait_until(lambda: (job.path / "listening").exists(), what="the trap")
+    for word in words:
+        assert getattr(shop.site, word)([job.id]) == []
+        wait_until(lambda: letters(site_of(shop).spool.requests) == [], what="its hearing")
+    wait_until(lambda: job.attempt(1).outcome.exists(), what="its end")
+    (job.path / "go").touch()
+    again = words[-1] == "requeue"
+    (record,) = shop.until_final(job)
+    assert record.state is (State.COMPLETED if again else State.CANCELLED)
+    assert job.attempt_numbers() == ([1, 2] if again else [1])
+
+
 def test_the_secrets_of_the_shell_that_started_the_daemon_do_not_reach_jobs(
     shop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

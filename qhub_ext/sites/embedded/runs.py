@@ -189,10 +189,9 @@ class Runs:
     def stop(self, job: TableJob, why: str) -> None:
         """The runner reads why in the journal; then a TERM, and after the grace a KILL."""
         run = self.runs.get(job.id)
-        if run is None:
-            return  # it has ended, and only the writing of that is late
-        if job.stop_why:
-            if why == "cancel" and job.stop_why == "requeue":  # no new attempt then
+        if run is None or job.stop_why:
+            # it is being stopped, or has ended and only the writing of that is late: the last word says whether it begins again
+            if why != "time" and why != job.stop_why:
                 self._table.set(job, stop_why=why)
             return
         self._table.set(job, stop_why=why, stop_at=time.time())
