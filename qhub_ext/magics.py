@@ -196,7 +196,7 @@ HELP = """Submit a cell as a batch job, or ask about jobs.
 
 %%qpu [OPTIONS]      this cell becomes a job on the chosen tier and returns at once; its value is the Job
 %qpu                 the chosen tier and device, the queue, your latest jobs
-%qpu VERB ...        jobs, job, queue, explain, trace, estimate, devices, calibration, resources, usage, broker, logs,
+%qpu VERB ...        jobs, job, queue, explain, trace, fleet, estimate, devices, calibration, resources, usage, broker, logs,
                      outputs, fetch, compare, wait, cancel, hold, release, requeue, rerun, verify, diff, check, export, import,
                      prune, archives, demo, site, tutorials, doctor; `%qpu VERB --help` explains one
 %qpu use TIER ...    what the cells of this notebook use from now on

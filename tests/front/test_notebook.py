@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from qhub_ext.display.card import MIME_TYPE
+from qhub_ext.jobfolder.outputs import without_colours
 from qhub_ext.tiers import catalog
 from tests.front.conftest import Notebook, Place
 from tests.waiting import wait_until
@@ -42,11 +43,12 @@ def test_one_cell_runs_unchanged_in_the_kernel_and_on_two_tiers(notebook: Notebo
     assert notebook.ask("both[0]['counts'] == counts") == "True"
 
 
-def test_the_prompt_comes_back_at_once_with_a_card(notebook: Notebook) -> None:
-    told = notebook.run("%%qpu --name quick --as quick\nimport time\ntime.sleep(1.5)\nprint('slept')")
+def test_the_prompt_comes_back_at_once_with_a_card(notebook: Notebook, place: Place) -> None:
+    told = notebook.run(f"%%qpu --name quick --as quick\n{place.until_told('wake')}print('slept')")
     assert set(told.shown[0]) == {"text/plain", "text/html", MIME_TYPE}
     assert told.shown[0][MIME_TYPE]["state"] in ("queued", "starting", "running")
     assert "quick" in told.shown[0]["text/html"]
+    place.tell("wake")
     assert notebook.ask("quick.result() is not None and quick.state") == "'completed'"
     assert notebook.ask("quick.logs()") == r"'slept\n'"
 
@@ -147,16 +149,23 @@ def test_a_sweep_is_one_array_whose_values_come_back_in_order(notebook: Notebook
     assert "there is no element 9" in notebook.run("swept[9]", ok=False).text
 
 
-def test_a_job_starts_after_another_and_hold_release_requeue_cancel_do_what_they_say(notebook: Notebook) -> None:
-    notebook.run("%%qpu --as first --name one\nimport time\ntime.sleep(0.5)\na = 1")
+def test_a_job_starts_after_another_and_hold_release_requeue_cancel_do_what_they_say(
+    notebook: Notebook, place: Place
+) -> None:
+    notebook.run(f"%%qpu --as first --name one\n{place.until_told('first')}a = 1")
     notebook.run("%%qpu --as second --after {first.id}\nb = 2")
+    notebook.run("%%qpu --as held --after first --name held\nc = 3")
+    assert ": held." in notebook.run("%qpu hold held").plain
+    wait_until(lambda: notebook.ask("held.state") == "'held'", what="the hold")
+    place.tell("first")
     notebook.run("second.wait()")
     assert notebook.ask("first.record.attempt.ended_at <= second.record.attempt.running_at") == "True"
-    notebook.run("%%qpu --as held --after {first.id} --name held\nc = 3\nimport time\ntime.sleep(60)")
-    notebook.run("held.hold()" if notebook.ask("held.state") == "'queued'" else "pass")
-    notebook.run("held.release()" if notebook.ask("held.state") == "'held'" else "pass")
-    notebook.run("%qpu cancel held")
-    assert notebook.ask("held.wait().state") in ("<State.CANCELLED: 'cancelled'>",)
+    assert notebook.ask("held.state") == "'held'"
+    assert ": released." in notebook.run("%qpu release held").plain
+    assert notebook.ask("held.wait().state.value, held['c']") == "('completed', 3)"
+    notebook.run("%%qpu --as endless --name endless\nimport time\nfor _ in range(6000): time.sleep(0.1)")
+    assert "cancel is asked for" in notebook.run("%qpu cancel endless").plain
+    assert notebook.ask("endless.wait().state.value") == "'cancelled'"
     notebook.run("%qpu requeue {first.id}")
     assert notebook.ask("first.wait().attempts[-1].number") == "2"
     assert notebook.ask("first.state") == "'completed'"
@@ -269,8 +278,7 @@ def test_what_use_chooses_holds_for_the_notebook_until_a_cell_says_otherwise(
 def test_the_help_page_names_every_option_and_verb(notebook: Notebook) -> None:
     import click
 
-    import qhub_ext.broker_verbs
-    import qhub_ext.reproduce_verbs  # noqa: F401 - they add their verbs
+    import qhub_ext.cli  # noqa: F401 - with it come all verbs
     from qhub_ext.capture.command import OPTIONS
     from qhub_ext.verbs import verbs
 
@@ -283,6 +291,52 @@ def test_the_help_page_names_every_option_and_verb(notebook: Notebook) -> None:
         if verb not in ("run", "completion", "virtual-qpu"):  # a terminal's
             assert verb in page
     assert "Submit a cell as a batch job" in notebook.run("%qpu --help").text
+
+
+def test_a_question_mark_shows_the_help_page(notebook: Notebook) -> None:
+    (page,) = notebook.reply(notebook.send("%%qpu?"))["payload"]
+    text = without_colours(page["data"]["text/plain"])
+    for words in ("Submit a cell as a batch job", "--shots", "--after", "%qpu VERB"):
+        assert words in text
+
+
+def test_logs_follow_a_job_to_its_end(new_notebook: Callable[[], Notebook], place: Place) -> None:
+    notebook = new_notebook()
+    notebook.run(f"%%qpu --as followed\nprint('one', flush=True)\n{place.until_told('follow')}print('two')")
+    message, text, idle = notebook.send("%qpu logs {followed.id} --follow"), "", False
+    while not idle:
+        told = notebook.next_message(60)
+        assert told is not None, text
+        if told["parent_header"].get("msg_id") == message:
+            text += told["content"].get("text", "")
+            idle = told["content"].get("execution_state") == "idle"
+        if "one" in text:  # it is read while the job runs
+            place.tell("follow")
+    assert text == "one\ntwo\n"
+
+
+def test_verbs_of_the_site_answer_in_the_notebook(notebook: Notebook) -> None:
+    assert "✓ ok" in notebook.run("%qpu doctor").plain
+    assert "2026-04" in notebook.run("%qpu devices kingston").plain
+    assert "text/html" in notebook.run("%qpu devices").shown[0]
+    assert notebook.run("%qpu queue").shown
+    notebook.run("%%qpu --wait --as said\nprint('aloud')")
+    assert notebook.run("%qpu logs said").text == "aloud\n"
+
+
+def test_a_variable_that_sets_nothing_is_told_once(place: Place) -> None:
+    notebook = Notebook(place, QHUB_TEIR="local")
+    try:
+        notebook.send("%load_ext qhub_ext")  # it says so a moment after the cell has ended
+        told = ""
+        while "QHUB_TEIR" not in told:
+            message = notebook.next_message(60)
+            assert message is not None, told
+            told += message["content"].get("text", "")
+        assert "The variable QHUB_TEIR sets nothing: there is no such setting. Did you mean QHUB_TIER?" in told
+        assert "QHUB_TEIR" not in notebook.run("%qpu").text
+    finally:
+        notebook.close()
 
 
 def test_a_refusal_of_the_tier_is_short_and_points_at_the_user_s_line(notebook: Notebook) -> None:
@@ -308,8 +362,9 @@ def test_interrupting_a_wait_leaves_the_job_running(new_notebook: Callable[[], N
 
 def test_a_job_outlives_the_kernel_that_submitted_it(new_notebook: Callable[[], Notebook], place: Place) -> None:
     notebook = new_notebook()
-    notebook.run("%%qpu --name outliving --as job\nimport time\ntime.sleep(1)\nanswer = 42\nprint('done')")
+    notebook.run(f"%%qpu --name outliving --as job\n{place.until_told('killed')}answer = 42\nprint('done')")
     notebook.kill()
+    place.tell("killed")
     another = new_notebook()
     another.run("job = %qpu job outliving")
     assert another.ask("job.result()['answer']") == "42"
@@ -344,10 +399,11 @@ def test_what_a_job_left_unchanged_does_not_come_back_and_is_still_known(noteboo
     assert notebook.ask("ledger is kept, looking['ledger'], list(looking.result())") == "(True, [1, 2, 3], ['total'])"
 
 
-def test_what_is_not_there_yet_says_so(notebook: Notebook) -> None:
-    notebook.run("%%qpu --as early\nimport time\ntime.sleep(1)\nlate = 1")
+def test_what_is_not_there_yet_says_so(notebook: Notebook, place: Place) -> None:
+    notebook.run(f"%%qpu --as early\n{place.until_told('early')}late = 1")
     assert "has not come back yet" in notebook.run("early['late']", ok=False).text
     assert "not come back yet" in notebook.run("%qpu fetch {early.id}", ok=False).text
+    place.tell("early")
     notebook.run("early.wait()")
 
 
@@ -355,14 +411,17 @@ def test_two_kernels_and_the_command_share_one_queue(
     notebook: Notebook, new_notebook: Callable[[], Notebook], place: Place
 ) -> None:
     other = new_notebook()
-    notebook.run("%%qpu --name 'from one' --as mine\nimport time\ntime.sleep(1)")
-    other.run("%%qpu --name 'from two' --as mine\nimport time\ntime.sleep(1)")
-    names = {e["name"] for e in json.loads(place.command("queue", "--json"))} | {
-        s["name"] for s in json.loads(place.command("jobs", "--json"))
-    }
-    assert {"from one", "from two"} <= names
-    for one in (notebook, other):
-        one.run("mine.wait()")
+    sent = [
+        (one, one.send(f"%%qpu --name 'from {name}' --as mine\n{place.until_told('both')}value = {name!r}"))
+        for one, name in ((notebook, "one"), (other, "two"))
+    ]
+    for one, message in sent:  # they were typed at the same moment
+        assert one.reply(message)["status"] == "ok"
+    for verb in ("queue", "jobs"):
+        names = [entry["name"] for entry in json.loads(place.command(verb, "--json"))]
+        assert (names.count("from one"), names.count("from two")) == (1, 1), verb
+    place.tell("both")
+    assert [one.ask("mine.result()['value']") for one in (notebook, other)] == ["'one'", "'two'"]
 
 
 def test_plots_and_widgets_of_a_job_are_shown_in_the_notebook(notebook: Notebook) -> None:
