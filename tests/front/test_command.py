@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -210,10 +212,10 @@ def test_cancel_hold_and_release_answer_for_each_job(place: Place) -> None:
     wait_until(lambda: service.job(ids[0]).state == "running", within_s=60, what="the first job")
     told = place.command("hold", ids[3])
     assert f"Job {ids[3]}: held." in told
-    assert service.job(ids[3]).state == "held"
+    wait_until(lambda: service.job(ids[3]).state == "held", what="the hold")
     assert f"Job {ids[0]}: not held" in place.command("hold", ids[0], code=1)
     place.command("release", ids[3])
-    assert service.job(ids[3]).state == "queued"
+    wait_until(lambda: service.job(ids[3]).state == "queued", what="the release")
     place.command("cancel", *ids)
     rows = json.loads(place.command("wait", *ids, "--json", code=1))
     assert {r["state"] for r in rows} == {"cancelled"}
@@ -267,6 +269,93 @@ def test_settings_that_are_wrong_are_one_sentence(place: Place) -> None:
     assert done.returncode == 5
     assert done.stderr.startswith("qhub: QHUB_TIER: tier = 'moon' is not accepted")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a = 1\nif a\n  pass\n", "has a syntax error on line 2, column 5: expected ':': `if a`. Nothing was submitted."),
+        ("# nothing\n\n", ""),
+        ("  \n", "is empty: there is nothing to submit."),
+        ("print(never)", "reads `never` before anything binds it: nothing was submitted. Define it first, or correct its name."),
+    ],
+)  # fmt: skip
+def test_a_slip_in_a_script_is_told_with_the_name_of_its_file(place: Place, text: str, said: str) -> None:
+    file = script(place, "syn.py", text)
+    before = place.service.shelf.ids()
+    if said:
+        assert place.command("run", file, code=2) == f"qhub: syn.py {said}\n"
+        assert place.service.shelf.ids() == before
+    else:
+        place.command("run", file, "--wait")
+
+
+def test_a_variable_that_sets_nothing_is_one_sentence_and_the_command_goes_on(place: Place) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "qhub_ext.cli", "jobs", "--json"],
+        env={**place.environment, "QHUB_TEIR": "local"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout) is not None
+    assert done.stderr == (
+        "qhub: The variable QHUB_TEIR sets nothing: there is no such setting. Did you mean QHUB_TIER?\n"
+    )
+
+
+def test_a_site_that_cannot_be_used_is_exit_code_4(place: Place) -> None:
+    without = replace(place, environment={**place.environment, "QHUB_EMBEDDED_DIRECTORY": "/proc/qhub"})
+    told = without.command("run", script(place, "nowhere.py", "x = 1"), code=4)
+    assert "nothing was queued" in told
+    assert len(told.splitlines()) == 1
+
+
+def test_an_interrupt_of_the_wait_is_exit_code_130_and_leaves_the_job(place: Place) -> None:
+    file = script(place, "waited for.py", place.until_told("interrupted") + "print('done')")
+    waiting = subprocess.Popen(
+        [sys.executable, "-m", "qhub_ext.cli", "run", file, "--wait"],
+        env=place.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    wait_until(lambda: [s for s in place.service.jobs(text="waited for.py") if s.state == "running"], what="the job")
+    waiting.send_signal(signal.SIGINT)
+    told, _ = waiting.communicate(timeout=60)
+    assert waiting.returncode == 130, told
+    assert "Traceback" not in told
+    place.tell("interrupted")
+    place.command("wait", "waited for.py")
+    assert place.command("logs", "waited for.py") == "done\n"
+
+
+def test_a_finished_job_is_queued_again(place: Place) -> None:
+    one = json.loads(place.command("run", script(place, "again.py", "x = 1"), "--wait", "--json"))["short_id"]
+    assert place.command("requeue", one) == f"Job {one}: queued again.\n"
+    place.command("wait", one)
+    wait_until(lambda: place.service.job(one).record.attempt.number == 2, what="the second attempt")
+    place.command("wait", one)
+
+
+NASTY = "a b 'c' \"d\" | e\n<b>f</b> $(id) `id` \\ \x1b[31m é 🙂"
+
+
+def test_a_nasty_name_is_kept_and_harmless_in_a_terminal(place: Place) -> None:
+    facts = json.loads(place.command("run", script(place, "named.py", "x = 1"), "--name", NASTY, "--wait", "--json"))
+    assert facts["name"] == NASTY
+    assert json.loads(place.command("jobs", "--json"))[0]["name"] == NASTY
+    for verb in ("jobs", "job", "explain", "trace"):
+        told = place.command(verb, *([] if verb == "jobs" else [facts["short_id"]]))
+        assert "\x1b" not in told, verb
+        assert not [line for line in told.splitlines() if line.startswith("<b>")], verb
+    assert place.service.job(NASTY).id == facts["id"]
+
+
+def test_every_verb_that_prints_facts_prints_them_as_json() -> None:
+    import qhub_ext.cli  # noqa: F401 - adds its own
+
+    context = click.Context(verbs)
+    commands = {name: verbs.get_command(context, name) for name in verbs.list_commands(context)}
+    without = {
+        name for name, one in commands.items()
+        if not isinstance(one, click.Group) and "--json" not in [o for p in one.params for o in p.opts]  # type: ignore[union-attr]
+    }  # fmt: skip
+    assert without == {"completion", "logs", "virtual-qpu"}  # a script for the shell, what a cell printed, a server
 
 
 def test_rerun_submits_the_same_bundle_as_a_new_job(place, tmp_path):

@@ -25,7 +25,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if mounted.returncode != 0:
         pytest.skip(f"mounting is not permitted here: {mounted.stderr.decode().strip()}")
     yield target
-    subprocess.run(["umount", str(target)], check=True)
+    subprocess.run(["umount", "--lazy", str(target)], check=True)  # the runner may be about to leave
 
 
 def fill(path: Path) -> None:

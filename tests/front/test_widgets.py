@@ -88,14 +88,15 @@ def screen(new_notebook: Callable[..., Notebook]) -> Screen:
 REFRESHING = "__import__('qhub_ext.widgets.live', fromlist=['x']).refresher().running"
 
 
-def test_a_card_lives_until_its_job_has_ended_and_then_nobody_asks_any_more(screen: Screen) -> None:
-    screen.run("%%qpu --name living --as living\nimport time\nfor _ in range(20): time.sleep(0.1)\nprint('done')")
+def test_a_card_lives_until_its_job_has_ended_and_then_nobody_asks_any_more(screen: Screen, place: Place) -> None:
+    screen.run(f"%%qpu --name living --as living\n{place.until_told('lived')}print('done')")
     shown = screen.run("card = job_card(living)\ncard")
     assert set(shown) == {"text/plain", "text/html", VIEW}
     assert "living" in shown["text/plain"]
     assert "qhub-job-card" in shown["text/html"]
     screen.until(lambda: "▶ running" in screen.text())
     screen.until(lambda: screen.buttons() == ["Cancel", "Requeue"])
+    place.tell("lived")
     screen.until(lambda: "✓ completed" in screen.text())
     screen.until(lambda: screen.buttons() == ["Requeue"])
     wait_until(lambda: screen.notebook.ask(REFRESHING) == "False", what="the end of the thread")
