@@ -144,7 +144,7 @@ def test_a_notebook_is_submitted_as_one_job_after_it_was_saved(desk: Desk) -> No
     dialog = desk.page.get_by_role("dialog")
     expect(dialog).to_contain_text("saved first")
     dialog.get_by_role("button", name="Save and submit").click()
-    job = wait_until(lambda: next((s for s in desk.lab.service.jobs() if "whole" in s.name), None), within_s=30)
+    job = wait_until(lambda: next((s for s in desk.lab.service.jobs() if "whole" in s.name), None), within_s=60)
     desk.run("qhub-ext:open-job", id=job.id)
     view = desk.page.locator(".qhub-Job")
     expect(view.get_by_role("tabpanel")).to_contain_text("the whole notebook", timeout=60_000)

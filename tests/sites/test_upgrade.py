@@ -110,8 +110,10 @@ def test_while_an_upgrade_is_half_done_jobs_wait_and_a_broken_one_is_told_in_the
 ) -> None:
     shop.until_final(shop.submit("seal completed"))
     change(package / "sites/embedded/line.py", "class Line:", "class Line(:")
-    job = shop.submit(f"{LEDGER} seal completed")
+    assert isinstance(shop.site, EmbeddedSite)
+    shop.site.spool.ring()
     wait_until(lambda: "cannot be started (yet)" in log_of(shop), what="the daemon's trying")
+    job = shop.submit(f"{LEDGER} seal completed")
     assert shop.reported(job) is State.QUEUED
     change(package / "sites/embedded/line.py", "class Line(:", "class Line:")
     assert [record.state for record in shop.until_final(job)] == [State.COMPLETED]

@@ -40,7 +40,7 @@ def reservation(cluster: Cluster) -> Iterator[str]:
     assert "created: cal" in said
     yield "cal"
     cluster.cancel_all()
-    wait_until(lambda: not cluster.ask("squeue", "-h", "-o", "%i").strip(), within_s=30, what="an empty queue")
+    wait_until(lambda: not cluster.ask("squeue", "-h", "-o", "%i").strip(), within_s=60, what="an empty queue")
     cluster.ask("scontrol", "delete", "reservation=cal")
 
 

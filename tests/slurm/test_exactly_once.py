@@ -181,7 +181,7 @@ def test_a_hung_slurmctld_that_accepts_the_job_later_is_asked_before_anything_is
     job = bench.job("echo once >> ledger; seal completed")
     with frozen(cluster, "slurmctld"), pytest.raises(SiteUnreachableError):
         site.submit([job])
-    found = wait_until(lambda: site.find([job.id]) or not time.sleep(0.2), within_s=30, what="an answer")
+    found = wait_until(lambda: site.find([job.id]) or not time.sleep(0.2), within_s=60, what="an answer")
     if found is not True:
         assert site.submit([job]) == found
     (record,) = bench.until_final(job) if queued(cluster, job) else (None,)

@@ -66,7 +66,7 @@ def test_a_full_spool_of_a_node_holds_the_job_which_runs_once_it_is_released(
     with small_disk(cluster.root / "spool" / "two01", 64) as disk:
         fill(disk)
         job = bench.submit("echo once >> ledger; seal completed")
-        wait_until(lambda: bench.reported(job) is State.HELD, within_s=40, what="the hold")
+        wait_until(lambda: bench.reported(job) is State.HELD, within_s=60, what="the hold")
         reason = bench.site.explain_reason(job.id)
         assert "the node's disk is full" in reason.sentence
         assert reason.audience == "site"

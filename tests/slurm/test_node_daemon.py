@@ -70,5 +70,5 @@ def gives_up_a_silent_node(bench: SlurmWorkshop, cluster: Cluster) -> None:
     assert record.attempts[0].cause == Cause.INTEGRATION
     (first, pid), (second, _) = runs(job.path)
     assert (first, second) == (1, 2)
-    wait_until(lambda: not psutil.pid_exists(pid), within_s=30, what="the end of the first run")
+    wait_until(lambda: not psutil.pid_exists(pid), within_s=60, what="the end of the first run")
     assert not job.attempt(1).outcome.exists(), "the first run had nothing to say after Slurm had given it up"

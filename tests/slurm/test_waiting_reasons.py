@@ -104,7 +104,7 @@ def test_a_provoked_reason_is_explained_with_its_numbers(
         accepted = {word, "Resources"} if word == "ReqNodeNotAvail" else {word}
         return found if found.word in accepted else None
 
-    found = wait_until(reason, within_s=20, what=f"the reason {word}")
+    found = wait_until(reason, within_s=60, what=f"the reason {word}")
     if word == "ReqNodeNotAvail" and found.word == "Resources":
         parts = ("out of service",)
     text = explain(bench, cluster, job.id)

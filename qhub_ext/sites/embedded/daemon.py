@@ -102,12 +102,11 @@ class Daemon:
 
     def turn(self) -> None:
         outdated = self.succession.due
-        if outdated:
-            if not self.table.jobs and not self.ends.unsealed and self.leave():
-                return  # the next submission starts one of the new code
-            if self.succession.ready():
+        if outdated and self.succession.ready():
+            idle = not self.table.jobs and not self.ends.unsealed
+            if not (idle and self.leave()):  # after an idle one the next submission starts one of the new code
                 self.hand_over()
-                return
+            return
         if not outdated:
             self.letterbox.take()
         self.runs.look_after()
