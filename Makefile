@@ -70,8 +70,7 @@ chaos: setup  ## kill broker, helper, virtual QPU and client 300 times over 2,00
 	QHUB_CHAOS=full $(BIN)/python -m pytest tests/broker/test_chaos.py -s
 
 bench-broker: setup  ## the broker's benchmarks alone: policy, decisions, overhead beside dask.distributed; with Slurm also device use
-	$(BIN)/python -m tests.benchmarks --only broker
-	$(BIN)/python -m tests.benchmarks --only hybrid
+	$(BIN)/python -m tests.benchmarks --only broker --only hybrid
 
 bench: setup  ## the benchmarks side by side with their peers; rewrites the table in tests/benchmarks/README.md
 	$(BIN)/python -m tests.benchmarks

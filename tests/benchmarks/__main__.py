@@ -1,7 +1,7 @@
-"""Runs the benchmarks and rewrites the table of README.md: python -m tests.benchmarks [--quick] [--only NAME]
+"""Runs the benchmarks and rewrites their parts of the table of README.md: python -m tests.benchmarks [--quick] [--only NAME ...]
 
-Each benchmark is a module with `lines(quick)`, run in a process of its own. --quick takes few rounds; --only takes one
-benchmark; with either, the table is shown and the README stays as it is.
+Each benchmark is a module with `lines(quick)`, run in a process of its own. --only takes some of them and leaves the other
+parts of the table as they are; --quick takes few rounds, shows what it found, and leaves the README alone.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from importlib import import_module
 from pathlib import Path
 
 from tests.benchmarks.line import Line
-from tests.benchmarks.table import Run, render, write_between
+from tests.benchmarks.table import between, merged, part, parts_of, render, write_between
 
 README = Path(__file__).with_name("README.md")
 BENCHMARKS = {
@@ -44,33 +45,38 @@ BENCHMARKS = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="few rounds; does not write the README")
-    parser.add_argument("--only", choices=BENCHMARKS, help="one benchmark; does not write the README")
+    parser.add_argument("--only", choices=BENCHMARKS, action="append", help="this one; may be given several times")
     parser.add_argument("--lines-to", type=Path, help=argparse.SUPPRESS)  # the child of a run
     asked = parser.parse_args()
     if asked.lines_to:
-        lines = import_module(f"tests.benchmarks.bench_{asked.only}").lines(asked.quick)
+        lines = import_module(f"tests.benchmarks.bench_{asked.only[0]}").lines(asked.quick)
         asked.lines_to.write_text(json.dumps([line.to_json() for line in lines]))
         return 0
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package has its bytecode, and so have its peers
     compileall.compile_dir(README.parents[2] / "qhub_ext", quiet=1)
-    run = Run.begin(" ".join(["python -m tests.benchmarks", *sys.argv[1:]]) if sys.argv[1:] else "make bench")
     broken: list[str] = []
+    found = []
+    held = True
     for name, title in BENCHMARKS.items():
-        if asked.only in (None, name):
-            print(f"{title} ...", file=sys.stderr, flush=True)
-            try:
-                run.add(title, measure(name, quick=asked.quick))
-            except subprocess.CalledProcessError as error:
-                broken.append(name)
-                print(f"bench_{name} ended with {error.returncode}; the others go on", file=sys.stderr, flush=True)
-    text = render(run)
-    print(text)
+        if asked.only and name not in asked.only:
+            continue
+        print(f"{title} ...", file=sys.stderr, flush=True)
+        began_at, load_before = time.time(), os.getloadavg()[0]
+        try:
+            lines = measure(name, quick=asked.quick)
+        except subprocess.CalledProcessError as error:
+            broken.append(name)
+            print(f"bench_{name} ended with {error.returncode}; the others go on", file=sys.stderr, flush=True)
+            continue
+        held &= all(line.holds is not False for line in lines)
+        found.append(part(title, lines, began_at=began_at, load_before=load_before))
+    print(render(found))
+    if not asked.quick:
+        write_between(README, render(merged(parts_of(between(README)), found, list(BENCHMARKS.values()))))
     if broken:
-        print(f"The README is as it was: {', '.join(broken)} could not be measured.", file=sys.stderr)
+        print(f"Could not be measured, and is in the README as it was: {', '.join(broken)}.", file=sys.stderr)
         return 2
-    if not asked.quick and not asked.only:
-        write_between(README, text)
-    return 0 if all(line.holds is not False for line in run.lines) else 1
+    return 0 if held else 1
 
 
 def measure(name: str, *, quick: bool) -> list[Line]:

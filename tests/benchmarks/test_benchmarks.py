@@ -11,7 +11,7 @@ import pytest
 
 from tests.benchmarks.__main__ import BENCHMARKS, README
 from tests.benchmarks.line import Line, take_turns
-from tests.benchmarks.table import BEGIN, END, Run, render, write_between
+from tests.benchmarks.table import BEGIN, END, between, merged, part, parts_of, render, write_between
 
 
 def test_every_benchmark_is_a_module_that_the_readme_explains() -> None:
@@ -55,21 +55,37 @@ def test_a_target_holds_or_does_not(line: Line, holds: bool | None, target: str)
     assert Line(**line.to_json()) == line
 
 
+SLOW = Line("slow", 3.0, "peer", 2.0, ratio_at_most=1.0)
+LARGE = Line("large", 3.0, at_most=2.0, unit="MiB")
+QUICK = Line("quick", 1.0, at_most=2.0, unit="MiB", note="of one")
+
+
 def test_what_does_not_hold_is_said_under_the_table(tmp_path: Path) -> None:
-    run = Run.begin("make bench")
-    run.add(
-        "a section", [Line("slow", 3.0, "peer", 2.0, ratio_at_most=1.0), Line("quick", 1.0, at_most=2.0, unit="MiB")]
-    )
-    text = render(run)
+    text = render([part("a part", [SLOW, LARGE, QUICK], began_at=0.0, load_before=0.25)])
+    assert "| **a part** (1970-01-01 00:00 UTC, load 0.2) | | | | | | |" in text
     assert "| slow | 3.00 s | peer | 2.00 s | 1.5 | at most 1 x | **no** |" in text
-    assert "- slow: 1.5 x peer, wanted at most 1 x." in text
+    assert text.endswith("- slow: 1.5 x peer, wanted at most 1 x.\n- large: 3.00 MiB, wanted at most 2.00 MiB.")
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     write_between(readme, text)
     assert readme.read_text() == f"before\n{BEGIN}\n{text}\n{END}\nafter\n"
+    assert between(readme).strip() == text
     readme.write_text("no marks")
     with pytest.raises(ValueError, match="lost its marks"):
         write_between(readme, text)
+
+
+def test_a_part_that_is_measured_again_takes_its_place_and_the_others_stay() -> None:
+    first = [part(title, [SLOW], began_at=0.0, load_before=9.0) for title in ("one", "two", "no more")]
+    again = part("two", [QUICK], began_at=86_400.0, load_before=0.1)
+    assert parts_of(render(first)) == first
+    together = merged(parts_of(render(first)), [again], ["two", "one", "three"])
+    assert together == [again, first[0]]
+    unmeasured = part("one", [], began_at=86_400.0, load_before=0.1)
+    assert merged(together, [unmeasured], ["two", "one"]) == together
+    assert "| not measured in this run |" in render([unmeasured])
+    assert render(together).endswith("- slow: 1.5 x peer, wanted at most 1 x.")
+    assert render([again]).endswith("All 1 targets hold.")
 
 
 def test_sides_take_turns_and_each_gives_its_median() -> None:
