@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from qhub_ext.settings import Settings
 
 
+_TWICE = re.compile(r"\s*%%qpu\b")
+
+
 @dataclass(frozen=True)
 class Draft:
     """`notebook` is None for a cell or a script. `began_at` and `drafted_at` tell how long it took to make, in s since 1970 UTC."""
@@ -77,6 +80,11 @@ def draft_job(
     called = (PurePath(file).name or "The script") if kind == "script" else "The cell"
     if not cell.strip():
         raise CaptureError(f"{called} is empty: there is nothing to submit.")
+    if kind == "cell" and _TWICE.match(cell):
+        raise CaptureError(
+            "The cell has %%qpu twice, and one of them makes the job: nothing was submitted.",
+            advice="Leave one, with the options of both; --tier local,emulation or --sweep make several jobs of a cell.",
+        )
     points = request.elements
     spec = _spec(request, cell, settings, kind, file, arguments)
     device = check_device(spec)

@@ -200,6 +200,7 @@ def test_a_job_starts_after_another_and_hold_release_requeue_cancel_do_what_they
         ("--name 'open", "1", "The line cannot be read: no closing quotation"),
         ("", "print(no_such_name)", "The cell reads `no_such_name`, which neither the notebook nor the cell has"),
         ("", "x = (1", "The cell has a syntax error on line 1, column 5: '(' was never closed"),
+        ("", "%%qpu --shots 5\n1", "The cell has %%qpu twice, and one of them makes the job: nothing was submitted."),
         ("", "print(gen)", "`gen` is a generator"),
         ("", "print(lock, door)", "2 values cannot travel with the cell"),
         ("", "print(huge)", "`huge`"),
@@ -447,6 +448,12 @@ def test_magics_inside_a_job_work_as_they_do_in_a_notebook(notebook: Notebook) -
     assert "['10']" in told.text
     told = notebook.run("%%qpu --wait\n%%capture held\nprint('caught')", ok=None)
     assert "caught" not in told.text
+
+
+def test_a_question_inside_a_job_does_nothing_and_says_so(notebook: Notebook) -> None:
+    told = notebook.run("%%qpu --wait --as inside\n%qpu use emulation\nprint('went on')")
+    assert "`%qpu use emulation` does nothing here: this runs inside job" in told.text
+    assert "went on" in told.text
 
 
 def test_a_variable_that_holds_a_job_names_it(notebook: Notebook) -> None:
