@@ -386,6 +386,10 @@ class TelemetrySettings(_Section):
     """Spans of jobs. Where they are sent to is said by OpenTelemetry's own variables (OTEL_EXPORTER_OTLP_ENDPOINT, _HEADERS, _PROTOCOL)."""
 
     spans: bool = Field(default=True, description="Record in each job's folder where its time went.")
+    logs: Literal["text", "json"] = Field(
+        default="text",
+        description="How runner, embedded site and Jupyter server write their logs: sentences, or a JSON object per line with the ids of job and trace.",
+    )
 
 
 class CaptureSettings(_Section):
@@ -407,6 +411,7 @@ class CaptureSettings(_Section):
             "QHUB_CONFIG",
             "QHUB_QPU_*",
             "QHUB_BROKER_*",
+            "QHUB_TELEMETRY_*",
             "OTEL_EXPORTER_OTLP_ENDPOINT",
             "OTEL_EXPORTER_OTLP_PROTOCOL",
             "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qhub_ext.capture.blas import blas_in
 from qhub_ext.capture.machine import container_record, loaded_modules, machine_record
+from qhub_ext.telemetry.console import JSON
+from qhub_ext.telemetry.console import VARIABLE as LOGS
 from qhub_ext.telemetry.secrets import is_secret
 
 if TYPE_CHECKING:  # pydantic takes 0.3 s, and the job kernel only compares
@@ -55,6 +57,8 @@ def record_runtime(settings: Settings, directory: Path | None = None) -> dict[st
     `environment_digest` is the same for two jobs that one kept-ready kernel could serve.
     """
     environment = allowed_environment(settings.capture.environment, os.environ)
+    if settings.telemetry.logs == JSON:  # a runner reads no settings
+        environment[LOGS] = JSON
     record, packages_digest = _place()
     return record | {
         "environment": environment,

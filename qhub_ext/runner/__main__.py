@@ -17,6 +17,7 @@ from qhub_ext.errors import EnvironmentMismatchError, QhubError  # noqa: E402
 from qhub_ext.jobfolder.atomic import read_json_or_none  # noqa: E402
 from qhub_ext.jobfolder.layout import JobFolder  # noqa: E402
 from qhub_ext.runner.kernel import JobKernel  # noqa: E402
+from qhub_ext.telemetry.console import introduce, say  # noqa: E402
 
 USAGE = """usage: python -m qhub_ext.runner FOLDER
        python -m qhub_ext.runner --warm --like FOLDER [--imports A,B,C]
@@ -39,7 +40,7 @@ def main(arguments: list[str], began: float = _BEGAN) -> int:
             imports = [name for name in words.get("--imports", "").split(",") if name]
             return _run_warm(JobFolder(Path(words["--like"]).absolute()), imports)
     except QhubError as error:
-        print(f"qhub: {error}", file=sys.stderr)
+        say(str(error), "error")
         return 2
     help_asked = bool({"-h", "--help"} & set(arguments))
     print(USAGE, file=sys.stdout if help_asked else sys.stderr, end="")
@@ -56,6 +57,7 @@ def _boot(folder: JobFolder) -> JobKernel:
         for name in _OF_A_PLACE:
             environment.pop(name, None)
         environment["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
+    introduce("qhub-runner", {**environment, **os.environ})
     return JobKernel(environment)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import select
-import sys
 import time
 import traceback
 from typing import Any
@@ -25,6 +24,7 @@ from qhub_ext.runner.recording import out_of_room, seal_notebook
 from qhub_ext.runner.report import report
 from qhub_ext.runner.supervisor import Signals, Supervisor
 from qhub_ext.runner.verdict import Sighting, Verdict, judge
+from qhub_ext.telemetry.console import about, note, say
 from qhub_ext.telemetry.context import context_of_job
 from qhub_ext.telemetry.recorder import Recorder
 
@@ -36,6 +36,7 @@ def run_attempt(folder: JobFolder, number: int, kernel: JobKernel, signals: Sign
     with contextlib.closing(kernel):
         spec, attempt = _open(folder, number)
         running_at = time.time()
+        note("attempt begun")
         try:
             export = Export(folder, began)
             code = _run(folder, attempt, spec, kernel, signals, began, running_at, export)
@@ -44,7 +45,7 @@ def run_attempt(folder: JobFolder, number: int, kernel: JobKernel, signals: Sign
             return code
         except Exception as error:  # noqa: BLE001 - the edge of the process: whatever it was, the job must not stay without a verdict
             said = traceback.format_exc()
-            print(said, file=sys.stderr)
+            say(said.rstrip(), "error", prefix="")
             verdict = Verdict(
                 State.FAILED,
                 Cause.INTEGRATION,
@@ -60,7 +61,7 @@ def run_attempt(folder: JobFolder, number: int, kernel: JobKernel, signals: Sign
 def refuse_attempt(folder: JobFolder, number: int, error: QhubError) -> int:
     """Seals that this attempt cannot be begun here. Returns the exit code."""
     _, attempt = _open(folder, number)
-    print(f"qhub: {error}", file=sys.stderr)
+    say(str(error), "error")
     seal(attempt, _outcome(Verdict(State.FAILED, error.cause, error.message, error.advice), time.time()))
     report(folder, number)
     return 1
@@ -69,6 +70,7 @@ def refuse_attempt(folder: JobFolder, number: int, error: QhubError) -> int:
 def _open(folder: JobFolder, number: int) -> tuple[JobSpec, AttemptFolder]:
     """For this process alone, until it ends. Raises JobFolderError."""
     spec = read_spec(folder)
+    about(job=spec.id, attempt=number, trace_id=context_of_job(spec.id, spec.traceparent).trace_id)
     require_own(folder)
     attempt = open_attempt(folder, number)
     if attempt.outcome.exists():
@@ -137,6 +139,7 @@ def _run(
         supervisor.record_return()
         give_back(attempt)
         seal(attempt, outcome)
+    note("attempt ended", state=outcome.state, cause=outcome.cause)
     return 0 if verdict.state is State.COMPLETED else 1
 
 
@@ -162,7 +165,7 @@ def wait_until_imported(kernel: JobKernel, imports: list[str]) -> bool:
         for line in lines:
             if line.get("kind") == "imported":
                 for failure in line["failed"]:
-                    print(f"warm kernel: {failure}", file=sys.stderr)
+                    say(f"warm kernel: {failure}", prefix="")
                 return True
     return False
 

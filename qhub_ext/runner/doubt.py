@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 
 from qhub_ext.errors import JobFolderError
 from qhub_ext.job.record import fold
@@ -11,6 +10,7 @@ from qhub_ext.job.spec import JobSpec
 from qhub_ext.jobfolder.journal import read_all
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.outcome import Outcome
+from qhub_ext.telemetry.console import say
 
 
 def with_doubt(folder: JobFolder, spec: JobSpec, number: int, outcome: Outcome) -> Outcome:
@@ -26,7 +26,7 @@ def with_doubt(folder: JobFolder, spec: JobSpec, number: int, outcome: Outcome) 
         record = fold(spec, read_all(folder.journals), {number: sealed})
         doubts = evaluate(gather(folder, record, sealed), COMPLETED)
     except (JobFolderError, OSError) as error:
-        print(f"qhub: whether the results are doubtful could not be told: {error}", file=sys.stderr)
+        say(f"whether the results are doubtful could not be told: {error}")
         return outcome
     if not doubts:
         return outcome

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from qhub_ext.jobfolder.atomic import read_json_or_none
 from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.telemetry.console import VARIABLE as LOGS
 
 if TYPE_CHECKING:
     from qhub_ext.telemetry.export import Target
@@ -64,7 +65,7 @@ class Export:
 
 def environment_of(folder: JobFolder) -> dict[str, str]:
     runtime = read_json_or_none(folder.runtime) or {}
-    captured = {n: v for n, v in (runtime.get("environment") or {}).items() if n.startswith(PREFIX)}
+    captured = {n: v for n, v in (runtime.get("environment") or {}).items() if n.startswith(PREFIX) or n == LOGS}
     return {**captured, **os.environ}
 
 
@@ -76,23 +77,33 @@ def every_s(environment: Mapping[str, str]) -> float:
 
 
 def main(arguments: list[str], environment: Mapping[str, str]) -> int:
+    from qhub_ext.telemetry.console import introduce, say
     from qhub_ext.telemetry.export import ExportError, target_of
 
+    folder = JobFolder(Path(arguments[0]))
+    introduce("qhub-runner", environment, **_ids(folder))
     try:
         target = target_of(environment)
         if target is None:
             return 0
-        folder = JobFolder(Path(arguments[0]))
         _while_it_runs(folder, target, every_s(environment))
         send_rest(folder, target)
     except ExportError as error:
-        print(f"qhub: spans were not exported: {error} They lie in the job's folder; `qhub trace JOB --export` sends them.", file=sys.stderr)  # fmt: skip
+        say(f"spans were not exported: {error} They lie in the job's folder; `qhub trace JOB --export` sends them.")
         return 1
     return 0
 
 
+def _ids(folder: JobFolder) -> dict[str, str]:
+    from qhub_ext.telemetry.context import context_of_job
+
+    spec = read_json_or_none(folder.spec) or {}
+    return {"job": folder.id, "trace_id": context_of_job(folder.id, str(spec.get("traceparent", ""))).trace_id}
+
+
 def _while_it_runs(folder: JobFolder, target: Target, every: float) -> None:
     """Until standard input ends. A collector that does not answer is asked again, less and less often."""
+    from qhub_ext.telemetry.console import say
     from qhub_ext.telemetry.export import ExportError
 
     pause = every
@@ -102,7 +113,7 @@ def _while_it_runs(folder: JobFolder, target: Target, every: float) -> None:
             pause = every
         except ExportError as error:
             if pause == every:
-                print(f"qhub: spans wait for their collector: {error}", file=sys.stderr)
+                say(f"spans wait for their collector: {error}")
             pause = min(pause * 2, LONGEST_PAUSE_S)
 
 

@@ -13,6 +13,7 @@ import sys
 
 from qhub_ext.jobfolder.atomic import read_json_or_none
 from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.telemetry.console import say
 
 WAIT_S = 2.0
 """The site may end what is left of a job with it: so long the sender may take at most."""
@@ -32,7 +33,7 @@ def report(folder: JobFolder, number: int) -> None:
         outbox.put(folder, folder.attempt(number))
         _send(folder)
     except Exception as error:  # noqa: BLE001 - the job has ended and is sealed; whatever this is, it must not become its end
-        print(f"qhub: no summary of this attempt was sent ({type(error).__name__}: {error}).", file=sys.stderr)
+        say(f"no summary of this attempt was sent ({type(error).__name__}: {error}).")
 
 
 def _send(folder: JobFolder) -> None:

@@ -7,7 +7,6 @@ import math
 import os
 import signal
 import socket
-import sys
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +27,7 @@ from qhub_ext.runner.recording import NO_ROOM, Recorder
 from qhub_ext.runner.verdict import Sighting, Stop
 from qhub_ext.runner.widget_state import WidgetStates
 from qhub_ext.runner.wire import Message, Wire
+from qhub_ext.telemetry.console import pass_on
 from qhub_ext.telemetry.recorder import Recorder as SpanRecorder
 
 _FINISH = "__import__('sys').modules['qhub_ext.runner.jobkernel'].finish()"
@@ -220,7 +220,7 @@ class Supervisor:
         elif message.kind in KINDS:
             fields = _fields(message)
             if not self._started:  # what an import of the captured values prints is not the cell's output
-                sys.stderr.write(fields.get("text", ""))
+                pass_on(fields.get("text", ""))
             elif not self.widgets.capture(message, {"kind": message.kind, **fields}):
                 self._record(message.kind, fields, cell)
 

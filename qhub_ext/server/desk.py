@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
 
 from qhub_ext.job.state import FINAL
+from qhub_ext.server.logs import ids_of
 from qhub_ext.server.monitor import Emit, Monitor
+from qhub_ext.telemetry.console import JSON
 
 if TYPE_CHECKING:
     from qhub_ext.server.submission import Submission
@@ -37,14 +39,14 @@ KEPT = 200
 
 
 class Desk:
-    """`root` is the server's root_dir: the only place from which files are submitted."""
+    """`root` is the server's root_dir: the only place from which files are submitted. `as_json` turns the server's log into JSON lines."""
 
-    def __init__(self, root: Path, emit: Emit, log: logging.Logger) -> None:
+    def __init__(self, root: Path, emit: Emit, log: logging.Logger, as_json: Callable[[], None]) -> None:
         self.root = root
         self.monitor = Monitor(self.service, emit, self._changed, log)
         self._pool = ThreadPoolExecutor(THREADS, "qhub")
         self._service: JobService | None = None
-        self._log = log
+        self._log, self._as_json = log, as_json
         self._standing: list[ResourceState] = []
         self._inquiry: asyncio.Future[None] | None = None
         self._inquired_at = float("-inf")
@@ -129,6 +131,7 @@ class Desk:
             answer = await self.act(answers.act, verb, job_id)
         except SiteUnreachableError as error:
             raise UnreachableNowError(error, {"job": await self.line(job_id)}) from error
+        await self._tell(verb, job_id)
         return answer | {"job": await self.line(job_id)}
 
     async def submit(self, wanted: Submission, key: str) -> tuple[dict[str, Any], bool]:
@@ -136,9 +139,16 @@ class Desk:
         from qhub_ext.server import submission
 
         async with self._lock_of(key):
-            answer = await self.ask(submission.submit, self.root, wanted, key)
+            answer, is_new = await self.ask(submission.submit, self.root, wanted, key)
+        if is_new:
+            await self._tell("submit", answer["id"])
         await self.monitor.look_again()
-        return answer
+        return answer, is_new
+
+    async def _tell(self, verb: str, job_id: str) -> None:
+        """A line of the log about what was done here to a job."""
+        if self._log.isEnabledFor(logging.INFO):
+            self._log.info("qhub_ext: %s job %s", verb, job_id, extra=await self.ask(ids_of, job_id))
 
     def _lock_of(self, key: str) -> asyncio.Lock:
         """Kept as long as somebody holds it."""
@@ -221,4 +231,6 @@ class Desk:
                 self._checked_at = now
                 if self._service is None or self._service.settings != settings:
                     self._service = JobService(settings)
+                    if settings.telemetry.logs == JSON:
+                        self._as_json()
             return self._service

@@ -1,6 +1,7 @@
 """A log line is one JSON object: when, how bad, which service, what, for which job and task, in which trace; nothing secret.
 
-The services of this package write so to standard error (`configured`). Your own may: `logging.Formatter` is what `JsonLines` is, also for
+The services of this package write so to standard error (`configured`); runner, embedded site and Jupyter server do where `telemetry.logs` is
+"json" (`console`). Your own may: `logging.Formatter` is what `JsonLines` is, also for
 Jupyter's `c.ServerApp.logging_config`, and in a cell, where each line has the ids of the span that is open.
 """
 
@@ -15,7 +16,7 @@ from typing import Any
 from qhub_ext.telemetry import recorder as spans
 from qhub_ext.telemetry.secrets import hide, values_in
 
-FIELDS = ("job", "attempt", "task", "slice", "device", "user", "seconds")
+FIELDS = ("job", "attempt", "task", "slice", "device", "user", "seconds", "trace_id", "span_id")
 """What `extra` may add to a line."""
 
 
@@ -27,21 +28,24 @@ class JsonLines(logging.Formatter):
         self._service = service
 
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "service": self._service,
-            "message": record.getMessage(),
-        }
-        line |= {name: value for name in FIELDS if (value := getattr(record, name, None)) not in (None, "")}
+        told = {name: getattr(record, name, None) for name in FIELDS}
         context = spans.here()
         if context is not None:
-            line |= {"trace_id": context.trace_id, "span_id": context.span_id}
+            told |= {"trace_id": context.trace_id, "span_id": context.span_id}
         if record.exc_info and record.exc_info[0] is not None:
-            line |= {"error": record.exc_info[0].__name__, "traceback": self.formatException(record.exc_info)}
-        secret = values_in(os.environ)
-        told = {name: hide(value, secret) if isinstance(value, str) else value for name, value in line.items()}
-        return json.dumps(told, ensure_ascii=False, default=str)
+            told |= {"error": record.exc_info[0].__name__, "traceback": self.formatException(record.exc_info)}
+        level = record.levelname.lower()
+        return line_of(self._service, level, record.getMessage(), at=record.created, **told)
+
+
+def line_of(service: str, level: str, message: str, *, at: float | None = None, **told: Any) -> str:
+    """`at` in s since 1970 UTC, now where it is not given; what is None or "" is left out."""
+    moment = datetime.now(UTC) if at is None else datetime.fromtimestamp(at, UTC)
+    line: dict[str, Any] = {"at": moment.isoformat(timespec="milliseconds"), "level": level, "service": service, "message": message}  # fmt: skip
+    line |= {name: value for name, value in told.items() if value not in (None, "")}
+    secret = values_in(os.environ)
+    hidden = {name: hide(value, secret) if isinstance(value, str) else value for name, value in line.items()}
+    return json.dumps(hidden, ensure_ascii=False, default=str)
 
 
 def configured(service: str, level: str = "INFO") -> dict[str, Any]:

@@ -10,10 +10,11 @@ import sys
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests.waiting import wait_until
@@ -77,10 +78,11 @@ def server(
     module: str = "jupyter_server",
     before: Sequence[str] = (),
     every_s: float = 0.01,
+    more: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Server]:
     """Serves `path/root`; configuration, runtime files and settings of qhub_ext lie in `path` too.
 
-    `before` is a command that starts Python with other rights.
+    `before` is a command that starts Python with other rights; `more` is in its environment as well.
     """
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith(("QHUB_", "JUPYTER_"))},
@@ -90,6 +92,7 @@ def server(
         "QHUB_SHELF": str(path / "jobs"),
         "QHUB_CACHE": str(path / "cache"),
         "QHUB_EMBEDDED_DIRECTORY": str(path / "site"),
+        **more,
     }
     for name in ("config", "data", "runtime", "root"):
         (path / name).mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from qhub_ext.jobfolder.outcome import Outcome, seal
 from qhub_ext.sites.embedded.attempt_files import attempt_of, folder_of, make_attempt, touch
 from qhub_ext.sites.embedded.journals import Journals
 from qhub_ext.sites.embedded.line import Line
-from qhub_ext.sites.embedded.log import say
+from qhub_ext.sites.embedded.log import note, say
 from qhub_ext.sites.embedded.table import TableJob, TableWriter
 
 
@@ -48,9 +48,10 @@ class Ends:
             self.forget(job)
             return
         except OSError as error:
-            say(f"{job.id}: its end is not written down yet: {error}")
+            say(f"its end is not written down yet: {error}", job)
             self.unsealed[job.id] = (job, outcome)
             return
+        note(f"attempt {job.attempt} ended", job)
         self.unsealed.pop(job.id, None)
         self._line.forget_failures(job)
         touch(folder_of(job))
@@ -64,7 +65,7 @@ class Ends:
 
     def forget(self, job: TableJob) -> None:
         """A job whose folder was removed."""
-        say(f"{job.id}: {job.path} is gone; the job is forgotten")
+        say(f"{job.path} is gone; the job is forgotten", job)
         self._line.take_out(job)
         self._line.forget_failures(job)
         self.unsealed.pop(job.id, None)

@@ -37,16 +37,15 @@ _LINUX = os.path.exists("/proc/self/stat")
 def main(arguments: list[str]) -> int:
     # blocked, then waited for: a signal that comes early is kept, and there is no handler to race with
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
-    return guarded(lambda: _act(arguments))
+    return guarded(lambda: _act(arguments), arguments[1] if arguments[0] == "run" else "")
 
 
-def guarded(act: Callable[[], int]) -> int:
+def guarded(act: Callable[[], int], attempt: str) -> int:
     try:
         return act()
-    except FileNotFoundError as error:
-        return _give_up(error, NO_FOLDER)
     except OSError as error:
-        return _give_up(error, NO_SPACE)
+        say(str(error), attempt)
+        return NO_FOLDER if isinstance(error, FileNotFoundError) else NO_SPACE
 
 
 def _act(arguments: list[str]) -> int:
@@ -135,7 +134,7 @@ def finish(attempt: str, status: int, spool: str, daemon: list[str]) -> None:
         os.replace(draft, f"{attempt}/exit.json")
     except OSError as error:
         # the folder is gone or the disk is full: the daemon then says that the exit code is unknown
-        print(f"launcher: {attempt}: exit.json could not be written: {error}", file=sys.stderr)
+        say(f"exit.json could not be written: {error}", attempt)
     kill_leftovers()
     ring(spool, daemon)
 
@@ -196,7 +195,7 @@ def _step_in(attempt: str, gate: int, opener: int, begin: Callable[[int], None],
         os.environ["QHUB_ATTEMPT"] = os.path.basename(attempt)
         begin(lock)
     except BaseException as error:  # noqa: BLE001 - in a forked child nothing may travel up
-        os.write(2, f"qhub_ext launcher: {error}\n".encode())
+        os.write(2, f"{_line(str(error), attempt)}\n".encode())
     finally:
         os._exit(127)
 
@@ -289,6 +288,15 @@ def _add_site_packages() -> None:
     site.main()
 
 
-def _give_up(error: OSError, code: int) -> int:
-    print(f"launcher: {error}", file=sys.stderr, flush=True)
-    return code
+def say(text: str, attempt: str) -> None:
+    """Into the daemon's log."""
+    print(_line(text, attempt), file=sys.stderr, flush=True)
+
+
+def _line(text: str, attempt: str) -> str:
+    """Imported only when something is said, from beside this file however that was found."""
+    if __package__:
+        from qhub_ext.sites.embedded import launcher_log
+    else:
+        import launcher_log  # type: ignore[import-not-found,no-redef]
+    return str(launcher_log.line(text, attempt))

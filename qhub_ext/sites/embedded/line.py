@@ -125,7 +125,7 @@ class Line:
             try:
                 unmet, never = self._dependencies.unmet(folder_of(job), job.after, active)
             except OSError as error:
-                say(f"{job.id}: its dependencies cannot be read yet: {error}")
+                say(f"its dependencies cannot be read yet: {error}", job)
                 continue
             if never:
                 yield job, never

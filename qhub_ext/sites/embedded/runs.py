@@ -19,7 +19,7 @@ from qhub_ext.sites.embedded.attempt_files import attempt_of, exit_of, folder_of
 from qhub_ext.sites.embedded.ends import Ends
 from qhub_ext.sites.embedded.journals import Journals
 from qhub_ext.sites.embedded.line import Line
-from qhub_ext.sites.embedded.log import say
+from qhub_ext.sites.embedded.log import note, say
 from qhub_ext.sites.embedded.processes import Process, process_of
 from qhub_ext.sites.embedded.spool import Spool
 from qhub_ext.sites.embedded.starters import Starters
@@ -83,8 +83,9 @@ class Runs:
         try:
             self._table.set(job, state=STARTED, started_at=time.time(), obstacle="")
         except OSError as error:
-            say(f"{job.id} has to wait: {error}")
+            say(f"it has to wait: {error}", job)
             return False
+        note(f"attempt {job.attempt} started", job)
         self._line.take_out(job)
         run = self.runs[job.id] = Run(job, time_up_at=time.monotonic() + job.time_s)
         self._journals.tell(job, "state", state=State.STARTING.value)
@@ -113,7 +114,7 @@ class Runs:
             run.kill_at = time.monotonic() + max(0.0, (job.stop_at or 0) + job.grace_s - time.time())
         launch = launch_of(job)  # read once: it may appear at any moment
         if self._adopt(run, launch):
-            say(f"{job.id}: attempt {job.attempt} taken up, {elapsed_s:.0f} s old")
+            say(f"attempt {job.attempt} taken up, {elapsed_s:.0f} s old", job)
             if job.stop_why:
                 self._terminate(run)
         elif launch is not None:
@@ -143,7 +144,7 @@ class Runs:
             elif run.confirm_by is not None and now >= run.confirm_by:
                 run.confirm_by = None
                 if launch_of(run.job) is None and run.watched is not None:
-                    say(f"{run.job.id}: its warm kernel does not answer; it starts cold")
+                    say("its warm kernel does not answer; it starts cold", run.job)
                     processes.kill_session(run.watched.pid)
 
     def sweep(self) -> None:
@@ -168,7 +169,7 @@ class Runs:
             try:
                 run.pidfd = os.pidfd_open(process.pid)
             except OSError as error:  # gone already, or no descriptor left: the sweep looks as well
-                say(f"{run.job.id}: process {process.pid} cannot be watched: {error}")
+                say(f"process {process.pid} cannot be watched: {error}", run.job)
                 return
             self._selector.register(run.pidfd, selectors.EVENT_READ, run.job.id)
 
@@ -210,7 +211,7 @@ class Runs:
         session = (launch or {}).get("session") or (run.watched.pid if run.watched else 0)
         known = [process_of(launch), process_of((launch or {}).get("script")), run.watched]
         if session and any(process is not None and process.lives() for process in known):
-            say(f"{run.job.id}: grace is over, session {session} is killed")
+            say(f"grace is over, session {session} is killed", run.job)
             late = (run.job.stop_at or 0) + run.job.grace_s + KILL_AGAIN_S <= time.time()
             processes.kill_session(session, spare=0 if late else session)
 

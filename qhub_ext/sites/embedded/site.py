@@ -43,6 +43,8 @@ from qhub_ext.sites.scheduler import (
     StartEstimate,
 )
 from qhub_ext.sites.sendable import read_sendable
+from qhub_ext.telemetry.console import JSON
+from qhub_ext.telemetry.console import VARIABLE as LOGS
 
 DAEMON = Path(__file__).resolve().with_name("daemon.py")  # run by its path; a client does not import it
 START_AGAIN_S = 2.0
@@ -204,7 +206,7 @@ class EmbeddedSite:
                 stdout=log,
                 stderr=log,
                 cwd="/",
-                env=_daemon_environment(),
+                env=_daemon_environment(self._settings.telemetry.logs),
                 start_new_session=True,
                 check=True,
             )
@@ -452,7 +454,8 @@ def _spec_of(folder: JobFolder) -> JobSpec | None:
         return None  # for --dry-run, before there is a folder
 
 
-def _daemon_environment() -> dict[str, str]:
-    kept = {n: v for n, v in os.environ.items() if n in _ENVIRONMENT or n.startswith(_ENVIRONMENT_PREFIXES)}
+def _daemon_environment(logs: str) -> dict[str, str]:
+    kept = {LOGS: logs} if logs == JSON else {}
+    kept |= {n: v for n, v in os.environ.items() if n in _ENVIRONMENT or n.startswith(_ENVIRONMENT_PREFIXES)}
     kept.pop("QHUB_ATTEMPT", None)  # when a job submits a job
     return kept

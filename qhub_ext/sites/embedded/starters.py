@@ -105,7 +105,7 @@ def _order(kernel: Kept, job: TableJob) -> bool:
     try:
         os.write(kernel.orders, json.dumps(order).encode() + b"\n")
     except OSError as error:
-        say(f"{job.id}: its warm kernel is gone ({error}); it starts otherwise")
+        say(f"its warm kernel is gone ({error}); it starts otherwise", job)
         return False
     finally:
         kernel.close()

@@ -88,7 +88,7 @@ def become_launcher(order: dict[str, str], spool: str, daemon: list[str]) -> NoR
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         attempt, folder = order["attempt"], order["folder"]
         code = launcher.guarded(
-            lambda: launcher.run(attempt, lambda _lock: run(folder, began), spool, daemon, how="forked")
+            lambda: launcher.run(attempt, lambda _lock: run(folder, began), spool, daemon, how="forked"), attempt
         )
         sys.stderr.flush()
     except BaseException:  # noqa: BLE001 - the edge of the process
