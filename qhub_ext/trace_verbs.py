@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qhub_ext.display.tables import Page, Text
+from qhub_ext.display.tables import Page, Pictured, Text
 from qhub_ext.errors import InvalidOptionError, UserError
 from qhub_ext.job.identity import short_id
 from qhub_ext.service.traces import trace_of
@@ -76,12 +76,16 @@ def export_spans(jobs: Sequence[Job]) -> Text:
 
 
 def _comparison(jobs: Sequence[Job], views: Sequence[TraceView]) -> Page:
+    from qhub_ext.display.trace_figure import parts_plotly
     from qhub_ext.display.waterfall import comparison_table, spans_table
 
     labels = [short_id(job.id) for job in jobs]
     if len(set(labels)) < len(labels):
         raise InvalidOptionError("A job is not compared with itself.", advice="Name two jobs.")
-    parts = comparison_table(labels, [view.told.breakdown for view in views])
+    breakdowns = [view.told.breakdown for view in views]
+    parts = comparison_table(labels, breakdowns)
     spans = spans_table(labels, [view.told.rows for view in views])
     captions = Text("\n".join(view.caption for view in views))
-    return Page([captions, parts, spans], {"jobs": [view.facts for view in views], "parts": parts.facts, "spans": spans.facts})  # fmt: skip
+    facts = {"jobs": [view.facts for view in views], "parts": parts.facts, "spans": spans.facts}
+    picture = parts_plotly(labels, breakdowns) | {"config": {"displaylogo": False}}
+    return Pictured([captions, parts, spans], facts, picture=picture)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from qhub_ext.diagnosis.breakdown import Breakdown
 from qhub_ext.diagnosis.rows import Row
+from qhub_ext.diagnosis.side_by_side import Part, parts_beside, spans_beside
 from qhub_ext.display.tables import Table
 from qhub_ext.display.trace_colours import PART_COLOURS, colour_of
 from qhub_ext.display.words import duration, plain
@@ -121,44 +122,29 @@ def _html_row(row: Row, whole: float, *, several: bool) -> str:
 
 def comparison_table(labels: Sequence[str], breakdowns: Sequence[Breakdown]) -> Table:
     """Parts of two or more jobs, and what changed from the first."""
-    first = breakdowns[0]
-    parts = [part for part in first.parts_ns if any(b.parts_ns[part] for b in breakdowns)]
-    rows = []
-    for part in parts:
-        cells = [part]
-        for n, b in enumerate(breakdowns):
-            cells.append(duration(b.seconds(part)))
-            if n:
-                cells.append(_change(b.seconds(part) - first.seconds(part)))
-        rows.append(cells)
-    total = ["in all"]
-    for n, b in enumerate(breakdowns):
-        total.append(duration(b.wall_s))
-        if n:
-            total.append(_change(b.wall_s - first.wall_s))
+    parts = parts_beside(breakdowns)
+    whole = Part("in all", tuple(b.wall_s for b in breakdowns))
+    rows = [[part.name, *_beside(part.seconds)] for part in (*parts, whole)]
     columns = ["part", labels[0], *(c for label in labels[1:] for c in (label, "change"))]
-    facts = [
-        {"part": part, **{label: b.seconds(part) for label, b in zip(labels, breakdowns, strict=True)}}
-        for part in parts
-    ]
-    return Table(columns, [*rows, total], facts=facts, title="Where the time went")
+    facts = [{"part": part.name, **dict(zip(labels, part.seconds, strict=True))} for part in parts]
+    return Table(columns, rows, facts=facts, title="Where the time went")
+
+
+def _beside(seconds: Sequence[float]) -> list[str]:
+    first, *others = seconds
+    return [duration(first), *(cell for s in others for cell in (duration(s), change_words(s - first)))]
 
 
 def spans_table(labels: Sequence[str], rows: Sequence[Sequence[Row]], most: int = 15) -> Table:
     """Spans by name, those first whose time changed most."""
-    sums: dict[tuple[str, str], list[tuple[int, float]]] = {}
-    for n, some in enumerate(rows):
-        for row in some:
-            told = sums.setdefault((row.name, row.kind), [(0, 0.0) for _ in rows])
-            told[n] = (told[n][0] + row.count, told[n][1] + row.busy)
-    order = sorted(sums, key=lambda key: -max(abs(s - sums[key][0][1]) for _, s in sums[key]))
+    found = spans_beside(rows)
     cells = [
-        [name, kind.replace("_", " "), *(f"{duration(s)}{f' in {c}' if c > 1 else ''}" if c else "–" for c, s in sums[name, kind]), _change(sums[name, kind][-1][1] - sums[name, kind][0][1])]
-        for name, kind in order[:most]
+        [one.name, one.kind.replace("_", " "), *(f"{duration(s)}{f' in {c}' if c > 1 else ''}" if c else "–" for c, s in zip(one.counts, one.seconds, strict=True)), change_words(one.change)]
+        for one in found[:most]
     ]  # fmt: skip
     facts = [
-        {"name": name, "kind": kind, **{label: {"count": c, "seconds": s} for label, (c, s) in zip(labels, sums[name, kind], strict=True)}}
-        for name, kind in order
+        {"name": one.name, "kind": one.kind, **{label: {"count": c, "seconds": s} for label, c, s in zip(labels, one.counts, one.seconds, strict=True)}}
+        for one in found
     ]  # fmt: skip
     return Table(
         ["span", "kind", *labels, "change"],
@@ -181,5 +167,5 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _change(seconds: float) -> str:
+def change_words(seconds: float) -> str:
     return "–" if abs(seconds) < 0.0005 else f"{'+' if seconds > 0 else '−'}{duration(abs(seconds))}"

@@ -6,7 +6,7 @@ from qhub_ext.diagnosis.fleet.viewer import KEYS
 from qhub_ext.job.context import TIERS
 from qhub_ext.job.identity import short_id
 from qhub_ext.job.state import State
-from qhub_ext.server import answers, learning, one_job, submission
+from qhub_ext.server import answers, learning, one_job, submission, traces
 from qhub_ext.server.archive import zip_pieces
 from qhub_ext.server.base import DEVICES, FLEET, JOBS, SITE, QhubHandler, may
 from qhub_ext.server.feed import page
@@ -124,7 +124,19 @@ class DetailHandler(QhubHandler):
 class TraceHandler(QhubHandler):
     @may("read", JOBS)
     async def get(self, job: str) -> None:
-        self.reply(await self.desk.ask(one_job.trace, self.job(job)))
+        self.reply(await self.desk.ask(traces.trace, self.job(job)))
+
+
+class TraceFigureHandler(QhubHandler):
+    @may("read", JOBS)
+    async def get(self, job: str) -> None:
+        self.reply(await self.desk.ask(traces.figure, self.job(job)))
+
+
+class ComparisonHandler(QhubHandler):
+    @may("read", JOBS)
+    async def get(self, job: str, other: str) -> None:
+        self.reply(await self.desk.ask(traces.comparison, self.job(job), self.job(other)))
 
 
 class ExplainHandler(QhubHandler):

@@ -12,8 +12,6 @@ from qhub_ext.job.state import verbs_for
 from qhub_ext.server.monitor import entry_of
 from qhub_ext.server.replies import who
 
-PROFILED = 25
-"""So many functions of a profile are shown; `profile.json` has more."""
 MAP_METRIC = "readout"
 """What the colours of the qubits mean on the map of a job's calibration; those of the edges are their errors."""
 
@@ -124,9 +122,12 @@ def script(service: JobService, job_id: str) -> dict[str, Any]:
 
 def explain(service: JobService, job_id: str) -> dict[str, Any]:
     known(service, job_id)
+    from qhub_ext.service.fleet import word_about
+
     why = service.explain(job_id)
     findings = [finding.to_json() | {"audience": who(finding.audience)} for finding in why.findings]
-    return why.to_json() | {"audience": who(why.audience), "findings": findings}
+    others = word_about(service, job_id)
+    return why.to_json() | {"audience": who(why.audience), "findings": findings, "others": others}
 
 
 def estimate(service: JobService, job_id: str) -> dict[str, Any]:
@@ -201,46 +202,4 @@ def _calibration(folder: JobFolder, record: JobRecord) -> dict[str, Any] | None:
         "edges": len(snapshot.edges),
         "dead_edges": len(snapshot.dead_edges),
         "map": svg_map(look or snapshot_look(snapshot, MAP_METRIC)),
-    }
-
-
-def trace(service: JobService, job_id: str) -> dict[str, Any]:
-    """Rows to draw, tens of them whatever the number of spans; moments in s since 1970 UTC. `log_line` is how many lines the job had printed
-    when a row began.
-    """
-    from qhub_ext.service.traces import log_lines, trace_of
-
-    folder = known(service, job_id)
-    told = trace_of(folder, service.shelf.record(job_id))
-    begin, rows, advice = told.trace.begin_ns, told.rows, told.advice
-    zero = 0.0 if begin is None else begin / 1e9
-    end = told.trace.end_ns
-    lines = log_lines(folder, [zero + row.begin for row in rows])
-    parts = told.breakdown
-    return {
-        "trace_id": told.trace.trace_id,
-        "begin": None if begin is None else zero,
-        "end": None if end is None else end / 1e9,
-        "spans": [
-            {
-                "name": row.name,
-                "kind": row.kind,
-                "begin": zero + row.begin,
-                "end": None if row.end is None else zero + row.end,
-                "attempt": row.attempt,
-                "depth": row.depth,
-                "count": row.count,
-                "busy_s": row.busy,
-                "longest_s": row.longest,
-                "segments": [[zero + a, zero + b] for a, b in row.segments],
-                "detail": row.detail,
-                "log_line": line,
-            }
-            for row, line in zip(rows, lines, strict=True)
-        ],
-        "breakdown": [{"part": part, "seconds": ns / 1e9} for part, ns in parts.parts_ns.items() if ns],
-        "advice": "" if advice is None else advice.sentence,
-        "note": " ".join(told.notes) if rows else "Nothing is recorded yet.",
-        "profile": list(told.profile[:PROFILED]),
-        "profile_note": told.profile_note,
     }

@@ -52,6 +52,8 @@ OPERATIONS = (
     Operation("get", "jobs/{job}/script", "What the site runs, and the cell as it was typed.", "Script", refusals=(404,)),
     Operation("get", "jobs/{job}/detail", "Captured and returned names, runtime, tasks, calibration, attempts.", "Detail", refusals=(404,)),
     Operation("get", "jobs/{job}/trace", "Where its time went.", "Trace", refusals=(404,)),
+    Operation("get", "jobs/{job}/trace/figure", "The same as a figure of plotly.", "TraceFigure", refusals=(404,)),
+    Operation("get", "jobs/{job}/trace/beside/{other}", "Where the time of two jobs went.", "Comparison", refusals=(400, 404)),
     Operation("get", "jobs/{job}/explain", "Why it waits or how it ended, whose move it is, what to try.", "Explanation", refusals=(404, *_SITE)),
     Operation("get", "jobs/{job}/estimate", "When it may start, as a range where there is no plan; asks the site.", "Estimate", refusals=(404, *_SITE)),
     Operation("get", "jobs/{job}/archive", "Its folder as a zip file.", "application/zip", refusals=(404,)),
@@ -76,7 +78,7 @@ _MEANINGS = {
     502: "The site said no.",
     503: "The site cannot be reached; known_at says when it last answered.",
 }
-_IN_PATH = {"job": JOB_ID, "device": TEXT, "verb": ACTION}
+_IN_PATH = {"job": JOB_ID, "other": JOB_ID, "device": TEXT, "verb": ACTION}
 
 
 def document(base_url: str) -> dict[str, Any]:

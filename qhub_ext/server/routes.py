@@ -23,6 +23,8 @@ ROUTES: tuple[tuple[str, type[QhubHandler]], ...] = (
     ("jobs/{job}/script", h.ScriptHandler),
     ("jobs/{job}/detail", h.DetailHandler),
     ("jobs/{job}/trace", h.TraceHandler),
+    ("jobs/{job}/trace/figure", h.TraceFigureHandler),
+    ("jobs/{job}/trace/beside/{other}", h.ComparisonHandler),
     ("jobs/{job}/explain", h.ExplainHandler),
     ("jobs/{job}/estimate", h.EstimateHandler),
     ("jobs/{job}/archive", h.ArchiveHandler),
@@ -35,7 +37,7 @@ ROUTES: tuple[tuple[str, type[QhubHandler]], ...] = (
     ("openapi.json", OpenApiHandler),
 )
 
-_PARAMETERS = {"job": "([^/]+)", "device": "([^/]+)", "verb": "(cancel|hold|release|requeue)"}
+_PARAMETERS = {"job": "([^/]+)", "other": "([^/]+)", "device": "([^/]+)", "verb": "(cancel|hold|release|requeue)"}
 
 
 def handlers() -> list[tuple[str, type[QhubHandler]]]:

@@ -158,8 +158,14 @@ SCHEMAS: dict[str, Schema] = {
         breakdown=many(thing(part=TEXT, seconds=MOMENT)),
         profile=many(thing(function=TEXT, file=TEXT, line=COUNT, calls=maybe(COUNT), own_s=MOMENT, all_s=MOMENT)), profile_note=TEXT,
     ),
+    "TraceFigure": thing(data=many(ANYTHING), layout=ANYTHING, config=ANYTHING),
+    "Comparison": thing(
+        jobs=many(thing(id=JOB_ID, short_id=TEXT, name=TEXT, wall_s=MOMENT, ended=YES_NO)),
+        parts=many(thing(part=TEXT, seconds=many(MOMENT))),
+        spans=many(thing(name=TEXT, kind=TEXT, counts=many(COUNT), seconds=many(MOMENT))),
+    ),
     "Explanation": thing(
-        cause=TEXT, sentence=TEXT, audience=TEXT, advice=TEXT, word=TEXT, again={"type": "boolean"},
+        cause=TEXT, sentence=TEXT, audience=TEXT, advice=TEXT, word=TEXT, again={"type": "boolean"}, others=TEXT,
         findings=many(
             thing(
                 rule=TEXT, cause=TEXT, sentence=TEXT, audience=TEXT, advice=TEXT, again={"type": "boolean"}, confidence=TEXT, word=TEXT,
@@ -174,6 +180,7 @@ SCHEMAS: dict[str, Schema] = {
             since=MOMENT, until=MOMENT, by=TEXT, names=YES_NO, jobs=COUNT, failed=COUNT, users=COUNT,
             groups=many(thing(key=TEXT, id=TEXT, jobs=COUNT, failed=COUNT, users=COUNT, lost_s=NUMBER, wait_p50_s=NUMBER)),
             clusters=many(thing("verdict", id=TEXT, signature=TEXT, cause=TEXT, failed=COUNT, users=COUNT, mine=YES_NO, lost_s=NUMBER, kind=TEXT, sentence=TEXT, verdict=ANYTHING)),
+            over_time=thing(begins=many(MOMENT), length_s=NUMBER, clusters=each(many(COUNT)), others=many(COUNT)),
         )),
         levels=maybe(thing(
             since=MOMENT, until=MOMENT, share=NUMBER, jobs=COUNT,

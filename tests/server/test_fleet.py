@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from qhub_ext.jobfolder.outbox import Outbox
 from qhub_ext.server.schemas import SCHEMAS
 from tests.broker.conftest import Broker
 from tests.fleet.planted import Site
 from tests.fleet.test_store import summary
 from tests.qpu.conftest import VirtualQpu
 from tests.qpu.conftest import server as virtual
+from tests.server.conftest import until
 from tests.server.policy import Policy
 
 __all__ = ["virtual"]
@@ -72,3 +74,23 @@ async def test_it_has_a_permission_of_its_own(api, jp_serverapp) -> None:
     policy.allow = lambda action, resource: resource != "qhub_ext:fleet"
     assert (await api.get("fleet")).status == 403
     assert (await api.get("status")).status == 200
+
+
+async def test_the_explanation_of_a_job_says_whether_others_meet_the_same(
+    api, place, submit, ended, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = submit("1 / 0", tier="local")
+    assert (await ended(alone))["state"] == "failed"
+    assert (await api.get(f"jobs/{alone.id}/explain"))["others"] == ""
+    monkeypatch.setenv("QHUB_BROKER_SOCKET", str(broker.socket))
+    Outbox(place.shelf.path).open()  # as a submission does where a broker is configured
+    job = submit("1 / 0", tier="local")
+    assert (await ended(job))["state"] == "failed"
+
+    async def others() -> dict[str, Any] | None:
+        answer = await api.get(f"jobs/{job.id}/explain")
+        return answer.body if answer["others"] else None
+
+    told = await until(others)
+    assert told["others"].startswith("Too few to say whether it is systemic: ")
+    assert list(Draft202012Validator(SCHEMAS["Explanation"]).iter_errors(told)) == []

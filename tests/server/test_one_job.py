@@ -164,3 +164,23 @@ async def test_the_doctor_is_asked(api):
     findings = (await api.get("doctor"))["findings"]
     assert {"level", "what", "advice", "facts"} == set(findings[0])
     assert "ok" in [f["level"] for f in findings]
+
+
+async def test_the_trace_is_a_figure_too_and_stands_beside_that_of_another_job(api, submit, ended):
+    one, other = submit("x = 1", tier="local"), submit("import time\ntime.sleep(0.5)", tier="local")
+    for job in (one, other):
+        assert (await ended(job))["state"] == "completed"
+    trace, figure = await api.get(f"jobs/{one.id}/trace"), await api.get(f"jobs/{one.id}/trace/figure")
+    assert sum(len(bar["base"]) for bar in figure["data"] if "base" in bar) == sum(len(s["segments"]) for s in trace["spans"])  # fmt: skip
+    assert {bar["name"] for bar in figure["data"]} >= {"queue", "classical", "site queue"}
+    assert short_id(one.id) in figure["layout"]["title"]["text"]
+    told = await api.get(f"jobs/{one.id}/trace/beside/{other.id}")
+    assert [job["id"] for job in told["jobs"]] == [one.id, other.id]
+    for place, job in enumerate(told["jobs"]):
+        assert sum(part["seconds"][place] for part in told["parts"]) == pytest.approx(job["wall_s"], abs=1e-6)
+    cell = next(span for span in told["spans"] if span["name"] == "cell")
+    assert cell["counts"] == [1, 1]
+    assert cell["seconds"][1] - cell["seconds"][0] > 0.3
+    again = await api.get(f"jobs/{one.id}/trace/beside/{one.id}")
+    assert (again.status, again["message"]) == (400, "A job is not compared with itself.")
+    assert (await api.get(f"jobs/{one.id}/trace/beside/01kayt4w2-7qm3xd")).status == 404

@@ -57,9 +57,10 @@ async def test_every_answer_has_the_shape_that_it_says(api, place, submit, ended
     await get("devices/{device}/calibration", "devices/manila/calibration")
     for one in (done, failed, running, waiting):
         await get("jobs/{job}", f"jobs/{one.id}")
-        for page in ("events", "outputs", "script", "detail", "trace", "explain", "estimate"):
+        for page in ("events", "outputs", "script", "detail", "trace", "trace/figure", "explain", "estimate"):
             await get(f"jobs/{{job}}/{page}", f"jobs/{one.id}/{page}")
     await get("jobs/{job}/logs", f"jobs/{done.id}/logs")
+    await get("jobs/{job}/trace/beside/{other}", f"jobs/{done.id}/trace/beside/{running.id}")
     check("get", "jobs/{job}/archive", await api.send("GET", f"jobs/{done.id}/archive", raw=True))
     check("post", "jobs", await api.post("jobs", source="1"))
     check("post", "jobs", await api.post("jobs", source=""))

@@ -7,9 +7,11 @@ import type {
   Calibration,
   Changes,
   Checked,
+  Comparison,
   Device,
   Estimate,
   Explanation,
+  Figure,
   Job,
   JobDetail,
   JobOutputs,
@@ -86,6 +88,14 @@ export class Client {
 
   trace(id: string): Promise<Trace> {
     return this.get(`${jobPath(id)}/trace`);
+  }
+
+  traceFigure(id: string): Promise<Figure> {
+    return this.get(`${jobPath(id)}/trace/figure`);
+  }
+
+  tracesBeside(id: string, other: string): Promise<Comparison> {
+    return this.get(`${jobPath(id)}/trace/beside/${encodeURIComponent(other)}`);
   }
 
   explain(id: string): Promise<Explanation> {

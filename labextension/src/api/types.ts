@@ -257,6 +257,26 @@ export interface Trace {
   profile_note?: string;
 }
 
+/** What plotly draws. */
+export interface Figure {
+  data: unknown[];
+  layout: unknown;
+  config: unknown;
+}
+
+/** Where the time of two jobs went; `seconds` and `counts` have a value for each. */
+export interface Comparison {
+  jobs: {
+    id: string;
+    short_id: string;
+    name: string;
+    wall_s: number;
+    ended: boolean;
+  }[];
+  parts: { part: string; seconds: number[] }[];
+  spans: { name: string; kind: string; counts: number[]; seconds: number[] }[];
+}
+
 /** A function and the seconds in it; `calls` is null where samples were taken. */
 export interface Profiled {
   function: string;
@@ -295,6 +315,8 @@ export interface Explanation {
   word?: string;
   again?: boolean;
   findings?: Finding[];
+  /** Whether others meet the same, where a broker knows. */
+  others?: string;
 }
 
 /** When a job may start; both null where the site has no answer, and `why` says so. */

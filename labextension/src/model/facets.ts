@@ -1,4 +1,13 @@
-import type { Explanation, JobDetail, JobScript, Trace } from '../api/types';
+import type { Client } from '../api/client';
+import type {
+  Comparison,
+  Explanation,
+  Figure,
+  JobDetail,
+  JobScript,
+  Summary,
+  Trace
+} from '../api/types';
 import { Facet } from './facet';
 import type { JobModel } from './job';
 import type { JobsModel } from './jobs';
@@ -14,17 +23,32 @@ export class JobFacets {
     const { client } = jobs;
     this.detail = new Facet(model, () => client.detail(id));
     this.trace = new Facet(model, () => client.trace(id));
+    this.figure = new Facet(model, () => client.traceFigure(id));
     this.script = new Facet(model, () => client.script(id));
     this.explanation = new Facet(model, () => client.explain(id));
     this.log = new LogModel(model, jobs);
     this.archive = client.archiveUrl(id);
+    this._client = client;
+  }
+
+  /** Where the time of this job and of another one went. */
+  beside(other: string): Promise<Comparison> {
+    return this._client.tracesBeside(this.model.id, other);
+  }
+
+  /** My latest jobs, but this one. */
+  async latest(limit: number): Promise<Summary[]> {
+    const { jobs } = await this._client.jobs({ limit: limit + 1 });
+    return jobs.filter(job => job.id !== this.model.id).slice(0, limit);
   }
 
   readonly detail: Facet<JobDetail>;
   readonly trace: Facet<Trace>;
+  readonly figure: Facet<Figure>;
   readonly script: Facet<JobScript>;
   readonly explanation: Facet<Explanation>;
   readonly log: LogModel;
   /** Where the folder can be downloaded. */
   readonly archive: string;
+  private readonly _client: Client;
 }

@@ -59,12 +59,15 @@ export function Explain(props: { context: JobContext }): JSX.Element {
               </>
             )}
           </dl>
+          {why.others && (
+            <p className="qhub-Explain-others">{plain(why.others, 1000)}</p>
+          )}
           <Evidence
             clues={why.findings?.[0]?.clues ?? []}
             show={props.context.show}
             trans={trans}
           />
-          <Others why={why} trans={trans} />
+          <AlsoFound why={why} trans={trans} />
         </div>
       )}
     </Answer>
@@ -104,7 +107,7 @@ function Evidence(props: {
 }
 
 /** What else was found, in its order. */
-function Others(props: {
+function AlsoFound(props: {
   why: Explanation;
   trans: TranslationBundle;
 }): JSX.Element | null {

@@ -5,33 +5,12 @@ import type { Span, Trace } from '../../api/types';
 import { clock } from '../../clock';
 import { duration, moment, plain } from '../../words';
 import { Answer } from './answer';
+import { Beside } from './beside';
 import type { JobContext } from './context';
+import { Zoomable } from './figure';
+import { kindClass, partClass } from './kinds';
 import { Profile } from './profile';
 import { Tasks } from './tasks';
-
-const KINDS = [
-  'capture',
-  'submit',
-  'queue',
-  'start',
-  'environment',
-  'classical',
-  'transpile',
-  'broker_queue',
-  'device_queue',
-  'transport',
-  'quantum',
-  'return',
-  'element'
-];
-
-/** The parts of the breakdown have names of their own for some kinds. */
-const KIND_OF_PART: Record<string, string> = {
-  submission: 'submit',
-  'site queue': 'queue',
-  'broker queue': 'broker_queue',
-  'device queue': 'device_queue'
-};
 
 const INDENT_PX = 12;
 
@@ -45,10 +24,12 @@ export function Timeline(props: { context: JobContext }): JSX.Element {
           <>
             <Parts trace={trace} trans={trans} />
             <Waterfall trace={trace} trans={trans} show={show} />
+            <Zoomable context={props.context} />
             <Profile trace={trace} trans={trans} />
           </>
         )}
       </Answer>
+      <Beside context={props.context} />
       <Tasks context={props.context} />
     </>
   );
@@ -77,7 +58,7 @@ export function Parts(props: {
         {parts.map(one => (
           <span
             key={one.part}
-            className={kindClass(KIND_OF_PART[one.part] ?? one.part)}
+            className={partClass(one.part)}
             style={{ width: `${(100 * one.seconds) / whole}%` }}
             title={`${plain(one.part, 40)}: ${duration(one.seconds)}`}
           />
@@ -87,7 +68,7 @@ export function Parts(props: {
         {parts.map(one => (
           <li key={one.part}>
             <span
-              className={`qhub-Parts-mark ${kindClass(KIND_OF_PART[one.part] ?? one.part)}`}
+              className={`qhub-Parts-mark ${partClass(one.part)}`}
               aria-hidden="true"
             />
             {plain(one.part, 40)}{' '}
@@ -103,11 +84,6 @@ export function Parts(props: {
 
 function percentWords(share: number): string {
   return share > 0 && share < 0.01 ? '< 1 %' : `${Math.round(100 * share)} %`;
-}
-
-function kindClass(kind: string): string {
-  const known = KINDS.includes(kind) ? kind : 'other';
-  return `qhub-kind-${known.replace('_', '-')}`;
 }
 
 export function Waterfall(props: {

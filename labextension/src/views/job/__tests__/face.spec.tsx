@@ -18,6 +18,7 @@ import { JobPool } from '../../../model/pool';
 import { CommandIDs } from '../../../tokens';
 import { JobView } from '../view';
 
+const OTHER = '01kayt4w2-8rn4ye';
 const HOSTILE = '<img src=x onerror="window.hacked=1">';
 
 class Jobs {
@@ -76,6 +77,7 @@ class Jobs {
         audience: 'you',
         advice: 'Mend line 3.',
         again: true,
+        others: 'Systemic: 9 of 12 runs on device kingston failed so.',
         findings: [
           {
             rule: 'code',
@@ -134,6 +136,40 @@ class Jobs {
         ]
       })
     ),
+    traceFigure: vi.fn(() =>
+      Promise.resolve({ data: [{ type: 'bar' }], layout: {}, config: {} })
+    ),
+    jobs: vi.fn(() =>
+      Promise.resolve({
+        jobs: [this.answer, { ...this.answer, id: OTHER, name: HOSTILE }]
+      })
+    ),
+    tracesBeside: vi.fn((id: string, other: string) =>
+      Promise.resolve({
+        jobs: [
+          { id, short_id: '7qm3xd', name: 'a', wall_s: 10, ended: true },
+          {
+            id: other,
+            short_id: '8rn4ye',
+            name: HOSTILE,
+            wall_s: 40,
+            ended: false
+          }
+        ],
+        parts: [
+          { part: 'site queue', seconds: [2, 32] },
+          { part: 'quantum', seconds: [8, 8] }
+        ],
+        spans: [
+          {
+            name: HOSTILE,
+            kind: 'device_queue',
+            counts: [1, 12],
+            seconds: [0, 3]
+          }
+        ]
+      })
+    ),
     log: vi.fn((_: string, signal: AbortSignal) => this._print()),
     archiveUrl: (id: string) => `/qhub_ext/jobs/${id}/archive`
   };
@@ -166,13 +202,17 @@ afterEach(() => {
   view = null;
 });
 
-function show(): HTMLElement {
+const PLOTLY = 'application/vnd.plotly.v1+json';
+
+function show(
+  rendermime = new RenderMimeRegistry({
+    initialFactories: standardRendererFactories
+  })
+): HTMLElement {
   view = new JobView(jobs.answer.id, {
     pool,
     commands,
-    rendermime: new RenderMimeRegistry({
-      initialFactories: standardRendererFactories
-    }),
+    rendermime,
     trans: nullTranslator.load('qhub_ext'),
     highlight: null
   });
@@ -228,7 +268,7 @@ describe('the view of a job', () => {
     ],
     [
       'Why',
-      /It raised <img.*code.*your move.*Mend line 3.*Trying again can help.*Seen.*cell\.py:3.*It may have been memory.*resources, possible/
+      /It raised <img.*code.*your move.*Mend line 3.*Trying again can help.*Systemic: 9 of 12 runs.*Seen.*cell\.py:3.*It may have been memory.*resources, possible/
     ],
     ['Code', /print.*#!\/bin\/sh/s],
     [
@@ -271,6 +311,74 @@ describe('the view of a job', () => {
     await choose(node, 'Attempts');
     expect(within(node).queryByText('ran')).toBeNull();
     await within(await choose(node, 'Outputs')).findByText('ran');
+  });
+
+  it('stands beside another job that is chosen, and says what changed', async () => {
+    const node = show();
+    await choose(node, 'Timeline');
+    const other = await within(node).findByRole('combobox', {
+      name: 'Beside another job'
+    });
+    expect([...other.querySelectorAll('option')].map(one => one.value)).toEqual(
+      ['', OTHER]
+    );
+    fireEvent.change(other, { target: { value: OTHER } });
+    await within(node).findByText('+30 s');
+    expect(jobs.client.tracesBeside).toHaveBeenCalledWith(
+      jobs.answer.id,
+      OTHER
+    );
+    const section = within(node).getByRole('region', {
+      name: 'Beside another job'
+    });
+    expect(section.textContent).toMatch(
+      /40 s so far.*site queue2 s32 s\+30 s.*quantum8 s8 s–.*× 1, × 12.*device queue–3 s\+3 s/
+    );
+    expect(node.querySelector('img')).toBeNull();
+    expect(await violations(node)).toEqual([]);
+    jobs.client.tracesBeside.mockRejectedValueOnce(new Error('It is gone.'));
+    fireEvent.change(other, { target: { value: '' } });
+    await waitFor(() => expect(within(node).queryByText('+30 s')).toBeNull());
+    fireEvent.change(other, { target: { value: OTHER } });
+    await within(section).findByText('It is gone.');
+  });
+
+  it('draws the timeline as a figure where the page has plotly, and only when it is asked for', async () => {
+    const drawn: unknown[] = [];
+    const registry = new RenderMimeRegistry({
+      initialFactories: standardRendererFactories
+    });
+    registry.addFactory({
+      safe: true,
+      mimeTypes: [PLOTLY],
+      createRenderer: () =>
+        Object.assign(new Widget(), {
+          renderModel: (model: { data: Record<string, unknown> }) => {
+            drawn.push(model.data[PLOTLY]);
+            return Promise.resolve();
+          }
+        })
+    });
+    const node = show(registry);
+    await choose(node, 'Timeline');
+    const figure = await within(node).findByText('As a figure to zoom into');
+    expect(jobs.client.traceFigure).not.toHaveBeenCalled();
+    const details = figure.closest('details')!;
+    details.open = true;
+    fireEvent(details, new Event('toggle'));
+    await waitFor(() =>
+      expect(drawn).toEqual([
+        { data: [{ type: 'bar' }], layout: {}, config: {} }
+      ])
+    );
+    expect(await violations(node)).toEqual([]);
+  });
+
+  it('has no figure where the page has no plotly', async () => {
+    const node = show();
+    await choose(node, 'Timeline');
+    await within(node).findByText('site queue');
+    expect(within(node).queryByText('As a figure to zoom into')).toBeNull();
   });
 
   it('finds packages', async () => {
