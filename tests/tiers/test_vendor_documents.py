@@ -71,7 +71,7 @@ def test_without_a_date_the_latest_value_dates_it(manila: dict[str, Any]) -> Non
     ("document", "words"),
     [
         (None, "JSON object, not NoneType"),
-        ([], "JSON object, not list"),
+        ([], "no specification of manila"),
         ({}, "holds nothing"),
         ({"device": 3}, "holds device"),
         ({"configuration": None, "properties": None}, "properties are null"),
