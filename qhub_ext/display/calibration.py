@@ -53,6 +53,10 @@ def find_metric(name: str) -> Metric:
     raise UnknownNameError.among("metric", name, [metric.name for metric in METRICS])
 
 
+FEW = 8
+"""Qubits that are named one by one."""
+
+
 @dataclass(frozen=True)
 class Placement:
     """A transpiled circuit on the device: what each of the device's qubits holds, and how many gates each edge carries."""
@@ -159,6 +163,15 @@ class Look:
     def _age(self, at: float | None) -> str:
         return "" if at is None else f" ({duration(self.now - at)} old)"
 
+    def flag_words(self) -> list[str]:
+        """What is odd about the numbers, with the qubits where they are few."""
+        told = []
+        for flag in self.chart.get("flags") or ():
+            few = "edges" not in flag["kind"] and len(flag["qubits"]) <= FEW
+            where = f" ({', '.join(f'q{qubit}' for qubit in flag['qubits'])})" if few else ""
+            told.append(f"{flag['sentence'].rstrip('.')}{where}.")
+        return told
+
     def placement_words(self) -> list[str]:
         placed = self.placement
         if placed is None:
@@ -225,11 +238,18 @@ class Look:
         return [at for at in found if at]
 
     def to_text(self, width: int | None = None) -> str:
-        parts = [self.title, self.table().to_text(width), calibration_text.text_map(self), *self.placement_words()]
+        doubts = "\n".join(self.flag_words())
+        parts = [
+            self.title,
+            self.table().to_text(width),
+            doubts,
+            calibration_text.text_map(self),
+            *self.placement_words(),
+        ]
         return "\n\n".join(part for part in parts if part)
 
     def to_html(self) -> str:
-        told = "".join(f"<div>{html.escape(line)}</div>" for line in self.placement_words())
+        told = "".join(f"<div>{html.escape(line)}</div>" for line in (*self.flag_words(), *self.placement_words()))
         return (
             f'<div style="margin:4px 0"><div><b>{html.escape(self.title)}</b></div>'
             f"{svg_map(self)}{self.table().to_html()}{told}</div>"

@@ -84,7 +84,8 @@ def find_snapshot(name: str, shelf: Path) -> Snapshot:
 
 def _chart(snapshot: Snapshot) -> dict[str, Any]:
     known = snapshot.device in catalog.names() and takes_circuits(snapshot.device)
-    return chart(snapshot, catalog.read_configuration(snapshot.device) if known else {}, dates=True)
+    drawn = chart(snapshot, catalog.read_configuration(snapshot.device) if known else {}, dates=True)
+    return drawn | {"flags": [flag.to_json() for flag in snapshot.flags()]}
 
 
 def read_circuit(name: str, namespace: Mapping[str, Any] | None) -> Any:

@@ -64,6 +64,27 @@ def test_flags_name_what_cannot_be():
     assert flags["t2-above-2t1"] == (0,)
     assert flags["t1-null"] == (2, 3)
     assert flags["dead-edges"] == (1, 2)
+    assert flags["readout-null"] == (2,)
+    assert flags["edges-null"] == (2, 3)
+    assert "stale" not in flags
+
+
+def test_values_that_were_measured_long_before_the_rest_are_flagged_as_stale():
+    old = "2026-04-12T00:00:00Z"
+    taken = snapshot()
+    t1 = taken.column("t1_s")
+    cz = taken.gates["cz"]
+    aged = replace(
+        taken,
+        columns=taken.columns | {"t1_s": replace(t1, at=(t1.at[0], old, *t1.at[2:]))},
+        gates=taken.gates | {"cz": replace(cz, error=replace(cz.error, at=(old, *cz.error.at[1:])))},
+    )
+    (flag,) = [flag for flag in aged.flags() if flag.kind == "stale"]
+    assert flag.qubits == (0, 1)
+    assert flag.sentence == "2 of 4 qubits have values that were measured more than 2 days before the rest."
+    off = replace(cz.error, at=(*cz.error.at[:2], old, old, *cz.error.at[4:]))
+    dead = replace(taken, gates=taken.gates | {"cz": replace(cz, error=off)})
+    assert "stale" not in {flag.kind for flag in dead.flags()}, "nobody measures a gate that is off"
 
 
 def test_a_snapshot_survives_json_with_its_id():

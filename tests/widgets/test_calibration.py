@@ -115,6 +115,15 @@ def test_what_is_not_known_or_off_has_no_colour_of_a_value(kingston: Look) -> No
     assert dead
 
 
+def test_what_is_odd_about_the_numbers_is_said_with_the_qubits_where_they_are_few(kingston: Look) -> None:
+    told = kingston.flag_words()
+    assert any("edges are switched off: " in line for line in told)
+    assert "1 of 156 qubits have no T1 (q146)." in told
+    for line in told:
+        assert line in kingston.to_text()
+    assert "(q146)" in kingston.to_html()
+
+
 def test_a_circuit_is_drawn_where_it_lies(kingston: Look, isa: QuantumCircuit) -> None:
     look = look_at("kingston", circuit=("isa", isa))
     placed = look.placement
@@ -260,7 +269,7 @@ def test_every_kind_of_device_is_drawn(name: str) -> None:
 
 
 def test_the_map_in_letters_is_the_device(kingston: Look) -> None:
-    rows = kingston.to_text().split("\n\n")[2].splitlines()
+    rows = kingston.to_text().split("\n\n")[3].splitlines()  # after title, table and what is odd
     assert len(rows) == 29
     assert rows[0].split(" ─ ")[0].strip().isdigit()
     assert sum(row.count("╳") for row in rows) == 7
