@@ -25,7 +25,7 @@ def hold_against_limits(
     queued, shots_cap, seconds_cap = cap("user_queued"), cap("shots"), cap("task_s")
     if queued is not None and open_tasks() >= queued:
         raise NotAllowedError(
-            f"You have {queued:g} tasks waiting, the most that the profile {profile.name} allows.",
+            f"You have {queued:g} task{'' if queued == 1 else 's'} waiting, the most that the profile {profile.name} allows.",
             advice="Wait for some to end, or send several circuits as the PUBs of one task.",
         )
     shots = shots_of(program, params)

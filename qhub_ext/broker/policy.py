@@ -167,16 +167,18 @@ class Policy:
             )
         slots = self.limits.cap(profile, "slots")
         if not has_slot and slots is not None and self.usage.running[name] >= slots:
-            return Wait("slots", f"{slots:g} tasks of the profile {name} run already: that is its limit.")
+            told = "One task of the profile {0} runs" if slots == 1 else f"{slots:g} tasks of the profile {{0}} run"
+            return Wait("slots", f"{told.format(name)} already: that is its limit.")
         for whose, what, used in (
             ("user", user, self.usage.users[user]),
             ("account", account, self.usage.accounts[account]),
         ):
             cap = self.limits.cap(profile, f"{whose}_day_s", user=user, account=account)
             if cap is not None and used >= cap:
+                who = f"The {whose} {what}" if what else "All work without an account"
                 return Wait(
                     f"{whose}_day",
-                    f"The {whose} {what} has used {used:.0f} s of QPU today; {self._giver(name, whose, what)} {cap:g} s a day.",
+                    f"{who} has used {used:.0f} s of QPU today; {self._giver(name, whose, what)} {cap:g} s a day.",
                 )
         return None
 

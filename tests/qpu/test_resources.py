@@ -121,6 +121,7 @@ def test_a_device_that_its_service_does_not_have_is_no_lost_task() -> None:
         ('response body: 403 Forbidden {"errors":[{"code":403,"message":"no","more_info":""}]}', "403 Forbidden: no"),
         ('authentication failed: {"errors":[{"message":"a"},{"message":"b"}]}', "authentication failed: a; b"),
         ('{"message": "gone"}', "gone"),
+        ('{"errors":[{"message":"no"}],"more":"' + "x" * 2000 + '"}', "no"),
         ('odd: {"errors": 3}', 'odd: {"errors": 3}'),
         ("plain {not json", "plain {not json"),
     ],

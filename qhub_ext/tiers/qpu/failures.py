@@ -104,6 +104,10 @@ _WORDS: tuple[tuple[str, Cause, str, str, bool], ...] = (
 )
 
 
+_READ, _SHOWN = 100_000, 400
+"""Letters of an error that are looked at, and that are told: a body that is cut cannot be read."""
+
+
 class HelperLostError(DeviceError):
     """No answer came from the helper, and its process was ended. `call` is the one that stayed without."""
 
@@ -123,7 +127,8 @@ class HelperLostError(DeviceError):
 
 def failure(call: str, resource: Resource, error: Mapping[str, Any]) -> DeviceError:
     """The error of a call in our words; its own words are kept at the end."""
-    name, message = str(error.get("type", "")), " ".join(str(error.get("message", "")).split())[:400]
+    name, whole = str(error.get("type", "")), " ".join(str(error.get("message", ""))[:_READ].split())
+    message = whole[:_SHOWN]
     plain = name in ("QrmiError", "PanicException")
     if name == "TaskNotFoundError" and not call.startswith("task_"):  # a service's 404 to a question about a device
         error = {**error, "known": ["ResourceNotFoundError"]}
@@ -137,7 +142,7 @@ def failure(call: str, resource: Resource, error: Mapping[str, Any]) -> DeviceEr
         "",
         False,
     )
-    told = f"{resource.title} {sentence}: {_readable(message) or name}"
+    told = f"{resource.title} {sentence}: {_readable(whole)[:_SHOWN] or name}"
     kind = DeviceError
     if call == "task_start" and plain and not _surely_refused(message):
         kind, advice = UncertainTaskError, NOT_SENT_AGAIN

@@ -1,10 +1,9 @@
-"""Devices, their services, the broker, the configuration: the tier qpu through the genuine client, before a real virtual QPU."""
+"""Devices, their services, the configuration: the tier qpu through the genuine client, before a real virtual QPU."""
 
 from __future__ import annotations
 
 import os
 import signal
-import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from qhub_ext.jobfolder.atomic import read_json
 from qhub_ext.jobfolder.device_tasks import read_device_tasks
 from qhub_ext.service import Job
 from qhub_ext.service.draft import Draft
-from tests.diagnosis.corpus.case import NOTHING, Case, at_the_broker, at_the_device
+from tests.diagnosis.corpus.case import NOTHING, Case, at_the_device
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ CAUGHT = (
     BELL.replace("counts = ", "try:\n    counts = ")
     + "except Exception as error:\n    raise RuntimeError('VQE failed') from error\n"
 )
-LONG = BELL.replace("[circuit], shots=100", "[circuit] * 40, shots=100_000")
 QPU = {"tier": "qpu"}
 
 
@@ -70,22 +68,6 @@ def _above(pid: int) -> list[int]:
         pid = int(words[1])
         found += [pid, int(words[3])]
     return found
-
-
-BROKER = '[broker]\nsocket = "$ROOT/broker/broker.sock"\n'
-
-
-def drained(place: Place) -> None:
-    place.start_broker("fez", "marrakesh").ask("POST", "/v1/devices/kingston/drain", {"note": "the fridge"})
-
-
-def in_a_window(place: Place) -> None:
-    window = {"start": time.time() - 10, "length_s": 3600.0, "device": "fez"}
-    place.start_broker("fez", "marrakesh").ask("POST", "/v1/windows", window)
-
-
-def brokered(name: str, cause: str, device: str, cell: str = BELL, **more: Any) -> Case:
-    return Case(name, cause, cell, {**QPU, "device": device}, config=BROKER, **more)
 
 
 def case(name: str, cause: str, fault: dict[str, Any] | None = None, cell: str = BELL, **more: Any) -> Case:
@@ -124,8 +106,5 @@ CASES = (
     case("a wall time that went at a device in calibration", "calibration", {"kind": "calibrating"}, shape=short),
     case("a wall time that went at a paused device", "device", {"kind": "paused"}, shape=short, held_out=True),
     case("more QPU time than the profile gives", "queue policy", config="[profiles.development]\nqpu_s = 0.001", rules=("policy limit",)),
-    brokered("a broker whose operator drains the device", "device", "kingston", prepare=drained, until=at_the_broker, rules=("maintenance",)),
-    brokered("a broker that keeps a calibration window", "calibration", "fez", prepare=in_a_window, until=at_the_broker, rules=("calibration window",)),
-    brokered("a task longer than the broker's policy allows", "queue policy", "marrakesh", LONG, rules=("policy limit",)),
     case("a broker that is not there", "integration", config='[broker]\nsocket = "$ROOT/no-broker.sock"', rules=("broker away",)),
 )  # fmt: skip

@@ -31,7 +31,7 @@ from tests.sites.workshop import Workshop, sweep_up
 
 SPEED = 1000.0
 KEY = "a-key-of-the-corpus"
-CPUS = {"wide": 6, "narrow": 1}
+CPUS = {"wide": 8, "narrow": 1}
 
 
 class Virtual:
@@ -115,14 +115,16 @@ class Place:
             f"secrets = {json.dumps(str(secrets))}",
         ]
 
-    def start_broker(self, *devices: str) -> Broker:
-        """One for all cases, in a process of its own, before a virtual QPU in another."""
+    def start_broker(self, devices: tuple[str, ...], settings: str) -> Broker:
+        """One for all cases, in a process of its own, before a virtual QPU in another that is as slow as a real one."""
         if self.broker is None:
             (self.root / "virtual").mkdir()
-            process, server = start_server(self.root / "virtual" / "qpu")
+            process, server = start_server(self.root / "virtual" / "qpu", "--speed", "1")
             self._processes.append(process)
+            own = self.root / "broker.toml"
+            own.write_text(settings)
             options = tuple(word for device in devices for word in ("--device", device))
-            self.broker = Broker(self.root / "broker", server, options=options)
+            self.broker = Broker(self.root / "broker", server, {"QHUB_CONFIG": str(own)}, options)
             self.broker.start()
         return self.broker
 
