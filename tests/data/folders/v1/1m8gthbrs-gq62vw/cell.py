@@ -1,0 +1,3 @@
+y = x * x
+if x == 2:
+    raise ValueError('two')
