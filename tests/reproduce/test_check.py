@@ -219,3 +219,39 @@ def test_a_script_is_checked_from_the_command_line_and_by_pytest(
     without.assert_outcomes()
     refused = pytester.runpytest_subprocess("--qhub-tier=quantum")
     refused.stderr.fnmatch_lines(["*there is no such tier*"])
+
+
+def tagged(value: float) -> str:
+    cells = [
+        {"id": "a", "cell_type": "code", "source": f"energy = {value}", "metadata": {"tags": ["expect:energy ± 0.01"]}},
+        {"id": "b", "cell_type": "markdown", "source": "# expect: nothing of prose", "metadata": {}},
+        {"id": "c", "cell_type": "code", "source": "counts = {'0': 500, '1': 500}\n# expect: counts", "metadata": {}},
+    ]
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            cell |= {"outputs": [], "execution_count": None}
+    return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+
+
+def test_a_notebook_is_checked_by_its_tags_and_lines_also_by_pytest(
+    place: Place, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = place.path / "tagged study.ipynb"
+    file.write_text(tagged(-1.1))
+    made = check_file(place.service, file, ["local"], update=True)
+    assert [(one.name, one.passed) for one in made] == [("counts", True), ("energy", True)]
+    baseline = file.with_name("tagged study.ipynb.baseline.json")
+    Draft202012Validator(load_schema("qhub.baseline/1")).validate(json.loads(baseline.read_text()))
+    for name, value in place.environment.items():
+        if name.startswith("QHUB_"):
+            monkeypatch.setenv(name, value)
+    (pytester.path / "study.ipynb.baseline.json").write_bytes(baseline.read_bytes())
+    for value, passed in ((-1.105, True), (-1.2, False)):
+        file.write_text(tagged(value))
+        told = {one.name: (one.passed, one.said) for one in check_file(place.service, file, ["local"])}
+        assert (told["counts"][0], told["energy"][0]) == (True, passed)
+        assert "baseline -1.1 ± 0.01" in told["energy"][1]
+    (pytester.path / "study.ipynb").write_text(tagged(-1.2))
+    wrong = pytester.runpytest_subprocess("--qhub-tier=local", "-p", "no:cacheprovider")
+    wrong.assert_outcomes(failed=1)
+    wrong.stdout.fnmatch_lines(["*study.ipynb on local*", "energy: -1.2; baseline -1.1 ± 0.01"])

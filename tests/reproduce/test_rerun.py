@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,8 @@ from qhub_ext.capture.command import OPTIONS, parse_words
 from qhub_ext.jobfolder.calibrations import CalibrationStore, pinned
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.service.job import Job
-from tests.front.conftest import Place
+from qhub_ext.tiers import catalog
+from tests.front.conftest import Place, set_up_place
 
 CELL = """
 from qiskit import QuantumCircuit, transpile
@@ -89,3 +92,44 @@ def test_an_interpreter_that_is_gone_is_said_with_the_ways_out(place: Place) -> 
     assert "The interpreter of job" in place.command("rerun", job.id, code=5)
     for runtime in ("current", "same"):
         assert rerun(place, job, "--runtime", runtime).result(120)["x"] == 1
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Place]:
+    """Whose devices may be calibrated by a test."""
+    with set_up_place(tmp_path) as place:
+        yield place
+
+
+def calibrate(place: Place, moment: str, factor: float) -> None:
+    """As the operator imports what the vendor of a device of the site's own says today: readout errs so many times as often."""
+    properties = json.loads(json.dumps(catalog.read_properties("manila")))
+    properties["last_update_date"] = moment
+    for qubit in properties["qubits"]:
+        for value in qubit:
+            value["value"] *= (
+                factor if value["name"] in ("readout_error", "prob_meas0_prep1", "prob_meas1_prep0") else 1
+            )
+    file = place.path / "today.json"
+    file.write_text(json.dumps({"configuration": catalog.read_configuration("manila"), "properties": properties}))
+    place.command("calibration", "our_qpu", "--import", str(file))
+
+
+def test_a_rerun_under_the_latest_calibration_runs_under_it_and_the_difference_says_so(own: Place) -> None:
+    calibrate(own, "2026-05-01T00:00:00+00:00", 1.0)
+    (own.path / "cell.py").write_text(CELL)
+    words = ("--tier=emulation", "--device=our_qpu", "--shots=300", "--wait", "--json")
+    job = own.service.job(json.loads(own.command("run", "cell.py", *words))["id"])
+    before = counts(job)
+    then = job.record.snapshots["start"]
+    calibrate(own, "2026-06-01T00:00:00+00:00", 6.0)
+    latest, same = rerun(own, job, "--snapshot", "latest"), rerun(own, job)
+    assert counts(same) == before
+    assert counts(latest) != before
+    now = latest.record.snapshots["start"]
+    assert same.record.snapshots["start"] == then != now
+    assert pinned(latest.folder).keys() == {now.removeprefix("sha256:")[:16]}
+    facts = json.loads(own.command("diff", job.id, latest.id, "--json"))
+    (snapshot,) = [part for part in facts["differences"] if part["name"] == "snapshot"]
+    assert ["taken at", "2026-05-01T00:00:00Z", "2026-06-01T00:00:00Z"] in snapshot["rows"]
+    assert "The device was calibrated in between" in facts["reason"]
