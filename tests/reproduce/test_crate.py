@@ -109,6 +109,42 @@ def test_a_crate_is_valid_for_the_profile_and_names_everything(
     assert checked.returncode == 0, checked.stdout
 
 
+READ = """
+import json, sys
+from rocrate.rocrate import ROCrate
+crate = ROCrate(sys.argv[1])
+run = crate.dereference("#run")
+crate.write(sys.argv[2])
+print(json.dumps({
+    "name": crate.name, "main": crate.mainEntity.id, "language": crate.mainEntity["programmingLanguage"]["name"],
+    "instrument": run["instrument"].id, "agent": run["agent"]["name"], "status": run["actionStatus"],
+    "used": [one["identifier"] for one in run["prov:used"] if "identifier" in one], "results": [one.id for one in run["result"]],
+    "files": sorted(one.id for one in crate.data_entities if "File" in one.type),
+}))
+"""
+
+
+@pytest.mark.slow
+def test_a_crate_is_read_by_the_library_that_others_use(
+    crate: tuple[dict[str, Any], Path], validator: list[str], tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(crate[1]) as archive:
+        archive.extractall(tmp_path / "crate")
+    python = Path(validator[0]).with_name("python")
+    words = [str(python), "-c", READ, str(tmp_path / "crate"), str(tmp_path / "copy")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["main"], told["instrument"], told["language"]) == ("job/cell.py", "job/cell.py", "Python")
+    assert told["status"] == "http://schema.org/CompletedActionStatus"
+    (calibration,) = told["used"]
+    assert calibration.startswith("sha256:")
+    assert "job/attempts/1/outcome.json" in told["results"]
+    copied = {path.relative_to(tmp_path / "copy").as_posix() for path in (tmp_path / "copy").rglob("*")}
+    assert set(told["files"]) <= copied
+    assert (tmp_path / "copy" / "job" / "cell.py").read_text() == CELL
+
+
 def test_no_secret_is_in_it(crate: tuple[dict[str, Any], Path], place: Place) -> None:
     with zipfile.ZipFile(crate[1]) as archive:
         for name in archive.namelist():
