@@ -180,7 +180,7 @@ def _manifest(text: str, source: Path) -> dict[str, str]:
 
 
 def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, digest: str, source: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_folder(path.parent)
     found, left = hashlib.sha256(), info.file_size
     with archive.open(info) as packed, open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         while piece := packed.read(_PIECE):
@@ -191,6 +191,13 @@ def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, digest
             file.write(piece)
     if found.hexdigest() != digest:
         raise _changed(source, f"{info.filename} is not what was exported (its hash differs)")
+
+
+def _make_folder(path: Path) -> None:
+    """Closed to others, and so are those that it lies in: `parents=True` gives these the usual mode."""
+    if not path.exists():
+        _make_folder(path.parent)
+        path.mkdir(mode=0o700)
 
 
 def _place(folder: JobFolder, source: Path, shelf: Path) -> str:

@@ -139,7 +139,9 @@ class Job:
         path = self.spec.file or str(self.folder.cell)
         sys.argv = [path, *self.spec.arguments]
         shell.user_ns["__file__"] = path
-        sys.path[0] = str(Path(path).parent)
+        beside = str(Path(path).parent)
+        # of a job that somebody else gave away, its folder may be closed here: libraries stumble over such an entry
+        sys.path[0] = beside if os.access(beside, os.R_OK | os.X_OK) else os.getcwd()
         for name in ("exit", "quit"):  # they end a script at once, as under python FILE
             shell.user_ns[name] = sys.exit
         shell.ast_node_interactivity = "none"
