@@ -26,7 +26,7 @@ from tests.front.conftest import Place
 MINOR = ".".join(map(str, sys.version_info[:2]))
 SITE = f"lib/python{MINOR}/site-packages"
 INSTALL = """
-import asyncio, sys
+import asyncio, os, sys
 from pathlib import Path
 from rattler import Channel, install, solve
 from rattler.index import index_fs
@@ -40,6 +40,7 @@ async def main(channel, prefix):
     await install(records=records, target_prefix=prefix, cache_dir=prefix + ".cache", show_progress=False)
 
 asyncio.run(main(*sys.argv[1:]))
+os._exit(0)  # rattler's threads abort an interpreter that takes leave of them
 """
 
 
