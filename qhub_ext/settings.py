@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from qhub_ext.errors import QhubWarning, SettingsError
 
@@ -240,7 +240,7 @@ class BrokerProfileSettings(_Section):
 
 
 class BrokerSettings(_Section):
-    """The second-level scheduler of quantum tasks, which a site runs once (`python -m qhub_ext.broker`)."""
+    """The second-level scheduler of quantum tasks, which a site runs once (`python -m qhub_ext.broker`), or a user alone on demand."""
 
     socket: Annotated[Path | None, BeforeValidator(lambda given: None if given == "" else given)] = Field(
         default=None,
@@ -253,6 +253,15 @@ class BrokerSettings(_Section):
     url: str = Field(
         default="",
         description="Address of a broker on another host, such as http://login1:8731, for hosts where `socket` is not there.",
+    )
+    on_demand: bool = Field(
+        default=False,
+        description="Without `socket` and `url`: a broker of your own on this host, in `directory`, started by the first task of the tier qpu that needs it.",
+    )
+    idle_exit_s: float = Field(
+        default=900.0,
+        gt=0,
+        description="A broker that was started on demand leaves when nothing waits there and nobody asked for so many seconds.",
     )
     token_file: Path | None = Field(
         default=None,
@@ -289,6 +298,10 @@ class BrokerSettings(_Section):
     )
     slice_s: float = Field(default=60.0, gt=0, description="Seconds of QPU after which another task may have its turn.")
     overhead_s: float = Field(default=1.0, ge=0, description="Seconds that the device needs once per slice.")
+    on_calibration_change: Literal["accept", "flag", "restart"] = Field(
+        default="flag",
+        description="A device that is calibrated between the slices of a task: say nothing, say it, or run once more what ran before. A task's own word counts before it.",
+    )
     ahead: dict[str, Annotated[int, Field(ge=1, le=100)]] = Field(
         default_factory=dict,
         description="Resource -> slices at the device at a time, the one that runs counted; default: 1. With 2 the device does not wait for the next slice, and a more urgent task waits for two at most.",
@@ -300,10 +313,28 @@ class BrokerSettings(_Section):
 
     @property
     def place(self) -> Path | str | None:
-        """Where the tier qpu finds its broker; None where it goes straight to the device. With both given, the address is for hosts without the socket."""
+        """Where the tier qpu finds its broker; None where it goes straight to the device."""
+        return self.shared or self.own
+
+    @property
+    def shared(self) -> Path | str | None:
+        """The site's broker, which knows of everybody's jobs. With both given, the address is for hosts without the socket."""
         if self.socket is not None and (not self.url or self.socket.exists()):
             return self.socket
         return self.url or None
+
+    @property
+    def own(self) -> Path | None:
+        """The socket of the user's own broker, which may not be up."""
+        return self.directory / "broker.sock" if self.on_demand and self.shared is None else None
+
+    @model_validator(mode="after")
+    def _slices_are_worth_it(self) -> BrokerSettings:
+        if self.slice_s <= self.overhead_s:
+            raise ValueError(
+                f"slice_s = {self.slice_s:g} must be above overhead_s = {self.overhead_s:g}: a slice would be over before its first shot"
+            )
+        return self
 
 
 class LimitSettings(_Section):
@@ -694,6 +725,8 @@ def _explain(error: ValidationError, origin: dict[tuple[str, ...], str]) -> Sett
         near = difflib.get_close_matches(dotted, known, n=2, cutoff=0.5)
         hint = f"Did you mean {' or '.join(near)}?" if near else f"Known keys: {', '.join(known)}."
         return SettingsError(f"{source}: there is no setting {dotted!r}.", advice=hint, where=source)
+    if first["type"] == "value_error":  # a whole section, whose values do not go together
+        return SettingsError(f"{source}: {dotted}: {first['ctx']['error']}.", where=source)
     return SettingsError(
         f"{source}: {dotted} = {first['input']!r} is not accepted: {first['msg'][:1].lower()}{first['msg'][1:]}.",
         where=source,

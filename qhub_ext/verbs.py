@@ -23,7 +23,7 @@ from qhub_ext.display.card import card_text
 from qhub_ext.display.site_queue import queue_table
 from qhub_ext.display.tables import Page, Table, Text
 from qhub_ext.display.tasks import tasks_table
-from qhub_ext.display.words import duration, minute, moment, plain, state_words
+from qhub_ext.display.words import duration, moment, plain, span, state_words
 from qhub_ext.errors import (
     CaptureError,
     DeviceError,
@@ -309,16 +309,8 @@ def estimate_verb(surface: Surface, job: str) -> Text:
     if not found.record.state.waiting:
         when = f"Job {short_id(found.id)}"
     elif guess.earliest is not None:
-        when = f"It may start {_span(guess.earliest, guess.latest, time.time())}"
+        when = f"It may start {span(guess.earliest, guess.latest, time.time())}"
     return Text(f"{when}: {guess.why}", vars(guess) | {"job": found.id})
-
-
-def _span(earliest: float, latest: float | None, now: float) -> str:
-    first = minute(earliest, now)
-    if latest is None:
-        return f"from {first} on"
-    last = minute(latest, now)
-    return f"between {first} and {last}" if last != first else first if first == "now" else f"at {first}"
 
 
 @verbs.command("queue")
@@ -422,7 +414,7 @@ def resources_verb(surface: Surface, ask: bool) -> Table:
     from qhub_ext.service.resources import list_states, standing
 
     settings = surface.service.settings
-    brokered = settings.broker.place is not None
+    brokered = settings.broker.shared is not None
     states = standing(settings) if brokered else list_states(settings.qpu, ask=ask)
     rows = [
         (

@@ -37,3 +37,12 @@ def test_the_file_needs_no_network_and_follows_the_readers_light_or_dark(tmp_pat
     assert "color-scheme: light dark" in text
     assert "<title>Seconds of QPU in the last day, by user</title>" in text
     assert '<script src="http' not in text
+
+
+@pytest.mark.parametrize("by", ["account", "device", "job"])
+def test_a_picture_may_be_by_account_device_or_job(by: str) -> None:
+    rows = [{**row("alice", "test", 5.0), by: "one"}, {**row("bob", "production", 9.0), by: "two"}, {**row("bob", "test", 2.0), by: "one"}]  # fmt: skip
+    plot = broker_figure(rows, by, 7.0)
+    assert list(plot.data[0].y) == ["two", "one"]
+    assert [text.strip() for text in plot.data[-1].text] == ["9.0 s", "7.0 s"]
+    assert plot.layout.title.text == f"Seconds of QPU in the last 7 days, by {by}"

@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import logging.config
+import math
 import os
 import secrets
 import signal
@@ -18,6 +19,7 @@ import struct
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,14 +28,15 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from qhub_ext.broker.app import build, default_operators
-from qhub_ext.broker.database import LedgerError
+from qhub_ext.broker.database import LedgerError, LedgerInUseError
 from qhub_ext.broker.desk import Desk
-from qhub_ext.broker.dispatch import DeviceThread
+from qhub_ext.broker.devices import Devices
+from qhub_ext.broker.idle import Idle
 from qhub_ext.broker.membership import Membership, OneUser, SlurmJobs, Timed
 from qhub_ext.broker.policy import policy_of
 from qhub_ext.broker.postgres import Postgres
 from qhub_ext.broker.profiles import Rule
-from qhub_ext.errors import DeviceError, UnknownNameError
+from qhub_ext.errors import DeviceError, SettingsError, UnknownNameError
 from qhub_ext.jobfolder.atomic import write_json
 from qhub_ext.settings import BrokerSettings, Settings, current_settings
 from qhub_ext.telemetry.logs import configured
@@ -43,6 +46,8 @@ from qhub_ext.tiers.qpu.virtual import virtual_resource
 
 SWITCH_S = 0.0005
 """A device's thread that has a task to send does not wait for the thread that answers its client."""
+LOOK_S = 0.5
+TAKE_OVER_S = 15.0
 _ANY = ("", "0.0.0.0", "::")  # noqa: S104 - what an operator may choose to listen at
 _PEER = struct.Struct("3i")
 LOGS = configured("qhub-broker")
@@ -70,6 +75,9 @@ def main() -> None:
     )
     parser.add_argument("--socket", type=Path, help="its unix socket (default: broker.sock in its folder)")
     parser.add_argument("--slurm", action="store_true", help="sessions are held against the jobs of Slurm")
+    parser.add_argument(
+        "--on-demand", action="store_true", help="for one user: take devices as tasks name them, and leave when idle"
+    )
     options = parser.parse_args()
     logging.config.dictConfig(LOGS)
     settings = current_settings()
@@ -79,24 +87,30 @@ def main() -> None:
         settings,
         slurm=options.slurm,
         at=options.socket,
+        on_demand=options.on_demand,
     )
 
 
 def serve(
-    directory: Path, devices: tuple[str, ...], settings: Settings, *, slurm: bool, at: Path | None = None
-) -> None:
+    directory: Path, devices: tuple[str, ...], settings: Settings, *, slurm: bool, at: Path | None = None, on_demand: bool = False
+) -> None:  # fmt: skip
     at = at or directory / "broker.sock"
     sys.setswitchinterval(SWITCH_S)
     directory.mkdir(mode=0o755 if slurm else 0o700, parents=True, exist_ok=True)
-    resources = _resources(devices, settings)
+    resources = _resources(devices, settings, on_demand=on_demand)
     policy = policy_of(settings.broker)
     given = settings.broker
     database = Postgres(given.database) if given.database else None
-    desk = Desk(
-        directory / "ledger", [r.device for r in resources], policy, database=database,
-        session_idle_s=given.session_idle_s, session_s=given.session_s, ahead=_ahead(resources, given),
+    desk = _after_the_one_before(
+        lambda: Desk(
+            directory / "ledger", [r.device for r in resources], policy, database=database,
+            session_idle_s=given.session_idle_s, session_s=given.session_s, ahead=_ahead(resources, given, on_demand=on_demand),
+            on_calibration_change=given.on_calibration_change,
+        ),
+        TAKE_OVER_S if on_demand else 0.0,
     )  # fmt: skip
-    threads = {r.device: DeviceThread(desk, r, settings.qpu) for r in resources}
+    threads = Devices(desk, settings, resources, on_demand=on_demand)
+    idle = Idle(given.idle_exit_s if on_demand else math.inf, lambda: desk.busy)
     door = _door(directory, given.host, given.port)
     url = f"http://{'127.0.0.1' if given.host in _ANY else given.host}:{door.getsockname()[1]}"
     local = _unix_socket(at, 0o666 if slurm else 0o600)
@@ -104,15 +118,15 @@ def serve(
     membership = Timed(SlurmJobs(policy.profiles, rules) if slurm else OneUser(policy.profiles))
     app = build(
         desk, threads, url=lambda: url, membership=membership, operators=default_operators(), munge_socket=given.munge_socket,
-        given=given,
+        given=given, idle=idle,
     )  # fmt: skip
     server = uvicorn.Server(
         uvicorn.Config(
             app, http=PeerProtocol, log_config=LOGS, access_log=False, lifespan="off", timeout_graceful_shutdown=1
         )
     )
-    for thread in threads.values():
-        thread.start()
+    threads.start()
+    threading.Thread(target=_leave_when_idle, args=(idle, server), name="broker-idle", daemon=True).start()
     threading.Thread(target=_sweep, args=(desk, membership, given.sweep_s), name="broker-sweep", daemon=True).start()
     threading.Thread(target=app.state.summaries.warm, name="broker-fleet", daemon=True).start()
     record = {
@@ -128,8 +142,7 @@ def serve(
         asyncio.run(_serve(server, [door, local]))
     finally:
         desk.close()
-        for thread in threads.values():
-            thread.join(5.0)
+        threads.join(5.0)
         desk.ledger.close()
 
 
@@ -154,20 +167,42 @@ async def _serve(server: uvicorn.Server, sockets: list[socket.socket]) -> None:
     await server.serve(sockets=sockets)
 
 
+def _after_the_one_before(open_desk: Callable[[], Desk], patience_s: float) -> Desk:
+    """A broker that leaves holds its ledger for a moment still."""
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            return open_desk()
+        except LedgerInUseError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+
+
+def _leave_when_idle(idle: Idle, server: uvicorn.Server) -> None:
+    while not server.should_exit:
+        time.sleep(LOOK_S)
+        server.should_exit = server.should_exit or idle.over()
+
+
 def _unix_socket(path: Path, mode: int) -> socket.socket:
     path.unlink(missing_ok=True)
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    made.bind(str(path))
+    try:
+        made.bind(str(path))
+    except OSError as error:
+        made.close()
+        raise SettingsError(f"The broker's socket cannot be {path}: {error.strerror or error}.", advice="A path of at most 107 characters in a folder that you may write to: broker.directory, or --socket.") from None  # fmt: skip
     path.chmod(mode)
     made.listen(128)
     return made
 
 
-def _resources(devices: tuple[str, ...], settings: Settings) -> list[Resource]:
+def _resources(devices: tuple[str, ...], settings: Settings, *, on_demand: bool) -> list[Resource]:
     """Those that are named, else a virtual QPU per device that was asked for."""
     named = [r for r in list_resources(settings.qpu) if not r.trouble]
     if not devices:
-        if not named:
+        if not named and not on_demand:
             raise DeviceError("The broker has no device: no resource is named.", advice="Name one under qpu.resources in qhub.toml, or ask for a virtual one with --device NAME.")  # fmt: skip
         return named
     return [
@@ -177,10 +212,12 @@ def _resources(devices: tuple[str, ...], settings: Settings) -> list[Resource]:
     ]
 
 
-def _ahead(resources: list[Resource], settings: BrokerSettings) -> dict[str, int]:
+def _ahead(resources: list[Resource], settings: BrokerSettings, *, on_demand: bool) -> dict[str, int]:
     """By device; the settings name resources."""
     device_of = {r.device: r.device for r in resources} | {r.name: r.device for r in resources}
     for name in settings.ahead:
+        if name not in device_of and on_demand:
+            device_of[name] = name  # a device to come
         if name not in device_of:
             raise UnknownNameError.among("resource of this broker (broker.ahead)", name, list(device_of))
     return {device_of[name]: count for name, count in settings.ahead.items()}

@@ -8,10 +8,13 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from qhub_ext.broker.api import Body, _summary
+from qhub_ext.broker.api import Body
 from qhub_ext.broker.credentials import Tokens
+from qhub_ext.broker.devices import Devices
 from qhub_ext.broker.front import Front, Words
 from qhub_ext.broker.limits import PRIORITY, SCOPES, Limit
+from qhub_ext.broker.refusals import NotAllowedError
+from qhub_ext.broker.told import summary
 from qhub_ext.tiers.windows import Window
 
 
@@ -41,12 +44,25 @@ class PriorityBody(Body):
     priority: int = Field(ge=-PRIORITY, le=PRIORITY)
 
 
+class DeviceBody(Body):
+    device: Words = Field(min_length=1, max_length=100)
+
+
 class TokenBody(Body):
     user: Words = Field(min_length=1, max_length=100)
 
 
 def add_admin(app: FastAPI, front: Front, tokens: Tokens) -> None:
     desk, orders = front.desk, front.desk.orders
+
+    @app.post("/v1/devices", status_code=201)
+    def take_device(body: DeviceBody, request: Request) -> dict[str, Any]:
+        """One more device, at a user's own broker on demand; any other keeps to those that it was started for."""
+        front.operator(request)
+        if not isinstance(front.threads, Devices):
+            raise NotAllowedError("This broker takes no device.")
+        front.threads.take(body.device)
+        return {"virtual": front.virtual, "types": front.types}
 
     @app.post("/v1/devices/{name}/drain")
     def drain(name: str, body: DrainBody, request: Request) -> dict[str, Any]:
@@ -107,7 +123,7 @@ def add_admin(app: FastAPI, front: Front, tokens: Tokens) -> None:
     @app.put("/v1/tasks/{task_id}/priority")
     def move(task_id: str, body: PriorityBody, request: Request) -> dict[str, Any]:
         who = front.operator(request)
-        return _summary(desk.move(front.own_task(request, task_id).id, body.priority, who.user), mine=True)
+        return summary(desk.move(front.own_task(request, task_id).id, body.priority, who.user), mine=True)
 
     @app.get("/v1/tokens")
     def users_with_tokens(request: Request) -> dict[str, Any]:

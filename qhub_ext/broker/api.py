@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import anyio
-from fastapi import FastAPI, Header, Query, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from qhub_ext import __version__
-from qhub_ext.broker.desk import Desk, TaskState
-from qhub_ext.broker.front import Days, Front, Limit, Offset, Seconds, Words, result_of
+from qhub_ext.broker.front import Days, Front, Limit, Offset, Seconds, Traceparent, Words, checked_trace, result_of
 from qhub_ext.broker.refusals import NotAllowedError
-from qhub_ext.broker.rows import TaskRow
+from qhub_ext.broker.told import described, device_facts, pieces_of, summary, waits
 from qhub_ext.errors import UnknownNameError
-from qhub_ext.telemetry.answers import Piece, answer_spans
+from qhub_ext.telemetry.answers import answer_spans
 
 WISH_LONGEST = 300
 Short = Annotated[Words, Query(max_length=200)]
-Traceparent = Annotated[str, Header(max_length=512)]
+OnChange = Literal["", "accept", "flag", "restart"]
 
 
 class Body(BaseModel):
@@ -39,6 +36,7 @@ class SessionBody(Body):
     account: Annotated[Words, Field(max_length=200)] = ""
     idle_s: float | None = Field(default=None, gt=0, le=1e9)
     life_s: float | None = Field(default=None, gt=0, le=1e9)
+    on_calibration_change: OnChange = Field(default="", description="For its tasks that do not say; default: the broker's setting.")  # fmt: skip
 
 
 class TaskBody(Body):
@@ -52,6 +50,7 @@ class TaskBody(Body):
     program: str = Field(max_length=40)
     params: dict[str, Any]
     deadline_at: float | None = Field(default=None, ge=0, le=1e12)
+    on_calibration_change: OnChange = Field(default="", description="A calibration between two slices: say nothing (accept), say it (flag), or run once more what ran before it (restart).")  # fmt: skip
 
 
 class LeaseBody(Body):
@@ -70,7 +69,7 @@ def add_api(app: FastAPI, front: Front) -> None:
             "version": __version__,
             "at": now,
             "devices": [
-                {**_device(desk, name, now), "virtual": name in front.virtual, "type": front.types.get(name, "")}
+                {**device_facts(desk, name, now), "virtual": name in front.virtual, "type": front.types.get(name, "")}
                 for name in desk.devices
             ],
             "profiles": [vars(p) for p in desk.policy.profiles.values()],
@@ -104,13 +103,15 @@ def add_api(app: FastAPI, front: Front) -> None:
         return front.choice(wish)
 
     @app.post("/v1/sessions", status_code=201)
-    def open_session(body: SessionBody, request: Request) -> dict[str, Any]:
+    def open_session(body: SessionBody, request: Request, traceparent: Traceparent = "") -> dict[str, Any]:
+        """A `traceparent` is that of the job: logs of its tasks have the id of its trace."""
         who = front.caller(request)
         if who.session is not None:
             raise NotAllowedError("A session is opened where it is known who asks, not with the key of another one.")
         found = front.membership.find(who.uid, body.job, body.profile, body.account)
         session = desk.sessions.open(
-            who.uid, who.user, profile=found.profile, account=found.account, job=body.job, idle_s=body.idle_s, life_s=body.life_s
+            who.uid, who.user, profile=found.profile, account=found.account, job=body.job, idle_s=body.idle_s, life_s=body.life_s,
+            on_calibration_change=body.on_calibration_change, traceparent=checked_trace(traceparent),
         )  # fmt: skip
         on_socket = request.client is not None and request.client.host.startswith("uid:")
         url = front.url() if on_socket else str(request.base_url).rstrip("/")
@@ -128,10 +129,13 @@ def add_api(app: FastAPI, front: Front) -> None:
         return Response(status_code=204)
 
     @app.post("/v1/tasks", status_code=201)
-    def submit(body: TaskBody, request: Request) -> dict[str, Any]:
+    def submit(body: TaskBody, request: Request, traceparent: Traceparent = "") -> dict[str, Any]:
         session = front.own_session(request, body.session)
-        row = front.submit(session, body.device, body.program, body.params, task_id=body.id, deadline_at=body.deadline_at)  # fmt: skip
-        return described(desk.state(row.id))
+        row = front.submit(
+            session, body.device, body.program, body.params, task_id=body.id, deadline_at=body.deadline_at,
+            on_calibration_change=body.on_calibration_change, traceparent=checked_trace(traceparent),
+        )  # fmt: skip
+        return described(desk, desk.state(row.id))
 
     @app.get("/v1/tasks")
     def tasks(request: Request, everybody: bool = False, limit: Limit = 200, offset: Offset = 0) -> dict[str, Any]:
@@ -139,7 +143,7 @@ def add_api(app: FastAPI, front: Front) -> None:
         who = front.caller(request)
         shown, total = desk.queue("" if everybody else who.user, limit, offset)
         found = [
-            {**_summary(row, mine=row.uid == who.uid or who.operator), "reason": wait.reason if wait else "", "why": wait.sentence if wait else "", "place": place}
+            {**summary(row, mine=row.uid == who.uid or who.operator), **waits(desk, row.id, wait), "place": place}
             for place, row, wait in shown
         ]  # fmt: skip
         return {"tasks": found, "total": total}
@@ -148,7 +152,8 @@ def add_api(app: FastAPI, front: Front) -> None:
     async def task(task_id: str, request: Request, wait: Seconds = 0.0) -> dict[str, Any]:
         """With `wait`, answers when the task has ended or after so many seconds."""
         row = await anyio.to_thread.run_sync(front.own_task, request, task_id)
-        return described(await anyio.to_thread.run_sync(desk.wait_for, row.id, wait, abandon_on_cancel=True))
+        found = await anyio.to_thread.run_sync(desk.wait_for, row.id, wait, abandon_on_cancel=True)
+        return await anyio.to_thread.run_sync(described, desk, found)
 
     @app.get("/v1/tasks/{task_id}/result")
     def result(task_id: str, request: Request) -> Response:
@@ -167,7 +172,7 @@ def add_api(app: FastAPI, front: Front) -> None:
         desk.cancel(row.id, "It was cancelled by its owner." if mine else f"It was cancelled by {who.user}.")
         if not mine:
             desk.orders.log(who.user, "cancel", row.id)
-        return described(desk.state(row.id))
+        return described(desk, desk.state(row.id))
 
     @app.get("/v1/leases")
     def leases(request: Request) -> dict[str, Any]:
@@ -197,59 +202,3 @@ def add_api(app: FastAPI, front: Front) -> None:
         who = front.caller(request)
         rows = desk.ledger.usage(desk.clock() - days * 86400)
         return {"usage": [row for row in rows if who.operator or row["user"] == who.user]}
-
-
-def described(found: TaskState) -> dict[str, Any]:
-    """A task for its owner. Moments in s since 1970 UTC, `qpu_s` in seconds of QPU."""
-    row = found.row
-    return {
-        **_summary(row, mine=True),
-        "reason": found.wait.reason if found.wait else "",
-        "why": found.wait.sentence if found.wait else "",
-        "device_state": found.device_state,
-        "cause": row.cause,
-        "message": row.message,
-        "advice": row.advice,
-        "slices": [
-            {"number": s.number, "state": s.state, "vendor": s.vendor, "sent_at": s.sent_at, "ended_at": s.ended_at, "qpu_s": s.qpu_s,
-             "snapshot": s.snapshot, "units": sum(p.units for p in s.pieces)}
-            for s in found.slices
-        ],
-    }  # fmt: skip
-
-
-def pieces_of(found: TaskState) -> list[Piece]:
-    """Waiting, and its slices, in turn."""
-    row, at, pieces = found.row, found.row.submitted_at, []
-    for one in sorted(found.slices, key=lambda s: s.sent_at):
-        pieces.append(Piece("wait at the broker", "broker_queue", at, one.sent_at))
-        told: dict[str, Any] = {"qhub.task.slice": one.number, "qhub.task.units": sum(p.units for p in one.pieces), "qhub.task.state": one.state}  # fmt: skip
-        used = {} if one.qpu_s is None else {"qhub.qpu.seconds": one.qpu_s}
-        pieces.append(Piece("slice", "transport", one.sent_at, one.ended_at, told | used))
-        at = max(at, one.ended_at or one.sent_at)
-    if not found.slices:
-        pieces.append(Piece("wait at the broker", "broker_queue", at, row.ended_at))
-    return [replace(piece, attributes={"qhub.task.vendor_id": row.id, **piece.attributes}) for piece in pieces]
-
-
-def _summary(row: TaskRow, *, mine: bool) -> dict[str, Any]:
-    return {
-        "id": row.id if mine else "", "mine": mine, "user": row.user, "account": row.account, "profile": row.profile,
-        "job": row.job if mine else "", "session": row.session if mine else "", "device": row.device, "program": row.program,
-        "state": row.state, "submitted_at": row.submitted_at, "started_at": row.started_at, "ended_at": row.ended_at,
-        "deadline_at": row.deadline_at, "priority": row.priority, "done": row.done, "of": row.shots, "qpu_s": row.qpu_s,
-    }  # fmt: skip
-
-
-def _device(desk: Desk, name: str, now: float) -> dict[str, Any]:
-    facts = desk.turns.facts(name)
-    mine = {(profile, state): n for (device, profile, state), n in desk.standing.counts().items() if device == name}
-    by_profile: Counter[str] = Counter()
-    for (profile, _), n in mine.items():
-        by_profile[profile] += n
-    return {
-        "name": name, "state": facts.state(now), "trouble": desk.turns.trouble(name), "down_since": facts.down_since, "window": facts.window,
-        "drained": desk.orders.drained.get(name), "lease": None if facts.lease is None else {"holder": facts.lease.holder, "until": facts.lease.until},
-        "waiting": sum(n for (_, state), n in mine.items() if state == "queued"), "running": sum(n for (_, state), n in mine.items() if state == "running"),
-        "by_profile": dict(by_profile),
-    }  # fmt: skip

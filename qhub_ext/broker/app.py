@@ -5,6 +5,7 @@ On the unix socket the kernel says who calls (SO_PEERCRED). On TCP a MUNGE crede
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from qhub_ext.broker.dispatch import DeviceThread
 from qhub_ext.broker.face import add_face
 from qhub_ext.broker.fleet import add_fleet
 from qhub_ext.broker.front import Caller, Front, default_operators, refusal, status_of
+from qhub_ext.broker.idle import Idle
 from qhub_ext.broker.membership import Membership, Timed
 from qhub_ext.broker.metrics import health_of, metrics_text
 from qhub_ext.broker.refusals import UnknownCallerError
@@ -39,13 +41,20 @@ _OPEN = frozenset({"/health", "/metrics", "/identity/token", "/openapi.json", "/
 class Door:
     """Before everything else: how large a request is, and who sent it. A body that was read to see who sent it is given on."""
 
-    def __init__(self, app: ASGIApp, caller_of: Callable[[Request], Awaitable[Caller | None]]) -> None:
-        self._app, self._caller_of = app, caller_of
+    def __init__(self, app: ASGIApp, caller_of: Callable[[Request], Awaitable[Caller | None]], idle: Idle) -> None:
+        self._app, self._caller_of, self._idle = app, caller_of, idle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        with self._idle.visit(scope["method"], scope["path"]) as welcome:
+            if welcome:
+                await self._answer(scope, receive, send)
+            else:
+                await refusal(503, "This broker leaves, as nobody needed it: the next one is there in a moment.")(scope, receive, send)  # fmt: skip
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         length = request.headers.get("content-length", "0")
         refused: Response | None = None
@@ -87,6 +96,7 @@ def build(
     operators: frozenset[int],
     munge_socket: Path | None = None,
     given: BrokerSettings | None = None,
+    idle: Idle | None = None,
 ) -> FastAPI:
     app = FastAPI(title="qhub_ext broker", summary="A second-level scheduler of quantum tasks.", version=__version__)
     given = given or BrokerSettings()
@@ -115,7 +125,7 @@ def build(
             return None
         return await anyio.to_thread.run_sync(caller_over_tcp, request, await request.body())
 
-    app.add_middleware(Door, caller_of=caller_of)
+    app.add_middleware(Door, caller_of=caller_of, idle=idle or Idle(math.inf, lambda: desk.busy))
 
     @app.exception_handler(QhubError)
     async def refused(_: Request, error: QhubError) -> Response:
@@ -136,7 +146,7 @@ def build(
 
     @app.get("/metrics")
     def metrics() -> Response:
-        return PlainTextResponse(metrics_text(desk, summaries, site), media_type="text/plain; version=0.0.4")
+        return PlainTextResponse(metrics_text(desk, summaries, site, threads), media_type="text/plain; version=0.0.4")
 
     add_api(app, front)
     add_admin(app, front, tokens)

@@ -30,6 +30,13 @@ class LedgerError(QhubError):
     transient = True
 
 
+class LedgerInUseError(QhubError):
+    """Another broker writes it."""
+
+    cause = Cause.INTEGRATION
+    audience = Audience.SITE
+
+
 class Database(Protocol):
     title: str
     types: dict[str, str]
@@ -58,7 +65,7 @@ class Sqlite:
             fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._held.close()
-            raise QhubError(f"Another broker works with {path}.", advice="Stop it first, or give this one a folder of its own.") from None  # fmt: skip
+            raise LedgerInUseError(f"Another broker works with {path}.", advice="Stop it first, or give this one a folder of its own.") from None  # fmt: skip
         try:
             self._open(path)
         except BaseException:

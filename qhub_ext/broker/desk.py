@@ -12,11 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from qhub_ext.broker.admission import hold_against_limits
 from qhub_ext.broker.database import Database
+from qhub_ext.broker.forecasts import Forecasts
 from qhub_ext.broker.ledger import Ledger
 from qhub_ext.broker.limits import PRIORITY
 from qhub_ext.broker.orders import Orders
@@ -57,11 +59,13 @@ class Desk:
         session_s: float = LIFE_S,
         database: Database | None = None,
         ahead: Mapping[str, int] | None = None,
+        on_calibration_change: str = "flag",
     ) -> None:
         """`steady` runs on whatever somebody does to the wall clock; `ahead` is how many slices a device may have at a time (default 1)."""
         self.ledger = Ledger(directory, database)
         self.policy = policy or Policy()
         self.clock = clock
+        self._on_calibration_change = on_calibration_change
         self.changed = threading.Condition(threading.RLock())
         self.devices = tuple(devices)
         self.sessions = Sessions(
@@ -74,11 +78,14 @@ class Desk:
         self._queue = TaskQueue()
         finished = []
         for row in self.ledger.open_tasks():
-            self._queue.add(_waiting(row))
+            task = _waiting(row)
+            task.restarts = task.restarts and not any(s.stale for s in self.ledger.slices(row.id))
+            self._queue.add(task)
             if not row.pieces:
                 finished.append(row.id)
         self.turns = Turns(self.ledger, self.policy, self._queue, self.orders, clock, self.changed, ahead or {})
         self.standing = Standing(self._queue, self.policy, self.changed)
+        self.forecasts = Forecasts(self._queue, self.policy, self.turns, self.changed, clock)
         for task_id in finished:  # of a broker that was killed between the last slice and the end
             self.turns.complete(task_id)
 
@@ -119,7 +126,7 @@ class Desk:
 
     def submit(
         self, session: Session, device: str, program: str, params: Mapping[str, Any], *,
-        task_id: str = "", deadline_at: float | None = None,
+        task_id: str = "", deadline_at: float | None = None, on_calibration_change: str = "", traceparent: str = "",
     ) -> TaskRow:  # fmt: skip
         """The same id with the same payload again is the same task. Raises InvalidOptionError, NotAllowedError, ConflictError."""
         if device not in self.devices:
@@ -144,6 +151,8 @@ class Desk:
                 profile=session.profile, job=session.job, device=device, program=program, submitted_at=now, deadline_at=deadline_at,
                 started_at=None, ended_at=None, state="queued", pieces=pieces, shots=units, done=0, qpu_s=0.0,
                 cause="", message="", advice="", digest=digest,
+                on_calibration_change=on_calibration_change or session.on_calibration_change or self._on_calibration_change,
+                traceparent=traceparent or session.traceparent,
             )  # fmt: skip
             self.ledger.add_task(row, payload)
             self.sessions.seen(session)
@@ -210,13 +219,13 @@ class Desk:
         """Open tasks (of one user) in the order in which they would run now: place, task, why it waits. And how many there are."""
         with self.changed:
             now = self.clock()
-            facts = {device: self.turns.facts(device) for device in self.devices}
+            facts = cache(self.turns.facts)
             all_places = enumerate(self.standing.order(now), 1)
             places = [(place, task) for place, task in all_places if not user or task.user == user]
             shown = places[offset : None if limit is None else offset + limit]
             rows = self.ledger.tasks_of(task.id for _, task in shown)
             return [
-                (place, rows[task.id], None if task.running else self.standing.why(task, facts[task.devices[0]], now))
+                (place, rows[task.id], None if task.running else self.standing.why(task, facts(task.devices[0]), now))
                 for place, task in shown
                 if task.id in rows
             ], len(places)
@@ -226,6 +235,23 @@ class Desk:
             others = any(t.session != session.id and device in t.devices for t in self._queue)
             return self.orders.take_lease(device, session, length_s, wanted_by_others=others)
 
+    def wanted(self) -> list[str]:
+        """Devices that open tasks are for and that are not there."""
+        with self.changed:
+            return sorted({device for task in self._queue for device in task.devices} - set(self.devices))
+
+    def take(self, device: str) -> None:
+        """One more device from now on."""
+        with self.changed:
+            if device not in self.devices:
+                self.turns.take(device)
+                self.devices = self.orders.devices = (*self.devices, device)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything waits or runs."""
+        return len(self._queue) > 0
+
     def close(self) -> None:
         self.turns.close()
 
@@ -234,4 +260,5 @@ def _waiting(row: TaskRow) -> WaitingTask:
     return WaitingTask(
         row.id, row.user, row.profile, row.submitted_at, row.pieces,
         account=row.account, session=row.session, job=row.job, devices=(row.device,), deadline_at=row.deadline_at, priority=row.priority,
+        restarts=row.on_calibration_change == "restart",
     )  # fmt: skip

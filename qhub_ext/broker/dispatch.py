@@ -12,16 +12,19 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 from qhub_ext.broker.batches import BATCHES
+from qhub_ext.broker.calibration import CalibrationWatch
 from qhub_ext.broker.database import LedgerError
 from qhub_ext.broker.desk import Desk
 from qhub_ext.broker.rows import SliceRow, TaskRow
 from qhub_ext.broker.slices import check_result, cut, payload_of
 from qhub_ext.errors import Cause, DeviceError, UncertainTaskError
 from qhub_ext.settings import QpuSettings
+from qhub_ext.telemetry.context import parse_traceparent
 from qhub_ext.tiers.qpu.capabilities import IQM_CIRCUITS, PRIMITIVES, SEQUENCES
 from qhub_ext.tiers.qpu.failures import HelperLostError
 from qhub_ext.tiers.qpu.iqm import timeline_seconds
@@ -33,6 +36,8 @@ PROBE_FIRST_S = 0.5
 PROBE_LAST = 6
 """A device that is down is asked less and less often: at last once in so many times `qpu.poll_max_s` (5 s)."""
 TARGET_S = 60.0
+HEARD_S = 240.0
+"""A device that nobody heard of for so long is asked how it is: before the next task finds out, and a virtual one stays as long as its broker."""
 LEDGER_S = 0.5
 """A ledger that takes nothing now is tried again so often: what is on the device waits meanwhile."""
 _LOST = "Lost"
@@ -43,12 +48,18 @@ log = logging.getLogger(__name__)
 
 
 class DeviceThread(threading.Thread):
-    def __init__(self, desk: Desk, resource: Resource, settings: QpuSettings) -> None:
+    def __init__(
+        self, desk: Desk, resource: Resource, settings: QpuSettings, again: Callable[[], Resource | None] = lambda: None
+    ) -> None:
+        """`again` says where a device is now that stopped answering, None where it is nowhere else."""
         super().__init__(name=f"broker-{resource.device}", daemon=True)
         self._ledger, self._turns = desk.ledger, desk.turns
         self._resource = resource
         self._settings = settings
+        self._again = again
+        self._heard_at = time.monotonic()
         self.process = ResourceProcess(resource)
+        self.calibration = CalibrationWatch(resource.device, self.target)
         self._target: tuple[float, Any] = (0.0, None)
         self._left_behind: deque[SliceRow] = deque()
 
@@ -98,7 +109,10 @@ class DeviceThread(threading.Thread):
                     continue
                 self._turns.up(device)
                 probe = PROBE_FIRST_S
-            self._turn()
+            elif time.monotonic() - self._heard_at > HEARD_S and self._status() is None:
+                self._turns.down(device, f"{self._resource.title} does not answer.")
+                continue
+            self.calibration.look(idle=not self._turn())
         for lane in others:
             lane.join(self._settings.poll_max_s)
         self.process.close()
@@ -112,13 +126,17 @@ class DeviceThread(threading.Thread):
     def _take_up(self) -> None:
         while self._left_behind:
             with contextlib.suppress(IndexError):  # another lane was quicker
-                self._bring_back(self._left_behind.popleft())
+                one = self._left_behind.popleft()
+                row = self._surely(partial(self._ledger.task, one.task))
+                self._bring_back(one, _about(one, row))
 
-    def _turn(self) -> None:
+    def _turn(self) -> bool:
+        """Whether there was anything to do."""
         found = self._surely(lambda: self._turns.next_slice(self._resource.device, timeout_s=1.0))
         if found is not None:
             task, one = found
             self._send(one, task)
+        return found is not None
 
     def _surely(self, verb: Callable[[], T]) -> T | None:
         """Until the ledger took it; None when the broker closes first. Every verb of the desk may be said again."""
@@ -134,12 +152,20 @@ class DeviceThread(threading.Thread):
         return None
 
     def _answers(self) -> bool:
+        status = self._status()
+        return status is not None and bool(status["status"] == "online")
+
+    def _status(self) -> dict[str, Any] | None:
         try:
-            status = self.process.call("status", deadline_s=self._settings.deadline_s)
+            status = dict(self.process.call("status", deadline_s=self._settings.deadline_s))
         except DeviceError:
             self.process.close()  # a service that began anew knows none of the tokens that this helper was given
-            return False
-        return bool(status["status"] == "online")
+            found = self._again()
+            if found is not None and found != self._resource:
+                self._resource, self.process = found, ResourceProcess(found)
+            return None
+        self._heard_at = time.monotonic()
+        return status
 
     def _send(self, one: SliceRow, task: TaskRow) -> None:
         program = task.program
@@ -155,6 +181,7 @@ class DeviceThread(threading.Thread):
                     "task_start",
                     deadline_s=self._settings.deadline_s,
                     payload={**payload, "tag": f"{one.task}-{one.number}"},
+                    traceparent=task.traceparent,
                 )
             )
         except DeviceError as error:
@@ -165,10 +192,11 @@ class DeviceThread(threading.Thread):
                 self._surely(partial(self._turns.refused, one, error))
             return
         self._surely(lambda: self._turns.sent(one, vendor))
-        log.info("slice sent as %s", vendor, extra={**_ids(one), "job": task.job, "user": task.user})
-        self._bring_back(SliceRow(**{**vars(one), "state": "sent", "vendor": vendor}))
+        about = _about(one, task)
+        log.info("slice sent as %s", vendor, extra=about)
+        self._bring_back(replace(one, state="sent", vendor=vendor), about)
 
-    def _bring_back(self, one: SliceRow) -> None:
+    def _bring_back(self, one: SliceRow, about: dict[str, Any]) -> None:
         pause, stop_asked = self._settings.poll_s, False
         while True:
             if self._turns.closed:
@@ -184,19 +212,19 @@ class DeviceThread(threading.Thread):
                 result = self._tolerant("task_result", one.vendor)
                 if result is None:
                     continue
-                self._take(one, str(result))
+                self._take(one, str(result), about)
                 return
             if state == _LOST and self._turns.wanted(one):
                 lost = DeviceError(f"{self._resource.title} does not know the task {one.vendor} any more.")
                 self._surely(partial(self._turns.uncertain, one, lost))
                 return
             if state not in ("Queued", "Running"):
-                self._ended(one, str(state))
+                self._ended(one, str(state), about)
                 return
             time.sleep(pause)
             pause = min(self._settings.poll_max_s, pause * 1.3)
 
-    def _take(self, one: SliceRow, text: str) -> None:
+    def _take(self, one: SliceRow, text: str, about: dict[str, Any]) -> None:
         try:
             seconds, snapshot = self._told_by(one, text)
         except DeviceError as error:
@@ -204,7 +232,7 @@ class DeviceThread(threading.Thread):
             self._surely(partial(self._turns.failed, one, error))
             return
         last = self._surely(lambda: self._turns.finished(one, text, seconds, snapshot))
-        log.info("slice done", extra={**_ids(one), "seconds": seconds})
+        log.info("slice done", extra={**about, "seconds": seconds})
         if last:
             self._surely(lambda: self._turns.complete(one.task))
 
@@ -218,14 +246,14 @@ class DeviceThread(threading.Thread):
         metadata = dict(check_result(one.pieces, text).metadata)
         return quantum_seconds(metadata), str(metadata.get("snapshot", ""))
 
-    def _ended(self, one: SliceRow, state: str) -> None:
+    def _ended(self, one: SliceRow, state: str, about: dict[str, Any]) -> None:
         if not self._turns.wanted(one):
             self._surely(lambda: self._turns.stopped(one))
             return
         words = " ".join(str(self._tolerant("task_logs", one.vendor) or "").split())[-300:]
         cause = Cause.QUEUE_POLICY if state == "Cancelled" else Cause.DEVICE
         ended = DeviceError(f"{self._resource.title}: the task {one.vendor} ended as {state}: {words}", cause=cause)
-        log.warning(ended.message, extra=_ids(one))
+        log.warning(ended.message, extra=about)
         self._surely(lambda: self._turns.failed(one, ended))
 
     def _tolerant(self, call: str, vendor: str) -> Any:
@@ -237,9 +265,16 @@ class DeviceThread(threading.Thread):
                 self._turns.down(self._resource.device, error.message)
                 return None
             return _LOST if call == "task_status" else ""  # the device does not know it any more
+        self._heard_at = time.monotonic()
         self._turns.up(self._resource.device)
         return answer
 
 
-def _ids(one: SliceRow) -> dict[str, Any]:
-    return {"task": one.task, "slice": one.number, "device": one.device}
+def _about(one: SliceRow, task: TaskRow | None) -> dict[str, Any]:
+    """What a line of the log says of a slice."""
+    told = {"task": one.task, "slice": one.number, "device": one.device}
+    if task is None:
+        return told
+    trace = parse_traceparent(task.traceparent)
+    ids = {} if trace is None else {"trace_id": trace.trace_id, "span_id": trace.span_id}
+    return {**told, "job": task.job, "user": task.user, "traceparent": task.traceparent, **ids}

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from qhub_ext.broker.desk import Desk
-from qhub_ext.broker.front import Front, Limit, Offset, json_body, refusal, result_of
+from qhub_ext.broker.front import Front, Limit, Offset, Traceparent, checked_trace, json_body, refusal, result_of
 from qhub_ext.broker.refusals import NotAllowedError
 from qhub_ext.broker.rows import TaskRow
 from qhub_ext.tiers.qpu import qcs
@@ -24,10 +24,36 @@ _VENDOR_STATES = {
 }
 
 
+_TEXT = {"type": "string"}
+_SESSION_BODY = {"type": "object", "properties": {"backend": _TEXT, "backend_name": _TEXT, "instance": _TEXT, "mode": _TEXT, "max_ttl": {"type": "integer"}}}  # fmt: skip
+_JOB_BODY = {
+    "type": "object", "required": ["program_id", "backend", "params"],
+    "properties": {
+        "program_id": {"enum": ["sampler", "estimator"]}, "backend": _TEXT, "session_id": _TEXT,
+        "params": {
+            "type": "object", "required": ["pubs"],
+            "properties": {
+                "pubs": {
+                    "type": "array",
+                    "items": {"type": "array", "minItems": 1, "description": "A sampler's [circuit, values, shots], an estimator's [circuit, observables, values, precision]."},
+                },
+                "version": {"type": "integer"}, "support_qiskit": {"type": "boolean"}, "shots": {"type": "integer"}, "options": {"type": "object"},
+            },
+        },
+    },
+}  # fmt: skip
+_KEY_BODY = {"type": "object", "required": ["apikey"], "properties": {"grant_type": _TEXT, "apikey": _TEXT}}
+
+
+def _takes(schema: dict[str, Any], kind: str = "application/json") -> dict[str, Any]:
+    """What a body is like, which is read by hand: the genuine client sends more than is needed here."""
+    return {"requestBody": {"required": True, "content": {kind: {"schema": schema}}}}
+
+
 def add_face(app: FastAPI, front: Front) -> None:
     desk = front.desk
 
-    @app.post("/identity/token")
+    @app.post("/identity/token", openapi_extra=_takes(_KEY_BODY, "application/x-www-form-urlencoded"))
     async def token(request: Request) -> Response:
         try:
             session = desk.sessions.of_key(qcs.read_apikey(await request.body()))
@@ -60,7 +86,7 @@ def add_face(app: FastAPI, front: Front) -> None:
         target = thread.target()
         return (target.get(part) if isinstance(target, dict) else None) or refusal(404, f"The device gives no {part}.")
 
-    @app.post("/api/v1/sessions")
+    @app.post("/api/v1/sessions", openapi_extra=_takes(_SESSION_BODY))
     async def vendor_session(request: Request) -> dict[str, Any]:
         session = front.session_of(front.caller(request))
         body = await json_body(request)
@@ -93,15 +119,17 @@ def add_face(app: FastAPI, front: Front) -> None:
         rows = desk.ledger.tasks(uid=who.uid, limit=limit, offset=offset, open_only=pending.lower() == "true")  # fmt: skip
         return {"jobs": [vendor_described(row) for row in rows], "count": len(rows), "limit": limit, "offset": offset}
 
-    @app.post("/api/v1/jobs")
-    async def vendor_start(request: Request) -> Any:
+    @app.post("/api/v1/jobs", openapi_extra=_takes(_JOB_BODY))
+    async def vendor_start(request: Request, traceparent: Traceparent = "") -> Any:
         session = front.session_of(front.caller(request))
         body = await json_body(request)
         params = body.get("params")
         if not isinstance(params, dict):
             return refusal(400, "`params` must be an object.")
         name, program = str(body.get("backend")), str(body.get("program_id"))
-        row = await anyio.to_thread.run_sync(lambda: front.submit(session, name, program, params))
+        row = await anyio.to_thread.run_sync(
+            lambda: front.submit(session, name, program, params, traceparent=checked_trace(traceparent))
+        )
         return {"id": row.id, "backend": row.device}
 
     @app.get("/api/v1/jobs/{task_id}")

@@ -1,4 +1,4 @@
-"""How much of the device each user and account had lately: seconds of QPU that count half after each half-life."""
+"""How much of the devices each user had lately: seconds of QPU that count half after each half-life. Accounts have a cap per day, and no share."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Query, Request
+from fastapi import Header, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import AfterValidator
 
@@ -28,6 +28,7 @@ from qhub_ext.errors import (
     UnknownNameError,
     UserError,
 )
+from qhub_ext.telemetry.context import parse_traceparent
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers.qpu import qcs
 from qhub_ext.tiers.wishes import choose, is_wish
@@ -48,6 +49,13 @@ def _no_nul(text: str) -> str:
 
 Words = Annotated[str, AfterValidator(_no_nul)]
 """Text that every database can hold."""
+Traceparent = Annotated[str, Header(max_length=512)]
+
+
+def checked_trace(traceparent: str) -> str:
+    """Empty for what is no traceparent: a trace is no reason to refuse anything."""
+    found = parse_traceparent(traceparent)
+    return found.traceparent if found else ""
 
 
 @dataclass(frozen=True)
@@ -76,8 +84,15 @@ class Front:
 
     def __post_init__(self) -> None:
         self.seal = TokenSeal(self.desk.ledger.secret())
-        self.virtual = sorted(name for name, thread in self.threads.items() if thread.virtual)
-        self.types = {name: thread.type for name, thread in self.threads.items()}
+
+    @property
+    def virtual(self) -> list[str]:
+        """Devices that a virtual QPU stands for."""
+        return sorted(name for name, thread in self.threads.items() if thread.virtual)
+
+    @property
+    def types(self) -> dict[str, str]:
+        return {name: thread.type for name, thread in self.threads.items()}
 
     def known(self, uid: int) -> Caller:
         return Caller(uid, user_name(uid), None, operator=uid in self.operators)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -27,55 +28,10 @@ from qhub_ext.broker.rows import (
     slice_row,
     task_row,
 )
+from qhub_ext.broker.tables import STEPS, TIME_BOUNDS_S, VERSION
 from qhub_ext.broker.work import Piece
 from qhub_ext.errors import JobFolderError
 from qhub_ext.tiers.windows import Window
-
-_STEPS = (
-    """
-CREATE TABLE sessions (
-  id TEXT PRIMARY KEY, uid {int}, "user" TEXT, account TEXT, profile TEXT, job TEXT, key TEXT UNIQUE,
-  created_at {real}, seen_at {real}, idle_s {real}, until {real}, ended_at {real});
-CREATE TABLE tasks (
-  id TEXT PRIMARY KEY, uid {int}, session TEXT, "user" TEXT, account TEXT, profile TEXT, job TEXT, device TEXT, program TEXT,
-  submitted_at {real}, deadline_at {real}, started_at {real}, ended_at {real}, state TEXT, pieces TEXT, shots {int}, done {int},
-  qpu_s {real}, cause TEXT, message TEXT, advice TEXT, digest TEXT);
-CREATE INDEX tasks_open ON tasks (state) WHERE state NOT IN ('completed', 'failed', 'cancelled');
-CREATE INDEX tasks_by_time ON tasks (submitted_at);
-CREATE TABLE slices (
-  task TEXT, number {int}, device TEXT, pieces TEXT, state TEXT, vendor TEXT, sent_at {real}, ended_at {real}, qpu_s {real}, snapshot TEXT,
-  PRIMARY KEY (task, number));
-CREATE TABLE windows (id {serial}, device TEXT, start {real}, length_s {real}, rule TEXT, note TEXT);
-CREATE TABLE drained (device TEXT PRIMARY KEY, since {real}, note TEXT);
-CREATE TABLE audit (at {real}, who TEXT, verb TEXT, what TEXT);
-CREATE TABLE shares (owner TEXT PRIMARY KEY, seconds {real}, at {real})
-""",
-    """
-ALTER TABLE tasks ADD COLUMN priority {int} NOT NULL DEFAULT 0;
-CREATE INDEX slices_open ON slices (device) WHERE state IN ('sending', 'sent');
-CREATE INDEX sessions_open ON sessions (uid) WHERE ended_at IS NULL;
-CREATE TABLE limits (scope TEXT, name TEXT, what TEXT, value {real}, PRIMARY KEY (scope, name, what));
-CREATE TABLE leases (id {serial}, device TEXT, session TEXT, "user" TEXT, profile TEXT, since {real}, until {real}, ended_at {real})
-""",
-    """
-CREATE TABLE summaries (
-  id {serial}, uid {int}, "user" TEXT, received_at {real}, job TEXT, attempt {int}, "array" TEXT, state TEXT, cause TEXT, signature TEXT,
-  tier TEXT, site TEXT, device TEXT, profile TEXT, qos TEXT, node TEXT, versions TEXT, snapshot TEXT, submitted_at {real}, running_at {real},
-  ended_at {real}, tasks {int}, qpu_s {real}, wall_ns {int}, parts_ns TEXT);
-CREATE UNIQUE INDEX summaries_once ON summaries (uid, job, attempt);
-CREATE INDEX summaries_by_end ON summaries (ended_at)
-""",
-    """
-CREATE INDEX slices_ended ON slices (ended_at) WHERE state = 'done';
-CREATE TABLE totals (device TEXT, profile TEXT, state TEXT, cause TEXT, n {int}, qpu_s {real}, PRIMARY KEY (device, profile, state, cause));
-INSERT INTO totals SELECT device, profile, state, cause, count(*), 0 FROM tasks WHERE state IN ('completed', 'failed', 'cancelled')
-  GROUP BY device, profile, state, cause;
-INSERT INTO totals SELECT s.device, t.profile, 'slice', '', count(*), sum(s.qpu_s) FROM slices s JOIN tasks t ON t.id = s.task WHERE s.state = 'done'
-  GROUP BY s.device, t.profile
-""",
-)
-VERSION = len(_STEPS)
-"""A ledger of an earlier version is taken on by the steps that it has not made yet."""
 
 
 class Ledger:
@@ -91,7 +47,7 @@ class Ledger:
             )
         if version < VERSION:
             with self.transaction() as execute:
-                for step in _STEPS[version:]:
+                for step in STEPS[version:]:
                     for statement in step.split(";\n"):
                         execute(statement.format(**self._database.types))
                 self._database.set_version(execute, VERSION)
@@ -135,6 +91,10 @@ class Ledger:
     def end_session(self, session_id: str, now: float) -> None:
         with self.transaction() as execute:
             execute("UPDATE sessions SET ended_at = ? WHERE id = ? AND ended_at IS NULL", now, session_id)
+
+    def set_trace(self, session_id: str, traceparent: str) -> None:
+        with self.transaction() as execute:
+            execute("UPDATE sessions SET traceparent = ? WHERE id = ?", traceparent, session_id)
 
     def shift(self, seconds: float) -> None:
         """Deadlines of sessions and leases, when the clock was set."""
@@ -194,30 +154,30 @@ class Ledger:
             "SELECT device, profile, state, cause, n, qpu_s FROM totals ORDER BY device, profile, state, cause"
         )
 
-    def task_times(self, bounds_s: Sequence[float]) -> list[Row]:
-        """Per profile, of all time: how many tasks waited, and ran, up to so long (wait_0, wait_1 ...), wait_sum, wait_count, and run likewise."""
-        columns = []
-        for what, begin, end in (("wait", "submitted_at", "started_at"), ("run", "started_at", "ended_at")):
-            took = f"CASE WHEN {end} - {begin} > 0 THEN {end} - {begin} ELSE 0 END"
-            known = f"{begin} IS NOT NULL AND {end} IS NOT NULL"
-            columns += [
-                f"sum(CASE WHEN {known} AND {end} - {begin} <= {float(bound)!r} THEN 1 ELSE 0 END) AS {what}_{n}"
-                for n, bound in enumerate(bounds_s)
-            ]
-            columns += [
-                f"sum(CASE WHEN {known} THEN {took} ELSE 0 END) AS {what}_sum",
-                f"sum(CASE WHEN {known} THEN 1 ELSE 0 END) AS {what}_count",
-            ]
-        return self._rows(f"SELECT profile, {', '.join(columns)} FROM tasks GROUP BY profile ORDER BY profile")
+    def task_times(self) -> list[Row]:
+        """Per profile, of all time: how many tasks waited, and ran, up to each of TIME_BOUNDS_S (wait_0, wait_1 ...), wait_sum, wait_count, and run
+        likewise. Counted as they begin and end.
+        """
+        found: dict[str, Row] = {}
+        for row in self._rows("SELECT profile, what, bound, n, seconds FROM times ORDER BY profile"):
+            names = [f"{what}_{n}" for what in ("wait", "run") for n in (*range(len(TIME_BOUNDS_S)), "sum", "count")]
+            one = found.setdefault(row["profile"], {"profile": row["profile"], **dict.fromkeys(names, 0)})
+            one[f"{row['what']}_count"] += row["n"]
+            one[f"{row['what']}_sum"] += row["seconds"]
+            for n in range(row["bound"], len(TIME_BOUNDS_S)):
+                one[f"{row['what']}_{n}"] += row["n"]
+        return list(found.values())
 
     def end_task(self, task_id: str, state: str, *, ended_at: float, cause: str, message: str, advice: str) -> bool:
         """Whether this ended it: a task ends once."""
         with self.transaction() as execute:
             ended = execute(
-                f"UPDATE tasks SET state = ?, ended_at = ?, cause = ?, message = ?, advice = ? WHERE id = ? AND state NOT IN {ENDED} RETURNING device, profile",
+                f"UPDATE tasks SET state = ?, ended_at = ?, cause = ?, message = ?, advice = ? WHERE id = ? AND state NOT IN {ENDED} RETURNING device, profile, started_at",
                 state, ended_at, cause, message, advice, task_id,
             )  # fmt: skip
             for row in ended:
+                if row["started_at"] is not None:
+                    _time(execute, row["profile"], "run", ended_at - row["started_at"])
                 _count(execute, row["device"], row["profile"], state, cause)
         return bool(ended)
 
@@ -256,9 +216,12 @@ class Ledger:
             last = execute("SELECT coalesce(max(number), 0) AS last FROM slices WHERE task = ?", task_id)[0]["last"]
             row = SliceRow(task_id, last + 1, device, tuple(pieces), "sending", "", now, None, None, "")
             self._insert_into(execute, "slices", packed(row))
-            execute(
-                "UPDATE tasks SET state = 'running', started_at = coalesce(started_at, ?) WHERE id = ?", now, task_id
-            )
+            begun = execute(
+                "UPDATE tasks SET state = 'running', started_at = coalesce(started_at, ?) WHERE id = ? RETURNING profile, submitted_at",
+                now, task_id,
+            )  # fmt: skip
+            for task in begun if row.number == 1 else ():
+                _time(execute, task["profile"], "wait", now - task["submitted_at"])
         return row
 
     def set_slice(self, row: SliceRow, **changes: Any) -> None:
@@ -268,10 +231,10 @@ class Ledger:
 
     def finish_slice(
         self, row: SliceRow, result: bytes, *, rest: Sequence[Piece], units: int, qpu_s: float, snapshot: str, now: float,
-        share: tuple[str, float] | None = None, running: bool = False,
+        share: tuple[str, float] | None = None, running: bool = False, stale: Sequence[SliceRow] = (),
     ) -> None:  # fmt: skip
         """The result is on disk before the slice counts; what is done, what is left and the owner's `share` change at once, and only once. `running`:
-        another slice of it is on the device still.
+        another slice of it is on the device still. `stale` ones ran under an older calibration and count no more: they are part of the `rest`.
         """
         write_durably(self.folder(row.task) / f"slice-{row.number}.json", result)
         with self.transaction() as execute:
@@ -283,8 +246,10 @@ class Ledger:
                 return
             (task,) = execute(
                 "UPDATE tasks SET pieces = ?, done = done + ?, qpu_s = qpu_s + ?, state = ? WHERE id = ? RETURNING profile",
-                packed_pieces(rest), units, qpu_s, "running" if running else "queued", row.task,
+                packed_pieces(rest), units - sum(p.units for s in stale for p in s.pieces), qpu_s, "running" if running else "queued", row.task,
             )  # fmt: skip
+            for old in stale:
+                execute("UPDATE slices SET stale = 1 WHERE task = ? AND number = ?", old.task, old.number)
             _count(execute, row.device, task["profile"], "slice", "", qpu_s)
             if share is not None:
                 _put_share(execute, *share, now)
@@ -300,6 +265,14 @@ class Ledger:
             slice_row(r)
             for r in self._rows("SELECT * FROM slices WHERE device = ? AND state IN ('sending', 'sent')", device)
         ]
+
+    def last_slices(self, device: str, count: int) -> list[tuple[str, SliceRow]]:
+        """Those that ended last on a device, in the order of their ends, each with its task's profile."""
+        query = """
+            SELECT s.*, t.profile FROM slices s JOIN tasks t ON t.id = s.task WHERE s.device = ? AND s.state = 'done' AND s.ended_at IS NOT NULL
+            ORDER BY s.ended_at DESC LIMIT ?"""
+        found = [(str(row.pop("profile")), slice_row(row)) for row in self._rows(query, device, count)]
+        return found[::-1]
 
     # -- what operators order
 
@@ -407,6 +380,16 @@ def _count(execute: Execute, device: str, profile: str, state: str, cause: str, 
         "INSERT INTO totals (device, profile, state, cause, n, qpu_s) VALUES (?, ?, ?, ?, 1, ?) "
         "ON CONFLICT (device, profile, state, cause) DO UPDATE SET n = totals.n + 1, qpu_s = totals.qpu_s + excluded.qpu_s",
         device, profile, state, cause, qpu_s,
+    )  # fmt: skip
+
+
+def _time(execute: Execute, profile: str, what: str, seconds: float) -> None:
+    """A task waited, or ran, so long."""
+    length = max(0.0, seconds)
+    execute(
+        "INSERT INTO times (profile, what, bound, n, seconds) VALUES (?, ?, ?, 1, ?) "
+        "ON CONFLICT (profile, what, bound) DO UPDATE SET n = times.n + 1, seconds = times.seconds + excluded.seconds",
+        profile, what, bisect_left(TIME_BOUNDS_S, length), length,
     )  # fmt: skip
 
 

@@ -8,16 +8,19 @@ from typing import Any
 
 from qhub_ext.broker.database import LedgerError
 from qhub_ext.broker.desk import Desk
+from qhub_ext.broker.dispatch import DeviceThread
 from qhub_ext.broker.membership import Timed
 from qhub_ext.broker.summaries import Summaries
+from qhub_ext.broker.tables import TIME_BOUNDS_S
 from qhub_ext.errors import Cause
 
 Samples = Iterable[tuple[Mapping[str, str], float]]
-WAIT_BUCKETS_S = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
 STATES = ("available", "draining", "maintenance", "down")
 
 
-def metrics_text(desk: Desk, summaries: Summaries | None = None, site: Timed | None = None) -> str:
+def metrics_text(
+    desk: Desk, summaries: Summaries | None = None, site: Timed | None = None, threads: Mapping[str, DeviceThread] | None = None,
+) -> str:  # fmt: skip
     now = desk.clock()
     facts = {device: desk.turns.facts(device) for device in desk.devices}
     used: Counter[tuple[str, str]] = Counter()
@@ -30,6 +33,7 @@ def metrics_text(desk: Desk, summaries: Summaries | None = None, site: Timed | N
         else:
             ends.append(row)
     oldest = desk.standing.oldest()
+    calibrations = {device: thread.calibration.known for device, thread in (threads or {}).items()}
     parts: list[tuple[str, str, str, Samples]] = [
         ("tasks", "gauge", "Tasks that wait or run.", [({"device": d, "profile": p, "state": s}, n) for (d, p, s), n in sorted(desk.standing.counts().items())]),
         ("tasks_total", "counter", "Tasks that ended.", [({"device": r["device"], "profile": r["profile"], "state": r["state"], "cause": _cause(r["cause"])}, r["n"]) for r in ends]),
@@ -40,6 +44,8 @@ def metrics_text(desk: Desk, summaries: Summaries | None = None, site: Timed | N
         ("window_seconds", "gauge", "Until the next calibration window; 0 in one.", [({"device": d}, max(0.0, f.window[0] - now)) for d, f in facts.items() if f.window]),
         ("sessions", "gauge", "Open sessions.", [({}, len(desk.ledger.open_sessions()))]),
         ("slices_total", "counter", "Slices that ended.", [({"device": d, "profile": p}, n) for (d, p), n in sorted(slices.items())]),
+        ("calibration_age_seconds", "gauge", "Of the calibration that the device tells of.", [({"device": d}, max(0.0, now - k.taken_at)) for d, k in calibrations.items() if k]),
+        ("calibration_error_median", "gauge", "Median error of that calibration.", [({"device": d, "kind": kind}, value) for d, k in calibrations.items() if k for kind, value in k.medians.items()]),
         ("qpu_seconds_total", "counter", "Seconds of QPU of slices that ended.", [({"device": d, "profile": p}, s) for (d, p), s in sorted(used.items())]),
     ]  # fmt: skip
     if summaries is not None:
@@ -51,7 +57,7 @@ def metrics_text(desk: Desk, summaries: Summaries | None = None, site: Timed | N
     lines = []
     for name, kind, words, samples in parts:
         lines += [*_head(name, kind, words), *(_line(name, labels, value) for labels, value in samples)]
-    times = desk.ledger.task_times(WAIT_BUCKETS_S)
+    times = desk.ledger.task_times()
     lines += _histogram("task_wait_seconds", "From submission to the first slice on a device.", times, "wait")
     lines += _histogram("task_run_seconds", "From the first slice to the end.", times, "run")
     if site is not None:
@@ -75,7 +81,7 @@ def _histogram(name: str, words: str, rows: Iterable[Mapping[str, Any]], what: s
     lines = _head(name, "histogram", words)
     for row in rows:
         labels = {"profile": row["profile"]}
-        for n, bound in enumerate(WAIT_BUCKETS_S):
+        for n, bound in enumerate(TIME_BOUNDS_S):
             lines.append(_line(f"{name}_bucket", {**labels, "le": f"{bound:g}"}, row[f"{what}_{n}"]))
         lines.append(_line(f"{name}_bucket", {**labels, "le": "+Inf"}, row[f"{what}_count"]))
         lines += [

@@ -28,6 +28,8 @@ class Session:
     idle_s: float
     until: float
     ended_at: float | None = None
+    on_calibration_change: str = ""
+    traceparent: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,8 @@ class TaskRow:
     advice: str
     digest: str
     priority: int = 0
+    on_calibration_change: str = "flag"
+    traceparent: str = ""
 
     @property
     def ended(self) -> bool:
@@ -65,7 +69,7 @@ class TaskRow:
 
 @dataclass(frozen=True)
 class SliceRow:
-    """`state` is sending, sent, done, uncertain (the answer was lost), refused or cancelled; `vendor` the task's id there."""
+    """`stale` says that the device was calibrated since, and what it did is done again. `state` is sending, sent, done, uncertain (the answer was lost), refused or cancelled; `vendor` the task's id there."""
 
     task: str
     number: int
@@ -77,6 +81,12 @@ class SliceRow:
     ended_at: float | None
     qpu_s: float | None
     snapshot: str
+    stale: int = 0
+
+    @property
+    def counts(self) -> bool:
+        """Its result is part of the task's."""
+        return self.state == "done" and not self.stale
 
 
 @dataclass(frozen=True)

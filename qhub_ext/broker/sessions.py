@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from qhub_ext.broker.ledger import Ledger
 from qhub_ext.broker.refusals import ConflictError, NotAllowedError
@@ -39,7 +39,7 @@ class Sessions:
 
     def open(
         self, uid: int, user: str, *, profile: str, account: str = "", job: str = "",
-        idle_s: float | None = None, life_s: float | None = None,
+        idle_s: float | None = None, life_s: float | None = None, on_calibration_change: str = "", traceparent: str = "",
     ) -> Session:  # fmt: skip
         """One per (uid, job, profile): asked again, it is the same one, if its deadlines are, too. Its key is what a client of the device's own
         API shows.
@@ -55,9 +55,12 @@ class Sessions:
                     if (idle_s, longest) != (session.idle_s, session.until - session.created_at) and life_s is not None:
                         raise ConflictError(f"The session {session.id} of this job is open, with other deadlines.", advice="Use it as it is, or close it first.")  # fmt: skip
                     self.seen(session)
-                    return session
+                    if traceparent and traceparent != session.traceparent:  # of a kernel that came later
+                        self.ledger.set_trace(session.id, traceparent)
+                    return replace(session, traceparent=traceparent or session.traceparent)
             session = Session(
-                secrets.token_hex(8), uid, user, account, profile, job, secrets.token_urlsafe(32), now, now, idle_s, now + longest
+                secrets.token_hex(8), uid, user, account, profile, job, secrets.token_urlsafe(32), now, now, idle_s, now + longest,
+                None, on_calibration_change, traceparent,
             )  # fmt: skip
             self.ledger.add_session(session)
         return session

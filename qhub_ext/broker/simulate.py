@@ -13,8 +13,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from qhub_ext.broker.forecast import Begin, forecast
 from qhub_ext.broker.policy import DeviceFacts, Policy
 from qhub_ext.broker.task_queue import TaskQueue, WaitingTask
+from qhub_ext.broker.tempo import Tempo
 from qhub_ext.broker.work import Piece, without
 from qhub_ext.tiers.windows import Window, next_window
 
@@ -86,6 +88,7 @@ class Site:
         self._current = dict.fromkeys(devices, "")
         self._free_at = dict.fromkeys(devices, 0.0)
         self._ending: set[str] = set()
+        self.tempos = {device: Tempo() for device in devices}
 
     def submit(self, one: Arrival) -> str:
         device = min(self.waiting, key=self.waiting.__getitem__)
@@ -94,6 +97,16 @@ class Site:
         self.queue.add(WaitingTask(one.id, one.user, one.profile, one.at, pieces, devices=(device,)))
         self.run.longest_queue = max(self.run.longest_queue, len(self.queue))
         return device
+
+    def begins(self, now: float) -> dict[str, Begin]:
+        """When the tasks that wait now are expected to begin."""
+        windows = {device: next_window(self.windows.get(device, ()), device, now) for device in self.waiting}
+        facts = {d: DeviceFacts(d, windows[d], busy_until=self._free_at[d]) for d in self.waiting}
+
+        def window_at(device: str, at: float) -> tuple[float, float] | None:
+            return next_window(self.windows.get(device, ()), device, at)
+
+        return forecast(self.queue, self.policy, facts, self._current, window_at, self.tempos, now)()
 
     def turn(self, device: str, now: float) -> None:
         """The next slice, where the device is free. `moments` says when to ask again, besides at the next arrival."""
@@ -133,14 +146,16 @@ class Site:
             self.queue.remove(task.id)
             self._ending.add(device)
             run.ended[task.id] = end
+        self.tempos[device].ended(task.profile, now, end, decision.seconds)
         self._free_at[device] = end
         heapq.heappush(self.moments, (end, device))
 
 
 def simulate(
     arrivals: Iterable[Arrival], policy: Policy, windows: Sequence[Window] = (), devices: Sequence[str] = ("kingston",), until: float = math.inf,
+    look: Callable[[Site, float], None] | None = None,
 ) -> Run:  # fmt: skip
-    """Ends when all of it is done, or at `until`."""
+    """Ends when all of it is done, or at `until`. `look` is called after each moment at which somebody came."""
     by_device = {device: [w for w in windows if w.device in ("", device)] for device in devices}
     site, coming = Site(policy, by_device, devices), deque(sorted(arrivals, key=lambda a: a.at))
     while coming or site.moments:
@@ -156,6 +171,8 @@ def simulate(
             due.append(heapq.heappop(site.moments)[1])
         for device in dict.fromkeys(due):
             site.turn(device, now)
+        if look is not None and arrival <= now:
+            look(site, now)
     return site.run
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from qhub_ext.broker.policy import Policy
 from qhub_ext.broker.rows import SliceRow
 from qhub_ext.broker.task_queue import WaitingTask
+from qhub_ext.broker.tempo import Tempo
 from qhub_ext.broker.work import seconds_of
 
 
@@ -25,11 +27,12 @@ class Held:
 
 @dataclass
 class Station:
-    """One device. `down` is since when and why it does not answer; moments in s since 1970 UTC."""
+    """One device. `tempo` is how fast it goes; `down` is since when and why it does not answer; moments in s since 1970 UTC."""
 
     held: list[Held] = field(default_factory=list)
     busy_until: float = 0.0
     current: str = ""
+    tempo: Tempo = field(default_factory=Tempo)
     down: tuple[float, str] | None = None
 
 
@@ -37,9 +40,14 @@ class Stations:
     def __init__(self, devices: Iterable[str], policy: Policy) -> None:
         self._stations = {device: Station() for device in devices}
         self._policy = policy
+        self._absent = Station(down=(time.time(), "this broker does not serve it"))
 
     def __getitem__(self, device: str) -> Station:
-        return self._stations[device]
+        """Of a device that tasks name and this broker does not serve any more, one that is down."""
+        return self._stations.get(device, self._absent)
+
+    def add(self, device: str) -> None:
+        self._stations.setdefault(device, Station())
 
     def occupy(self, task: WaitingTask, one: SliceRow, now: float) -> None:
         """Of a profile's slots a task takes one, however many of its slices are there."""

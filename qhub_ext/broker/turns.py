@@ -18,7 +18,8 @@ from qhub_ext.broker.rows import SliceRow, TaskRow
 from qhub_ext.broker.slices import merge
 from qhub_ext.broker.stations import Stations
 from qhub_ext.broker.task_queue import TaskQueue, WaitingTask
-from qhub_ext.broker.work import joined, minus, seconds_of, without
+from qhub_ext.broker.tempo import LAST, Tempo
+from qhub_ext.broker.work import Piece, joined, minus, seconds_of, without
 from qhub_ext.errors import Cause, DeviceError, QhubError
 
 RESENT = 3
@@ -36,12 +37,40 @@ class Turns:
         self._stations = Stations(orders.devices, policy)
         self.closed = False
         for device in orders.devices:
-            for one in ledger.open_slices(device):
-                if one.state == "sending":  # whether it arrived, nobody knows
-                    ledger.set_slice(one, state="uncertain", ended_at=clock())
-                elif (task := queue.get(one.task)) is not None:
-                    task.pieces = minus(task.pieces, one.pieces)
-                    self._stations.occupy(task, one, clock())
+            self._take_over(device)
+
+    def take(self, device: str) -> None:
+        """One more device, with what a broker before had there."""
+        self._stations.add(device)
+        self._take_over(device)
+
+    def _take_over(self, device: str) -> None:
+        for profile, one in self._ledger.last_slices(device, LAST):
+            self._ended(one, profile, one.ended_at or 0.0)
+        for one in self._ledger.open_slices(device):
+            if one.state == "sending":  # whether it arrived, nobody knows
+                self._ledger.set_slice(one, state="uncertain", ended_at=self._clock())
+            elif (task := self._queue.get(one.task)) is not None:
+                task.pieces = minus(task.pieces, one.pieces)
+                self._stations.occupy(task, one, self._clock())
+
+    def _ended(self, one: SliceRow, profile: str, ended_at: float) -> None:
+        estimated = seconds_of(one.pieces) + self._policy.overhead_s
+        self._stations[one.device].tempo.ended(profile, one.sent_at, ended_at, estimated)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        return self._orders.devices
+
+    def tempo(self, device: str) -> Tempo:
+        return self._stations[device].tempo
+
+    def current(self, device: str) -> str:
+        """The task that had the device last."""
+        return self._stations[device].current
+
+    def window(self, device: str, at: float) -> tuple[float, float] | None:
+        return self._orders.window(device, at)
 
     def ahead(self, device: str) -> int:
         return self._ahead.get(device, 1)
@@ -118,12 +147,20 @@ class Turns:
                 scale = self._stations.scale(one) * qpu_s / estimated
                 rest = tuple(replace(piece, unit_s=piece.unit_s * scale / task.scale) for piece in rest)
             units = sum(piece.units for piece in one.pieces)
+            stale = self._stale(replace(one, snapshot=snapshot, qpu_s=qpu_s)) if task.restarts else []
+            if stale:
+                rest = joined(rest, *map(_measured, stale))
             used = self._policy.fair_share.used(task.user, now) + seconds
             self._ledger.finish_slice(
                 one, result.encode(), rest=joined(rest, *(s.pieces for s in others)), units=units, qpu_s=seconds,
                 snapshot=snapshot, now=now, share=(task.user, used), running=bool(others),
+                stale=stale,
             )  # fmt: skip
+            if task.restarts:  # said again after a lost answer, the ledger knows what was stale
+                rest = minus(self._ledger_pieces(one.task), joined(*(s.pieces for s in others)))
+                task.restarts = not any(s.stale for s in self._ledger.slices(one.task))
             self._release(one)
+            self._ended(one, task.profile, now)
             self._policy.charge(task, seconds, now)
             self._policy.usage.slices += 1
             task.pieces, task.scale = rest, scale
@@ -134,13 +171,24 @@ class Turns:
             self._changed.notify_all()
             return last
 
+    def _stale(self, one: SliceRow) -> list[SliceRow]:
+        """Of what is done with this slice, all that ran under another calibration than what was sent last."""
+        done = [*(s for s in self._ledger.slices(one.task) if s.counts and s.number != one.number), one]
+        known = [s for s in done if s.snapshot]
+        latest = max(known, key=lambda s: s.sent_at, default=one).snapshot
+        return [s for s in known if s.snapshot != latest]
+
+    def _ledger_pieces(self, task_id: str) -> tuple[Piece, ...]:
+        row = self._ledger.task(task_id)
+        return () if row is None else row.pieces
+
     def complete(self, task_id: str) -> None:
         """Puts the results of its slices together and ends it."""
         with self._changed:
             row = self._ledger.task(task_id)
             if row is None or row.ended:
                 return
-            done = [(s.pieces, self._ledger.slice_result(s)) for s in self._ledger.slices(task_id) if s.state == "done"]
+            done = [(s.pieces, self._ledger.slice_result(s)) for s in self._ledger.slices(task_id) if s.counts]
             try:
                 merged = merge(row.program, done)
             except QhubError as error:
@@ -239,3 +287,10 @@ class Turns:
         if row is not None and not row.ended:
             self.end(row, "failed", cause=str(error.cause), message=error.message, advice=error.advice)
         self._queue.remove(one.task)
+
+
+def _measured(one: SliceRow) -> tuple[Piece, ...]:
+    """Its pieces, with what they really took."""
+    estimated = seconds_of(one.pieces)
+    scale = one.qpu_s / estimated if one.qpu_s and estimated > 0 else 1.0
+    return tuple(replace(piece, unit_s=piece.unit_s * scale) for piece in one.pieces)

@@ -21,13 +21,14 @@ def tasks_table(found: dict[str, Any], title: str = "") -> Table:
             t["device"],
             f"{t['done']}/{t['of']}",
             duration(now - t["submitted_at"]),
+            "–" if not t["why"] else t["expected"] or "unknown",
             t["why"],
         )
         for t in found["tasks"]
     ]
     more = found["total"] - len(rows)
     return Table(
-        ("place", "task", "user", "profile", "device", "done", "since", "why"),
+        ("place", "task", "user", "profile", "device", "done", "since", "begins", "why"),
         rows,
         facts=found,
         title=title,

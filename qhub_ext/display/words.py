@@ -87,6 +87,15 @@ def minute(at: float, now: float) -> str:
     return then.strftime("%H:%M" if then.date() == datetime.fromtimestamp(now).date() else "%Y-%m-%d %H:%M")
 
 
+def span(earliest: float, latest: float | None, now: float) -> str:
+    """When something may begin: `between 12:31 and 12:38`, `from 12:31 on`, `now`."""
+    first = minute(earliest, now)
+    if latest is None:
+        return f"from {first} on"
+    last = minute(latest, now)
+    return f"between {first} and {last}" if last != first else first if first == "now" else f"at {first}"
+
+
 def dated(at: float) -> str:
     """Local wall-clock time with its date, for what is read on another day."""
     return datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M:%S")

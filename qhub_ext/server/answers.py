@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ACTIONS = ("cancel", "hold", "release", "requeue")
 MOST_IDS = 1000
 TASK_FACTS = (
-    *("id", "mine", "user", "profile", "device", "state", "submitted_at", "started_at", "done", "of", "place", "why"),
+    *("id", "mine", "user", "profile", "device", "state", "submitted_at", "started_at", "done", "of", "place", "why", "earliest", "latest"),
 )  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def devices(service: JobService, tier: str, told: Sequence[ResourceState]) -> di
 
     settings = service.settings
     met = _newer_snapshots(service)
-    named = [] if settings.broker.place else list_states(settings.qpu, ask=False)
+    named = [] if settings.broker.shared else list_states(settings.qpu, ask=False)
     standing = {state.device: state for state in reversed([*told, *named])}
     virtual = settings.qpu.virtual_at(settings.site_of("qpu"))
     rows = []
@@ -95,7 +95,7 @@ def devices(service: JobService, tier: str, told: Sequence[ResourceState]) -> di
             | {
                 "snapshot_age_s": _age(device),
                 "resource": resource,
-                "virtual": virtual and (state is None or state.type == VIRTUAL),
+                "virtual": virtual and (state is None or state.type.endswith(VIRTUAL)),
             }
         )
     return {"devices": rows}
@@ -177,7 +177,7 @@ def fleet(service: JobService, by: str, days: int) -> dict[str, Any]:
     """What the broker tells of everybody's ended jobs, to this user; `broker` False where there is none. Raises DeviceError, PreflightError."""
     from qhub_ext.service.fleet import ask_fleet, ask_levels
 
-    if service.settings.broker.place is None:
+    if service.settings.broker.shared is None:
         return {"broker": False, "overview": None, "levels": None}
     return {"broker": True, "overview": ask_fleet(service, days, by), "levels": ask_levels(service, days)}
 

@@ -132,6 +132,7 @@ SCHEMAS: dict[str, Schema] = {
         tasks=many(thing(
             id=TEXT, job_id=TEXT, mine=YES_NO, user=TEXT, profile=TEXT, device=TEXT, state=TEXT, submitted_at=MOMENT,
             started_at=maybe(MOMENT), done=COUNT, of=COUNT, place=COUNT, why=TEXT,
+            earliest=maybe(MOMENT), latest=maybe(MOMENT),
         )),
         total=COUNT, as_of=MOMENT,
     ),

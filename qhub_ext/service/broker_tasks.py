@@ -6,6 +6,7 @@ from typing import Any
 
 from qhub_ext.settings import Settings
 from qhub_ext.tiers.qpu.brokered import ask_broker
+from qhub_ext.tiers.qpu.own_broker import is_up
 
 
 def open_tasks(settings: Settings) -> dict[str, Any] | None:
@@ -16,5 +17,7 @@ def open_tasks(settings: Settings) -> dict[str, Any] | None:
     place = settings.broker.place
     if place is None:
         return None
+    if not is_up(settings.broker):
+        return {"tasks": [], "total": 0}
     found: dict[str, Any] = ask_broker(place, "GET", "/v1/tasks?everybody=true")
     return found

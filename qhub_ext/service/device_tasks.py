@@ -57,6 +57,7 @@ def look_after(
 
 
 def _asked(task: DeviceTask, record: JobRecord, settings: Settings, known: Callable[[], set[str]], tell: Tell) -> Fate:
+    from qhub_ext.tiers.qpu.own_broker import keep_up
     from qhub_ext.tiers.qpu.process import ResourceProcess
 
     if task.brokered and settings.broker.place is None:
@@ -64,6 +65,10 @@ def _asked(task: DeviceTask, record: JobRecord, settings: Settings, known: Calla
             task, "The task went through a broker, and the settings name none now.", "Set broker.socket and ask again."
         )
     if task.brokered:
+        try:
+            keep_up(settings.broker)
+        except DeviceError as error:
+            return Fate(task, f"The broker cannot be asked what became of the task: {error.message}", error.advice)
         return _asked_of_broker(task, settings.broker.place, tell)
     resource = _resource(task, record, settings)
     if isinstance(resource, str):

@@ -18,8 +18,8 @@ def settle_wish(text: str, tier: str | None, site: str, settings: Settings) -> C
     if tier != "qpu":
         return choose(text, devices)
     waiting: dict[str, int] | None = None
-    if settings.broker.place is not None:  # it knows what waits where, and its word counts
-        found = ask_broker(settings.broker.place, "GET", f"/v1/choice?wish={quote(text)}")
+    if settings.broker.shared is not None:  # it knows what waits where, and its word counts
+        found = ask_broker(settings.broker.shared, "GET", f"/v1/choice?wish={quote(text)}")
         return Choice(found["device"], found["why"])
     if LEAST_BUSY in " ".join(text.lower().split()):
         from qhub_ext.service.resources import list_states

@@ -273,10 +273,16 @@ def resource_title(tier: str | None, device: str, site: str, settings: Settings)
     """
     if tier != "qpu":
         return ""
-    if settings.broker.place is not None:
+    if settings.broker.own is not None:
+        return ", ".join(filter(None, ("broker", _direct_title(device, site, settings))))
+    if settings.broker.shared is not None:
         from qhub_ext.tiers.qpu.brokered import simulated_at
 
-        return f"broker, {VIRTUAL}" if simulated_at(settings.broker.place, device) else "broker"
+        return f"broker, {VIRTUAL}" if simulated_at(settings.broker.shared, device) else "broker"
+    return _direct_title(device, site, settings)
+
+
+def _direct_title(device: str, site: str, settings: Settings) -> str:
     from qhub_ext.tiers.qpu.resources import resource_for
     from qhub_ext.tiers.qpu.virtual import missing_packages
 

@@ -30,7 +30,7 @@ LOOKED_AT = 2000
 
 def ask_fleet(service: JobService, days: float, by: str) -> dict[str, Any]:
     """See `qhub_ext.diagnosis.fleet.answers.overview`. Raises DeviceError for a broker that does not answer."""
-    place = service.settings.broker.place
+    place = service.settings.broker.shared
     if place is not None:
         bring_own(service)
         return dict(ask_broker(place, "GET", f"/v1/fleet?days={days:g}&by={quote(by, safe='')}"))
@@ -42,7 +42,7 @@ def ask_fleet(service: JobService, days: float, by: str) -> dict[str, Any]:
 
 def ask_of_job(service: JobService, job_id: str, days: float = 7.0, *, timeout_s: float = 30.0) -> dict[str, Any]:
     """See `qhub_ext.diagnosis.fleet.answers.of_job`."""
-    place = service.settings.broker.place
+    place = service.settings.broker.shared
     if place is not None:
         bring_own(service, timeout_s)
         target = f"/v1/fleet/jobs/{quote(job_id, safe='')}?days={days:g}"
@@ -56,9 +56,9 @@ def ask_of_job(service: JobService, job_id: str, days: float = 7.0, *, timeout_s
 def ask_levels(service: JobService, days: float) -> dict[str, Any]:
     """See `qhub_ext.diagnosis.fleet.slo.service_levels`. Raises DeviceError for a broker that does not answer."""
     given = service.settings.broker
-    if given.place is not None:
+    if given.shared is not None:
         bring_own(service)
-        return dict(ask_broker(given.place, "GET", f"/v1/fleet-levels?days={days:g}"))
+        return dict(ask_broker(given.shared, "GET", f"/v1/fleet-levels?days={days:g}"))
     from qhub_ext.diagnosis.fleet.slo import service_levels
 
     now, fleet = time.time(), _own(service)
@@ -70,7 +70,7 @@ def ask_levels(service: JobService, days: float) -> dict[str, Any]:
 
 def word_about(service: JobService, job_id: str) -> str:
     """Whether others meet what ended the job, in one sentence; "" where no broker says so within a moment."""
-    if service.settings.broker.place is None or service.shelf.record(job_id).state in (State.COMPLETED, *ACTIVE):
+    if service.settings.broker.shared is None or service.shelf.record(job_id).state in (State.COMPLETED, *ACTIVE):
         return ""
     try:
         return str(ask_of_job(service, job_id, timeout_s=IN_PASSING_S)["sentence"])
@@ -80,7 +80,7 @@ def word_about(service: JobService, job_id: str) -> str:
 
 def bring_own(service: JobService, timeout_s: float = 5.0) -> None:
     """What waits in the outbox, so that the answer knows of it. Raises DeviceError."""
-    place, shelf = service.settings.broker.place, service.shelf.path
+    place, shelf = service.settings.broker.shared, service.shelf.path
     outbox = Outbox(shelf)
     catch_up(shelf, outbox)
     if place is not None and outbox.wanted:

@@ -121,7 +121,7 @@ class JobService:
         """Returns when the site has the job for good. What is raised before that left nothing behind, or says what it left."""
         asked_at = time.time()
         draft = with_trace(draft, self.settings)
-        if self.settings.broker.place is not None:
+        if self.settings.broker.shared is not None:
             Outbox(self.shelf.path).open()
         site = self.site(draft.spec.site)
         with site.expect(draft.spec) if isinstance(site, Expecting) else nullcontext():

@@ -67,7 +67,7 @@ def bring(settings: Settings, shelf: Path) -> int:
     """All that waits, to the broker of the settings. Raises DeviceError, PreflightError."""
     outbox = Outbox(shelf)
     catch_up(shelf, outbox)
-    place = settings.broker.place
+    place = settings.broker.shared
     return 0 if place is None or not outbox.wanted else send_waiting(place, outbox)
 
 

@@ -11,6 +11,7 @@ from qhub_ext.service.announced import announced
 from qhub_ext.settings import QpuSettings, Settings
 from qhub_ext.tiers.qpu.brokered import Place, ask_broker
 from qhub_ext.tiers.qpu.capabilities import CAPABILITIES
+from qhub_ext.tiers.qpu.own_broker import is_up
 from qhub_ext.tiers.qpu.process import ResourceProcess
 from qhub_ext.tiers.qpu.resources import Resource, list_resources
 from qhub_ext.tiers.qpu.virtual import virtual_standing
@@ -54,7 +55,7 @@ def standing(settings: Settings) -> list[ResourceState]:
     devices.
     """
     path = settings.broker.place
-    if path is not None:
+    if path is not None and is_up(settings.broker):
         return _brokered(path)
     found = list_states(settings.qpu, ask=True)
     return found + (_virtual(settings.qpu) if settings.qpu.virtual_at(settings.site_of("qpu")) else [])
@@ -101,7 +102,7 @@ def _brokered(path: Place) -> list[ResourceState]:
             ResourceState(
                 name=device["name"],
                 device=device["name"],
-                type="broker",
+                type=f"broker, {VIRTUAL}" if device.get("virtual") else "broker",
                 source=f"the broker at {path}",
                 takes=CAPABILITIES[device["type"]].takes if device.get("type") in CAPABILITIES else "",
                 state=_WORDS.get(device["state"], device["state"]),

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 from qiskit import QuantumCircuit
+from qiskit_ibm_runtime import RuntimeDecoder
 
 from qhub_ext.errors import PreflightError
 from qhub_ext.job.context import using
 from qhub_ext.primitives import Estimator, Sampler
+from qhub_ext.tiers.qpu import qcs
 from tests.broker.conftest import Broker, decoded
 from tests.qpu.conftest import isa
 from tests.qpu.test_genuine_client import BY_HAND
@@ -93,6 +95,30 @@ def test_the_genuine_client_submits_through_queue_and_policy_unpatched(new_broke
     assert found["value"] > 1.2
     usage = broker.ask("GET", "/v1/usage")["usage"]
     assert [(row["profile"], row["job"], row["tasks"]) for row in usage] == [("production", "by hand", 2)]
+
+
+def test_the_command_task_runner_of_the_genuine_wheel_takes_its_turn_too(
+    new_broker: Callable[..., Broker], bell_qasm: str, tmp_path: Path
+) -> None:
+    broker = new_broker(**SHORT)
+    session = broker.session("production", job="by task_runner")
+    payload = {"pubs": [[bell_qasm, None, 5000]], "version": 2, "support_qiskit": True, "options": {}}
+    (tmp_path / "input.json").write_text(json.dumps({"parameters": payload, "program_id": "sampler"}))
+    config = qcs.client_config(session["url"], session["key"], "broker")
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("task_runner")), "kingston", str(tmp_path / "input.json"), str(tmp_path / "output.json")],
+        env={
+            "PATH": "/usr/bin:/bin", "no_proxy": "127.0.0.1", "QRMI_JOB_QPU_RESOURCES": "kingston", "QRMI_JOB_QPU_TYPES": qcs.TYPE,
+            **{f"kingston_{key}": value for key, value in config.items()},
+        },
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads((tmp_path / "output.json").read_text(), cls=RuntimeDecoder)
+    assert sum(result[0].data.meas.get_counts().values()) == 5000
+    (used,) = broker.ask("GET", "/v1/usage")["usage"]
+    assert (used["profile"], used["job"], used["tasks"]) == ("production", "by task_runner", 1)
+    assert used["slices"] > 1, "cut by the policy, and put together again"
 
 
 def test_a_broker_that_is_killed_goes_on_where_it_was_and_every_shot_counts_once(
@@ -236,7 +262,24 @@ def test_the_command_shows_the_queue_and_carries_out_orders(new_broker: Callable
     assert "'x' is no moment" in qhub("window", "--start", "x", "--length", "1h")
     assert "0 of 100 were done" in qhub("cancel", task)
     assert "in use" in qhub("resume", "kingston")
-    assert json.loads(qhub("audit", "--json"))["audit"][0]["verb"] == "resume"
+    assert broker.until_ended(broker.submit(broker.session("test", job="j7"), bell_qasm, 250))["state"] == "completed"
+    for key in ("user", "account", "device", "job", "profile"):
+        picture = broker.directory / f"{key}.html"
+        shown = qhub("usage", "--by", key, "--figure", str(picture))
+        assert shown.splitlines()[0].split()[:2] == [key, "QPU"], shown
+        assert f"<title>Seconds of QPU in the last day, by {key}</title>" in picture.read_text()
+    assert "j7" in qhub("usage")
+    assert [row["job"] for row in json.loads(qhub("usage", "--json"))["usage"]] == ["j7"]
+    assert "an operator" in qhub("limits", "profile", "test", "slots", "3")
+    assert "an operator" in qhub("limits", "user", "alice", "share", "2")
+    asked = json.loads(qhub("limits", "--json"))["limits"]
+    assert {"scope": "profile", "name": "test", "what": "slots", "value": 3, "set": True} in asked
+    assert "settings" in qhub("limits", "profile", "test", "slots", "default").replace("an operator", "")
+    assert "none" in qhub("limits", "profile", "test", "task_s", "none")
+    assert "A limit needs a value" in qhub("limits", "profile", "test", "slots")
+    assert "'many' is no limit" in qhub("limits", "profile", "test", "slots", "many")
+    assert "Did you mean 'slots'" in qhub("limits", "profile", "test", "slot", "3")
+    assert {"limit", "resume"} <= {row["verb"] for row in json.loads(qhub("audit", "--json"))["audit"]}
     assert "There is no task 'nobodys'" in qhub("cancel", "nobodys")
     assert "Did you mean 'kingston'" in qhub("serve", "--device", "kingstn", "--directory", str(broker.directory / "x"))
 

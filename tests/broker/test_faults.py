@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
 from qiskit.primitives import DataBin, PrimitiveResult, PubResult
 
@@ -24,10 +27,14 @@ from qhub_ext.broker.rows import TaskRow, packed
 from qhub_ext.broker.work import Piece
 from qhub_ext.errors import DeviceError, UnknownNameError
 from qhub_ext.settings import QpuSettings
+from qhub_ext.tiers.qpu.brokered import UnixConnection
 from qhub_ext.tiers.qpu.resources import Resource
 from qhub_ext.tiers.qpu.wire import tagged
-from tests.broker.conftest import Broker
+from tests.broker.conftest import Broker, decoded
 from tests.broker.house import ALICE, BOB, OPERATOR, PARAMS, Ask, session, submit
+from tests.qpu.conftest import VirtualQpu
+from tests.slurm.small_disk import fill, small_disk
+from tests.waiting import wait_until
 
 FLOOD = 10_000
 SHORT = json.dumps(tagged(PrimitiveResult([PubResult(DataBin(shape=()))])))
@@ -156,6 +163,82 @@ def test_a_flood_of_ten_thousand_tasks_leaves_others_their_share_and_their_answe
     assert len(shown) == 50
     assert FLOOD - 20 < total <= FLOOD + 10
     again.ledger.close()
+
+
+def test_a_flood_through_the_socket_leaves_another_user_his_share(
+    new_broker: Callable[..., Broker], bell_qasm: str
+) -> None:
+    """A tenth of it here, all of the ten thousand with QHUB_CHAOS=full."""
+    broker = new_broker()
+    broker.ask("POST", "/v1/devices/kingston/drain", {"note": ""})
+    hers = broker.session()["id"]
+    flood = FLOOD if os.environ.get("QHUB_CHAOS") == "full" else FLOOD // 10
+    params = {"pubs": [[bell_qasm, None, 10]], "version": 2, "support_qiskit": True, "options": {}}
+    body = json.dumps({"session": hers, "device": "kingston", "program": "sampler", "params": params})
+
+    def pour(count: int) -> set[int]:
+        connection, codes = UnixConnection(broker.socket, 120), set()
+        for _ in range(count):
+            connection.request("POST", "/v1/tasks", body, {"content-type": "application/json"})
+            answer = connection.getresponse()
+            answer.read()
+            codes.add(answer.status)
+        connection.close()
+        return codes
+
+    begin = time.monotonic()
+    with ThreadPoolExecutor(4) as pool:
+        assert set().union(*pool.map(pour, [flood // 4] * 4)) == {201}
+    print(f"{flood} tasks in {time.monotonic() - begin:.1f} s")
+    token = broker.ask("POST", "/v1/tokens", {"user": "nobody"})["token"]
+    with httpx.Client(base_url=json.loads((broker.directory / "broker.json").read_text())["url"], trust_env=False,
+                      headers={"authorization": f"Bearer {token}"}, timeout=120) as his:  # fmt: skip
+        session = his.post("/v1/sessions", json={}).json()["id"]
+        mine = [his.post("/v1/tasks", json={**json.loads(body), "session": session}).json()["id"] for _ in range(5)]
+        assert len(set(mine)) == 5
+        broker.ask("POST", "/v1/devices/kingston/resume")
+        for one in mine:
+            wait_until(lambda one=one: his.get(f"/v1/tasks/{one}?wait=20").json()["ended_at"], within_s=120, what="his task")  # fmt: skip
+        usage = {row["user"]: row["tasks"] for row in broker.ask("GET", "/v1/usage")["usage"]}
+    assert usage.pop("nobody") == 5
+    assert sum(usage.values()) <= 12, "the flood had its turns, and no more"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_broker_whose_disk_is_full_says_so_loses_nothing_and_goes_on_when_there_is_room(
+    server: VirtualQpu, tmp_path: Path, bell_qasm: str
+) -> None:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    with small_disk(folder, 4096) as disk:
+        broker = Broker(disk / "broker", server)
+        broker.start()
+        try:
+            server.fault("paused")
+            session = broker.session()
+            first = broker.submit(session, bell_qasm, 300)
+            wait_until(lambda: any(s["vendor"] for s in broker.task(first)["slices"]), within_s=60, what="the slice")
+            fill(disk)
+            params = {
+                "pubs": [[bell_qasm + "//" + "x" * 200_000, None, 10]],
+                "version": 2,
+                "support_qiskit": True,
+                "options": {},
+            }
+            body = {"session": session["id"], "device": "kingston", "program": "sampler", "params": params}
+            with pytest.raises(DeviceError, match=r"cannot be used now.*Make room on that disk") as told:
+                broker.ask("POST", "/v1/tasks", body)
+            assert told.value.cause == "integration"
+            server.admin("DELETE")
+            assert broker.task(first, 2.0)["ended_at"] is None or broker.task(first)["state"] == "completed"
+            (disk / "filler").unlink()
+            assert broker.until_ended(first)["state"] == "completed"
+            assert decoded(broker, first)[0].data.meas.num_shots == 300
+            assert broker.until_ended(broker.submit(session, bell_qasm, 40))["state"] == "completed"
+            assert broker.ask("GET", "/v1/tasks")["total"] == 0, "what was refused is not there"
+        finally:
+            server.admin("DELETE")
+            broker.stop()
 
 
 def test_a_profile_may_bound_what_one_user_has_waiting(ask: Ask) -> None:
@@ -297,7 +380,7 @@ def test_health_says_what_is_wrong_and_metrics_are_complete(ask: Ask, desk: Desk
         assert line in text.splitlines()
     assert 'qhub_broker_oldest_task_seconds{profile="development"}' in text
     names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
-    assert len(names) == len(set(names)) == 15
+    assert len(names) == len(set(names)) == 17
     desk.ledger.close()
     told = ask(None, "GET", "/health")
     assert told.status_code == 503

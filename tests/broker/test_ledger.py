@@ -14,11 +14,12 @@ import pytest
 from qhub_ext.broker import database as database_module
 from qhub_ext.broker.database import Database, LedgerError, Sqlite
 from qhub_ext.broker.desk import Desk
-from qhub_ext.broker.ledger import VERSION, Ledger
+from qhub_ext.broker.ledger import Ledger
 from qhub_ext.broker.limits import Limit
 from qhub_ext.broker.policy import Policy
 from qhub_ext.broker.postgres import Postgres
 from qhub_ext.broker.rows import Session, TaskRow
+from qhub_ext.broker.tables import VERSION
 from qhub_ext.broker.work import Piece
 from qhub_ext.errors import JobFolderError, QhubError
 from qhub_ext.tiers.windows import Window
@@ -134,8 +135,15 @@ def test_a_task_ends_once(opened: Open) -> None:
     assert [row.id for row in ledger.tasks(open_only=True, offset=1)] == ["t2"]
     assert set(ledger.tasks_of(["t1", "t3", "nobodys"])) == {"t1", "t3"}
     assert [tuple(r.values()) for r in ledger.totals()] == [("kingston", "test", "completed", "", 1, 0.0)]
-    (times,) = ledger.task_times((1.0, 60.0))
-    assert (times["profile"], times["run_count"], times["wait_count"]) == ("test", 0, 0)
+    assert ledger.task_times() == [], "none of them ever began"
+    ledger.begin_slice("t2", "kingston", (), task(2).submitted_at + 7.0)
+    ledger.begin_slice("t2", "kingston", (), task(2).submitted_at + 9.0)
+    ledger.end_task("t2", "failed", ended_at=task(2).submitted_at + 107.0, cause="", message="", advice="")
+    (times,) = ledger.task_times()
+    assert (times["profile"], times["run_count"], times["wait_count"]) == ("test", 1, 1)
+    assert [times[f"wait_{n}"] for n in range(9)] == [0, 0, 1, 1, 1, 1, 1, 1, 1]
+    assert [times[f"run_{n}"] for n in range(9)] == [0, 0, 0, 0, 1, 1, 1, 1, 1]
+    assert (round(times["wait_sum"]), round(times["run_sum"])) == (7, 100)
     assert ledger.forget_ended(40.0) == 1
     assert not ledger.folder("t1").exists()
 
@@ -198,13 +206,14 @@ def test_a_desk_works_on_either_and_goes_on_where_it_was(database: Callable[[], 
 
 
 def test_an_early_sqlite_ledger_is_taken_on(tmp_path: Path) -> None:
-    from qhub_ext.broker.ledger import _STEPS
+    from qhub_ext.broker.tables import STEPS
 
     (tmp_path / "ledger").mkdir()
     early = sqlite3.connect(tmp_path / "ledger" / "broker.sqlite")
-    early.executescript(_STEPS[0].format(**Sqlite.types) + ";PRAGMA user_version = 1")
+    early.executescript(STEPS[0].format(**Sqlite.types) + ";PRAGMA user_version = 1")
     early.execute(
-        "INSERT INTO tasks (id, device, profile, state, cause) VALUES ('t0', 'kingston', 'test', 'failed', 'device')"
+        "INSERT INTO tasks (id, device, profile, state, cause, submitted_at, started_at, ended_at) "
+        "VALUES ('t0', 'kingston', 'test', 'failed', 'device', 10.0, 13.0, 113.0)"
     )
     for number, state in enumerate(("done", "done", "failed")):
         early.execute(
@@ -220,6 +229,14 @@ def test_an_early_sqlite_ledger_is_taken_on(tmp_path: Path) -> None:
         ("kingston", "test", "failed", "device", 1, 0.0),
         ("kingston", "test", "slice", "", 2, 4.0),
     ], "what had ended before is counted"
+    (times,) = ledger.task_times()
+    assert (times["wait_1"], times["wait_sum"], times["run_3"], times["run_4"], times["run_sum"]) == (
+        1,
+        3.0,
+        0,
+        1,
+        100.0,
+    )
     ledger.close()
 
 

@@ -6,13 +6,16 @@ import json
 
 import numpy as np
 import pytest
-from qiskit import QuantumCircuit, qasm3
+from qiskit import QuantumCircuit, qasm3, transpile
+from qiskit.circuit import Parameter
 from qiskit.primitives import BitArray, DataBin, PrimitiveResult, PubResult, SamplerPubResult
 from qiskit_ibm_runtime import RuntimeDecoder
 
 from qhub_ext.broker.slices import cut, merge, read_work, shots_of
 from qhub_ext.broker.work import Piece, take_slice, without
+from qhub_ext.diagnosis import estimates
 from qhub_ext.diagnosis.counts import compare
+from qhub_ext.diagnosis.estimates import Estimate
 from qhub_ext.errors import DeviceError, InvalidOptionError
 from qhub_ext.tiers.qpu.wire import tagged, untagged
 from qhub_ext.virtualqpu.machine import Machine
@@ -69,6 +72,30 @@ def test_an_estimator_in_slices_gives_each_pub_its_own_value() -> None:
     values = [float(part.data.evs) for part in untagged(json.loads(text))]
     assert values[0] > 0.8 > -0.8 > values[1]
     assert values[2] > 0.8
+
+
+def test_an_estimator_in_slices_has_the_values_of_one_in_one_piece_within_their_errors() -> None:
+    machine = Machine("kingston")
+    turned = QuantumCircuit(2)
+    angle = Parameter("angle")
+    turned.ry(angle, 0)
+    turned.cx(0, 1)
+    text = str(qasm3.dumps(transpile(turned, basis_gates=["rz", "sx", "cz"])))
+    angles = np.linspace(0.3, 2.8, 7)
+    observables = [{"ZZ": 1.0}, {"XX": 0.5, "IZ": -1.0}, {"ZI": 1.0, "YY": 0.25}]
+    pubs = [[text, one, tagged(angles.reshape(-1, 1)), 0.02] for one in observables]
+    params = {"pubs": pubs, "version": 2, "support_qiskit": True, "options": {}}
+    merged, slices = in_slices(machine, "estimator", params, 0.5)
+    assert slices == 3
+    parts = untagged(json.loads(merged))
+    whole = untagged(json.loads(execute(machine, "estimator", params)))
+    means = [float(np.mean(part.data.evs)) for part in parts]
+    assert np.ptp(means) > 0.3, "values that tell the PUBs apart"
+    for one, other in zip(parts, whole, strict=True):
+        rows = [[Estimate(v, e) for v, e in zip(part.data.evs, part.data.stds, strict=True)] for part in (one, other)]
+        found = estimates.compare(*rows)
+        assert found.z < 5, f"by {found.by} +- {found.error}"
+        assert all(0 < estimate.error < 0.1 for row in rows for estimate in row)
 
 
 def result_of(*shots: int) -> str:

@@ -342,6 +342,9 @@ export interface Task {
   of: number;
   place: number;
   why: string;
+  /** When it is expected to begin; both null where there is no saying. */
+  earliest: number | null;
+  latest: number | null;
 }
 
 export interface Tasks {

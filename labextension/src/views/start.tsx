@@ -1,7 +1,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { useEffect } from 'react';
 
-import type { Estimate } from '../api/types';
+import type { Estimate, Task } from '../api/types';
 import type { Estimates } from '../model/estimates';
 import { moment, plain } from '../words';
 import { Age } from './age';
@@ -63,6 +63,23 @@ export function Start(props: {
       </p>
     </div>
   );
+}
+
+/** When a quantum task is expected to begin, by the broker's word. */
+export function beginWords(
+  { earliest, latest }: Pick<Task, 'earliest' | 'latest'>,
+  trans: TranslationBundle
+): string {
+  if (earliest === null) {
+    return trans.__('Nobody can say when it begins.');
+  }
+  return latest === null
+    ? trans.__('It begins at %1 at the earliest.', moment(earliest))
+    : trans.__(
+        'It is expected to begin between %1 and %2.',
+        moment(earliest),
+        moment(latest)
+      );
 }
 
 export function startWords(

@@ -47,7 +47,7 @@ T = TypeVar("T")
 
 def present_device(device: Device) -> Device:
     """The device as what stands for it describes it now. A virtual QPU is not started for that."""
-    settings, broker = current_settings().qpu, current_settings().broker.place
+    settings, broker = current_settings().qpu, current_settings().broker.shared
     resource = resource_for(device.name, settings) if broker is None else brokered(device.name, broker)
     if resource is None and settings.virtual_at(current().site):
         resource = running_resource(device.name, settings)

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 from qhub_ext.errors import Cause, DeviceError, PreflightError, QhubError, SettingsError
 from qhub_ext.job.context import current
 from qhub_ext.settings import current_settings
+from qhub_ext.telemetry import recorder as spans
 from qhub_ext.tiers.qpu import munge, qcs
 from qhub_ext.tiers.qpu.capabilities import CAPABILITIES, PRIMITIVES
 from qhub_ext.tiers.qpu.resources import Resource
@@ -64,7 +65,9 @@ def ask_broker(
         told = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DeviceError(
             f"The broker at {place} cannot be reached: {told}.",
-            advice="Where none runs, `qhub broker serve --device NAME` starts one.",
+            advice="It is yours, and starts with the first task that needs it."
+            if place == current_settings().broker.own
+            else "Where none runs, `qhub broker serve --device NAME` starts one.",
             cause=Cause.INTEGRATION,
         ) from None
     finally:
@@ -99,7 +102,15 @@ def job_session(place: Place, profile: str = "") -> dict[str, Any]:
     """The session of the job that this process belongs to: asked again, it is the same one."""
     context = current()
     job = os.environ.get("SLURM_JOB_ID") or context.job_id or ""
-    return dict(ask_broker(place, "POST", "/v1/sessions", {"job": job, "profile": profile or context.profile}))
+    settings = current_settings().qpu
+    body = {"job": job, "profile": profile or context.profile, "on_calibration_change": settings.on_calibration_change}
+    return dict(ask_broker(place, "POST", "/v1/sessions", body, trace_header()))
+
+
+def trace_header() -> dict[str, str]:
+    """The open span, for who takes part in its trace."""
+    here = spans.here()
+    return {} if here is None else {"traceparent": here.traceparent}
 
 
 def brokered_resource(device: str, path: Place) -> Resource:
@@ -107,6 +118,8 @@ def brokered_resource(device: str, path: Place) -> Resource:
     genuine client; tasks of other types go over the broker's own API (`turn`).
     """
     session = job_session(path)
+    if device not in session.get("types", {device: ""}) and path == current_settings().broker.own:
+        session |= ask_broker(path, "POST", "/v1/devices", {"device": device})
     virtual = device in session.get("virtual", ())
     source = f"the broker at {path}"
     kind = session.get("types", {}).get(device, qcs.TYPE)
@@ -129,8 +142,9 @@ def simulated_at(path: Place, device: str) -> bool:
 
 
 def why_it_waits(path: Place, task: str) -> str:
-    """The broker's sentence about a task; "" where it has none or does not answer."""
+    """The broker's sentence about a task, with when it may begin; "" where it has none or does not answer."""
     try:
-        return str(ask_broker(path, "GET", f"/v1/tasks/{quote(task, safe='')}")["why"])
+        told = ask_broker(path, "GET", f"/v1/tasks/{quote(task, safe='')}")
     except QhubError:
         return ""
+    return f"{told['why']} It may begin {told['expected']}." if told["why"] and told["expected"] else str(told["why"])

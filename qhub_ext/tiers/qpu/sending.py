@@ -6,6 +6,7 @@ never sent again.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 import uuid
@@ -17,6 +18,7 @@ from qhub_ext.errors import Cause, DeviceError, QhubError, UncertainTaskError
 from qhub_ext.job.context import current
 from qhub_ext.settings import QpuSettings
 from qhub_ext.tiers.qpu.failures import NOT_SENT_AGAIN, HelperLostError
+from qhub_ext.tiers.qpu.own_broker import keep_up
 from qhub_ext.tiers.qpu.pool import process_for
 from qhub_ext.tiers.qpu.resources import Resource
 from qhub_ext.tiers.qpu.task_spans import Moments, traced_call
@@ -123,6 +125,8 @@ class Sender:
     def _start(self, payload: Mapping[str, Any], record: Record, moments: Moments) -> str:
         self.note(record)  # on disk before it is on the wire
         try:
+            if self.resource.brokered:
+                keep_up()
             process = process_for(self.resource)
             named = {**payload, "tag": record["id"]}
             task = str(
@@ -154,6 +158,9 @@ class Sender:
             except DeviceError as error:
                 if not error.transient or (attempt >= _QUESTIONS and time.monotonic() + pause > until):
                     raise
+                if self.resource.brokered:
+                    with contextlib.suppress(DeviceError):  # the next attempt says it, if it is still so
+                        keep_up()
                 time.sleep(pause)
                 pause = min(self.settings.poll_max_s, pause * 2)
         raise AssertionError

@@ -6,6 +6,7 @@ from qhub_ext.errors import Cause, PreflightError
 from qhub_ext.job.context import current
 from qhub_ext.settings import QpuSettings, current_settings
 from qhub_ext.tiers.qpu.brokered import Place, brokered_resource
+from qhub_ext.tiers.qpu.own_broker import keep_up
 from qhub_ext.tiers.qpu.resources import Resource, prologue_trouble, resource_for
 from qhub_ext.tiers.qpu.virtual import virtual_resource
 
@@ -36,6 +37,7 @@ def brokered(device: str, path: Place) -> Resource:
     context = current()
     key = (device, path, context.job_id, context.profile)
     if key not in _sessions:
+        keep_up()
         _sessions[key] = brokered_resource(device, path)
     return _sessions[key]
 

@@ -13,7 +13,8 @@ from urllib.parse import quote
 
 from qhub_ext.errors import DeviceError, QhubError, UncertainTaskError
 from qhub_ext.settings import current_settings
-from qhub_ext.tiers.qpu.brokered import Place, ask_broker
+from qhub_ext.tiers.qpu.brokered import Place, ask_broker, trace_header
+from qhub_ext.tiers.qpu.own_broker import keep_up
 from qhub_ext.tiers.qpu.resources import Resource
 
 LOOK_S = 1.0
@@ -67,7 +68,8 @@ class BrokerTurn:
         }
         while True:
             try:
-                task = str(ask_broker(self.place, "POST", "/v1/tasks", body)["id"])
+                keep_up()
+                task = str(ask_broker(self.place, "POST", "/v1/tasks", body, trace_header())["id"])
             except DeviceError as error:
                 if time.monotonic() + PAUSE_S > until:
                     told = f"{error.message} It may have the task {payload['tag']}."

@@ -5,29 +5,20 @@ It says what it is wherever it can be seen. The server is `python -m qhub_ext.vi
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from qhub_ext.errors import Cause, DeviceError
 from qhub_ext.settings import QpuSettings
 from qhub_ext.tiers.qpu import qcs
+from qhub_ext.tiers.qpu.on_demand import OnDemand
 from qhub_ext.tiers.qpu.resources import Resource
 
 NEEDED = ("qrmi", "fastapi", "uvicorn", "qiskit_qasm3_import")
-START_S = 60.0
-
-
 SEQUENCE_DEVICES = ("FRESNEL", "EMU_FREE", "EMU_FRESNEL", "EMU_MPS")
 """Devices that take Pulser sequences, by the names of Pasqal's cloud."""
 IQM_DEVICES = ("garnet",)
@@ -80,7 +71,7 @@ def virtual_resource(device: str, settings: QpuSettings) -> Resource:
 def running_server(settings: QpuSettings) -> dict[str, Any]:
     """Address and key of the virtual QPU, which is started when it is not up. Raises DeviceError."""
     require_packages()
-    return _running(settings) or _start(settings)
+    return _server(settings).up()
 
 
 def running_resource(device: str, settings: QpuSettings) -> Resource | None:
@@ -110,54 +101,15 @@ def _running(settings: QpuSettings) -> dict[str, Any] | None:
     return {**server, **{name: health.get(name, {}) for name in ("cycles", "standing")}} if same else None
 
 
-def _start(settings: QpuSettings) -> dict[str, Any]:
-    directory = settings.virtual_directory
-    with _only_one(directory):
-        server = _running(settings)
-        if server is not None:
-            return server
-        log = directory / "server.log"
-        with log.open("w") as out:
-            # The shell ends at once, so that the server is nobody's child: no zombie stays with a long-lived kernel.
-            subprocess.run(
-                ["/bin/sh", "-c", '"$@" &', "qhub", *_command(settings)],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                cwd="/",
-                check=True,
-            )
-        until = time.monotonic() + START_S
-        while time.monotonic() < until:
-            server = _running(settings)
-            if server is not None:
-                return server
-            if log.stat().st_size and "Traceback" in log.read_text(errors="replace"):
-                break
-            time.sleep(0.05)
-    words = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
-    raise DeviceError(
-        f"The virtual QPU did not start: {words[0]}", advice=f"Its log is {log}.", cause=Cause.INTEGRATION
-    )
-
-
-def _command(settings: QpuSettings) -> list[str]:
-    return [
-        *(sys.executable, "-m", "qhub_ext.virtualqpu"),
+def _server(settings: QpuSettings) -> OnDemand[dict[str, Any]]:
+    cycle = settings.virtual_cycle_s
+    options = [
         *("--directory", str(settings.virtual_directory)),
         *("--speed", str(settings.virtual_speed)),
-        *(() if settings.virtual_cycle_s is None else ("--cycle", f"{settings.virtual_cycle_s:.0f}s")),
+        *(() if cycle is None else ("--cycle", f"{cycle:.0f}s")),
         "--on-demand",
     ]
-
-
-@contextlib.contextmanager
-def _only_one(directory: Path) -> Iterator[None]:
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (directory / "start.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return OnDemand("The virtual QPU", settings.virtual_directory, "qhub_ext.virtualqpu", options, lambda: _running(settings))  # fmt: skip
 
 
 def _open(url: str) -> Any:

@@ -8,6 +8,7 @@ import { CommandIDs } from '../../tokens';
 import { plain } from '../../words';
 import { Age } from '../age';
 import { useSignal } from '../signal';
+import { beginWords } from '../start';
 import type { Run } from './actions';
 import { Section } from './section';
 
@@ -122,6 +123,9 @@ function TaskItem(props: {
           >
             {plain(task.why, 300)}
           </div>
+        )}
+        {task.why !== '' && (
+          <div className="qhub-Tier-words">{beginWords(task, trans)}</div>
         )}
       </div>
     </li>

@@ -18,6 +18,7 @@ import { Folds } from '../../../model/folds';
 import { JobsModel } from '../../../model/jobs';
 import { Listing } from '../../../model/listing';
 import { JobPool } from '../../../model/pool';
+import { moment } from '../../../words';
 import type { Run } from '../actions';
 import { Sidebar } from '../sidebar';
 
@@ -442,7 +443,9 @@ describe('tasks at the broker', () => {
     done: 1000,
     of: 4000,
     place: 2,
-    why: 'A task of profile production goes first.'
+    why: 'A task of profile production goes first.',
+    earliest: NOW + 60,
+    latest: NOW + 400
   };
 
   it('are not spoken of where there is no broker', async () => {
@@ -473,6 +476,9 @@ describe('tasks at the broker', () => {
     expect(first.textContent).toMatch(/bob.*on the device/);
     expect(second.textContent).toMatch(/vqe.*place 2.*1000 of 4000 shots/);
     expect(second.textContent).toContain(task.why);
+    expect(second.textContent).toContain(
+      `It is expected to begin between ${moment(NOW + 60)} and ${moment(NOW + 400)}.`
+    );
     expect(rows()[0].textContent).toContain('waiting at kingston');
     fireEvent.click(within(second).getByRole('button', { name: 'vqe' }));
     expect(ran).toEqual([['qhub-ext:open-job', ['01-aaaaaa']]]);
