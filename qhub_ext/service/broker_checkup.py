@@ -13,6 +13,7 @@ from qhub_ext import __version__
 from qhub_ext.errors import DeviceError, PreflightError, QhubError
 from qhub_ext.sites.scheduler import Finding
 from qhub_ext.tiers.qpu.brokered import ask_broker
+from qhub_ext.tiers.qpu.own_broker import is_up
 
 if TYPE_CHECKING:
     from qhub_ext.settings import Settings
@@ -29,6 +30,8 @@ _BELIEVES = {
 def examine(settings: Settings) -> list[Finding]:
     """Nothing where the tier qpu goes straight to its devices."""
     place = settings.broker.place
+    if not is_up(settings.broker):
+        return [Finding("ok", f"Your own broker starts with the first task that needs it; its ledger is in {settings.broker.directory}.")]  # fmt: skip
     return [] if place is None else list(_steps(settings, place))
 
 

@@ -22,6 +22,7 @@ from qhub_ext.broker.idle import Idle
 from qhub_ext.errors import DeviceError, PreflightError
 from qhub_ext.job.context import using
 from qhub_ext.primitives import Sampler
+from qhub_ext.service.broker_checkup import examine
 from qhub_ext.service.broker_tasks import open_tasks
 from qhub_ext.service.draft import resource_title
 from qhub_ext.settings import current_settings
@@ -96,6 +97,7 @@ def test_the_first_task_starts_it_and_a_task_for_another_device_finds_it_there(o
     assert not is_up(settings.broker)
     assert open_tasks(settings) == {"tasks": [], "total": 0}, "to look starts nothing"
     assert resource_title("qpu", "kingston", "embedded", settings) == "broker, virtual (simulated)"
+    assert [f.what[:37] for f in examine(settings)] == ["Your own broker starts with the first"]
     assert not is_up(settings.broker)
     assert shots_of(sampled(300)) == 300
     first = own.record
