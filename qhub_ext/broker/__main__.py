@@ -36,11 +36,12 @@ from qhub_ext.broker.membership import Membership, OneUser, SlurmJobs, Timed
 from qhub_ext.broker.policy import policy_of
 from qhub_ext.broker.postgres import Postgres
 from qhub_ext.broker.profiles import Rule
-from qhub_ext.errors import DeviceError, SettingsError, UnknownNameError
+from qhub_ext.errors import DeviceError, QhubError, SettingsError, UnknownNameError
 from qhub_ext.jobfolder.atomic import write_json
 from qhub_ext.settings import BrokerSettings, Settings, current_settings
 from qhub_ext.telemetry.logs import configured
 from qhub_ext.tiers import catalog
+from qhub_ext.tiers.qpu.on_demand import ERROR
 from qhub_ext.tiers.qpu.resources import Resource, list_resources
 from qhub_ext.tiers.qpu.virtual import virtual_resource
 
@@ -81,14 +82,17 @@ def main() -> None:
     options = parser.parse_args()
     logging.config.dictConfig(LOGS)
     settings = current_settings()
-    serve(
-        options.directory or settings.broker.directory,
-        tuple(options.device),
-        settings,
-        slurm=options.slurm,
-        at=options.socket,
-        on_demand=options.on_demand,
-    )
+    try:
+        serve(
+            options.directory or settings.broker.directory,
+            tuple(options.device),
+            settings,
+            slurm=options.slurm,
+            at=options.socket,
+            on_demand=options.on_demand,
+        )
+    except QhubError as error:
+        sys.exit(f"{ERROR}{error.message} {error.advice}".rstrip())
 
 
 def serve(

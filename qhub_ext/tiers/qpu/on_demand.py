@@ -17,6 +17,9 @@ from qhub_ext.errors import Cause, DeviceError
 
 T = TypeVar("T")
 START_S = 60.0
+SETTLED_S = 1.0
+ERROR = "Error: "
+"""Begins the last line of a server that cannot start, and says why."""
 _OF_A_JOB = ("QHUB_ATTEMPT", "TRACEPARENT", "SLURM_", "QRMI_JOB_")
 """What a job's environment says of that job alone: the server outlives it."""
 
@@ -58,11 +61,22 @@ class OnDemand(Generic[T]):
                 found = self.running()
                 if found is not None:
                     return found
-                if log.stat().st_size and "Traceback" in log.read_text(errors="replace"):
+                if _failed(log):
                     break
                 time.sleep(0.05)
         words = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
-        raise DeviceError(f"{self.title} did not start: {words[0]}", advice=f"Its log is {log}.", cause=Cause.INTEGRATION)  # fmt: skip
+        raise DeviceError(f"{self.title} did not start: {words[0].removeprefix(ERROR)}", advice=f"Its log is {log}.", cause=Cause.INTEGRATION)  # fmt: skip
+
+
+def _failed(log: Path) -> bool:
+    """Whether its words are those of an end: a whole line of ours, or a traceback to which nothing is added any more."""
+    told = log.read_text(errors="replace")
+    if any(line.startswith(ERROR) and line.endswith("\n") for line in told.splitlines(keepends=True)):
+        return True
+    if "Traceback" not in told:
+        return False
+    time.sleep(SETTLED_S)
+    return log.read_text(errors="replace") == told
 
 
 @contextlib.contextmanager
