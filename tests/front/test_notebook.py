@@ -103,6 +103,14 @@ point = Point(10)
     assert notebook.ask("travelled['scale']") == "100"
 
 
+def test_what_analysis_cannot_see_goes_along_by_in_and_only_what_out_names_comes_back(notebook: Notebook) -> None:
+    notebook.run("unseen = 5")
+    told = notebook.run("%%qpu --wait --in unseen --out y --as named\ny = eval('unseen') + 1\nz = 2")
+    assert "uses `eval`" in told.text
+    assert "In the notebook now: y." in told.text
+    assert notebook.ask("y, list(named.result()), 'z' in globals()") == "(6, ['y'], False)"
+
+
 def test_a_value_that_changed_meanwhile_is_never_overwritten(notebook: Notebook) -> None:
     notebook.run("total = 1\nseen = [1]")
     notebook.run("%%qpu --as adding\ntotal = total + 41\nseen = seen + [2]\nfresh = 'new'")

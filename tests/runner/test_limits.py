@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from qhub_ext.jobfolder.outputs import read_messages
 from tests.runner.conftest import RUNNER, Run, Workshop
 
 MIB = 1024 * 1024
@@ -34,6 +35,12 @@ def test_the_end_of_a_long_output_is_kept(workshop: Workshop) -> None:
     assert "\nend\n" in run.text
     assert run.outputs[-1]["ename"] == "ZeroDivisionError"
     assert "were cut here" in run.text
+
+
+def test_many_lines_come_in_few_messages(workshop: Workshop) -> None:
+    run = workshop.run("for n in range(20_000):\n    print(n)\n")
+    assert run.text.split() == [str(n) for n in range(20_000)]
+    assert len(list(read_messages(run.attempt))) < 200
 
 
 def test_output_that_is_cut_takes_no_memory(workshop: Workshop) -> None:

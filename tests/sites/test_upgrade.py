@@ -86,8 +86,8 @@ def test_a_daemon_of_older_code_hands_over_and_running_and_waiting_jobs_each_run
 
 
 def test_the_wall_time_of_a_running_job_is_kept_over_the_hand_over(shop: Workshop, package: Path) -> None:
-    job = shop.submit("trap 'seal timed_out; exit' TERM; while :; do sleep 0.05; done", time_s=2)
-    shop.until_running(job)
+    job = shop.submit("trap 'seal timed_out; exit' TERM; touch begun; while :; do sleep 0.05; done", time_s=2)
+    wait_until(lambda: (job.path / "begun").exists(), what="its begin")
     upgrade(package)
     other = shop.submit("seal completed")
     states = [record.state for record in shop.until_final(job, other)]
