@@ -15,7 +15,7 @@ from tests.front.conftest import set_up_place
 from tests.notebooks.execution import NOTEBOOKS
 
 FILES = sorted((NOTEBOOKS / "workflows").glob("*.py"))
-FEW_SHOTS = {"qaoa_maxcut": 64, "ising_trotter": 32}
+FEW_SHOTS = {"qaoa_maxcut": 16, "ising_trotter": 32}
 """Noise on so many qubits is simulated shot by shot."""
 OTHER_DEVICES = {"pulser_adiabatic": "FRESNEL"}
 SPEED = 1000
