@@ -21,7 +21,7 @@ from qhub_ext import broker_verbs, demo_verbs, fleet_verbs, reproduce_verbs, sit
 from qhub_ext import verbs as v
 from qhub_ext.capture.command import OPTIONS, Option, parse_words
 from qhub_ext.display.progress import Progress
-from qhub_ext.display.tables import Table, Text
+from qhub_ext.display.tables import Page, Table, Text
 from qhub_ext.errors import JobFailedError, QhubError, QhubWarning, SiteError, UserError
 from qhub_ext.preview import preview_text
 from qhub_ext.service import Draft, Job, Jobs, JobService
@@ -165,9 +165,9 @@ def virtual_qpu(
 @v.verbs.command("tutorials")
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path), required=False)
 @v.facts_verb
-def tutorials(surface: v.Surface, directory: Path | None) -> Table:  # noqa: ARG001 - every verb is given it
+def tutorials(surface: v.Surface, directory: Path | None) -> Page | Table:  # noqa: ARG001 - every verb is given it
     """Copies the tutorial notebooks into DIRECTORY, never over one that you changed; without DIRECTORY, lists them."""
-    from qhub_ext.tutorials import copy_into, name_of, shipped, title_of
+    from qhub_ext.tutorials import copy_into, name_of, shipped, title_of, what_next
 
     if directory is None:
         rows = [(name_of(path), title_of(path)) for path in shipped()]
@@ -175,7 +175,7 @@ def tutorials(surface: v.Surface, directory: Path | None) -> Table:  # noqa: ARG
         return Table(("notebook", "title"), rows, facts, empty="This installation has no tutorials.")
     copies = [(str(copy.path), copy.title, copy.state) for copy in copy_into(directory)]
     facts = [{"notebook": path, "title": title, "here": state} for path, title, state in copies]
-    return Table(("notebook", "title", "here"), copies, facts)
+    return Page([Table(("notebook", "title", "here"), copies, facts), Text(what_next(directory))], facts)
 
 
 @v.verbs.command("completion")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import json
 import os
+import shlex
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from qhub_ext.errors import UserError
@@ -13,6 +15,8 @@ from qhub_ext.jobfolder.atomic import write_beside
 
 HERE = Path(__file__).parent
 WORKFLOWS = "workflows"
+NEEDED = {"matplotlib": "matplotlib", "mqt": "mqt-bench", "sklearn": "scikit-learn", "qrmi": "qrmi", "fastapi": "fastapi"}
+"""Module -> the package that has it: of the extra `demo`, what tutorials and workflows cannot do without."""
 COPIED, THERE, YOURS = "copied", "there already", "changed, and stays as it is"
 
 
@@ -55,6 +59,15 @@ def copy_into(directory: Path) -> list[Copy]:
             f"The tutorials cannot be copied to {directory}: {error.strerror}.",
             advice="Name another folder, one in which you can write.",
         ) from error
+
+
+def what_next(directory: Path) -> str:
+    """How the first one is opened, and what has to be installed before where something is missing."""
+    lines = [f"Open the first one: jupyter lab {shlex.quote(str(directory / shipped()[0].name))}"] if shipped() else []
+    missing = [package for module, package in NEEDED.items() if find_spec(module) is None]
+    if missing:
+        lines.append(f"Not installed here, and needed by some: {', '.join(missing)}. pip install 'qhub-ext[demo]'")
+    return "\n".join(lines)
 
 
 def _copy(source: Path, target: Path) -> Copy:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from qhub_ext import tutorials
 from qhub_ext.errors import UserError
-from qhub_ext.tutorials import COPIED, THERE, YOURS, copy_into, shipped
+from qhub_ext.tutorials import COPIED, THERE, YOURS, copy_into, shipped, what_next
 from tests.front.conftest import Place
 
 
@@ -31,8 +32,17 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
         copy_into(tmp_path / "file" / "in")
 
 
+def test_packages_that_tutorials_need_and_are_not_here_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Not installed" not in what_next(tmp_path)
+    monkeypatch.setattr(tutorials, "find_spec", lambda name: None if name == "sklearn" else object())
+    assert "needed by some: scikit-learn. pip install 'qhub-ext[demo]'" in what_next(tmp_path)
+
+
 def test_the_command_lists_and_copies_them(place: Place) -> None:
     assert "01 · A first job" in place.command("tutorials")
+    assert "jupyter lab 'learn there/01-first-job.ipynb'" in place.command("tutorials", "learn there")
     rows = json.loads(place.command("tutorials", "learn here", "--json"))
     assert {row["here"] for row in rows} == {COPIED}
     assert (place.path / "learn here" / "01-first-job.ipynb").exists()
