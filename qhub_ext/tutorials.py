@@ -15,7 +15,13 @@ from qhub_ext.jobfolder.atomic import write_beside
 
 HERE = Path(__file__).parent
 WORKFLOWS = "workflows"
-NEEDED = {"matplotlib": "matplotlib", "mqt": "mqt-bench", "sklearn": "scikit-learn", "qrmi": "qrmi", "fastapi": "fastapi"}
+NEEDED = {
+    "matplotlib": "matplotlib",
+    "mqt": "mqt-bench",
+    "sklearn": "scikit-learn",
+    "qrmi": "qrmi",
+    "fastapi": "fastapi",
+}
 """Module -> the package that has it: of the extra `demo`, what tutorials and workflows cannot do without."""
 COPIED, THERE, YOURS = "copied", "there already", "changed, and stays as it is"
 

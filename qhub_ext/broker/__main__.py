@@ -52,7 +52,7 @@ TAKE_OVER_S = 15.0
 _ANY = ("", "0.0.0.0", "::")  # noqa: S104 - what an operator may choose to listen at
 _PEER = struct.Struct("3i")
 LOGS = configured("qhub-broker")
-log = logging.getLogger(__name__)
+log = logging.getLogger("qhub_ext.broker")  # run with -m, this module is called __main__
 
 
 class PeerProtocol(H11Protocol):
@@ -81,8 +81,8 @@ def main() -> None:
     )
     options = parser.parse_args()
     logging.config.dictConfig(LOGS)
-    settings = current_settings()
     try:
+        settings = current_settings()
         serve(
             options.directory or settings.broker.directory,
             tuple(options.device),
@@ -158,9 +158,12 @@ def _door(directory: Path, host: str, port: int) -> socket.socket:
         before = 0
     try:
         return socket.create_server((host, port or before))
-    except OSError:
+    except OSError as error:
         if port:
-            raise
+            raise SettingsError(
+                f"The broker cannot listen at {host}:{port}: {error.strerror}.",
+                advice="Does another one run? broker.host and broker.port say where.",
+            ) from error
         return socket.create_server((host, 0))
 
 

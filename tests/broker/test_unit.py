@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
 import subprocess
 import sys
 from importlib.resources import files
@@ -46,3 +48,27 @@ def test_the_units_own_words_start_a_broker_at_its_socket(server: VirtualQpu, tm
         assert broker.ask("GET", "/health")["ok"]
     finally:
         broker.stop()
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"QHUB_BROKER_DATABASE": "postgresql:///qhub?host=/nowhere"}, "The broker's ledger"),
+        ({"QHUB_BROKER_PORT": "taken"}, "cannot listen at 127.0.0.1:"),
+        ({"QHUB_CONFIG": "/nowhere/qhub.toml"}, "QHUB_CONFIG names /nowhere/qhub.toml"),
+    ],
+)
+def test_a_broker_that_cannot_start_says_why_in_one_line(
+    environment: dict[str, str], said: str, server: VirtualQpu, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        given = {name: port if value == "taken" else value for name, value in environment.items()}
+        done = subprocess.run(
+            [sys.executable, "-m", "qhub_ext.broker", "--directory", str(tmp_path), "--device", "kingston"],
+            env=os.environ | {"QHUB_QPU_VIRTUAL_DIRECTORY": str(server.directory)} | given,
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+    (line,) = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert said in line
