@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from qhub_ext.primitives import Sampler
 from qhub_ext.service.resources import list_states
 from qhub_ext.settings import load_settings
 from qhub_ext.tiers.qpu import target
+from qhub_ext.tiers.qpu.process import ResourceProcess
+from qhub_ext.tiers.qpu.resources import resource_for
 from tests.qpu.conftest import VirtualQpu
 
 QCS = "ibm-quantum-compute-service"
@@ -74,3 +77,24 @@ def test_a_task_for_the_good_one_does_not_wait_for_the_others(qpu: VirtualQpu, b
         counts = Sampler().run([bell], shots=100).result()[0].data.meas.get_counts()
     assert sum(counts.values()) == 100
     assert len(qpu.tasks()) == before + 1
+
+
+@pytest.mark.usefixtures("beside")
+def test_calls_of_many_threads_take_their_turn_in_one_helper_and_each_has_its_own_answer(qpu: VirtualQpu) -> None:
+    resource = resource_for("kingston", load_settings().qpu)
+    assert resource is not None
+    process = ResourceProcess(resource)
+    calls = ["status", "target"] * 6
+    try:
+        with ThreadPoolExecutor(len(calls)) as pool:
+            answers = list(pool.map(lambda call: process.call(call, deadline_s=60), calls))
+        assert process.pid is not None
+        shown = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
+    finally:
+        process.close()
+    for call, answer in zip(calls, answers, strict=True):
+        assert ("configuration" in json.loads(answer)) if call == "target" else answer["status"] == "online"
+    names = {pair.partition(b"=")[0].decode() for pair in shown if pair}
+    assert not [name for name in names if name.startswith(("QHUB_", "QRMI_", "SLURM_", "PYTHON"))], (
+        "little of ours goes along"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import shutil
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,10 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from qhub_ext.errors import PreflightError
 from qhub_ext.settings import QpuSettings
 from qhub_ext.sites.slurm import prologue
-from qhub_ext.sites.slurm.prologue import MOST_S, Held, Trouble, parse_held, parse_limit, variables, wanted
+from qhub_ext.sites.slurm.prologue import MOST_S, Held, Trouble, acquired, parse_held, parse_limit, variables, wanted
 from qhub_ext.tiers.qpu.resources import list_resources
+from qhub_ext.tiers.qpu.standing import find_resource
 from tests.qpu.conftest import VirtualQpu
 from tests.slurm.cluster import Cluster
 from tests.slurm.qpu_site import QCS
@@ -89,6 +92,24 @@ def test_the_variables_are_those_of_the_spank_plugin_and_the_tier_finds_its_reso
         ("ibm_fez", QCS, "fez", ""),
         ("FRESNEL", "pasqal-cloud", "FRESNEL", ""),
     ]
+
+
+def test_a_resource_that_cannot_be_acquired_leaves_the_others_and_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    one = {"type": QCS, "environment": {}}
+    assert acquired(str(tmp_path / "no python"), {"ibm_fez": one}, told) == {}
+    assert told == ["ibm_fez cannot be acquired: FileNotFoundError"]
+    told.clear()
+    assert acquired(sys.executable, {"ibm_fez": one, "odd": {"type": "abacus", "environment": {}}}, told) == {}
+    assert [sentence.partition(":")[0] for sentence in told] == ["ibm_fez cannot be acquired", "odd cannot be acquired"]
+
+
+def test_a_cell_without_its_resource_ends_with_what_the_prologue_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QRMI_JOB_QPU_TROUBLE", "/etc/slurm/qrmi_config.json does not have ibm_fez.")
+    with pytest.raises(
+        PreflightError, match=r"The prologue of this job says: /etc/slurm/qrmi_config\.json does not have"
+    ):
+        find_resource("fez", QpuSettings(virtual="never"), "slurm")
 
 
 def test_it_runs_on_the_python_of_an_old_node() -> None:
