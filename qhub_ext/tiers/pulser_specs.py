@@ -88,11 +88,15 @@ def _unread(specs: Mapping[str, Any], noise: Any, channels: Sequence[str]) -> It
         if others:
             yield f"default_noise_model: {', '.join(map(str, others))}: not among what a snapshot keeps."
     if channels:
-        yield f"{len(channels)} channels: their limits are what sequences are checked against, and no calibration."
+        yield f"the limits of {_counted(len(channels), 'channel')}: sequences are checked against them, they are no calibration."
     layouts = len(_list(specs, "pre_calibrated_layouts"))
     if layouts:
-        yield f"{layouts} calibrated layouts: the places of their traps are not among what a snapshot keeps."
+        yield f"the places of the traps of {_counted(layouts, 'layout')}: not among what a snapshot keeps."
     yield "the moment of the calibration: it is not told; that of the asking stands for it."
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _named(channels: Any) -> list[str]:

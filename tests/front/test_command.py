@@ -109,7 +109,7 @@ def test_one_script_on_three_tiers_is_compared_side_by_side(tmp_path_factory: py
         # a device of atoms stands beside, with what it tells of its errors
         asked = place.command("calibration", "fresnel", "--refresh")
         assert "of FRESNEL, 80 qubits" in asked
-        assert "not read: 1 channels" in asked
+        assert "not read: the limits of 1 channel:" in asked
         assert "3.00e-02" in place.command("calibration", "fresnel")
 
 
