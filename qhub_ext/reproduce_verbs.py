@@ -115,6 +115,7 @@ def prune_verb(
         surface.service.tidy()
     chosen, total = choose(shelf, now, older_than_s=age, keep_bytes=most)
     freed = sum(one.size for one in chosen)
+    them = f"{len(chosen)} job{'s' if len(chosen) > 1 else ''}, {size(freed)}"
     facts = {
         "done": yes, "to": None if archive is None else str(archive.absolute()), "bytes": freed, "shelf_bytes": total or None,
         "jobs": [{"id": one.job.id, "name": one.job.name, "bytes": one.size, "why": one.why} for one in chosen],
@@ -127,7 +128,7 @@ def prune_verb(
             for o in chosen
         ]
         what = "removed for good" if archive is None else f"moved to {archive}"
-        footer = f"{len(chosen)} jobs, {size(freed)}: --yes has them {what}."
+        footer = f"{them}: --yes has {'them' if len(chosen) > 1 else 'it'} {what}."
         return Table(
             ("job", "name", "state", "ended", "size", "because of"),
             rows,
@@ -137,10 +138,11 @@ def prune_verb(
         )
     if archive is None:
         remove(shelf, chosen)
-        return Text(f"Removed {len(chosen)} jobs, {size(freed)}.", facts)
+        return Text(f"Removed {them}.", facts)
     move(shelf, chosen, archive)
     return Text(
-        f"Moved {len(chosen)} jobs, {size(freed)}, to {archive}; `job` and the other verbs find them there.", facts
+        f"Moved {them}, to {archive}; `job` and the other verbs find {'them' if len(chosen) > 1 else 'it'} there.",
+        facts,
     )
 
 
