@@ -82,18 +82,19 @@ def loaded_modules(environment: Mapping[str, str]) -> list[str]:
 
 def container_record(environment: Mapping[str, str]) -> dict[str, str] | None:
     """The engine and the image around this process, with its digest where the engine tells one; None outside of containers."""
-    named = environment.get(IMAGE, "")
-    digest = (re.search(r"sha256:[0-9a-f]{64}", named) or [""])[0]
+    told = environment.get(IMAGE, "")
+    digest = (re.search(r"sha256:[0-9a-f]{64}", told) or [""])[0]
+    named = told.partition("@")[0]
     for variable in ("APPTAINER_CONTAINER", "SINGULARITY_CONTAINER"):
         if environment.get(variable):
             return {"engine": "apptainer", "image": environment[variable], "digest": digest}
     with contextlib.suppress(OSError):
-        told = dict(re.findall(r'^(\w+)="?([^"\n]*)', _PODMAN.read_text("utf-8", "replace"), re.MULTILINE))
-        found = told.get("imageid", "")
+        inside = dict(re.findall(r'^(\w+)="?([^"\n]*)', _PODMAN.read_text("utf-8", "replace"), re.MULTILINE))
+        found = inside.get("imageid", "")  # only containers with all privileges are told
         return {
             "engine": "podman",
-            "image": told.get("image") or named,
-            "digest": f"sha256:{found}" if len(found) == 64 else digest,
+            "image": inside.get("image") or named,
+            "digest": digest or (f"sha256:{found}" if len(found) == 64 else ""),
         }
     if _DOCKER.exists() or named:
         return {"engine": "docker" if _DOCKER.exists() else "unknown", "image": named, "digest": digest}

@@ -65,8 +65,19 @@ def render_launch(chosen: RuntimeSettings, tier: str, shelf: Path) -> tuple[str,
             )
         return chosen.python, Launch("modules", before)
     prefix = chosen.command or _container(chosen, tier, shelf)
-    named = (f"export QHUB_CONTAINER_IMAGE={shlex.quote(chosen.image)}",) if chosen.image else ()
-    return chosen.python, Launch("container", (*before, *named), tuple(prefix))
+    return chosen.python, Launch("container", (*before, *_name_image(chosen)), tuple(prefix))
+
+
+def _name_image(chosen: RuntimeSettings) -> tuple[str, ...]:
+    """For the record of the place. Podman tells the digest of an image that it has: a tag may name another one tomorrow."""
+    if not chosen.image:
+        return ()
+    image = shlex.quote(chosen.image)
+    named = f"export QHUB_CONTAINER_IMAGE={image}"
+    if chosen.engine != "podman" or chosen.command or "@sha256:" in chosen.image:
+        return (named,)
+    ask = f"podman image inspect --format '{{{{.Digest}}}}' {image} 2> /dev/null"
+    return named, f'if digest=$({ask}); then QHUB_CONTAINER_IMAGE+="@$digest"; fi'
 
 
 def _python_at(chosen: RuntimeSettings, tier: str) -> str:

@@ -47,7 +47,7 @@ def test_gpus_are_told_by_model_with_the_version_of_their_driver(tmp_path: Path)
             {"SINGULARITY_CONTAINER": "/images/qhub.sif", machine.IMAGE: f"docker://qhub@{DIGEST}"},
             {"engine": "apptainer", "image": "/images/qhub.sif", "digest": DIGEST},
         ),
-        ({machine.IMAGE: f"qhub@{DIGEST}"}, {"engine": "unknown", "image": f"qhub@{DIGEST}", "digest": DIGEST}),
+        ({machine.IMAGE: f"qhub@{DIGEST}"}, {"engine": "unknown", "image": "qhub", "digest": DIGEST}),
     ],
 )
 def test_a_container_is_told_with_its_digest_where_somebody_named_it(
@@ -67,3 +67,6 @@ def test_podman_and_docker_are_known_by_the_files_that_they_leave(tmp_path: Path
         "image": "localhost/qhub",
         "digest": f"sha256:{'e' * 64}",
     }
+    (tmp_path / "_PODMAN").write_text("")
+    named = {machine.IMAGE: f"localhost/qhub@{DIGEST}"}
+    assert machine.container_record(named) == {"engine": "podman", "image": "localhost/qhub", "digest": DIGEST}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -60,11 +61,15 @@ def make_wheel(
 
 @dataclass
 class SmallIndex:
-    """What it has may change while it serves. `refusal`: the status of every answer, where it is not 0."""
+    """What it has may change while it serves. `refusal`: the status of every answer, where it is not 0. `hold` keeps whoever fetches a
+    wheel waiting; `fetched` is set when somebody does.
+    """
 
     wheels: list[Wheel] = field(default_factory=list)
     refusal: int = 0
     address: str = ""
+    fetched: threading.Event = field(default_factory=threading.Event)
+    hold: threading.Event | None = None
 
     def environment(self, cache: Path) -> dict[str, str]:
         """For uv to ask this index alone, with a cache of its own."""
@@ -76,6 +81,9 @@ class SmallIndex:
             return self.refusal, b"", "text/plain"
         for wheel in self.wheels:
             if path == f"/{wheel.file}":
+                self.fetched.set()
+                if self.hold is not None:
+                    self.hold.wait(60)
                 return 200, wheel.data, "application/octet-stream"
         project = path.removeprefix("/simple/").strip("/")
         files = [wheel.entry() for wheel in self.wheels if wheel.name == project]
@@ -92,11 +100,12 @@ def small_index(*wheels: Wheel) -> Iterator[SmallIndex]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             status, data, kind = index.answer(self.path)
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+            with contextlib.suppress(ConnectionError):  # whoever asked was killed
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
 
         def log_message(self, *_: object) -> None:
             """Nobody reads it."""

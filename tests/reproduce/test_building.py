@@ -6,9 +6,13 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +22,9 @@ from qhub_ext.errors import Cause, EnvironmentMismatchError
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.locks import digest_of
 from qhub_ext.reproduce.environments import COMPLETE, build
+from qhub_ext.reproduce.installed import read_installed
+from qhub_ext.reproduce.lock import Interpreter, render_lock
+from qhub_ext.reproduce.uv import run_uv
 from tests.front.conftest import Place
 from tests.reproduce.small_index import SmallIndex, Wheel, make_wheel, small_index
 from tests.slurm.small_disk import fill, small_disk
@@ -130,6 +137,25 @@ def test_processes_that_want_one_environment_at_the_same_time_build_it_once(inde
     assert imported(Path(python), "thing") == "1.0"
 
 
+def test_what_a_killed_builder_left_half_done_is_built_anew(index: SmallIndex, tmp_path: Path) -> None:
+    index.wheels.append(THING)
+    index.hold = threading.Event()
+    lock, root = tmp_path / "pylock.toml", tmp_path / "environments"
+    lock.write_bytes(lock_of(THING))
+    half = root / digest_of(lock.read_bytes())
+    words = [sys.executable, "-c", BUILD, str(lock), str(root)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True) as builder:
+        assert builder.stdin is not None
+        builder.stdin.write(b"\n")
+        builder.stdin.flush()
+        assert index.fetched.wait(60)
+        os.killpg(builder.pid, signal.SIGKILL)  # with its uv, as the end of a job does
+    index.hold.set()
+    assert (half / "bin" / "python").exists()
+    assert not (half / COMPLETE).exists()
+    assert imported(build(lock.read_bytes(), "it", root), "thing") == "1.0"
+
+
 def test_a_disk_that_fills_up_during_the_build_leaves_nothing_and_the_next_one_is_whole(
     index: SmallIndex, tmp_path: Path
 ) -> None:
@@ -167,3 +193,75 @@ def test_an_environment_is_built_before_the_submission_where_the_site_says_so(pl
     assert json.loads(there.command("fetch", job["id"], "where", "--json"))["where"].startswith(str(built))
     assert digest_of(folder.lock.read_bytes()) == Path(spec["python"]).parent.parent.name
     assert json.loads(folder.attempt(1).runtime.read_text())["drift"]["verdict"] == "same"
+
+
+def test_what_was_installed_from_git_and_from_folders_is_told_apart_and_built_again(tmp_path: Path) -> None:
+    """By uv and by pip, from sources of one's own; no index has any of them."""
+    sources = {name: tmp_path / name for name in ("cloned", "edited", "copied")}
+    for name, source in sources.items():
+        source.mkdir()
+        (source / "pyproject.toml").write_text(PROJECT.format(name=name))
+        (source / f"{name}.py").write_text("version = '1.0'\n")
+        (source / "backend.py").write_text(BACKEND.format(name=name))
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *words], cwd=sources["cloned"], check=True)
+    head = subprocess.run(
+        [*git, "rev-parse", "HEAD"], cwd=sources["cloned"], capture_output=True, text=True, check=True
+    )
+    place = tmp_path / "venv"
+    python = str(place / "bin" / "python")
+    uv = ["pip", "install", "-q", "--no-deps", "--python", python]
+    for words in (
+        ["venv", "-q", "--python", sys.executable, str(place)],
+        [*uv, f"git+file://{sources['cloned']}@main", "-e", str(sources["edited"])],
+    ):
+        done = run_uv(words)
+        assert done.returncode == 0, done.stderr
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, str(sources["copied"])], check=True)
+    (packages,) = (place / "lib").glob("python*/site-packages")
+    found = {one.name: (one.source.kind, one.installer) for one in read_installed([str(packages)])}
+    assert found == {"cloned": ("git", "uv"), "edited": ("editable", "uv"), "copied": ("directory", "pip")}
+    interpreter = Interpreter(PYTHON, "CPython", sysconfig.get_platform(), sys.platform, platform.machine())
+    text = render_lock(interpreter, read_installed([str(packages)]), {})
+    assert head.stdout.strip() in text
+    shutil.rmtree(place)
+    built = build(text.encode(), "it", tmp_path / "environments")
+    for name in sources:
+        assert imported(built, name) == "1.0"
+
+
+PROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+[project]
+name = "{name}"
+version = "1.0"
+"""
+# needs nothing of an index, as every other build backend would
+BACKEND = """
+import zipfile
+from pathlib import Path
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    return put(folder, Path("{name}.py").read_text(), "{name}.py")
+
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    return put(folder, str(Path.cwd()), "{name}.pth")
+
+def put(folder, text, file):
+    info = "{name}-1.0.dist-info"
+    files = {{
+        file: text,
+        info + "/METADATA": "Metadata-Version: 2.1\\nName: {name}\\nVersion: 1.0\\n",
+        info + "/WHEEL": "Wheel-Version: 1.0\\nGenerator: test\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+    }}
+    record = "".join(path + ",,\\n" for path in [*files, info + "/RECORD"])
+    with zipfile.ZipFile(Path(folder) / "{name}-1.0-py3-none-any.whl", "w") as archive:
+        for path, inside in [*files.items(), (info + "/RECORD", record)]:
+            archive.writestr(path, inside)
+    return "{name}-1.0-py3-none-any.whl"
+"""

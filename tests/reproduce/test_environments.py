@@ -168,10 +168,11 @@ def rendered(chosen: RuntimeSettings) -> str:
         RuntimeSettings(kind="modules", modules=("python/3.11", "open blas"), python="python3.11"),
         RuntimeSettings(kind="container", engine="apptainer", image="/images/q hub.sif", binds=("/scratch",)),
         RuntimeSettings(kind="container", engine="podman", image="registry/qhub@sha256:" + "a" * 64),
+        RuntimeSettings(kind="container", engine="podman", image="registry/qhub:2"),
         RuntimeSettings(kind="container", engine="enroot", image="qhub"),
         RuntimeSettings(kind="container", command=("/opt/in container", "--x"), modules=("apptainer",)),
     ],
-    ids=["modules", "apptainer", "podman", "enroot", "command"],
+    ids=["modules", "apptainer", "podman", "podman by tag", "enroot", "command"],
 )
 def test_the_script_says_what_the_tier_runs_in(chosen: RuntimeSettings, snapshot: Any) -> None:
     text = rendered(chosen)

@@ -151,4 +151,8 @@ def test_a_job_runs_in_a_container_of_podman_as_its_own_user(podman: list[str]) 
         record = read_record(job)
         assert record.state is State.COMPLETED, done.stderr
         assert read_text(job.attempt(1)) == f"{pwd.getpwnam(USER).pw_uid} True False\n"
-        assert json.loads(job.attempt(1).runtime.read_text())["container"]["image"] == "localhost/qhub"
+        container = json.loads(job.attempt(1).runtime.read_text())["container"]
+        assert (container["engine"], container["image"]) == ("podman", "localhost/qhub")
+        asked = [*podman, "podman", "image", "inspect", "--format", "{{.Digest}}", "localhost/qhub"]
+        assert container["digest"] == subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+        assert len(container["digest"]) == len("sha256:") + 64
