@@ -34,6 +34,8 @@ class JobKernel:
     def __init__(self, environment: dict[str, str]) -> None:
         self.key = os.urandom(32).hex().encode()
         self.directory = sockets.make_directory(self._fill)
+        if self.directory.parent != sockets.USUAL:  # the cell's own temporary files find the place as well
+            environment = {"TMPDIR": os.environ.get("TMPDIR") or str(self.directory.parent), **environment}
         self._prefix = self.directory / "k"
         self._crash = os.open(self.directory / "crash", os.O_RDWR)
         order_read, self._order = os.pipe()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from qhub_ext.errors import EnvironmentMismatchError
 
+USUAL = Path("/tmp")  # noqa: S108 - the directory made there is new, and closed to others
 LONGEST = 103
 """Characters of the directory: a socket's path may have 107, and TMPDIR on clusters often has more."""
 _DAY_S = 86400
@@ -50,7 +51,7 @@ def remove(path: Path) -> None:
 def _places() -> Iterator[Path]:
     """The usual one first: a private TMPDIR may be a parallel file system, which has no sockets. A container may lack it."""
     told = (os.environ.get(name, "") for name in ("TMPDIR", "XDG_RUNTIME_DIR"))
-    places = ("/tmp", *told, "/dev/shm", "/var/tmp")  # noqa: S108 - the directory made there is new, and closed to others
+    places = (str(USUAL), *told, "/dev/shm", "/var/tmp")  # noqa: S108 - as above
     return (Path(place) for place in dict.fromkeys(places) if os.path.isabs(place))
 
 
