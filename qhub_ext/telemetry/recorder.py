@@ -17,8 +17,9 @@ from pathlib import Path
 
 from qhub_ext.telemetry.clocks import ahead_of_files
 from qhub_ext.telemetry.context import TraceContext, new_span_id
-from qhub_ext.telemetry.otlp import RecordedSpan, Value, dumps, envelope, line_of
+from qhub_ext.telemetry.otlp import RecordedSpan, Value, dumps, envelope
 
+MOST_ENVELOPES = 64
 MOST_SPANS = 100_000
 """Of one process; a loop that makes more would fill the disk with them."""
 
@@ -54,6 +55,7 @@ class Recorder:
         self._left = MOST_SPANS if root.sampled else 0
         self._dropped = 0
         self._before = self._after = b""
+        self._envelopes: dict[tuple[tuple[str, Value], ...], tuple[bytes, bytes]] = {}
         self._clock: dict[str, Value] = {}
         """How its clock stands, for spans of others that were brought onto it."""
 
@@ -100,9 +102,18 @@ class Recorder:
             if self._left <= 0 or not self._ready():
                 return
             self._left -= 1
-            version = str(span.resource.get("service.version", ""))
+            before, after = self._envelope({**span.resource, **job, **self._clock})
             with self._lock, contextlib.suppress(OSError):
-                os.write(self._fd, line_of([span], {**span.resource, **job, **self._clock}, version))
+                os.write(self._fd, before + dumps(span) + after)
+
+    def _envelope(self, resource: dict[str, Value]) -> tuple[bytes, bytes]:
+        """Made once for each of those who answer."""
+        key = tuple(resource.items())
+        if key not in self._envelopes:
+            if len(self._envelopes) >= MOST_ENVELOPES:
+                self._envelopes.clear()
+            self._envelopes[key] = envelope(resource, str(resource.get("service.version", "")))
+        return self._envelopes[key]
 
     def close(self) -> None:
         """Says how many were left out, and closes the file."""

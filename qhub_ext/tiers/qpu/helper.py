@@ -4,7 +4,7 @@
     {"id": 2, "call": "task_start", "payload": {"kind": "primitive", "program": "sampler", "input": "{...}"}}
     {"id": 1, "value": ...}   or   {"id": 2, "error": {"type": "QrmiError", "message": "..."}}
 
-A call that comes with a `traceparent` is answered with the span of it as well (`spans`, OTLP JSON), below the one that it names.
+A call that comes with a `traceparent` is answered with when it began and ended as well, from which a span is made (`helper_spans`).
 
 Credentials arrive in the first line: not in the arguments, not in the environment, which others might read. When its input ends, the one
 who asked is gone: what it started and did not see end is stopped, so that nobody pays for it.
@@ -231,7 +231,7 @@ def serve(calls: TextIO, answers: TextIO) -> None:
             names = [cls.__name__.rstrip("_") for cls in kind.__mro__]
             answer = {"id": call["id"], "error": {"type": names[0], "known": names, "message": str(error)}}
         if call.get("traceparent"):
-            answer["spans"] = import_module("qhub_ext.tiers.qpu.helper_spans").span_of(call, answer, began, time.time())
+            answer["span"] = [began, time.time()]
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
     owner.stop_open_tasks()

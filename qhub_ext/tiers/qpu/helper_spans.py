@@ -1,27 +1,35 @@
-"""What the helper of a resource tells of a call: a span of its own below the one of who asked. Stdlib only, like the helper itself.
+"""The span of one call of a helper process, below the one of who asked: when it began and ended there, as the helper answered.
 
 QRMI takes no trace context along. What a device or a broker tells of a task later hangs below the call that started it there.
 """
 
 from __future__ import annotations
 
-import os
+import socket
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
-from qhub_ext.telemetry.answers import Piece, spans_data
-from qhub_ext.telemetry.context import new_context, parse_traceparent
-from qhub_ext.telemetry.otlp import Value
+from qhub_ext.telemetry.context import parse_traceparent
+from qhub_ext.telemetry.otlp import RecordedSpan, Value
 
 SERVICE = "qhub-helper"
 
 
-def span_of(call: Mapping[str, Any], answer: Mapping[str, Any], began: float, ended: float) -> dict[str, Any]:
-    """As OTLP JSON; moments in s since 1970 UTC."""
-    above = parse_traceparent(str(call["traceparent"])) or new_context()
+def span_of(call: Mapping[str, Any], answer: Mapping[str, Any], pid: int) -> RecordedSpan | None:
+    """None where nothing was asked for."""
+    above, moments = parse_traceparent(str(call.get("traceparent", ""))), answer.get("span")
+    if above is None or not moments:
+        return None
     function = f"QuantumResource.{call['call']}"
-    told: dict[str, Value] = {"code.function.name": f"qrmi.{function}"}
+    told: dict[str, Value] = {"qhub.kind": "transport", "code.function.name": f"qrmi.{function}"}
     if "error" in answer:
         told["error.type"] = str(answer["error"]["type"])
-    piece = Piece(function, "transport", began, max(ended, began + 1e-6), told)
-    return spans_data(SERVICE, above, f"{os.getpid()} {call['id']}", [piece], {"process.pid": os.getpid()})
+    begin, end = (int(float(moment) * 1e9) for moment in moments)
+    own = above.below(pid, call["id"], function)
+    return RecordedSpan(own.trace_id, own.span_id, above.span_id, function, begin, max(begin, end), told, _resource(pid))  # fmt: skip
+
+
+def _resource(pid: int) -> dict[str, Value]:
+    version = str(import_module("qhub_ext").__version__)
+    return {"service.name": SERVICE, "service.version": version, "host.name": socket.gethostname(), "process.pid": pid}

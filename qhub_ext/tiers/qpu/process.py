@@ -15,9 +15,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from qhub_ext.errors import DeviceError
-from qhub_ext.telemetry.otlp import RecordedSpan, decode
+from qhub_ext.telemetry.otlp import RecordedSpan
 from qhub_ext.tiers.qpu import helper
 from qhub_ext.tiers.qpu.failures import HelperLostError, failure
+from qhub_ext.tiers.qpu.helper_spans import span_of
 from qhub_ext.tiers.qpu.resources import Resource
 
 _KEPT_VARIABLES = (
@@ -102,14 +103,15 @@ class ResourceProcess:
         number = next(self._numbers)
         name = call["call"]
         try:
-            process.stdin.write(json.dumps({"id": number, **call}).encode() + b"\n")  # type: ignore[union-attr]
+            call = {"id": number, **call}
+            process.stdin.write(json.dumps(call).encode() + b"\n")  # type: ignore[union-attr]
             process.stdin.flush()  # type: ignore[union-attr]
         except OSError:
             self._kill()
             raise HelperLostError(name, self.resource, "its helper process ended") from None
         answer = self._read(name, time.monotonic() + deadline_s, deadline_s)
-        if told is not None:
-            told += decode(answer.get("spans"))
+        if told is not None and (span := span_of(call, answer, process.pid)) is not None:
+            told.append(span)
         if "error" in answer:
             raise failure(name, self.resource, answer["error"])
         return answer.get("value")
