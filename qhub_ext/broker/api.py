@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from qhub_ext import __version__
+from qhub_ext.broker.device_spans import below_slices
 from qhub_ext.broker.front import Days, Front, Limit, Offset, Seconds, Traceparent, Words, checked_trace, result_of
 from qhub_ext.broker.refusals import NotAllowedError
 from qhub_ext.broker.told import described, device_facts, pieces_of, summary, waits
@@ -161,9 +162,14 @@ def add_api(app: FastAPI, front: Front) -> None:
 
     @app.get("/v1/tasks/{task_id}/spans")
     def spans(task_id: str, request: Request, traceparent: Traceparent = "") -> dict[str, Any]:
-        """When it waited and when each slice was at the device, as OTLP JSON below the span that the `traceparent` names."""
+        """When it waited and when each slice was at the device, as OTLP JSON below the span that the `traceparent` names; below each slice what its helper
+        and a virtual QPU tell of it.
+        """
         found = desk.state(front.own_task(request, task_id).id)
-        return answer_spans("qhub-broker", traceparent, found.row.id, pieces_of(found))
+        pieces, slices = pieces_of(found), sorted(found.slices, key=lambda one: one.sent_at)
+        answer = answer_spans("qhub-broker", traceparent, found.row.id, pieces)
+        nearer = below_slices(found.row.id, slices, pieces, traceparent, front.threads.get)
+        return {**answer, "resourceSpans": [*answer["resourceSpans"], *nearer]}
 
     @app.post("/v1/tasks/{task_id}/cancel")
     def cancel(task_id: str, request: Request) -> dict[str, Any]:

@@ -20,16 +20,19 @@ from qhub_ext.broker.batches import BATCHES
 from qhub_ext.broker.calibration import CalibrationWatch
 from qhub_ext.broker.database import LedgerError
 from qhub_ext.broker.desk import Desk
+from qhub_ext.broker.device_spans import SentSpans
 from qhub_ext.broker.rows import SliceRow, TaskRow
 from qhub_ext.broker.slices import check_result, cut, payload_of
 from qhub_ext.errors import Cause, DeviceError, UncertainTaskError
 from qhub_ext.settings import QpuSettings
 from qhub_ext.telemetry.context import parse_traceparent
+from qhub_ext.telemetry.otlp import RecordedSpan
 from qhub_ext.tiers.qpu.capabilities import IQM_CIRCUITS, PRIMITIVES, SEQUENCES
 from qhub_ext.tiers.qpu.failures import HelperLostError
 from qhub_ext.tiers.qpu.iqm import timeline_seconds
 from qhub_ext.tiers.qpu.process import ResourceProcess
 from qhub_ext.tiers.qpu.resources import Resource
+from qhub_ext.tiers.qpu.task_spans import ask_for_spans
 from qhub_ext.tiers.qpu.wire import quantum_seconds
 
 PROBE_FIRST_S = 0.5
@@ -60,6 +63,7 @@ class DeviceThread(threading.Thread):
         self._heard_at = time.monotonic()
         self.process = ResourceProcess(resource)
         self.calibration = CalibrationWatch(resource.device, self.target)
+        self.sent = SentSpans()
         self._target: tuple[float, Any] = (0.0, None)
         self._left_behind: deque[SliceRow] = deque()
 
@@ -84,6 +88,10 @@ class DeviceThread(threading.Thread):
             known = json.loads(answer) if isinstance(answer, str) else answer or {}
             self._target = (time.monotonic(), known)
         return known
+
+    def spans_of(self, vendor: str, traceparent: str) -> list[RecordedSpan]:
+        """What the device tells of a slice, below a span; a virtual QPU does."""
+        return ask_for_spans(vendor, self._resource, None, traceparent)
 
     @property
     def begun(self) -> bool:
@@ -175,6 +183,7 @@ class DeviceThread(threading.Thread):
             gone = DeviceError(f"The payload of the task {one.task} cannot be read any more: {error}.", advice="Submit it again.", cause=Cause.INTEGRATION)  # fmt: skip
             self._surely(partial(self._turns.failed, one, gone))
             return
+        told: list[RecordedSpan] = []
         try:
             vendor = str(
                 self.process.call(
@@ -182,6 +191,7 @@ class DeviceThread(threading.Thread):
                     deadline_s=self._settings.deadline_s,
                     payload={**payload, "tag": f"{one.task}-{one.number}"},
                     traceparent=task.traceparent,
+                    told=told,
                 )
             )
         except DeviceError as error:
@@ -191,6 +201,8 @@ class DeviceThread(threading.Thread):
             else:
                 self._surely(partial(self._turns.refused, one, error))
             return
+        finally:
+            self.sent.keep(one, told)
         self._surely(lambda: self._turns.sent(one, vendor))
         about = _about(one, task)
         log.info("slice sent as %s", vendor, extra=about)

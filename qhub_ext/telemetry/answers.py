@@ -47,6 +47,12 @@ def spans_data(
     return data
 
 
+def encoded(spans: Iterable[RecordedSpan]) -> list[dict[str, Any]]:
+    """Spans of others as they are told on, each with its own resource."""
+    lines = (line_of([span], span.resource, str(span.resource.get("service.version", ""))) for span in spans)
+    return [part for line in lines for part in json.loads(line)["resourceSpans"]]
+
+
 def _span(above: TraceContext, owner: str, number: int, piece: Piece) -> RecordedSpan | None:
     if piece.begin is None or piece.end is None or piece.end <= piece.begin:
         return None

@@ -100,11 +100,18 @@ def test_what_a_device_tells_hangs_below_the_call_that_sent_the_task(direct: Tra
         assert chain(direct, span) == [*TO_THE_TASK, SENT, f"qhub-virtual-qpu {span.name}"]
 
 
-def test_what_a_broker_tells_hangs_below_the_call_that_sent_the_task_to_it(brokered: Trace) -> None:
+def test_what_a_broker_tells_hangs_below_the_call_that_sent_the_task_to_it_and_its_device_s_words_below_its_slices(
+    brokered: Trace,
+) -> None:
     told = of_writer(brokered, "qhub-broker")
     assert {span.name for span in told} >= {"slice"}
     for span in told:
-        assert chain(brokered, span)[: len(TO_THE_TASK) + 1] == [*TO_THE_TASK, SENT]
+        assert chain(brokered, span) == [*TO_THE_TASK, SENT, f"qhub-broker {span.name}"]
+    ran = of_writer(brokered, "qhub-virtual-qpu")
+    assert {span.kind for span in ran} >= {"quantum"}
+    for span in ran:
+        assert chain(brokered, span) == [*TO_THE_TASK, SENT, "qhub-broker slice", SENT, f"qhub-virtual-qpu {span.name}"]
+    assert len(of_writer(brokered, "", "quantum")) == 0
 
 
 def test_the_steps_of_a_task_follow_each_other_in_time(direct: Trace) -> None:

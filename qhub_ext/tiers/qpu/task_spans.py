@@ -101,7 +101,7 @@ def _tell(m: Moments, resource: Resource, broker: Place | None, span: spans.Open
     here = span.context
     queue = "broker_queue" if resource.brokered else "device_queue"
     above = m.sent_by or here
-    told = _ask_for_spans(m.task, resource, broker, above.traceparent) if whole and m.task else []
+    told = ask_for_spans(m.task, resource, broker, above.traceparent) if whole and m.task else []
     told = clipped(told, int(m.sent_at * 1e9), int(end * 1e9))
     recorder.adopt(told)
     kinds = {one.kind for one in told}
@@ -154,7 +154,7 @@ def joined(intervals: Sequence[tuple[float, float]], most: int = MOST_INTERVALS)
     return merged
 
 
-def _ask_for_spans(task: str, resource: Resource, broker: Place | None, traceparent: str) -> list[RecordedSpan]:
+def ask_for_spans(task: str, resource: Resource, broker: Place | None, traceparent: str) -> list[RecordedSpan]:
     """Those of the broker, or of a virtual QPU, by the clock here; none of who does not answer."""
     from qhub_ext.errors import QhubError
 
