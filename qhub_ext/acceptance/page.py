@@ -46,7 +46,7 @@ def report_page(report: Report) -> str:
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Site check of {_safe(report.site)}, {moment(report.began_at)}</title>
 <style>{_STYLE}</style></head>
-<body>
+<body><main>
 <h1>Site check</h1>
 <p class="verdict {"passed" if report.passed else "failed"}">{_safe(report.sentence)}</p>
 <dl>{listed}</dl>
@@ -60,7 +60,7 @@ def report_page(report: Report) -> str:
 <p>This page stands for the JSON report with the SHA-256 checksum<br><code>{report.checksum}</code><br>
 (<code>sha256sum FILE.json</code> prints it).</p>
 <div class="sign-here"><div>Name and role</div><div>Signature</div><div>Date</div></div>
-</body></html>
+</main></body></html>
 """
 
 

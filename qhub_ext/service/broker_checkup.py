@@ -88,7 +88,9 @@ def _devices(devices: Any, settings: Settings) -> Iterator[Finding]:
                 f"At the broker, {device['name']} is drained{note}.",
                 f"`qhub broker resume {device['name']}`, by an operator.",
             )
-    if settings.device not in names:
+    if settings.broker.own is not None:
+        yield Finding("ok", f"It serves {', '.join(names) or 'no device yet'}, and takes others as tasks name them.")
+    elif settings.device not in names:
         yield Finding(
             "warning",
             f"The broker does not serve the default device {settings.device}.",

@@ -56,6 +56,13 @@ def test_what_does_not_fit_is_named_with_what_would(broker: Broker, monkeypatch:
     assert "differ by 90 s" in warnings
 
 
+def test_a_broker_of_ones_own_takes_devices_as_they_are_named(broker: Broker) -> None:
+    given = {"broker": {"directory": broker.directory, "on_demand": True}, "device": "fez"}
+    findings = broker_checkup.examine(Settings.model_validate(given))
+    assert [f.what for f in findings if f.level != "ok"] == []
+    assert "It serves kingston, and takes others as tasks name them." in [f.what for f in findings]
+
+
 def test_a_drained_device_is_a_warning_with_its_note(broker: Broker) -> None:
     broker.ask("POST", "/v1/devices/kingston/drain", {"note": "helium"})
     try:
