@@ -17,10 +17,10 @@ h1 { font-size: 1.5rem; margin: 0 0 .25rem; } h2 { font-size: 1.05rem; margin: 2
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1.25rem; margin: 0; } dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; } .wide table { min-width: 56rem; }
 .wide th:nth-child(-n+2) { width: 17%; } .wide td:nth-child(2) { width: 19%; }
-th, td { text-align: left; vertical-align: top; padding: .4rem .75rem .4rem 0; border-top: 1px solid var(--line); overflow-wrap: break-word; }
+th, td { text-align: left; vertical-align: top; padding: .4rem .75rem .4rem 0; border-top: 1px solid var(--line); overflow-wrap: anywhere; }
 thead th { border-top: 0; color: var(--quiet); font-weight: 500; } tbody th { font-weight: 500; }
-td.number, td.sign { white-space: nowrap; } .advice { color: var(--quiet); display: block; } code { font-size: .9em; }
-.sign-here { display: grid; grid-template-columns: 1fr 1fr 12rem; gap: 2rem; margin-top: 3.5rem; }
+td.number, td.sign, td.job, thead th { white-space: nowrap; } .advice { color: var(--quiet); display: block; } code { font-size: .9em; overflow-wrap: anywhere; }
+.sign-here { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: 2rem; margin-top: 3.5rem; }
 .sign-here div { border-top: 1px solid currentColor; padding-top: .3rem; color: var(--quiet); }
 @media print { body { margin: 0; max-width: none; } tr, .sign-here { break-inside: avoid; } }
 """
@@ -71,7 +71,7 @@ def _row(result: Result) -> str:
     return (
         f"<tr><th scope=row>{_safe(result.title)}<span class=advice>{_safe(result.group)}</span></th><td>{_safe(result.expected)}</td>"
         f"<td>{_safe(result.came)}{_advice(result.advice)}</td><td class=number>{duration(result.took_s)}</td>"
-        f'<td>{job}{at_site}</td><td class="sign {_CLASSES[result.verdict]}">{_safe(SIGNS[result.verdict])}</td></tr>\n'
+        f'<td class=job>{job}{at_site}</td><td class="sign {_CLASSES[result.verdict]}">{_safe(SIGNS[result.verdict])}</td></tr>\n'
     )
 
 
