@@ -1,4 +1,4 @@
-"""A cell and what it needs, turned into plain files. Runs in the user's kernel; `thaw` and `runtime` also run in the job's.
+"""A cell and what it needs, turned into plain files. Runs in the user's kernel; `thaw`, `runtime` and `mismatch` also run in the job's.
 
     command        the %%qpu line -> Request
     names          the cell -> the names that it reads, binds and changes
@@ -6,7 +6,9 @@
     flow           how the names of a cell are followed: `findings`, `statements`, `expressions`, `scopes`, `inert`, `magic_text`
     fingerprint    has a value of the notebook changed since?
     unchanged      which values are still what they were when they were thawed?
-    runtime        Python, packages and environment of this place, and how another place differs
+    runtime        Python, packages and environment of this place
+    blas, machine  what it has below the packages: libraries of linear algebra; system, CPU, GPUs, container
+    mismatch       how another place differs, and whether values may be loaded there
 
 Nothing here imports qiskit, numpy or pandas: what a notebook has not imported, its values do not need.
 """

@@ -245,7 +245,7 @@ class Shelf:
         try:
             return summarise(self.record(job_id))
         except (JobFolderError, OSError) as error:
-            return lost_summary(job_id, str(error))
+            return lost_summary(job_id, error, self.path)
 
     @contextlib.contextmanager
     def _open_index(self) -> Any:
@@ -274,8 +274,9 @@ def _index_name(shelf: Path) -> str:
     return f"shelf-{hashlib.sha256(f'{shelf} {JOB_SCHEMA}'.encode()).hexdigest()[:16]}.sqlite"
 
 
-def lost_summary(job_id: str, why: str) -> Summary:
-    """Of a folder that cannot be read."""
+def lost_summary(job_id: str, error: Exception, shelf: Path) -> Summary:
+    """Of a folder that cannot be read. A line of a listing has no room for the way to the shelf before the reason."""
+    why = str(error).replace(f"{shelf}/", "")
     return Summary(job_id, "", "", "", "", "lost", "integration", why, 0.0, None, None, None, None, None)
 
 

@@ -1,7 +1,7 @@
-"""JSON Schemas (2020-12) of what job folders, baselines and site checks hold: `qhub.job.1.json` describes `qhub.job/1`.
+"""JSON Schemas (2020-12) of all that is written with a kind of its own, in job folders and elsewhere: `qhub.job.1.json` describes `qhub.job/1`.
 
 Within a version fields are only added: readers leave out what they do not know, and take defaults for what is missing. Spans are OTLP JSON,
-outputs.ipynb is nbformat 4 and pylock.toml PEP 751; these have their own.
+outputs.ipynb is nbformat 4 and pylock.toml PEP 751, but for its table [tool.qhub]; these have their own.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ class Lookout:
         except (JobFolderError, OSError) as error:
             self._pulses.pop(job_id, None)
             if self.service.shelf.folder(job_id).path.exists():
-                seen.settled[job_id] = lost_summary(job_id, str(error))
+                seen.settled[job_id] = lost_summary(job_id, error, self.service.shelf.path)
             else:
                 self._known.discard(job_id)
                 seen.removed.append(job_id)
