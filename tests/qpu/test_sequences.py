@@ -14,7 +14,7 @@ with warnings.catch_warnings():
     from pulser.devices import AnalogDevice, MockDevice
 
 from qhub_ext.capture.command import Request
-from qhub_ext.errors import DeviceError, PreflightError, UncertainTaskError
+from qhub_ext.errors import Cause, DeviceError, PreflightError, UncertainTaskError
 from qhub_ext.job import context
 from qhub_ext.jobfolder.calibrations import CalibrationStore, read_snapshot
 from qhub_ext.primitives import Sampler
@@ -25,6 +25,7 @@ from qhub_ext.tiers.qpu.capabilities import CAPABILITIES
 from qhub_ext.tiers.qpu.helper import KINDS
 from tests.primitives.test_sequences import pair
 from tests.qpu.conftest import VirtualQpu
+from tests.qpu.refusals import refused_at_the_start
 
 
 @pytest.fixture(autouse=True)
@@ -81,14 +82,22 @@ def test_a_task_is_written_down_before_it_is_sent_and_too_many_runs_never_are() 
     assert [steps[0]["state"], steps[-1]["state"]] == ["sending", "completed"]
 
 
-@pytest.mark.parametrize("kind", ["401", "500"])
-def test_what_the_service_does_wrong_has_its_words(qpu: VirtualQpu, kind: str) -> None:
+@refused_at_the_start
+def test_a_refusal_of_the_service_has_its_cause_and_leaves_no_batch(
+    qpu: VirtualQpu, kind: str, cause: Cause, words: str
+) -> None:
     PulserBackend(pair()).run(runs=1)
+    steps: list[dict[str, Any]] = []
     qpu.fault(kind, where="/batches", method="POST")
-    with pytest.raises(DeviceError) as caught:
+    with context.using(announce=steps.append), pytest.raises(DeviceError) as caught:
         PulserBackend(pair()).run(runs=10)
-    assert isinstance(caught.value, UncertainTaskError) == (kind == "500")
+    assert caught.value.cause is cause, caught.value
+    assert words in caught.value.message
     assert "FRESNEL" in caught.value.message
+    assert caught.value.advice
+    # a service that failed inside may have made a batch before it did: nobody can know
+    assert steps[-1]["state"] == ("uncertain" if kind.startswith("5") else "refused")
+    assert isinstance(caught.value, UncertainTaskError) == kind.startswith("5")
 
 
 def test_a_sequence_that_fails_there_is_failed_here(qpu: VirtualQpu) -> None:

@@ -15,8 +15,11 @@ from qiskit import QuantumCircuit
 from qhub_ext.errors import Cause, DeviceError
 from qhub_ext.job import context
 from qhub_ext.primitives import Sampler
+from qhub_ext.settings import current_settings
 from qhub_ext.tiers.preflight import PreflightWarning
 from qhub_ext.tiers.qpu import target
+from qhub_ext.tiers.qpu.process import ResourceProcess
+from qhub_ext.tiers.qpu.resources import resource_for
 from tests.qpu.conftest import VirtualQpu
 
 Describe = Callable[..., None]
@@ -100,3 +103,25 @@ def test_a_session_that_has_ended_is_said_and_no_task_is_left(
     assert caught.value.cause is Cause.INTEGRATION
     assert caught.value.advice
     assert len(qpu.tasks()) == before
+
+
+def test_a_session_that_expires_between_two_tasks_ends_the_second_and_is_sent_nothing_more(
+    qpu: VirtualQpu, described: Describe, bell: QuantumCircuit
+) -> None:
+    described()
+    resource = resource_for("kingston", current_settings().qpu)
+    assert resource is not None
+    process = ResourceProcess(resource)
+    token = process.call("acquire", deadline_s=60)
+    process.close()
+    described(QRMI_JOB_ACQUISITION_TOKEN=token)  # as a prologue of the site tells it
+    assert sum(Sampler().run([bell], shots=10).result()[0].data.meas.get_counts().values()) == 10
+    before = qpu.tasks()
+    qpu.fault("session_expired")
+    steps: list[dict[str, Any]] = []
+    with context.using(announce=steps.append), pytest.raises(DeviceError, match="session") as caught:
+        Sampler().run([bell], shots=10).result()
+    assert caught.value.cause is Cause.INTEGRATION
+    assert caught.value.advice
+    assert steps[-1]["state"] == "refused"
+    assert len(qpu.tasks()) == len(before)

@@ -132,6 +132,9 @@ def failure(call: str, resource: Resource, error: Mapping[str, Any]) -> DeviceEr
     plain = name in ("QrmiError", "PanicException")
     if name == "TaskNotFoundError" and not call.startswith("task_"):  # a service's 404 to a question about a device
         error = {**error, "known": ["ResourceNotFoundError"]}
+    if plain and re.search(r"\b404\b", message):  # of types whose client does not say what it is that was not found
+        asked_of_a_task = call.startswith("task_") and call != "task_start"
+        error = {**error, "known": ["TaskNotFoundError" if asked_of_a_task else "ResourceNotFoundError"]}
     found = next(
         ((*_KNOWN[known], False) for known in error.get("known", (name,)) if known in _KNOWN),
         next((row[1:] for row in _WORDS if plain and re.search(row[0], message)), None),
