@@ -31,12 +31,10 @@ def test_a_request_that_hangs_ends_at_its_deadline_and_may_be_made_again(
     command: str, bench: SlurmWorkshop, wrap: Wrap
 ) -> None:
     job = bench.submit("sleep 60", site_options={"begin": "now+600"})
-    site = wrap(timeout_s=0.5, **{command: '[ -e "$0.calm" ] || exec sleep 60\nexec /usr/bin/' + command + ' "$@"'})
+    site = wrap(timeout_s=3, **{command: '[ -e "$0.calm" ] || exec sleep 60\nexec /usr/bin/' + command + ' "$@"'})
     verb = site.cancel if command == "scancel" else site.hold
-    began = time.monotonic()
     with pytest.raises(SiteUnreachableError, match="did not answer"):
         verb([job.id])
-    assert time.monotonic() - began < 20
     assert bench.reported(job) is State.QUEUED
     assert site._slurm.commands is not None
     (site._slurm.commands / f"{command}.calm").touch()
@@ -58,18 +56,19 @@ def test_an_sbatch_that_hangs_after_it_has_submitted_makes_no_second_job(
 def test_an_sbatch_that_hangs_after_its_answer_is_not_waited_for(
     bench: SlurmWorkshop, wrap: Wrap, cluster: Cluster
 ) -> None:
-    site = wrap(sbatch='/usr/bin/sbatch "$@"\nexec sleep 5')
+    site = wrap(sbatch='/usr/bin/sbatch "$@"\nexec sleep 600', timeout_s=300)
     job = bench.job("seal completed")
-    began = time.monotonic()
     assert site.submit([job]) == {job.id: queued(cluster, job)[0]}
-    assert time.monotonic() - began < 4
+    (wrapper,) = _leaving
+    assert wrapper.poll() is None, "it still hangs"
+    wrapper.kill()
     wait_until(lambda: not site.poll([]) and not _see_off() and not _leaving, what="the end of the wrapper")
     bench.until_final(job)
 
 
 def test_a_sacct_that_hangs_is_not_asked_by_everybody_who_looks(bench: SlurmWorkshop, wrap: Wrap) -> None:
     site = wrap(
-        timeout_s=0.5,
+        timeout_s=2,
         squeue="exit 0",
         scontrol="echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1",
         sacct=f"{LOGGED}\nexec sleep 60",

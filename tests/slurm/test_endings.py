@@ -9,9 +9,15 @@ import pytest
 
 from qhub_ext.errors import Cause, SiteError
 from qhub_ext.job.state import State
+from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.sites.slurm.site import SlurmSite
 from tests.slurm.cluster import Cluster
 from tests.slurm.fixtures import SlurmWorkshop, slurm_workshop
+from tests.slurm.small_disk import fill, small_disk
+from tests.slurm.test_exactly_once import REAL, Wrap, wrap
 from tests.waiting import wait_until
+
+__all__ = ["wrap"]
 
 
 def test_a_job_that_another_user_cancels_names_that_user(bench: SlurmWorkshop, cluster: Cluster) -> None:
@@ -73,6 +79,55 @@ def test_a_prologue_that_fails_holds_the_job_and_says_so(bench: SlurmWorkshop, c
     assert bench.site.release([job.id]) == []
     (record,) = bench.until_final(job, within_s=60)
     assert record.state is State.COMPLETED
+
+
+def test_a_prologue_that_fails_under_a_job_that_may_not_be_queued_again_is_no_cancellation(
+    bench: SlurmWorkshop, cluster: Cluster
+) -> None:
+    cluster.configuration.fail_prolog.touch()
+    job = bench.submit("seal completed", site_options={"requeue": "no"})
+    (record,) = bench.until_final(job, within_s=60)
+    cluster.mend()
+    assert record.state is State.FAILED
+    assert (
+        record.attempt.message
+        == "The site's prologue failed on two01, and Slurm took the job back before its script began."
+    )
+    assert record.attempt.cause == Cause.INTEGRATION
+    assert "look at two01" in record.attempt.advice
+
+
+def test_a_job_that_its_node_cannot_take_in_is_a_failed_launch_and_no_cancellation(
+    bench: SlurmWorkshop, cluster: Cluster
+) -> None:
+    with small_disk(cluster.root / "spool" / "two01", 64) as disk:
+        fill(disk)
+        job = bench.submit("seal completed", site_options={"requeue": "no"})
+        (record,) = bench.until_final(job, within_s=60)
+    cluster.mend()
+    assert record.state is State.FAILED
+    assert "Slurm started it on two01 and ended it before its script began" in record.attempt.message
+    assert record.attempt.cause == Cause.INTEGRATION
+
+
+def test_who_cancelled_a_job_is_told_although_the_books_hear_of_it_late(
+    bench: SlurmWorkshop, cluster: Cluster, wrap: Wrap
+) -> None:
+    site = wrap(sacct=f'[ -e "$0.open" ] && exec {REAL}/sacct "$@"; echo x >> "$0.log"; exit 0')
+    assert site._slurm.commands is not None
+    job = bench.submit("exec sleep 600")
+    bench.until_running(job, within_s=60)
+    cluster.run("scancel", bench.site.find([job.id])[job.id], user="qhub-operator")
+    wait_until(lambda: "by whom" in told(site, job), within_s=60, what="the end without a name")
+    assert not bench.state(job).final
+    (site._slurm.commands / "sacct.open").touch()
+    wait_until(lambda: not site.poll([job.id]) and bench.state(job).final, within_s=60, what="the name")
+    assert "qhub-operator" in bench.record(job).attempt.message
+
+
+def told(site: SlurmSite, job: JobFolder) -> str:
+    report = site.poll([job.id]).get(job.id)
+    return report.message if report is not None else ""
 
 
 def test_a_folder_that_the_node_does_not_see_is_named_as_the_cause(bench: SlurmWorkshop) -> None:

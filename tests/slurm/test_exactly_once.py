@@ -18,6 +18,7 @@ from qhub_ext.job.state import State
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.settings import SlurmSettings
 from qhub_ext.sites.slurm import site as site_module
+from qhub_ext.sites.slurm.commands import Commands
 from qhub_ext.sites.slurm.site import SlurmSite
 from tests.slurm.cluster import Cluster
 from tests.slurm.fixtures import SlurmWorkshop, slurm_workshop
@@ -212,17 +213,23 @@ def test_slurmdbd_down_changes_nothing_for_submitting_and_ending(bench: SlurmWor
 
 
 def test_a_slurmdbd_that_hangs_costs_a_failed_job_one_deadline_and_not_its_exit_code(
-    cluster: Cluster, tmp_path: Path
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with slurm_workshop(tmp_path, timeout_s=2) as bench:
         job = bench.submit("exit 3")
         cluster.freeze("slurmdbd")
-        began = time.monotonic()
         (record,) = bench.until_final(job)
         assert "exit code 3" in record.attempt.message
-        began = time.monotonic()
-        assert bench.site.poll([job.id]) == {}
-        assert time.monotonic() - began < 1, "what has ended is asked about no more"
+        ran: list[str] = []
+        start = Commands.start
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                Commands,
+                "start",
+                lambda self, name, *words, **more: ran.append(name) or start(self, name, *words, **more),
+            )
+            assert bench.site.poll([job.id]) == {}
+        assert "sacct" not in ran, "what has ended is asked about no more"
 
 
 @pytest.mark.parametrize(
@@ -232,16 +239,14 @@ def test_a_squeue_that_hangs_or_lies_is_no_answer_and_the_last_knowledge_keeps_i
     bench: SlurmWorkshop, wrap: Wrap, body: str
 ) -> None:
     job = bench.submit("sleep 60")
-    site = wrap(timeout_s=0.5, squeue=f'[ -e "$0.broken" ] || exec {REAL}/squeue "$@"\n{body}')
+    site = wrap(timeout_s=3, squeue=f'[ -e "$0.broken" ] || exec {REAL}/squeue "$@"\n{body}')
     wait_until(lambda: site.poll([job.id])[job.id].state is State.RUNNING, what="the start")
     known = site.poll([job.id])[job.id].as_of
     assert site._slurm.commands is not None
     (site._slurm.commands / "squeue.broken").touch()
     site._poller.expire([site._places.known(job.id).base])
-    began = time.monotonic()
     with pytest.raises(SiteUnreachableError) as caught:
         site.poll([job.id])
-    assert time.monotonic() - began < 10
     assert caught.value.known_at is not None
     assert abs(caught.value.known_at - known) < 5
     (site._slurm.commands / "squeue.broken").unlink()

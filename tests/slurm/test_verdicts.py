@@ -93,3 +93,18 @@ def test_an_attempt_before_another_was_stopped_as_asked_or_by_the_site() -> None
     asked = conclude(Ending("7", "REQUEUED", 0, 0), Evidence(stop_why="requeue", again=True), owner_uid=1000)
     other = conclude(Ending("7", "CANCELLED", 0, 0), Evidence(again=True), owner_uid=1000)
     assert (asked.cause, other.cause) == (Cause.USER, Cause.QUEUE_POLICY)
+
+
+def test_a_job_that_slurm_took_back_before_its_script_began_was_not_cancelled_by_anybody() -> None:
+    taken = Ending("7", "CANCELLED", 0, 0, nodes="n1", start=100.0, by=0)
+    for node_says, said in (("Prolog error", "prologue failed on n1"), ("", "could not take it in")):
+        found = conclude(taken, Evidence(node_says=node_says), owner_uid=1000)
+        assert (found.state, found.cause) == (State.FAILED, Cause.INTEGRATION)
+        assert said in found.message
+        assert "n1" in found.advice
+    for ending, seen in (
+        (taken, BEGUN),  # root cancelled what ran
+        (Ending("7", "CANCELLED", 0, 0, by=0), Evidence()),  # root cancelled what waited
+        (taken, Evidence(stop_why="cancel")),
+    ):
+        assert conclude(ending, seen, owner_uid=1000).state is State.CANCELLED

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from weakref import WeakSet
 
 from qhub_ext.errors import SiteError, SiteUnreachableError
 from qhub_ext.sites.slurm.commands import Commands, portions, unreachable
@@ -59,9 +60,24 @@ def _sacct(commands: Commands, which: str, since: float) -> dict[str, list[Endin
     )
     if not answer.ok:
         if "accounting storage is disabled" in answer.errors:
-            return {}  # this cluster keeps no books
+            _bookless.add(commands)
+            return {}
         raise unreachable("sacct", answer)
     return parse_sacct(answer.output)
+
+
+_bookless: WeakSet[Commands] = WeakSet()
+
+
+def keeps_books(commands: Commands) -> bool:
+    """As far as it was asked."""
+    return commands not in _bookless
+
+
+def why_closed(commands: Commands, nodes: str) -> str:
+    """What Slurm noted when it, or somebody, closed these nodes; "" for nodes that are open."""
+    said = commands.run("sinfo", "--noheader", f"--nodes={nodes}", "--Format=Reason:\x1f").output if nodes else ""
+    return " ".join(said.replace("\x1f", " ").split()).removeprefix("none")
 
 
 def parse_sacct(text: str) -> dict[str, list[Ending]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from dataclasses import replace
 
 from qhub_ext.errors import JobFolderError
 from qhub_ext.job.state import State
@@ -17,7 +18,7 @@ from qhub_ext.sites.slurm.commands import Commands
 from qhub_ext.sites.slurm.ledger import Place
 from qhub_ext.sites.slurm.listing import Row
 from qhub_ext.sites.slurm.places import Places
-from qhub_ext.sites.slurm.verdict import conclude
+from qhub_ext.sites.slurm.verdict import conclude, was_taken_back
 
 
 class Chronicle:
@@ -86,6 +87,8 @@ class Chronicle:
     def seal(self, folder: JobFolder, ending: Ending | None, number: int) -> None:
         """The last word on an attempt whose runner left none."""
         found = evidence.gather(self._places, folder, number)
+        if ending is not None and was_taken_back(ending, found):
+            found = replace(found, node_says=accounting.why_closed(self._commands, ending.nodes))
         verdict = conclude(ending, found, owner_uid=os.geteuid(), names=_names(ending))
         if ending is not None and ending.start is not None and folder.attempt(number).path.exists():
             known = {a.number: a for a in read_record(folder).attempts}.get(number)

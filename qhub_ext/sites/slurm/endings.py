@@ -27,6 +27,7 @@ from qhub_ext.sites.slurm.sentences import read_sentence
 from qhub_ext.sites.slurm.states import read_state
 
 LOST_AFTER_S = 10.0
+CANCELLED_BY_WHOM = "It was cancelled; by whom is asked of Slurm's accounting."
 
 
 class Endings:
@@ -78,8 +79,10 @@ class Endings:
                 ending = Ending(place.key, row.state, 0, 0, row.reason, row.nodes)
             elif ending is not None and row is not None and read_sentence(row.reason):
                 ending = replace(ending, reason=row.reason)  # the books keep the word only
-            if ending is None and (trouble or self._may_turn_up(job_id)):
-                reports[job_id] = _forgotten(place, record, seen.as_of, trouble)
+            anonymous = ending is not None and self._awaits_a_name(ending, row) and not trouble
+            if (ending is None or anonymous) and (trouble or self._may_turn_up(job_id)):
+                told = CANCELLED_BY_WHOM if anonymous else _forgotten(trouble)
+                reports[job_id] = _undecided(place, record, seen.as_of, told)
                 self._undecided[job_id] = (time.monotonic() + pause, reports[job_id])
                 continue
             self._undecided.pop(job_id, None)
@@ -111,6 +114,13 @@ class Endings:
             self._chronicle.tell_start(folder, number, row)
         return None
 
+    def _awaits_a_name(self, ending: Ending, row: Row | None) -> bool:
+        """The books alone say who cancelled it, a little later; of an element that never started they say nothing."""
+        if ending.state != "CANCELLED" or ending.by is not None or ending.reason:
+            return False
+        begun = "_" not in ending.key or (row is not None and row.start is not None)
+        return begun and accounting.keeps_books(self._commands)
+
     def _may_turn_up(self, job_id: str) -> bool:
         """The books lag behind the queue: a job is not lost before both have been silent about it for a while."""
         return time.time() - self._missing.setdefault(job_id, time.time()) < LOST_AFTER_S and not any(
@@ -118,13 +128,17 @@ class Endings:
         )
 
 
-def _forgotten(place: Place, record: JobRecord, as_of: float, trouble: str) -> SiteReport:
+def _forgotten(trouble: str) -> str:
     why = f", and its accounting does not answer: {trouble}" if trouble else "; its accounting is awaited."
+    return f"Slurm has forgotten this job{why}"
+
+
+def _undecided(place: Place, record: JobRecord, as_of: float, message: str) -> SiteReport:
     return SiteReport(
         record.id,
         place.key,
         record.state if not record.state.final else State.SUBMITTED,
         as_of,
         attempt=record.attempt.number,
-        message=f"Slurm has forgotten this job{why}",
+        message=message,
     )

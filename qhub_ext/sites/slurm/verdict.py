@@ -37,7 +37,7 @@ class Verdict:
 @dataclass(frozen=True)
 class Evidence:
     """What the folder adds: `launched` the script began; `last_words` of its console; `stop_why` a client's own request;
-    `unmet` a sentence about a dependency; `time_s` what the job was given."""
+    `unmet` a sentence about a dependency; `time_s` what the job was given; `node_says` why its node is closed, where somebody asked."""
 
     launched: bool = False
     last_words: str = ""
@@ -46,6 +46,15 @@ class Evidence:
     time_s: int = 0
     again: bool = False
     element: bool = False
+    node_says: str = ""
+
+
+def was_taken_back(ending: Ending, seen: Evidence) -> bool:
+    """Slurm had started it and ended it, in root's name, before its script began: what becomes of a job that may not be queued again
+    when a prologue fails, or a node cannot take it in."""
+    if not ending.state.startswith("CANCELLED") or ending.by != 0 or ending.start is None:
+        return False
+    return not (seen.launched or seen.again or seen.stop_why or seen.unmet or ending.reason)
 
 
 def conclude(ending: Ending | None, seen: Evidence, *, owner_uid: int, names: dict[int, str] | None = None) -> Verdict:
@@ -130,6 +139,18 @@ def _cancelled(ending: Ending, seen: Evidence, owner_uid: int, names: dict[int, 
             Cause.QUEUE_POLICY,
             f"Its dependency is never satisfied: {told}.",
             "Run that job again, then submit this one after it.",
+            ending.state,
+        )
+    if was_taken_back(ending, seen):
+        node = ending.nodes or "its node"
+        prologue = "prolog" in seen.node_says.lower()
+        return Verdict(
+            State.FAILED,
+            Cause.INTEGRATION,
+            f"The site's prologue failed on {node}, and Slurm took the job back before its script began."
+            if prologue
+            else f"Slurm started it on {node} and ended it before its script began; most often the node could not take it in.",
+            f"Ask the site to look at {node}; then requeue it.",
             ending.state,
         )
     if ending.by is not None and ending.by != owner_uid:
