@@ -4,7 +4,7 @@ Nothing runs in the background: whoever asks gets what is known if it is young e
 every job that anybody in this process watches. Young enough is the site's `slurm.poll_s`, longer for jobs that have not
 changed for long, at most `slurm.poll_max_s`; a Slurm that needs long to answer is left alone for as long. Without answer the
 pauses double. A job that nobody here has asked about waits for its turn like the others, and its folder speaks for it until
-then. Only a request of ours, such as a cancel, brings the next question forward: that is one for each request.
+then. Only a request, such as a cancel, or the news that a job was put back brings the next question forward, each one question.
 """
 
 from __future__ import annotations
