@@ -130,3 +130,20 @@ def test_a_tier_may_have_a_site_of_its_own(tmp_path: Path) -> None:
     assert everywhere.all_sites == ["embedded"], "who names the site means all tiers"
     with pytest.raises(SettingsError, match=r"sites\.emulaton"):
         load_settings({}, [toml(tmp_path, '[sites]\nemulaton = "slurm"\n')])
+
+
+def test_slices_that_would_be_over_before_their_first_shot_are_refused_with_the_numbers(tmp_path: Path) -> None:
+    (tmp_path / "qhub.toml").write_text("[broker]\nslice_s = 2\noverhead_s = 3\n")
+    with pytest.raises(SettingsError) as told:
+        load_settings({}, [tmp_path / "qhub.toml"])
+    assert told.value.message == (
+        f"{tmp_path / 'qhub.toml'}: broker: slice_s = 2 must be above overhead_s = 3: a slice would be over before its first shot."
+    )
+
+
+def test_a_broker_of_ones_own_gives_way_to_one_that_is_named() -> None:
+    own = load_settings({"QHUB_BROKER_ON_DEMAND": "1"}, []).broker
+    assert own.place == own.own == own.directory / "broker.sock"
+    assert own.shared is None
+    named = load_settings({"QHUB_BROKER_ON_DEMAND": "1", "QHUB_BROKER_URL": "http://login1:8731"}, []).broker
+    assert (named.place, named.own) == ("http://login1:8731", None)

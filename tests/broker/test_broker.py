@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 from qiskit import QuantumCircuit
 from qiskit_ibm_runtime import RuntimeDecoder
@@ -18,6 +19,7 @@ from qhub_ext.errors import PreflightError
 from qhub_ext.job.context import using
 from qhub_ext.primitives import Estimator, Sampler
 from qhub_ext.tiers.qpu import qcs
+from qhub_ext.tiers.qpu.brokered import ask_broker
 from tests.broker.conftest import Broker, decoded
 from tests.qpu.conftest import isa
 from tests.qpu.test_genuine_client import BY_HAND
@@ -119,6 +121,45 @@ def test_the_command_task_runner_of_the_genuine_wheel_takes_its_turn_too(
     (used,) = broker.ask("GET", "/v1/usage")["usage"]
     assert (used["profile"], used["job"], used["tasks"]) == ("production", "by task_runner", 1)
     assert used["slices"] > 1, "cut by the policy, and put together again"
+
+
+def test_a_calibration_between_slices_has_what_ran_before_run_once_more(
+    new_broker: Callable[..., Broker], bell_qasm: str
+) -> None:
+    broker = new_broker(**SHORT, QHUB_BROKER_ON_CALIBRATION_CHANGE="restart")
+    task = broker.submit(broker.session(), bell_qasm, 20_000)
+    wait_until(lambda: broker.task(task)["done"] > 0, within_s=60, what="a slice")
+    broker.server.calibrate()
+    ended = broker.until_ended(task)
+    assert (ended["state"], ended["done"], ended["of"]) == ("completed", 20_000, 20_000)
+    counting = [s for s in ended["slices"] if s["state"] == "done" and not s["stale"]]
+    assert sum(s["units"] for s in counting) == 20_000
+    assert len({s["snapshot"] for s in counting}) == 1
+    assert len({s["snapshot"] for s in ended["slices"]}) == 2
+    assert decoded(broker, task)[0].data.meas.num_shots == 20_000
+
+
+def test_the_log_and_the_task_have_the_trace_that_the_client_named_and_metrics_have_the_calibration(
+    new_broker: Callable[..., Broker], bell_qasm: str
+) -> None:
+    broker = new_broker()
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    params = {"pubs": [[bell_qasm, None, 50]], "version": 2, "support_qiskit": True, "options": {}}
+    body = {"session": broker.session()["id"], "device": "kingston", "program": "sampler", "params": params}
+    header = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
+    task = ask_broker(broker.socket, "POST", "/v1/tasks", body, header)["id"]
+    assert broker.until_ended(task)["trace_id"] == trace
+    told = [json.loads(line) for line in (broker.directory / "log").read_text().splitlines() if line.startswith("{")]
+    said = [line["message"].split(" as ")[0] for line in told if line.get("trace_id") == trace and line["task"] == task]
+    assert said == ["slice sent", "slice done"]
+
+    def metrics() -> str:
+        return httpx.get(f"{json.loads((broker.directory / 'broker.json').read_text())['url']}/metrics", trust_env=False).text  # fmt: skip
+
+    wait_until(lambda: "qhub_broker_calibration_error_median{" in metrics(), within_s=120, what="the calibration", every_s=0.5)  # fmt: skip
+    lines = dict(line.rsplit(" ", 1) for line in metrics().splitlines() if line.startswith("qhub_broker_calibration"))
+    assert float(lines['qhub_broker_calibration_age_seconds{device="kingston"}']) > 0
+    assert 0 < float(lines['qhub_broker_calibration_error_median{device="kingston",kind="two_qubit"}']) < 0.1
 
 
 def test_a_broker_that_is_killed_goes_on_where_it_was_and_every_shot_counts_once(

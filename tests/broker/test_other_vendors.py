@@ -105,8 +105,8 @@ def test_a_device_refuses_what_its_type_does_not_take_and_says_what_it_takes(bro
 
 def test_the_broker_s_devices_are_listed_as_the_resources_with_what_they_take() -> None:
     found = {one.name: (one.type, one.takes, one.state) for one in resources.standing(current_settings())}
-    assert found["FRESNEL"] == ("broker", "Pulser sequences", "online")
-    assert found["kingston"] == ("broker", "Qiskit primitives", "online")
+    assert found["FRESNEL"] == ("broker, virtual", "Pulser sequences", "online")
+    assert found["kingston"] == ("broker, virtual", "Qiskit primitives", "online")
 
 
 def test_a_task_that_fails_at_the_vendor_ends_there_and_says_why(broker: Broker) -> None:
