@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import platformdirs
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -597,6 +597,24 @@ def describe_settings() -> list[tuple[str, str, str]]:
     return rows
 
 
+def describe_tables() -> list[tuple[str, str, str]]:
+    """(dotted name of the table, key, sentence) of every knob that there is once for each name or entry, such as those of `slurm.tiers`."""
+    rows: list[tuple[str, str, str]] = []
+
+    def walk(model: type[BaseModel], prefix: str) -> None:
+        for name, info in model.model_fields.items():
+            kind = info.annotation
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                walk(kind, f"{prefix}{name}.")
+            for inner in get_args(kind):
+                if isinstance(inner, type) and issubclass(inner, BaseModel):
+                    fields = inner.model_fields.items()
+                    rows.extend((f"{prefix}{name}", key, field.description or "") for key, field in fields)
+
+    walk(Settings, "")
+    return rows
+
+
 def _from_environment(env: dict[str, str]) -> dict[tuple[str, ...], Any]:
     known: dict[str, tuple[str, ...]] = {}
     for dotted, _, _ in describe_settings():
@@ -722,7 +740,12 @@ def _explain(error: ValidationError, origin: dict[tuple[str, ...], str]) -> Sett
         import difflib
 
         known = [name for name, _, _ in describe_settings()]
-        near = difflib.get_close_matches(dotted, known, n=2, cutoff=0.5)
+        inside = [
+            f"{table}.{path[table.count('.') + 1]}.{key}"
+            for table, key, _ in describe_tables()
+            if dotted.startswith(f"{table}.")
+        ]
+        near = difflib.get_close_matches(dotted, inside or known, n=2, cutoff=0.5)
         hint = f"Did you mean {' or '.join(near)}?" if near else f"Known keys: {', '.join(known)}."
         return SettingsError(f"{source}: there is no setting {dotted!r}.", advice=hint, where=source)
     if first["type"] == "value_error":  # a whole section, whose values do not go together

@@ -778,14 +778,25 @@ def doctor_verb(surface: Surface, show_settings: bool) -> Table:
 
 
 def settings_table(surface: Surface) -> Table:
-    from qhub_ext.settings import describe_settings
+    from qhub_ext.settings import describe_settings, describe_tables
 
     rows = []
+    inside = describe_tables()
     for dotted, _, sentence in describe_settings():
         value: Any = surface.service.settings
         for part in dotted.split("."):
             value = getattr(value, part)
-        rows.append((dotted, json.dumps(value, default=str), sentence))
+        keys = [(key, told) for table, key, told in inside if table == dotted]
+        if not keys:
+            rows.append((dotted, json.dumps(value, default=str), sentence))
+            continue
+        rows.append((dotted, json.dumps(list(value) if isinstance(value, dict) else len(value)), sentence))
+        for key, told in keys:
+            named = value.items() if isinstance(value, dict) else enumerate(value)
+            given = {str(name): getattr(one, key) for name, one in named if key in one.model_fields_set}
+            rows.append(
+                (f"{dotted}.{'NAME' if isinstance(value, dict) else 'N'}.{key}", json.dumps(given, default=str), told)
+            )
     facts = {name: json.loads(value) for name, value, _ in rows}
     return Table(("setting", "value", "meaning"), rows, facts=facts, widths={"value": 50})
 

@@ -4,7 +4,7 @@ import pytest
 
 from qhub_ext import settings
 from qhub_ext.errors import Cause, QhubError, SettingsError, UnknownNameError
-from qhub_ext.settings import SettingsWarning, describe_settings, load_settings
+from qhub_ext.settings import SettingsWarning, describe_settings, describe_tables, load_settings
 
 
 def toml(tmp_path: Path, text: str, name: str = "qhub.toml") -> Path:
@@ -147,3 +147,16 @@ def test_a_broker_of_ones_own_gives_way_to_one_that_is_named() -> None:
     assert own.shared is None
     named = load_settings({"QHUB_BROKER_ON_DEMAND": "1", "QHUB_BROKER_URL": "http://login1:8731"}, []).broker
     assert (named.place, named.own) == ("http://login1:8731", None)
+
+
+def test_a_wrong_key_of_a_named_section_is_answered_with_the_right_one(tmp_path: Path) -> None:
+    with pytest.raises(
+        SettingsError, match=r"no setting 'slurm\.tiers\.qpu\.time_mx_s'\. Did you mean slurm\.tiers\.qpu\.time_max_s"
+    ):
+        load_settings({}, [toml(tmp_path, "[slurm.tiers.qpu]\ntime_mx_s = 60\n")])
+
+
+def test_every_key_of_a_named_section_has_a_sentence() -> None:
+    tables = describe_tables()
+    assert {("slurm.tiers", "time_s"), ("qpu.windows", "rule"), ("runtimes", "kind")} <= {(t, k) for t, k, _ in tables}
+    assert [(table, key) for table, key, sentence in tables if not sentence.endswith(".")] == []
