@@ -245,7 +245,15 @@ def offer_to_oom_killer() -> None:
 def limit_memory(memory_mb: int | None) -> None:
     """Beyond it an allocation fails, and the user gets a MemoryError with a line number instead of a killed kernel."""
     if memory_mb is not None:
-        _set_soft_limit((memory_mb + memory_headroom_mb()) * _MIB)
+        _set_soft_limit((memory_mb + max(memory_headroom_mb(), 128 + _reserved_mb())) * _MIB)
+
+
+def _reserved_mb() -> int:
+    """What libraries have taken by now and never touched, which a limit counts too; 0 where the system does not tell."""
+    with contextlib.suppress(OSError, KeyError, ValueError):
+        lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        return max(0, int(lines["VmData"].split()[0]) - int(lines["RssAnon"].split()[0])) // 1024
+    return 0
 
 
 def raise_memory_limit() -> None:

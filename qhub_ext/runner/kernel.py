@@ -156,6 +156,8 @@ def _become_kernel(connection: str, fds: tuple[int, ...], supervisor: int, captu
         for name in [name for name in os.environ if name.startswith("JPY_")]:  # of the notebook that submitted
             del os.environ[name]
         os.environ.update(changed)
+        # the allocator of Qiskit's compiled code takes a GiB at once, unused; a job's limit of memory would count that as the job's
+        os.environ.setdefault("MIMALLOC_ARENA_EAGER_COMMIT", "0")
         if any(name.startswith(_AT_START) for name in changed):
             for fd in fds:
                 os.set_inheritable(fd, True)

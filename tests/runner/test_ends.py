@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
 from typing import Any
 
 import psutil
 import pytest
 
 from qhub_ext.capture.freeze import thaw
-from tests.runner.conftest import Run, Workshop
+from tests.runner.conftest import RUNNER, Run, Workshop
 from tests.waiting import wait_until
 
 
@@ -84,13 +86,14 @@ def test_a_kernel_killed_from_outside_is_told_apart_from_the_cell_s_own_fault(wo
     assert "pid" in run.text
 
 
+ENDLESS = "hoard = []\nprint('kept')\nwhile True: hoard.append(bytearray(10_000_000))\n"
+
+
 def test_memory_without_end_ends_in_a_memory_error_with_its_line(workshop: Workshop) -> None:
-    run = workshop.run(
-        "hoard = []\nprint('kept')\nwhile True:\n    hoard.append(bytearray(10_000_000))\n", memory_mb=512
-    )
+    run = workshop.run(ENDLESS, memory_mb=512)
     assert (run.outcome["state"], run.outcome["cause"]) == ("failed", "resources"), run.outcome
     assert "MemoryError" in run.outcome["message"]
-    assert "line 4 of the cell" in run.outcome["message"]
+    assert "line 3 of the cell" in run.outcome["message"]
     assert "512 MiB" in run.outcome["message"]
     assert "kept" in run.text
 
@@ -109,8 +112,7 @@ def test_memory_of_child_processes_counts_too(workshop: Workshop) -> None:
     assert "512 MiB" in run.outcome["message"]
 
 
-def test_qiskit_and_aer_work_under_a_memory_limit(workshop: Workshop) -> None:
-    cell = """
+QISKIT = """
         import numpy as np
         from qiskit import QuantumCircuit
         from qiskit_aer import AerSimulator
@@ -119,10 +121,27 @@ def test_qiskit_and_aer_work_under_a_memory_limit(workshop: Workshop) -> None:
         circuit.measure_all()
         total = sum(AerSimulator().run(circuit, shots=100).result().get_counts().values())
         norm = float(np.linalg.norm(np.random.default_rng(1).random((400, 400)) @ np.ones((400, 400))) > 0)
-    """
-    run = workshop.run(_dedent(cell), memory_mb=512)
+"""
+
+
+@pytest.mark.parametrize("memory_mb", [512, 800, 1000])
+def test_qiskit_and_aer_work_under_a_memory_limit(workshop: Workshop, memory_mb: int) -> None:
+    run = workshop.run(_dedent(QISKIT), memory_mb=memory_mb)
     assert run.outcome["state"] == "completed", (run.outcome, run.console)
     assert {"circuit", "norm", "total"} == set(run.outcome["variables"])
+
+
+def test_a_kernel_that_has_qiskit_already_keeps_to_the_limit_of_its_job(workshop: Workshop) -> None:
+    jobs = [workshop.folder(_dedent(QISKIT), memory_mb=512), workshop.folder(ENDLESS, memory_mb=512)]
+    for folder in jobs:
+        folder.attempt(1).path.mkdir(parents=True)
+        words = ["--warm", "--like", str(folder.path), "--imports", "numpy,qiskit,qiskit_aer,qhub_ext.primitives"]
+        order = json.dumps({"folder": str(folder.path), "attempt": 1}) + "\n"
+        subprocess.run([*RUNNER, *words], input=order, capture_output=True, text=True, timeout=120, check=False)
+    works, hoards = (Run(folder).outcome for folder in jobs)
+    assert works["state"] == "completed", works
+    assert (hoards["state"], hoards["cause"]) == ("failed", "resources")
+    assert "MemoryError (line 3 of the cell). The job was given 512 MiB." in hoards["message"]
 
 
 def test_a_fork_that_runs_on_to_the_end_of_the_cell_does_no_harm(workshop: Workshop) -> None:
