@@ -225,9 +225,15 @@ def _on_device(plan: Forecast, numbers: float, devices: tuple[str, ...]) -> Fore
     return plan
 
 
+_NO_MACHINE_MB = 2.0**40
+"""An EiB."""
+
+
 def _size(mb: float) -> str:
     if mb == float("inf"):
         return "without bound"
+    if mb >= _NO_MACHINE_MB:
+        return "more than any machine has"
     for unit, scale in (("TiB", 2**20), ("GiB", 2**10)):
         if mb >= scale:
             return f"{mb / scale:,.1f} {unit}" if mb < 1e4 * scale else f"{mb / scale:,.0f} {unit}"

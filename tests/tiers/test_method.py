@@ -61,6 +61,8 @@ def test_what_fits_nowhere_is_refused_with_numbers():
     with pytest.raises(PreflightError, match=r"40 active qubits needs more than the 15.6 GiB.*16.0 TiB") as refused:
         choose(facts(40))
     assert "ask for more memory" in str(refused.value)
+    with pytest.raises(PreflightError, match=r"statevector more than any machine has"):
+        choose(facts(56))
 
 
 def test_less_memory_changes_the_method_before_it_refuses():
