@@ -62,12 +62,19 @@ def test_a_rerun_of_a_job_that_named_no_seed_has_the_same_counts_on_both_simulat
 
 def test_a_rerun_elsewhere_says_where_and_under_which_calibration(place: Place, job: Job) -> None:
     counts(job)
-    elsewhere = rerun(place, job, "--tier", "local")
+    elsewhere, device = rerun(place, job, "--tier", "local"), rerun(place, job, "--device", "fez")
     assert (elsewhere.record.spec.tier, elsewhere.record.spec.device) == ("local", "kingston")
     latest = rerun(place, job, "--snapshot", "latest")
     assert latest.record.spec.snapshot == ""
-    for one in (elsewhere, latest):
-        one.cancel()
+    latest.cancel()
+    for one in (elsewhere, device):
+        assert [sum(found.values()) for found in counts(one)] == [300, 300]
+    assert device.record.spec.device == "fez"
+    assert device.record.snapshots["start"] == catalog.read_snapshot("fez").id
+    told = json.loads(place.command("diff", job.id, device.id, "--json"))["differences"]
+    assert [part["sentence"] for part in told if part["name"] == "device"] == [
+        "One ran for kingston, the other for fez."
+    ]
     refused = place.command("rerun", job.id, "--device", "fez", "--snapshot", "same", code=2)
     assert "--snapshot same is a calibration of kingston" in refused
 
