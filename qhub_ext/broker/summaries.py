@@ -68,6 +68,9 @@ class SummaryBody(BaseModel):
     parts_ns: Annotated[dict[Word, Count], Field(max_length=30)] = Field(default_factory=dict)
 
 
+_TAKE_BACK = "DELETE FROM summaries WHERE uid = ? AND job = ? AND attempt = ? AND cause = ? RETURNING id"
+
+
 class Summaries:
     def __init__(self, ledger: Ledger, clock: Callable[[], float], kept_s: float = 90 * DAY_S) -> None:
         self._ledger, self._clock, self._kept_s = ledger, clock, kept_s
@@ -92,9 +95,12 @@ class Summaries:
             self._lost_s[tier, cause] += int(row["wall_ns"]) / 1e9
 
     def take(self, uid: int, user: str, records: Sequence[Any]) -> tuple[int, list[dict[str, Any]]]:
-        """How many of them are new here, and those that are refused: their place among the records, and why. Sent again, nothing is counted twice."""
+        """How many of them are new here, and those that are refused: their place among the records, and why. Sent again, nothing is counted twice;
+        one whose cause was not known goes in the place of the one before it when the site has said why.
+        """
         self._forget_old()
         now, taken = self._clock(), 0
+        amended: list[tuple[str, int]] = []
         refused: list[dict[str, Any]] = []
         with self._ledger.transaction() as execute:
             for place, record in enumerate(records):
@@ -116,6 +122,8 @@ class Summaries:
                     "versions": _text(one.versions),
                     "parts_ns": _text(one.parts_ns),
                 }
+                again = one.cause not in ("", Cause.UNKNOWN) and bool(execute(_TAKE_BACK, uid, one.job, one.attempt, Cause.UNKNOWN.value))  # fmt: skip
+                amended += [(one.job, one.attempt)] if again else []
                 names = ", ".join(f'"{name}"' for name in row)
                 marks = ", ".join("?" * len(row))
                 is_new = bool(
@@ -124,9 +132,15 @@ class Summaries:
                         *row.values(),
                     )
                 )
-                if is_new:
-                    taken += 1
+                taken += is_new
+                if (
+                    is_new and not again
+                ):  # what was counted once stays so: a counter that falls is a restart to Prometheus
                     self._count(row)
+        with self._lock:
+            for job, attempt in amended:
+                if self._fleet is not None:
+                    self._fleet = self._fleet.without(user, job, attempt, Cause.UNKNOWN)
         return taken, refused
 
     def fleet(self) -> Fleet:

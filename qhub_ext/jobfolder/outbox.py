@@ -32,9 +32,11 @@ class Outbox:
     def wanted(self) -> bool:
         return self.path.is_dir()
 
-    def put(self, folder: JobFolder, attempt: AttemptFolder) -> None:
-        """Where the file system has no second names, a copy."""
+    def put(self, folder: JobFolder, attempt: AttemptFolder, *, anew: bool = False) -> None:
+        """Where the file system has no second names, a copy. `anew`: in the place of one that waits still."""
         entry = self.path / f"{folder.id}@{attempt.number}.json"
+        if anew:
+            entry.unlink(missing_ok=True)
         with contextlib.suppress(FileExistsError):
             try:
                 os.link(attempt.summary, entry)

@@ -9,7 +9,7 @@ import contextlib
 import sys
 from pathlib import Path
 
-from qhub_ext.diagnosis.fleet.written import write_summary
+from qhub_ext.diagnosis.fleet.written import amend_summary, write_summary
 from qhub_ext.errors import PreflightError, QhubError
 from qhub_ext.job.identity import is_job_id
 from qhub_ext.jobfolder.layout import JobFolder
@@ -43,7 +43,7 @@ def send_waiting(place: Place, outbox: Outbox, timeout_s: float = 5.0) -> int:
 
 
 def catch_up(shelf: Path, outbox: Outbox) -> None:
-    """Summaries of attempts that ended and have none: their runner was killed, or never began."""
+    """Summaries of attempts that ended and have none, as their runner was killed or never began; and of those whose cause the site told since."""
     with contextlib.suppress(FileNotFoundError):
         ids = sorted((path.name for path in shelf.iterdir() if is_job_id(path.name)), reverse=True)[:LOOKED_BACK]
         for job_id in ids:
@@ -56,11 +56,11 @@ def catch_up(shelf: Path, outbox: Outbox) -> None:
 def _summarise(folder: JobFolder, outbox: Outbox) -> None:
     for number in folder.attempt_numbers() or [1]:
         attempt = folder.attempt(number)
-        if attempt.summary.exists():
-            continue
+        is_new = not attempt.summary.exists()
         with contextlib.suppress(OSError, QhubError):  # a folder that cannot be read has no summary
-            if write_summary(folder, number) is not None and outbox.wanted:
-                outbox.put(folder, attempt)
+            told = write_summary(folder, number) if is_new else amend_summary(folder, number)
+            if told is not None and outbox.wanted:
+                outbox.put(folder, attempt, anew=not is_new)
 
 
 def bring(settings: Settings, shelf: Path) -> int:

@@ -96,6 +96,26 @@ def test_old_summaries_go_and_new_ones_are_seen_at_once(tmp_path: Path) -> None:
     ledger.close()
 
 
+def test_a_cause_that_the_site_told_later_takes_the_place_of_none_and_nothing_else_does(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    kept = Summaries(ledger, time.time)
+    stopped = {"state": "cancelled", "cause": "unknown", "signature": "It was stopped from outside."}
+    kept.take(1, "alice", [summary(1, **stopped), summary(2, **stopped)])
+    kept.take(2, "bob", [summary(1, **stopped)])
+    assert len(kept.fleet()) == 3
+    better = summary(1, state="cancelled", cause="queue policy", signature="The operator cancelled it.")
+    assert kept.take(1, "alice", [better]) == (1, [])
+    assert kept.take(1, "alice", [better, summary(1, **stopped), summary(1, cause="code")]) == (0, [])
+    frame = kept.fleet().frame
+    told = sorted(zip(frame["user"], frame["job"], frame["cause"], strict=True))
+    first, second = summary(1)["job"], summary(2)["job"]
+    assert told == [("alice", first, "queue policy"), ("alice", second, "unknown"), ("bob", first, "unknown")]
+    assert sum(kept.counted()[0].values()) == 3, "a counter neither falls nor counts one twice"
+    again = Summaries(ledger, time.time)
+    assert len(again.fleet()) == 3
+    ledger.close()
+
+
 def test_a_broker_that_begins_again_has_read_its_summaries_before_it_is_asked(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger")
     Summaries(ledger, time.time).warm()

@@ -12,6 +12,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from qhub_ext.capture.command import OPTIONS, parse_words
+from qhub_ext.diagnosis.fleet.written import amend_summary
+from qhub_ext.jobfolder.atomic import read_json, write_json
 from qhub_ext.jobfolder.outbox import Outbox
 from qhub_ext.schemas import load_schema
 from qhub_ext.service import Job
@@ -104,3 +106,25 @@ def test_without_a_broker_the_fleet_is_ones_own_jobs_and_says_so(tmp_path: Path)
         assert not Outbox(place.settings.shelf).wanted
         told = json.loads(place.command("fleet", "--json", "--by", "tier"))
         assert (told["alone"], [(g["key"], g["jobs"]) for g in told["groups"]]) == (True, [("local", 1)])
+
+
+def test_why_it_was_stopped_is_told_again_when_the_site_has_said_so(site: tuple[Place, Broker]) -> None:
+    """The runner heard a signal only; the site's own word comes into the journal later."""
+    place, _ = site
+    request, _ = parse_words(["--tier=local"], None, OPTIONS)
+    job = place.service.submit(place.service.draft(request, "x = 1", {}))
+    job.wait(60)
+    attempt = job.folder.attempt(1)
+    wait_until(attempt.summary.exists, what="the summary")
+    told = json.loads(attempt.summary.read_text())
+    outcome = read_json(attempt.outcome)
+    unsure = {"state": "cancelled", "cause": "unknown", "signature": "It was stopped from outside."}
+    write_json(attempt.summary, {**told, **unsure, "job": job.id, "attempt": 1, "qos": "gold"})
+    write_json(attempt.outcome, {**outcome, "state": "cancelled", "cause": "unknown", "message": "It was stopped."})
+    assert amend_summary(job.folder, 1) is None
+    write_json(attempt.outcome, {**outcome, "state": "cancelled", "cause": "queue policy", "message": "The operator cancelled it."})  # fmt: skip
+    bring_own(place.service)
+    again = json.loads(attempt.summary.read_text())
+    assert (again["cause"], again["qos"], again["node"]) == ("queue policy", "gold", told["node"])
+    assert again["signature"] == "The operator cancelled it."
+    assert amend_summary(job.folder, 1) is None

@@ -49,6 +49,12 @@ class Fleet:
         ended = self.frame["ended_at"].to_numpy()
         return Fleet(self.frame[(ended >= since) & (ended < until)])
 
+    def without(self, user: str, job: str, attempt: int, cause: str) -> Fleet:
+        """All but one that was told better since."""
+        frame = self.frame
+        it = (frame["job"] == job) & (frame["attempt"] == attempt) & (frame["user"] == user) & (frame["cause"] == cause)
+        return Fleet(frame[~it])
+
     @cached_property
     def asked(self) -> Bools:
         """What somebody asked to end: neither good nor bad."""

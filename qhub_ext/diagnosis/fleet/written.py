@@ -8,7 +8,7 @@ from typing import Any
 
 from qhub_ext.diagnosis.fleet.summary import JobSummary, summarise_attempt
 from qhub_ext.diagnosis.trace import assemble
-from qhub_ext.errors import JobFolderError
+from qhub_ext.errors import Cause, JobFolderError
 from qhub_ext.job.record import JobRecord
 from qhub_ext.jobfolder.atomic import read_json_or_none, write_json
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
@@ -20,8 +20,28 @@ from qhub_ext.telemetry.secrets import hide, values_in
 def write_summary(
     folder: JobFolder, number: int, *, node: str = "", qos: str = "", record: JobRecord | None = None
 ) -> JobSummary | None:
-    """None where the attempt has not ended. The first one stays: whoever comes later knows no better. Raises OSError, JobFolderError."""
-    record = record or read_record(folder)
+    """None where the attempt has not ended. The first one stays, see `amend_summary`. Raises OSError, JobFolderError."""
+    found = _made(folder, number, record or read_record(folder), node, qos)
+    if found is not None:
+        own = folder.attempt(number)
+        own.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_json(own.summary, found.to_json(), exclusive=True)
+    return found
+
+
+def amend_summary(folder: JobFolder, number: int) -> JobSummary | None:
+    """Where the runner could not know why it was ended and the site has said so since: the new one. None where nothing is better known."""
+    known = read_summary(folder.attempt(number))
+    if known is None or known.cause != Cause.UNKNOWN:
+        return None
+    found = _made(folder, number, read_record(folder), known.node, known.qos)
+    if found is None or found.cause in ("", Cause.UNKNOWN):
+        return None
+    write_json(folder.attempt(number).summary, found.to_json())
+    return found
+
+
+def _made(folder: JobFolder, number: int, record: JobRecord, node: str, qos: str) -> JobSummary | None:
     attempt = next((one for one in record.attempts if one.number == number), None)
     if attempt is None or not attempt.state.final:
         return None
@@ -29,7 +49,7 @@ def write_summary(
     secrets = values_in(os.environ)
     attempt = replace(attempt, message=hide(attempt.message, secrets))
     runtime = _record(own, "runtime") or read_json_or_none(folder.runtime) or {}
-    found = summarise_attempt(
+    return summarise_attempt(
         record,
         attempt,
         assemble(record, read_recorded(folder), {}),
@@ -39,9 +59,6 @@ def write_summary(
         node=node or str(_record(own, "launch").get("node") or _record(own, "runtime").get("host") or ""),
         qos=qos,
     )
-    own.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_json(own.summary, found.to_json(), exclusive=True)
-    return found
 
 
 def _hidden(outcome: dict[str, Any], secrets: frozenset[str]) -> dict[str, Any]:
