@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from qhub_ext.capture.command import Request
 from qhub_ext.errors import Cause
 from qhub_ext.job.state import State
 from qhub_ext.service import JobService
+from tests.diagnosis.matrix import hand_over, heard
 from tests.slurm.cluster import Cluster
 from tests.slurm.fixtures import SlurmWorkshop, slurm_workshop
 from tests.slurm.packages import Unavailable
@@ -58,12 +60,13 @@ def test_a_job_that_needs_more_memory_than_it_asked_for_is_told_so_with_what_to_
 
 
 def test_a_cell_that_the_kernel_ends_for_its_memory_is_explained_although_its_runner_lives(
-    confined: SlurmWorkshop, slurm_cluster: Cluster
+    confined: SlurmWorkshop, slurm_cluster: Cluster, record_property: Callable[[str, Any], None]
 ) -> None:
     service = JobService(confined.settings)
     job = service.run(Request(tier="local", time_s=300, memory_mb=400), HOARD, {})
     assert job.wait(300).state is State.FAILED, str(job)
     told = job.explain()
+    hand_over(record_property, [heard("more memory than its cgroup has", Cause.RESOURCES.value, told)])
     assert told.cause == Cause.RESOURCES, told
     assert "memory" in str(told)
     assert books(slurm_cluster, service.site().find([job.id])[job.id]) == "OUT_OF_MEMORY"
