@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import json
 import shutil
 import stat
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from qhub_ext.errors import PreflightError
@@ -47,7 +49,6 @@ def test_what_a_job_holds_is_read_in_the_words_of_several_versions(told: tuple[s
     assert parse_held(line(*told)) == held
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text())
 def test_whatever_squeue_says_is_read_or_is_trouble(text: str) -> None:
     with suppress(Trouble):
@@ -61,7 +62,7 @@ def test_one_licence_or_another_is_not_guessed() -> None:
 
 
 def test_a_name_means_itself_unless_the_operator_says_what_it_stands_for() -> None:
-    names = {"licenses": {"cloud": ["ibm_fez", "ibm_torino"]}, "gres": {"qpu": "any", "qpu:kyiv": ["kyiv_here"]}}
+    names = {"licenses": {"cloud": ["ibm_fez", "ibm_torino"]}, "gres": {"qpu": ["any"], "qpu:kyiv": ["kyiv_here"]}}
     known = {"kingston": {}, "ibm_fez": {}}
     assert wanted(Held(["kingston", "matlab"], [], 1), names, known) == ["kingston"]
     assert wanted(Held(["cloud"], ["qpu:kyiv"], 1), names, known) == ["ibm_fez", "ibm_torino", "kyiv_here"]
@@ -110,6 +111,35 @@ def test_a_cell_without_its_resource_ends_with_what_the_prologue_found(monkeypat
         PreflightError, match=r"The prologue of this job says: /etc/slurm/qrmi_config\.json does not have"
     ):
         find_resource("fez", QpuSettings(virtual="never"), "slurm")
+
+
+@pytest.mark.parametrize("context", ["prolog_slurmd", "prolog_task", "epilog_slurmd", ""])
+def test_it_never_fails_whatever_it_finds(tmp_path: Path, context: str) -> None:
+    config, names, tools = tmp_path / "qrmi_config.json", tmp_path / "names.json", tmp_path / "bin"
+    config.write_text('{"resources": [{"name": "kingston", "type": "x", "environment": {}}]}')
+    names.write_text('{"licenses": {"cloud": 3}, "gres": []}')
+    tools.mkdir()
+    squeue = tools / "squeue"
+    squeue.write_text(f"#!/bin/sh\nprintf '%s' '{line('cloud:1', '', '', '', '', '5:00')}'\n")
+    squeue.chmod(0o755)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "7").write_text("torn")
+    words = ["--config", str(config), "--names", str(names), "--state", str(tmp_path / "state")]
+    environment = {
+        "PATH": f"{tools}:/usr/bin:/bin",
+        "SLURM_JOB_ID": "7",
+        "SLURM_JOB_UID": "0",
+        "SLURM_SCRIPT_CONTEXT": context,
+    }
+    done = subprocess.run(
+        [sys.executable, "-I", prologue.__file__, *words], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert "Traceback" not in done.stderr
+    if context == "prolog_slurmd":
+        told = json.loads((tmp_path / "state" / "7").read_text())
+        assert list(told) == ["QRMI_JOB_QPU_TROUBLE"]
+        assert told["QRMI_JOB_QPU_TROUBLE"].startswith(f"{names} cannot be read: ")
 
 
 def test_it_runs_on_the_python_of_an_old_node() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from qhub_ext.errors import InvalidOptionError
@@ -76,7 +76,6 @@ ANYTHING = VALUE | st.lists(VALUE, max_size=2) | st.dictionaries(st.sampled_from
 NAMES = st.sampled_from(["max_atom_num", "channels", "default_noise_model", "pre_calibrated_layouts", "max_runs"])
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a machine that is busy with other tests
 @given(st.dictionaries(NAMES, ANYTHING))
 def test_whatever_a_service_says_is_read_or_refused(specs: dict[str, Any]) -> None:
     try:

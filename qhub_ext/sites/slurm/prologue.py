@@ -92,12 +92,19 @@ def ask_slurm(job: str) -> Held:
     return parse_held(lines[0])
 
 
-def read_names(path: str) -> dict[str, dict[str, Any]]:
+def read_names(path: str) -> dict[str, dict[str, list[str]]]:
     """{"licenses": {LICENCE: [RESOURCE, ...]}, "gres": {NAME:TYPE or NAME: [RESOURCE, ...]}}; without the file, names are those of the resources."""
     try:
         with open(path) as file:
             record = json.load(file)
-        return {kind: dict(record.get(kind) or {}) for kind in ("licenses", "gres")}
+        listed = {kind: dict(record.get(kind) or {}) for kind in ("licenses", "gres")}
+        return {
+            kind: {
+                word: [meant] if isinstance(meant, str) else [str(name) for name in meant]
+                for word, meant in some.items()
+            }
+            for kind, some in listed.items()
+        }
     except FileNotFoundError:
         return {"licenses": {}, "gres": {}}
     except (OSError, ValueError, AttributeError, TypeError) as error:
@@ -114,7 +121,7 @@ def read_resources(path: str) -> dict[str, dict[str, Any]]:
         raise Trouble(path + " cannot be read: " + type(error).__name__ + ": " + str(error)) from None
 
 
-def wanted(held: Held, names: dict[str, dict[str, Any]], known: Iterable[str]) -> list[str]:
+def wanted(held: Held, names: dict[str, dict[str, list[str]]], known: Iterable[str]) -> list[str]:
     """The resources that the job holds. A licence or generic resource without an entry stands for the resource of its own name, if there is one:
     most of a cluster's are no QPUs.
     """
@@ -123,8 +130,7 @@ def wanted(held: Held, names: dict[str, dict[str, Any]], known: Iterable[str]) -
     for kind, words in (("licenses", held.licences), ("gres", held.gres)):
         for word in words:
             meant = names[kind].get(word, names[kind].get(word.split(":")[0]))
-            for name in [meant] if isinstance(meant, str) else meant or ():
-                found[str(name)] = None
+            found.update(dict.fromkeys(meant or ()))
             own = word.split(":")[-1]
             if meant is None and own in known:
                 found[own] = None
@@ -280,8 +286,8 @@ def main() -> None:
                 print(line)
         elif context == "epilog_slurmd":
             give_back(job, asked)
-    except OSError as error:
-        print(f"qhub-qpu: {context}: {error}", file=sys.stderr)
+    except Exception as error:  # noqa: BLE001 - whatever it is: a Prolog that fails drains the node, and with it everybody's jobs
+        print(f"qhub-qpu: {context}: {type(error).__name__}: {error}", file=sys.stderr)
 
 
 if __name__ == "__main__":
