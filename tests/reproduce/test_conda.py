@@ -8,6 +8,7 @@ from __future__ import annotations
 import bz2
 import io
 import json
+import platform
 import subprocess
 import sys
 import sysconfig
@@ -25,6 +26,7 @@ from tests.front.conftest import Place
 
 MINOR = ".".join(map(str, sys.version_info[:2]))
 SITE = f"lib/python{MINOR}/site-packages"
+SUBDIR = {"aarch64": "linux-aarch64"}.get(platform.machine(), "linux-64")
 INSTALL = """
 import asyncio, os, sys
 from pathlib import Path
@@ -32,10 +34,10 @@ from rattler import Channel, install, solve
 from rattler.index import index_fs
 from rattler.platform import Platform
 
-async def main(channel, prefix):
-    await index_fs(Path(channel), Platform("linux-64"))
+async def main(channel, prefix, subdir):
+    await index_fs(Path(channel), Platform(subdir))
     records = await solve(
-        sources=[Channel(Path(channel).as_uri())], specs=["python", "thing"], platforms=["linux-64", "noarch"], virtual_packages=[]
+        sources=[Channel(Path(channel).as_uri())], specs=["python", "thing"], platforms=[subdir, "noarch"], virtual_packages=[]
     )
     await install(records=records, target_prefix=prefix, cache_dir=prefix + ".cache", show_progress=False)
 
@@ -50,7 +52,7 @@ def put_package(
     """A .tar.bz2 as conda-build makes them: files, and what they are in info/."""
     index = {
         "name": name, "version": version, "build": "0", "build_number": 0, "depends": list(depends),
-        "subdir": "linux-64", "platform": "linux", "arch": "x86_64",
+        "subdir": SUBDIR, "platform": "linux", "arch": platform.machine(),
     }  # fmt: skip
     inside = {
         **files,
@@ -67,7 +69,7 @@ def put_package(
             entry = tarfile.TarInfo(path)
             entry.type, entry.linkname = tarfile.SYMTYPE, target
             archive.addfile(entry)
-    place = channel / "linux-64"
+    place = channel / SUBDIR
     place.mkdir(parents=True, exist_ok=True)
     (place / f"{name}-{version}-0.tar.bz2").write_bytes(bz2.compress(packed.getvalue()))
 
@@ -95,13 +97,12 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         done = run_uv(words)
         assert done.returncode == 0, done.stderr
-    command = [python, "-c", INSTALL, str(folder / "channel"), str(folder / "my env")]
+    command = [python, "-c", INSTALL, str(folder / "channel"), str(folder / "my env"), SUBDIR]
     installed = subprocess.run(command, capture_output=True, text=True, check=False)
     assert installed.returncode == 0, installed.stderr
     return folder / "my env"
 
 
-@pytest.mark.slow
 def test_a_job_runs_in_a_conda_environment_and_has_what_its_packages_set_on_activation(
     place: Place, prefix: Path
 ) -> None:
@@ -118,7 +119,6 @@ def test_a_job_runs_in_a_conda_environment_and_has_what_its_packages_set_on_acti
     assert found == [str(prefix), str(prefix), "yes", "1.0"]
 
 
-@pytest.mark.slow
 def test_what_conda_installed_is_in_the_lock_by_its_own_records_and_is_refused_to_uv_in_a_sentence(
     prefix: Path, tmp_path: Path
 ) -> None:
