@@ -18,7 +18,7 @@ from qiskit_ibm_runtime import RuntimeDecoder
 from qhub_ext.errors import PreflightError
 from qhub_ext.job.context import using
 from qhub_ext.primitives import Estimator, Sampler
-from qhub_ext.tiers.qpu import qcs
+from qhub_ext.tiers.qpu import qcs, standing
 from qhub_ext.tiers.qpu.brokered import ask_broker
 from tests.broker.conftest import Broker, decoded
 from tests.qpu.conftest import isa
@@ -197,6 +197,28 @@ def test_a_cell_that_waits_for_its_task_does_not_notice_that_the_broker_was_kill
         broker.start()
         counts = job.result()[0].data.meas.get_counts()
     assert sum(counts.values()) == 20_000
+
+
+def test_a_job_whose_session_ended_while_it_worked_alone_sends_its_next_task_by_another(
+    new_broker: Callable[..., Broker], through_the_broker: Callable[[Broker], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing, "RENEW_S", 0.0)
+    broker = new_broker(QHUB_BROKER_SESSION_IDLE_S="2", QHUB_BROKER_SWEEP_S="0.2")
+    through_the_broker(broker)
+    circuit = QuantumCircuit(1)
+    circuit.h(0)
+    circuit.measure_all()
+
+    def open_sessions() -> bool:
+        url = json.loads((broker.directory / "broker.json").read_text())["url"]
+        return "qhub_broker_sessions 0" not in httpx.get(f"{url}/metrics", trust_env=False).text
+
+    with using(tier="qpu", device="kingston", job_id="thinks", profile="test"):
+        sampler = Sampler()
+        assert sum(sampler.run([isa(circuit)], shots=70).result()[0].data.meas.get_counts().values()) == 70
+        wait_until(lambda: not open_sessions(), within_s=60, what="the end of the idle session")
+        assert sum(sampler.run([isa(circuit)], shots=80).result()[0].data.meas.get_counts().values()) == 80
+    assert {(row["job"], row["profile"]) for row in broker.ask("GET", "/v1/usage")["usage"]} == {("thinks", "test")}
 
 
 def test_a_task_sent_again_with_its_id_is_the_same_task_and_another_payload_is_refused(

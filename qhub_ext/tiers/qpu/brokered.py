@@ -98,12 +98,19 @@ def _credential(method: str, target: str, body: bytes) -> str:
         raise SettingsError(f"The token file {settings.token_file} cannot be read: {error.strerror}.") from None
 
 
-def job_session(place: Place, profile: str = "") -> dict[str, Any]:
+def job_here() -> str:
+    """The site's id of the job that this process belongs to; empty where it is none."""
+    return os.environ.get("SLURM_JOB_ID") or current().job_id or ""
+
+
+def job_session(place: Place, profile: str = "", job: str = "") -> dict[str, Any]:
     """The session of the job that this process belongs to: asked again, it is the same one."""
-    context = current()
-    job = os.environ.get("SLURM_JOB_ID") or context.job_id or ""
     settings = current_settings().qpu
-    body = {"job": job, "profile": profile or context.profile, "on_calibration_change": settings.on_calibration_change}
+    body = {
+        "job": job or job_here(),
+        "profile": profile or current().profile,
+        "on_calibration_change": settings.on_calibration_change,
+    }
     return dict(ask_broker(place, "POST", "/v1/sessions", body, trace_header()))
 
 
@@ -113,11 +120,11 @@ def trace_header() -> dict[str, str]:
     return {} if here is None else {"traceparent": here.traceparent}
 
 
-def brokered_resource(device: str, path: Place) -> Resource:
+def brokered_resource(device: str, path: Place, job: str = "", profile: str = "") -> Resource:
     """A resource of the vendor's own type, whose endpoint is the broker and whose credentials are those of this job's session. IBM's are reached with the
     genuine client; tasks of other types go over the broker's own API (`turn`).
     """
-    session = job_session(path)
+    session = job_session(path, profile, job)
     if device not in session.get("types", {device: ""}) and path == current_settings().broker.own:
         session |= ask_broker(path, "POST", "/v1/devices", {"device": device})
     virtual = device in session.get("virtual", ())

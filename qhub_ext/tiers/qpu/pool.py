@@ -11,16 +11,28 @@ from qhub_ext.tiers.qpu.resources import Resource
 from qhub_ext.tiers.qpu.turn import BrokerTurn
 
 _processes: dict[object, ResourceProcess | BrokerTurn] = {}
+_heirs: dict[object, Resource] = {}
 _opening = threading.Lock()
 
 
 def process_for(resource: Resource) -> ResourceProcess | BrokerTurn:
     with _opening:
-        key = (resource.name, resource.type, frozenset(resource.config.items()))
+        resource = _heirs.get(_key(resource), resource)
+        key = _key(resource)
         if key not in _processes:
             other = resource.brokered and resource.can.takes != PRIMITIVES
             _processes[key] = BrokerTurn(resource) if other else ResourceProcess(resource)
         return _processes[key]
+
+
+def succeed(resource: Resource, heir: Resource) -> None:
+    """From now on the heir is asked in the place of a resource."""
+    with _opening:
+        _heirs[_key(resource)] = heir
+
+
+def _key(resource: Resource) -> object:
+    return resource.name, resource.type, frozenset(resource.config.items())
 
 
 @atexit.register

@@ -21,6 +21,7 @@ from qhub_ext.tiers.qpu.failures import NOT_SENT_AGAIN, HelperLostError
 from qhub_ext.tiers.qpu.own_broker import keep_up
 from qhub_ext.tiers.qpu.pool import process_for
 from qhub_ext.tiers.qpu.resources import Resource
+from qhub_ext.tiers.qpu.standing import renew
 from qhub_ext.tiers.qpu.task_spans import Moments, traced_call
 
 Record = dict[str, Any]
@@ -126,7 +127,7 @@ class Sender:
         self.note(record)  # on disk before it is on the wire
         try:
             if self.resource.brokered:
-                keep_up()
+                renew(self.resource)
             process = process_for(self.resource)
             named = {**payload, "tag": record["id"]}
             task = str(

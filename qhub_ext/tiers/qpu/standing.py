@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 from qhub_ext.errors import Cause, PreflightError
 from qhub_ext.job.context import current
 from qhub_ext.settings import QpuSettings, current_settings
-from qhub_ext.tiers.qpu.brokered import Place, brokered_resource
+from qhub_ext.tiers.qpu.brokered import Place, brokered_resource, job_here
 from qhub_ext.tiers.qpu.own_broker import keep_up
+from qhub_ext.tiers.qpu.pool import succeed
 from qhub_ext.tiers.qpu.resources import Resource, prologue_trouble, resource_for
 from qhub_ext.tiers.qpu.virtual import virtual_resource
 
@@ -38,8 +41,30 @@ def brokered(device: str, path: Place) -> Resource:
     key = (device, path, context.job_id, context.profile)
     if key not in _sessions:
         keep_up()
-        _sessions[key] = brokered_resource(device, path)
+        _sessions[key] = made = brokered_resource(device, path)
+        _of_job[frozenset(made.config.items())] = (job_here(), context.profile)
     return _sessions[key]
+
+
+RENEW_S = 20.0
+_of_job: dict[frozenset[tuple[str, str]], tuple[str, str]] = {}
+_renewed_at: dict[frozenset[tuple[str, str]], float] = {}
+
+
+def renew(resource: Resource) -> None:
+    """Before a task is sent: the broker is there, and the session open, of the same job as before. One that nobody used for long has ended; then
+    another one is asked in the place of this resource. Raises DeviceError, PreflightError.
+    """
+    place, key = current_settings().broker.place, frozenset(resource.config.items())
+    if place is None or key not in _of_job:
+        return
+    keep_up()
+    if time.monotonic() - _renewed_at.get(key, float("-inf")) < RENEW_S:
+        return
+    heir = brokered_resource(resource.device, place, *_of_job[key])
+    if heir.config != resource.config:
+        succeed(resource, heir)
+    _renewed_at[key] = time.monotonic()
 
 
 def require(resource: Resource, *payloads: str) -> None:
