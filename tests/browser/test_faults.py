@@ -13,6 +13,7 @@ from tests.waiting import wait_until
 
 GONE = ("Failed to load resource", "WebSocket", "ERR_CONNECTION", "NetworkError", "Connection lost", "Failed to fetch")
 """What any page says on its console when its server is away."""
+OURS = "**/qhub_ext/**"
 
 
 def test_a_server_that_dies_and_comes_back_is_told_and_caught_up_with(
@@ -66,7 +67,17 @@ def test_a_user_whom_the_server_forgot_is_told_to_sign_in(
     desk.show_jobs()
     expect(desk.sidebar.get_by_text("No jobs yet")).to_be_visible()
     desk.dismiss_dialogs()
-    desk.expect_errors(*GONE, "403", "Forbidden")
+    desk.expect_errors(*GONE, "401", "403", "Forbidden")
+
+    # a proxy in front of the server, whose own session has ended
+    desk.page.route(OURS, lambda route: route.fulfill(status=401, body="<h1>Sign in</h1>"))
+    desk.sidebar.get_by_role("button", name="Ask anew").click()
+    expect(desk.sidebar.get_by_text("reload the page and sign in again")).to_be_visible(timeout=30_000)
+    desk.page.unroute(OURS)
+    desk.sidebar.get_by_role("button", name="Ask anew").click()
+    expect(desk.sidebar.get_by_text("No jobs yet")).to_be_visible(timeout=30_000)
+
+    # the server itself: another token, and cookies of a secret that is no more
     lab.stop()
     lab.token = "another" * 5
     for secret in (lab.home / "runtime").glob("jupyter_cookie_secret"):
@@ -75,6 +86,15 @@ def test_a_user_whom_the_server_forgot_is_told_to_sign_in(
     desk.sidebar.get_by_role("button", name="Ask anew").click()
     expect(desk.sidebar.get_by_text("This server does not let you see jobs")).to_be_visible(timeout=30_000)
     expect(desk.sidebar.get_by_text("reload the page and sign in again")).to_be_visible()
+
+    # and the server extension switched off
+    desk.expect_errors("404")
+    lab.stop()
+    lab.options = ("--ServerApp.jpserver_extensions=qhub_ext=False",)
+    lab.start()
+    desk.open()
+    desk.show_jobs()
+    expect(desk.sidebar).to_contain_text("jupyter server extension enable qhub_ext", timeout=30_000)
 
 
 def test_a_job_whose_folder_is_removed_leaves_the_sidebar_and_its_card_says_so(desk: Desk) -> None:

@@ -26,6 +26,47 @@ HOSTILE = {
 """Names of jobs that want to be more than names."""
 
 
+ELSEWHERE = "http://elsewhere.invalid"
+ACTIVE = (
+    HOSTILE["an image"],
+    f"<script>{PROBE}</script><script src='{ELSEWHERE}/a.js'></script>",
+    f"<svg onload='{PROBE}'><script>{PROBE}</script></svg>",
+    f"<iframe src='{ELSEWHERE}/frame'></iframe><iframe srcdoc='<script>parent.{PROBE}</script>'></iframe>",
+    f"<object data='{ELSEWHERE}/object'></object><embed src='{ELSEWHERE}/embed'>",
+    f"<link rel='stylesheet' href='{ELSEWHERE}/a.css'><style>@import url('{ELSEWHERE}/b.css');</style>",
+    f"<meta http-equiv='refresh' content='0;url={ELSEWHERE}/'><base href='{ELSEWHERE}/'>",
+    f"<details open ontoggle='{PROBE}'>open</details><input autofocus onfocus='{PROBE}'>",
+)
+LOADING = (
+    f"<img src='{ELSEWHERE}/i.png' srcset='{ELSEWHERE}/i2.png 2x'><img src='//elsewhere.invalid/j.png'>",
+    f"<video src='{ELSEWHERE}/v.mp4' poster='{ELSEWHERE}/p.png' autoplay></video><audio src='{ELSEWHERE}/a.mp3' autoplay></audio>",
+    f"<div style='background: url({ELSEWHERE}/b.png)'>background</div>",
+    f"<!-- --!><img src='{ELSEWHERE}/c.png'> --><noscript><img src='{ELSEWHERE}/n.png'></noscript>",
+)
+"""What JupyterLab itself fetches for any notebook, trusted or not."""
+
+
+def showing(html: tuple[str, ...], *bundles: dict[str, str]) -> str:
+    """A cell with such outputs, one of each kind, and a printed line and an error that want to be more than text."""
+    shown = [*({"text/html": one, "text/plain": "-"} for one in html), *bundles]
+    return f"""
+from IPython.display import display
+for bundle in {shown!r}:
+    display(bundle, raw=True)
+print({HOSTILE["terminal"]!r}, {HOSTILE["an image"]!r}, "\\x1b]8;;javascript:{PROBE}\\x07link\\x1b]8;;\\x07")
+print("shown to its end")
+raise type({HOSTILE["an image"]!r}, (Exception,), {{}})({HOSTILE["a script"]!r} + {HOSTILE["terminal"]!r})
+"""
+
+
+BUNDLES = (
+    {"application/javascript": PROBE, "text/plain": "-"},
+    {"image/svg+xml": f"<svg xmlns='http://www.w3.org/2000/svg' onload='{PROBE}'><script>{PROBE}</script></svg>"},
+    {"text/markdown": f"[click](javascript:{PROBE.replace(' ', '')}) {HOSTILE['an image']}"},
+    {"text/latex": "$\\href{javascript:" + PROBE + "}{x}$"},
+)
+
+
 def hostile_card(job_id: str, name: str) -> dict[str, Any]:
     """What a stranger may write into a notebook's output."""
     record = {
@@ -68,6 +109,53 @@ def test_hostile_names_and_outputs_stay_text(harmless: Desk) -> None:
         assert not [c for c in shown if (ord(c) < 32 and c not in "\n\t") or c == "\u202e"], kind
     search.fill("")
     expect(desk.sidebar.locator("img, script, a[href^='javascript']")).to_have_count(0)
+
+
+def test_hostile_outputs_run_nothing_and_fetch_nothing(harmless: Desk) -> None:
+    desk, lab = harmless, harmless.lab
+    desk.expect_errors("404")  # what is left of an image that is nowhere
+    page = desk.page
+    active = lab.submit(showing(ACTIVE, *BUNDLES), name="active", tier="local")
+    loading = lab.submit(
+        showing(LOADING, {"text/markdown": f"![picture]({ELSEWHERE}/m.png)"}), name="loading", tier="local"
+    )
+    for job in (active, loading):
+        job.wait(60)
+
+    # in the job view: outputs, and the same as a log
+    desk.open()
+    desk.show_jobs()
+    view = page.locator(".qhub-Job:visible")
+    for job in (active, loading):
+        desk.run("qhub-ext:open-job", id=job.id)
+        expect(view.get_by_role("heading", name=job.record.spec.name)).to_be_visible()
+        expect(view.get_by_role("tabpanel")).to_contain_text("shown to its end")
+        expect(view.get_by_role("button", name="Trust these outputs")).to_be_visible()
+        for inside in (
+            "script",
+            "iframe",
+            "object",
+            "[onerror]",
+            "[onload]",
+            "a[href^=javascript]",
+            "[src*=elsewhere]",
+        ):
+            expect(view.locator(f"[role=tabpanel] {inside}")).to_have_count(0)
+        view.get_by_role("tab", name="Log").click()
+        expect(view.get_by_role("region", name="Log")).to_contain_text("shown to its end")
+        view.get_by_role("tab", name="Why").click()
+        expect(view.get_by_role("tabpanel")).to_contain_text("onerror")
+
+    # in a notebook that came from elsewhere, under the card of the same job
+    saved = lab.ask(f"qhub_ext/jobs/{active.id}/outputs")["outputs"]
+    lab.notebook("untrusted.ipynb", "%%qpu", outputs={0: [lab.card(active), *saved]})
+    desk.open_notebook("untrusted.ipynb")
+    expect(desk.card).to_have_attribute("data-standing", "live")
+    expect(desk.card).to_contain_text("onerror")
+    expect(page.locator(".jp-OutputArea").first).to_contain_text("shown to its end")
+    expect(page.locator(".jp-OutputArea script, .jp-OutputArea iframe, .jp-OutputArea [onerror]")).to_have_count(0)
+    assert page.evaluate("window.jupyterapp.shell.currentWidget.content.widgets[0].model.trusted") is False
+    assert "untrusted.ipynb" in page.title()
 
 
 def test_the_card_of_a_strangers_notebook_shows_and_runs_nothing(harmless: Desk) -> None:
