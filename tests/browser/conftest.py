@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from qhub_ext.job.state import State
-from tests.browser.desk import Desk, Picture
+from tests.browser.desk import Desk, Picture, Witness
+from tests.browser.hub import Enter, Hub
 from tests.browser.lab import Lab, running
 
 expect.set_options(timeout=20_000)
@@ -106,3 +107,26 @@ def desk(desk_at: Callable[[Lab], Desk], lab: Lab) -> Iterator[Desk]:
     yield desk_at(lab)
     service = lab.service  # nothing may go on holding the CPUs of the site that all share
     service.apply("cancel", [job.id for job in service.jobs() if not State(job.state).final])
+
+
+@pytest.fixture
+def enter(browser: Browser, hub: Hub) -> Iterator[Enter]:
+    """Each user in a browser profile of their own; fails the test on traffic to other hosts and on errors in their pages."""
+    witnesses: list[Witness] = []
+
+    def sign_in(user: str) -> Page:
+        page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
+        witnesses.append(Witness(page, hub.port))
+        page.goto(f"{hub.address}hub/login?next={hub.base_url}hub/spawn")
+        page.get_by_label("Username").fill(user)
+        page.get_by_label("Password").fill(hub.password)
+        page.get_by_role("button", name="Sign in").click()
+        page.wait_for_url(f"{hub.address}user/{user}/lab*", timeout=90_000)
+        page.wait_for_function("window.jupyterapp !== undefined", timeout=60_000)
+        page.evaluate("window.jupyterapp.restored")
+        return page
+
+    yield sign_in
+    for witness in witnesses:
+        witness.expect_errors("404")  # these tests ask for jobs of others
+        witness.verdict()

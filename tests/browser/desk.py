@@ -18,11 +18,11 @@ Picture = Callable[[str, Page | Locator], None]
 """Takes a picture under a name."""
 
 
-class Desk:
-    """Notes every request that leaves this machine and every error of the page; `verdict` fails on them."""
+class Witness:
+    """Notes every request of a page that leaves this server and every error of the page; `verdict` fails on them."""
 
-    def __init__(self, page: Page, lab: Lab) -> None:
-        self.page, self.lab = page, lab
+    def __init__(self, page: Page, port: int) -> None:
+        self.page, self.port = page, port
         self.outside: list[str] = []
         self.errors: list[str] = []
         self.expected: list[re.Pattern[str]] = []
@@ -33,7 +33,7 @@ class Desk:
 
     def _leaves(self, url: str) -> None:
         parts = urlsplit(url)
-        if parts.scheme in {"http", "https", "ws", "wss"} and parts.netloc != f"127.0.0.1:{self.lab.port}":
+        if parts.scheme in {"http", "https", "ws", "wss"} and parts.netloc != f"127.0.0.1:{self.port}":
             self.outside.append(url)
 
     def _socket(self, socket: WebSocket) -> None:
@@ -51,6 +51,14 @@ class Desk:
         unexpected = [error for error in self.errors if not any(p.search(error) for p in self.expected)]
         assert not self.outside, "requests left this machine:\n" + "\n".join(self.outside)
         assert not unexpected, "errors in the page:\n" + "\n".join(unexpected)
+
+
+class Desk(Witness):
+    """What somebody does in JupyterLab."""
+
+    def __init__(self, page: Page, lab: Lab) -> None:
+        super().__init__(page, lab.port)
+        self.lab = lab
 
     # -- getting there
 

@@ -8,10 +8,12 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from playwright.sync_api import Page
 
 from qhub_ext.capture.command import Request
 from qhub_ext.service import Job, JobService
@@ -20,6 +22,9 @@ from qhub_ext.sites.embedded.site import EmbeddedSite
 from tests.browser.lab import free_port
 from tests.sites.workshop import Workshop, sweep_up
 from tests.waiting import wait_until
+
+Enter = Callable[[str], Page]
+"""Signs a user in, and answers with the page of their own JupyterLab."""
 
 PROXY = Path(__file__).parents[2] / "labextension" / "node_modules" / ".bin" / "configurable-http-proxy"
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.hub import Hub, running
+from tests.browser.hub import Enter, Hub, running
 from tests.waiting import wait_until
 
 ASK = """async path => {
@@ -25,19 +25,6 @@ def hub(front: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
         yield hub
 
 
-def enter(browser: Browser, hub: Hub, user: str) -> Page:
-    """The user's own JupyterLab, in a browser profile of its own."""
-    page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
-    page.goto(f"{hub.address}hub/login?next={hub.base_url}hub/spawn")
-    page.get_by_label("Username").fill(user)
-    page.get_by_label("Password").fill(hub.password)
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(f"{hub.address}user/{user}/lab*", timeout=90_000)
-    page.wait_for_function("window.jupyterapp !== undefined", timeout=60_000)
-    page.evaluate("window.jupyterapp.restored")
-    return page
-
-
 def ask(page: Page, path: str) -> tuple[int, str]:
     """The user's own server, as the page asks it."""
     status, text = page.evaluate(ASK, path)
@@ -50,8 +37,8 @@ def names(page: Page) -> list[str]:
     return [job["name"] for job in json.loads(text)["jobs"]]
 
 
-def test_two_users_each_have_their_own_jobs_and_cannot_reach_the_others(browser: Browser, hub: Hub) -> None:
-    alice, bob = enter(browser, hub, "alice"), enter(browser, hub, "bob")
+def test_two_users_each_have_their_own_jobs_and_cannot_reach_the_others(hub: Hub, enter: Enter) -> None:
+    alice, bob = enter("alice"), enter("bob")
     made = hub.submit("alice", "alices job")
     hub.submit("bob", "bobs job")
     wait_until(lambda: names(alice) == ["alices job"], what="alice's own job, and no other")

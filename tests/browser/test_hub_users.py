@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 import qhub_ext
-from tests.browser.hub import Hub, running
-from tests.browser.test_hub import ask, enter, names
+from tests.browser.hub import Enter, Hub, running
+from tests.browser.test_hub import ask, names
 from tests.waiting import wait_until
 
 PYTHON = Path("/usr/bin/python3")
@@ -129,9 +129,9 @@ def submit(page: Page, name: str) -> None:
 
 
 def test_two_system_users_have_their_own_jobs_that_run_as_them_and_no_way_to_the_others(
-    browser: Browser, hub: Hub, people: People
+    hub: Hub, enter: Enter, people: People
 ) -> None:
-    alice, bob = enter(browser, hub, people.alice), enter(browser, hub, people.bob)
+    alice, bob = enter(people.alice), enter(people.bob)
     submit(alice, "alices job")
     submit(bob, "bobs job")
     for user, page, own, other in (
