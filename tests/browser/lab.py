@@ -49,6 +49,10 @@ class Lab:
     base_url: str = "/"
     quiet: bool = False
     """Whether no notification pops up."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """What the user has set for the page, by plugin."""
+    packages: Path | None = None
+    """A folder with more Python packages for the server."""
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
 
@@ -56,7 +60,9 @@ class Lab:
         for folder in ("work", "lab-settings", "etc/jupyter"):
             (self.home / folder).mkdir(parents=True, exist_ok=True)
         notification = "@jupyterlab/apputils-extension:notification"
-        overrides = OVERRIDES | {notification: OVERRIDES[notification] | {"doNotDisturbMode": self.quiet}}
+        overrides = (
+            OVERRIDES | {notification: OVERRIDES[notification] | {"doNotDisturbMode": self.quiet}} | self.settings
+        )
         (self.home / "lab-settings" / "overrides.json").write_text(json.dumps(overrides))
         self.port = self.port or free_port()
 
@@ -97,6 +103,8 @@ class Lab:
             "JUPYTER_PLATFORM_DIRS": "1",
             "NO_PROXY": "127.0.0.1",
         }
+        if self.packages is not None:
+            environment["PYTHONPATH"] = str(self.packages)
         command = [
             *(self.python, "-m", self.app, "--no-browser", "--allow-root"),
             "--ServerApp.ip=127.0.0.1",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -103,6 +104,28 @@ def test_the_wheel_works_where_there_is_no_node(wheel: Path, no_node: str, tmp_p
     assert names == {
         name.removeprefix("notebooks/") for name in ours("notebooks") if "/" in name[10:] or name.endswith(".ipynb")
     }
+
+
+def test_a_changed_front_end_is_built_with_node_from_a_package_where_the_machine_has_none(
+    sdist: Path, tmp_path: Path
+) -> None:
+    commands = tmp_path / "commands"
+    commands.mkdir()
+    (commands / "sh").symlink_to("/bin/sh")  # npm's scripts are lines of it
+    code = "import front, sys; sys.exit(not front.installed())"
+    if subprocess.run([sys.executable, "-c", code], cwd=ROOT / "labextension", check=False).returncode:
+        pytest.skip("`make front` puts npm's packages where this test takes them from.")
+    modules = ROOT / "labextension" / "node_modules"
+    tree = tmp_path / "changed"
+    shutil.copytree(sdist, tree)
+    (tree / "labextension" / "node_modules").symlink_to(modules, target_is_directory=True)
+    icon = tree / "labextension" / "src" / "icon.ts"
+    icon.write_text(icon.read_text() + "\nexport const CHANGED = 'by a test of the build';\n(globalThis as any).qhubChanged = CHANGED;\n")  # fmt: skip
+    run(UV, "build", "-q", "--python", sys.executable, "--wheel", "--out-dir", tmp_path, tree, path=str(commands))
+    [wheel] = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        scripts = [name for name in packed.namelist() if f"{LAB}/static/" in name and name.endswith(".js")]
+        assert any(b"by a test of the build" in packed.read(name) for name in scripts)
 
 
 def test_a_changed_front_end_without_node_is_one_sentence(sdist: Path, no_node: str, tmp_path: Path) -> None:
