@@ -19,7 +19,7 @@ from tests.benchmarks.line import Line, quantity, seconds, take_turns
 WANTED_S = 0.1
 
 
-def finished_job(shelf: Path, number: int, now: float) -> None:
+def finished_job(shelf: Path, number: int, now: float) -> Path:
     """A folder as the service, the site and the runner leave it, in the files that a listing reads."""
     job_id = new_job_id(now - number)
     at = now - number
@@ -45,6 +45,7 @@ def finished_job(shelf: Path, number: int, now: float) -> None:
         (path / "journal" / f"{writer}.jsonl").write_text("\n".join(told) + "\n")
     outcome = {"schema": "qhub.outcome/1", "state": "completed", "running_at": at + 2, "ended_at": at + 9}
     (attempt / "outcome.json").write_text(json.dumps(outcome))
+    return path
 
 
 def command(*words: str) -> float:

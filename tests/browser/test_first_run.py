@@ -20,10 +20,10 @@ answer
 """
 
 
-def run_first_cell(desk: Desk, path: str) -> None:
-    """In whichever application serves notebooks under `path`: a cell becomes a job, and its card is alive."""
+def run_first_cell(desk: Desk, path: str, *more: str) -> None:
+    """In whichever application serves notebooks under `path`: a cell becomes a job, and its card is alive. `more` are cells below it."""
     lab = desk.lab
-    lab.notebook("first.ipynb", LOAD, HELLO)
+    lab.notebook("first.ipynb", LOAD, HELLO, *more)
     desk.page.goto(f"{lab.address}{path}/first.ipynb?token={lab.token}")
     desk.page.wait_for_function("window.jupyterapp !== undefined", timeout=60_000)
     desk.page.evaluate("window.jupyterapp.restored")

@@ -59,6 +59,44 @@ def test_jobs_are_reached_opened_and_cancelled_by_keys_alone(desk: Desk) -> None
     wait_until(lambda: {lab.service.record(job.id).state for job in (first, second)} == {"cancelled"})
 
 
+def test_a_notebook_goes_elsewhere_as_jobs_by_keys_alone(desk: Desk) -> None:
+    desk.lab.notebook("keys.ipynb", "6 * 7")
+    desk.open_notebook("keys.ipynb")
+    page, press = desk.page, desk.page.keyboard.press
+    tier, device = (page.get_by_role("combobox", name=f"{what} of the quantum cells") for what in ("Tier", "Device"))
+    expect(tier).to_have_value("local")
+
+    # the toolbar is one stop of Tab, within which arrows walk
+    page.get_by_role("button", name="Save and create checkpoint").focus()
+    for _ in range(20):
+        if tier.evaluate("node => node === document.activeElement"):
+            break
+        press("ArrowRight")
+    expect(tier).to_be_focused()
+    page.keyboard.type("emulation")
+    expect(tier).to_have_value("emulation")
+    press("ArrowRight")
+    expect(device).to_be_focused()
+    expect(tier).to_have_value("emulation")
+    page.keyboard.type("marrakesh")
+    expect(device).to_have_value("marrakesh")
+
+    def command(words: str) -> None:
+        press("Control+Shift+C")
+        page.keyboard.type(words)
+        press("Enter")
+
+    command("Run Selected Cell as a Quantum Job")
+    expect(desk.card).to_have_attribute("data-state", "completed", timeout=60_000)
+    expect(desk.card).to_contain_text("marrakesh")
+    command("Submit Notebook as a Quantum Job")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("as one job?")
+    press("Enter")
+    expect(dialog).to_have_count(0)
+    wait_until(lambda: "keys.ipynb" in {job.name for job in desk.lab.service.jobs()}, within_s=60, what="the job")
+
+
 def test_tab_walks_through_the_sidebar_and_out_of_it(desk: Desk) -> None:
     desk.lab.submit("print(1)", name="walked by", tier="local")
     page = desk.open()

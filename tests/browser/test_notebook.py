@@ -9,6 +9,7 @@ from typing import Any
 import nbformat
 from playwright.sync_api import Locator, expect
 
+from tests.browser.axe import violations
 from tests.browser.desk import Desk
 from tests.browser.lab import CARD
 from tests.waiting import wait_until
@@ -105,6 +106,7 @@ def test_a_choice_holds_for_the_cells_and_is_kept_in_the_notebook(desk: Desk) ->
     tier = desk.page.get_by_role("combobox", name="Tier of the quantum cells")
     device = desk.page.get_by_role("combobox", name="Device of the quantum cells")
     expect(tier).to_have_value("local")
+    assert violations(desk.page.locator(".qhub-Picker")) == []
     device.select_option("marrakesh")
     desk.page.locator(".jp-Cell").first.click()
     desk.run("notebook:run-cell-and-select-next")
@@ -143,6 +145,7 @@ def test_a_notebook_is_submitted_as_one_job_after_it_was_saved(desk: Desk) -> No
     desk.start("qhub-ext:submit-notebook")
     dialog = desk.page.get_by_role("dialog")
     expect(dialog).to_contain_text("saved first")
+    assert violations(dialog) == []
     dialog.get_by_role("button", name="Save and submit").click()
     job = wait_until(lambda: next((s for s in desk.lab.service.jobs() if "whole" in s.name), None), within_s=60)
     desk.run("qhub-ext:open-job", id=job.id)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
+from tests.browser.axe import violations
 from tests.browser.desk import THEMES, Desk, Picture
 from tests.browser.lab import Lab
 from tests.browser.test_first_run import LOAD
@@ -81,6 +82,8 @@ def test_widgets_live_in_jupyterlab(desk: Desk, picture: Picture) -> None:
     use_them(desk.page)
     for theme in THEMES:
         desk.theme(theme)
+        outputs = desk.page.locator(".jp-OutputArea-child:has(.widget-toggle-buttons, .widget-html, .js-plotly-plot)")
+        assert [line for output in outputs.all() for line in violations(output, of_a_cell=True)] == []
         for name, width in WIDTHS.items():
             desk.page.set_viewport_size({"width": width, "height": 1900})
             wait_until(lambda: not desk.page.evaluate(BEYOND), what=f"a map within {width} pixels")

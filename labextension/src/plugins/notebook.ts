@@ -81,6 +81,9 @@ export const notebookPlugin: JupyterFrontEndPlugin<void> = {
           void loadExtension(kernel);
         }
       });
+      choice.changed.connect(() =>
+        commands.notifyCommandChanged(CommandIDs.runCellOn)
+      );
       choices.set(context, choice);
       context.disposed.connect(() => {
         choices.delete(context);
