@@ -274,7 +274,7 @@ Prolog={self.root}/hooks/prolog
 TaskProlog={self.root}/hooks/task-prolog
 Epilog={self.root}/hooks/epilog
 PrologFlags=Alloc
-PrologEpilogTimeout=20
+PrologEpilogTimeout=120
 
 {nodes}
 {partitions}

@@ -174,7 +174,7 @@ def begin(site: Cluster, out: Path, name: str, user: str, *options: str) -> str:
 
 def environment_of(out: Path, name: str) -> dict[str, str]:
     path = out / f"{name}.env"
-    wait_until(path.exists, within_s=60, what=f"the job {name}")
+    wait_until(path.exists, within_s=120, what=f"the job {name}")
     return dict(pair.split("=", 1) for pair in path.read_text().split("\0") if "=" in pair)
 
 
@@ -216,7 +216,7 @@ def test_jobs_with_a_licence_or_a_generic_resource_are_told_how_to_reach_their_d
         assert state_of(given_device, sessions[name]) == "open"
     shown = qpu_site.ask("scontrol", "-dd", "show", "job") + qpu_site.ask("squeue", "-O", "ALL")
     (open_folder / "go").touch()
-    wait_until(lambda: not list(state.iterdir()), within_s=60, what="the end of what the jobs were told")
+    wait_until(lambda: not list(state.iterdir()), within_s=120, what="the end of what the jobs were told")
     for session in sessions.values():
         assert state_of(given_device, session) == "closed", "the device is given back"
     logs = b"".join(path.read_bytes() for path in qpu_site.configuration.logs.rglob("*") if path.is_file())

@@ -26,7 +26,7 @@ CONFIG = "/etc/slurm/qrmi_config.json"
 NAMES = "/etc/slurm/qhub-qpus.json"
 STATE = "/run/qhub-qpu"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/slurm/bin"
-DEADLINE_S = 15.0
+DEADLINE_S = 30.0
 """Of each question; Slurm itself ends a Prolog after PrologEpilogTimeout."""
 MOST_S = 2**32 - 1
 """What the SPANK plugin says of a job without a time limit."""
