@@ -83,8 +83,9 @@ def test_a_cluster_that_fits_the_settings_is_found_healthy(cluster: Cluster, tmp
     ],
 )
 def test_what_the_cluster_does_not_have_is_named_with_what_it_has(
-    cluster: Cluster, tmp_path: Path, slurm: dict[str, object], words: tuple[str, str]
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slurm: dict[str, object], words: tuple[str, str]
 ) -> None:
+    monkeypatch.setattr(checkup, "probe", lambda *_: ())  # it adds nothing to these but seconds
     failures = " ".join(told(tmp_path, "failure", **slurm))
     for word in words:
         assert word in failures
