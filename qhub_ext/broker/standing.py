@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from bisect import bisect_left
 from collections import Counter
+from typing import Any
 
 from qhub_ext.broker.policy import DeviceFacts, Policy, Wait
 from qhub_ext.broker.task_queue import TaskQueue, WaitingTask
@@ -19,6 +21,7 @@ class Standing:
     def __init__(self, queue: TaskQueue, policy: Policy, changed: threading.Condition) -> None:
         self._queue, self._policy, self._changed = queue, policy, changed
         self._order: list[WaitingTask] = []
+        self._keys: list[tuple[Any, ...]] = []
         self._ahead: dict[str, tuple[tuple[str, int], ...]] = {}
         self._good_until = 0.0
 
@@ -31,7 +34,17 @@ class Standing:
         """Tasks for the same device that go before it, by profile."""
         self._look(now)
         known = self._ahead.get(task.id)
-        return Counter(dict(known)) if known is not None else self._policy.ahead(self._queue, task, now)
+        return Counter(dict(known)) if known is not None else self._ahead_of_new(task, now)
+
+    def _ahead_of_new(self, task: WaitingTask, now: float) -> Counter[str]:
+        """Of one that came since: by the place that it would have had. To count the whole queue for each that comes would let a flood slow everybody."""
+        key = self._policy.order(self._queue.heads(), now).key
+        place = bisect_left(self._keys, (not task.running, *key(task), *task.order))
+        device = _device(task)
+        before = next((other for other in reversed(self._order[:place]) if _device(other) == device), None)
+        if before is None:
+            return Counter()
+        return Counter(dict(self._ahead[before.id])) + Counter({before.profile: 1})
 
     def why(self, task: WaitingTask, facts: DeviceFacts, now: float) -> Wait:
         if not task.pieces:
@@ -64,12 +77,17 @@ class Standing:
         if len(self._queue) > EXACT and begin < self._good_until:
             return
         key = self._policy.order(self._queue.heads(), now).key
-        self._order = sorted(self._queue, key=lambda t: (not t.running, *key(t), t.order))
+        placed = sorted(((not t.running, *key(t), *t.order), t) for t in self._queue)
+        self._keys, self._order = [one for one, _ in placed], [task for _, task in placed]
         so_far: dict[str, Counter[str]] = {}
         ahead: dict[str, tuple[tuple[str, int], ...]] = {}
         for task in self._order:
-            before = so_far.setdefault(task.devices[0] if task.devices else "", Counter())
+            before = so_far.setdefault(_device(task), Counter())
             ahead[task.id] = tuple(before.items())
             before[task.profile] += 1
         self._ahead = ahead
         self._good_until = begin + (time.monotonic() - begin) / COSTS_AT_MOST
+
+
+def _device(task: WaitingTask) -> str:
+    return task.devices[0] if task.devices else ""

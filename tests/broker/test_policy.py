@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import replace
 
 import pytest
 
 from qhub_ext.broker.policy import DeviceFacts, Lease, Policy
 from qhub_ext.broker.profiles import DEFAULTS, Profile, Rule, profile_of
+from qhub_ext.broker.standing import EXACT, Standing
 from qhub_ext.broker.task_queue import TaskQueue, WaitingTask
 from qhub_ext.broker.work import Piece, without
 from qhub_ext.tiers.windows import Window
@@ -206,6 +208,25 @@ def test_on_a_public_workload_production_waits_less_than_a_slice_and_no_shot_is_
     run = simulate(arrivals, Policy(slice_s=MINUTE, overhead_s=3.0), windows)
     assert quantile(waits(run, arrivals, "production"), 0.5) <= MINUTE
     assert run.shots == {a.id: max(1, round(a.seconds / 0.05)) for a in arrivals}
+
+
+def test_one_that_came_since_the_queue_was_counted_is_told_the_same_as_by_counting_it_all() -> None:
+    queue, policy = TaskQueue(), Policy()
+    standing = Standing(queue, policy, threading.Condition())
+    for k in range(EXACT + 100):
+        profile = ("development", "test", "production")[k % 3]
+        queue.add(
+            task(f"{k:04d}", profile, at=float(k % 50), user=f"u{k % 7}", devices=("kingston" if k % 2 else "fez",))
+        )
+    standing.order(100.0)
+    standing._good_until = math.inf  # nothing is counted any more
+    for profile, at, device in (("production", 99.0, "fez"), ("development", 25.5, "kingston"), ("test", 0.5, "fez"), ("test", 1.0, "oslo")):  # fmt: skip
+        new = task(f"new-{profile}-{at}", profile, at=at, user="u1", devices=(device,))
+        queue.add(new)
+        same = queue_of(*(one for one in queue if one.devices == new.devices))
+        expected = policy.ahead(same, new, 100.0)
+        assert standing.ahead(new, 100.0) == expected
+        queue.remove(new.id)
 
 
 HOUR = 3600.0
