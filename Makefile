@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # the certificates of the machine: many centres have an authority of their own
 export UV_SYSTEM_CERTS = true
 
-.PHONY: help setup demo lab front browser pictures binder test lint types slurm-up slurm-down bench bench-broker chaos constraints clean
+.PHONY: help setup demo lab node front front-built browser pictures binder test lint types slurm-up slurm-down bench bench-broker chaos constraints clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,11 +28,16 @@ setup: .venv/.complete  ## install the package and all that its tests need into 
 demo: setup  ## run notebooks/01-first-job.ipynb in a real kernel and print its table
 	$(BIN)/python notebooks/run.py notebooks/01-first-job.ipynb
 
-front: setup  ## check and build the front end, as far as its sources changed, and link it into .venv
+node: setup
 	@command -v npm >/dev/null || $(BIN)/npm --version >/dev/null 2>&1 || $(BIN)/uv pip install -q --python $(BIN)/python -c constraints.txt --group node
+
+front: node  ## check and build the front end, as far as its sources changed, and link it into .venv
 	$(BIN)/python labextension/front.py
 
-lab: front  ## open JupyterLab on the notebooks, with the demo's site and jobs (more options: make lab ARGS="--port 9000")
+front-built: node
+	$(BIN)/python labextension/front.py build
+
+lab: front-built  ## open JupyterLab on the notebooks, with the demo's site and jobs (more options: make lab ARGS="--port 9000")
 	$(BIN)/python notebooks/lab.py $(ARGS)
 
 browser: front  ## the tests in a real browser and on a real hub; installs Debian's chromium where it is missing
@@ -42,10 +47,10 @@ browser: front  ## the tests in a real browser and on a real hub; installs Debia
 	  || { echo "It could not be installed. Ask an administrator for: apt-get install chromium fonts-dejavu-core"; exit 2; }; }
 	$(BIN)/python -m pytest tests/browser
 
-pictures: front  ## make the pictures of the README anew, in docs/
+pictures: front-built  ## make the pictures of the README anew, in docs/
 	$(BIN)/python docs/pictures.py
 
-binder: front  ## carry out binder/ in a fresh environment, and run notebook 01's first cells there in Chromium (minutes; not in `make test`)
+binder: front-built  ## carry out binder/ in a fresh environment, and run notebook 01's first cells there in Chromium (minutes; not in `make test`)
 	$(BIN)/python binder/check.py $(ARGS)
 
 lint: setup  ## ruff, and the import contracts

@@ -39,7 +39,7 @@ def test_make_lab_opens_the_tutorials_beside_the_jobs_of_the_demonstration(
     witness = Witness(page, port)
     with (tmp_path / "lab.log").open("wb") as log:
         made = subprocess.Popen(
-            ["make", "-s", "-o", "front", "lab", f"ARGS={words}"],  # which is built
+            ["make", "-s", "-o", "front-built", "lab", f"ARGS={words}"],  # which is built
             cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     try:
