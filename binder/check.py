@@ -22,7 +22,14 @@ from pathlib import Path
 from playwright.sync_api import expect, sync_playwright
 
 ROOT = Path(__file__).parents[1]
-START_S, JOB_S = 120, 180
+START_S, JOB_S = 300, 600
+READY = """async () => {
+  const { context, sessionContext } = window.jupyterapp.shell.currentWidget;
+  await context.ready;
+  await sessionContext.ready;
+  await sessionContext.session.kernel.info;
+}"""
+NEXT = "() => window.jupyterapp.commands.execute('notebook:run-cell-and-select-next').then(() => null)"
 
 
 def copy_tree(target: Path) -> None:
@@ -48,7 +55,7 @@ def build(home: Path) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("QHUB_", "JUPYTER", "VIRTUAL_ENV"))}
     session = kept | {
         "PATH": f"{home / 'env' / 'bin'}{os.pathsep}{os.environ['PATH']}",
-        "QHUB_BINDER_HOME": str(home / "session"),
+        "BINDER_PLACE": str(home / "session"),
         "JUPYTER_CONFIG_DIR": str(home / "config"),
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
         "NO_PROXY": "127.0.0.1",
@@ -65,19 +72,12 @@ def use(address: str, token: str, cells: int, picture: Path) -> None:
         )
         page = browser.new_page()
         page.goto(f"{address}/lab/tree/notebooks/01-first-job.ipynb?token={token}")
+        page.wait_for_function("window.jupyterapp !== undefined", timeout=START_S * 1000)
         expect(page.locator(".jp-NotebookPanel .jp-Cell").first).to_be_visible(timeout=START_S * 1000)
-        expect(page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']")).to_be_visible(
-            timeout=START_S * 1000
-        )
-        page.wait_for_timeout(
-            4000
-        )  # the kernel's first idle is that of its start; the notebook is scrolled to its place meanwhile
+        page.evaluate(READY)  # what is run before the kernel has answered is lost
         page.locator(".jp-NotebookPanel .jp-Cell").first.click()
         for _ in range(cells):
-            page.keyboard.press("Shift+Enter")
-            page.wait_for_timeout(
-                300
-            )  # as a person does: a key that comes before the next cell is active runs the same one twice
+            page.evaluate(NEXT)
         card = page.locator(".qhub-Card[data-state='completed']").first
         expect(card).to_be_visible(timeout=JOB_S * 1000)
         page.screenshot(path=picture)
@@ -100,6 +100,7 @@ def main() -> int:
     command = [
         *(home / "tree" / "binder" / "start", "jupyter", "lab", "--no-browser", "--ServerApp.ip=127.0.0.1", *as_root),
         *(f"--ServerApp.port={port}", f"--IdentityProvider.token={token}", "--LabApp.news_url=None"),
+        "--LabApp.expose_app_in_browser=True",
     ]
     with (home / "server.log").open("wb") as log:
         server = subprocess.Popen(command, cwd=home / "tree", env=session, stdout=log, stderr=log)
