@@ -67,9 +67,14 @@ def test_the_sidebar(visit: Desk, picture: Picture, theme: str) -> None:
     for name, state in STATES.items():
         expect(visit.row(name)).to_contain_text(state.replace("_", " "))
     expect(visit.sidebar.get_by_role("list", name="Devices")).to_be_visible()
+    visit.row("wrong by one").click()
+    about = visit.sidebar.get_by_role("region", name="About wrong by one")
+    expect(about).to_contain_text("your move")
+    expect(about).to_contain_text("cause: code")
     for name, width in WIDTHS.items():
         left_area_width(visit, width)
         picture(f"sidebar-{theme}-{name}", visit.sidebar)
+    assert violations(visit.sidebar) == []
     visit.row("vqe of LiH").click()
     picture(f"overview-{theme}", visit.page)
     assert violations(visit.sidebar) == []
