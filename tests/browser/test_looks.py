@@ -71,6 +71,7 @@ def test_the_sidebar(visit: Desk, picture: Picture, theme: str) -> None:
     about = visit.sidebar.get_by_role("region", name="About wrong by one")
     expect(about).to_contain_text("your move")
     expect(about).to_contain_text("cause: code")
+    expect(visit.row("wrong by one").get_by_text("failed")).to_be_in_viewport()  # what explains it does not cover it
     for name, width in WIDTHS.items():
         left_area_width(visit, width)
         picture(f"sidebar-{theme}-{name}", visit.sidebar)

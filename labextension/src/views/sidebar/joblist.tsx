@@ -35,7 +35,7 @@ export function JobList(props: {
   const activeIndex = listing.indexOf(active);
 
   // Focus follows the keyboard, but only where it is within the list already. Asked before the rows change: the one that
-  // has the focus may be about to go.
+  // has the focus may be about to go. Where the list becomes lower, as when a job is explained below it, the row stays in sight.
   const focused = node.current?.contains(document.activeElement) ?? false;
   useLayoutEffect(() => {
     const list = node.current!;
@@ -52,7 +52,7 @@ export function JobList(props: {
     if (!row?.contains(document.activeElement)) {
       row?.focus({ preventScroll: true });
     }
-  }, [active, activeIndex, focused]);
+  }, [active, activeIndex, focused, height]);
 
   const onPress = useCallback(
     (id: string, event: MouseEvent) => {
