@@ -14,7 +14,8 @@ from pathlib import Path
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.locks import LockStore, attach
 
-_asked: dict[str, float] = {}
+_asked: dict[tuple[Path, str], float] = {}
+"""When a lock was last asked for (monotonic, s), by its shelf and the state of its environment."""
 ASK_AGAIN_S = 60.0
 # twice a process, so that it lives on when this one ends; the first leaves at once. The job's own start comes first: it needs the CPU
 _DETACH = (
@@ -32,9 +33,9 @@ def give_lock(folder: JobFolder, runtime: Mapping[str, object], shelf: Path) -> 
             attach(known, folder)
         elif (
             runtime.get("executable") == sys.executable
-            and time.monotonic() - _asked.get(state, -ASK_AGAIN_S) >= ASK_AGAIN_S
+            and time.monotonic() - _asked.get((shelf, state), -ASK_AGAIN_S) >= ASK_AGAIN_S
         ):
-            _asked[state] = time.monotonic()
+            _asked[shelf, state] = time.monotonic()
             _start(shelf, state, folder.id)
 
 

@@ -24,6 +24,7 @@ from qhub_ext.errors import JobFolderError
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.locks import LockStore, attach, lock_of
 from qhub_ext.reproduce.environments import build
+from qhub_ext.reproduce.giving import give_lock
 from qhub_ext.reproduce.hashes import _choose, file_hashes
 from qhub_ext.reproduce.installed import Installed, Source, read_installed, same_wheel, wheel_names, without_credentials
 from qhub_ext.reproduce.lock import File, Interpreter, public_address, read_lock_text, render_lock
@@ -241,3 +242,14 @@ def test_a_job_has_its_lock_soon_after_the_first_submission_and_at_once_from_the
     ran = json.loads((folder.attempt(1).runtime).read_text())
     assert ran["drift"] == {"verdict": "same", "differences": []}
     assert ran["machine"]["cpus"] >= 1
+
+
+def test_each_shelf_of_a_process_gets_the_lock_of_the_same_environment(tmp_path: Path) -> None:
+    runtime = {"state": "c" * 32, "executable": sys.executable}
+    jobs = [JobFolder(tmp_path / shelf / "job") for shelf in ("one", "other")]
+    for job in jobs:
+        job.path.mkdir(parents=True)
+        job.runtime.write_text(json.dumps(runtime))
+        give_lock(job, runtime, job.path.parent)
+    for job in jobs:
+        wait_until(job.lock.exists, within_s=120, what=f"the lock on the shelf {job.path.parent.name}")

@@ -35,14 +35,14 @@ def policy(jp_serverapp) -> Policy:
     return jp_serverapp.authorizer
 
 
-def address(operation: Operation, job: str = UNKNOWN) -> str:
-    return operation.template.format(job=job, device="kingston", verb="cancel")
+def address(operation: Operation, job: str = UNKNOWN, other: str = UNKNOWN) -> str:
+    return operation.template.format(job=job, other=other, device="kingston", verb="cancel")
 
 
-async def send(api: Api, operation: Operation, job: str = UNKNOWN, **options: Any):
+async def send(api: Api, operation: Operation, *jobs: str, **options: Any):
     if operation.method == "post":
         options["body"] = json.dumps(BODIES[operation.template])
-    return await api.send(operation.method.upper(), address(operation, job), **options)
+    return await api.send(operation.method.upper(), address(operation, *jobs), **options)
 
 
 def named(operation: Operation) -> str:
@@ -77,14 +77,14 @@ async def test_every_verb_wants_a_login(api, place, operation):
 
 async def test_a_read_only_user_sees_everything_and_changes_nothing(api, policy, submit, ended, place):
     """One job that waits, so that each action would be possible."""
-    submit("import time; time.sleep(300)", cpus=2)
+    first = submit("import time; time.sleep(300)", cpus=2)
     job = submit("1", cpus=2)
     policy.allow = lambda action, resource: action == "read"
     assert (await api.get("status"))["writable"] is False
     before = {j["id"]: j["state"] for j in (await api.get("jobs"))["jobs"]}
     for operation in OPERATIONS:
         raw = operation.answer == "application/zip"
-        answer = await send(api, operation, job.id, raw=raw)
+        answer = await send(api, operation, job.id, first.id, raw=raw)
         assert answer.status == (200 if operation.method == "get" else 403), (operation, answer)
     for verb in ("cancel", "hold", "release", "requeue", "rerun"):
         assert (await api.post(f"jobs/{job.id}/{verb}")).status == 403
