@@ -18,7 +18,7 @@ BEYOND = """plot => {
 
 def test_a_timeline_zooms_as_a_figure_and_stands_beside_another_one(desk: Desk, picture: Picture) -> None:
     short = desk.lab.submit("x = 1", name="short <b>")
-    long = desk.lab.submit("import time\ntime.sleep(2)", name="long")
+    long = desk.lab.submit("import time\ntime.sleep(2)", name="slept for two seconds")
     for job in (short, long):
         job.wait(120)
     page = desk.open()
@@ -35,7 +35,7 @@ def test_a_timeline_zooms_as_a_figure_and_stands_beside_another_one(desk: Desk, 
     assert not plot.evaluate(BEYOND)
     beside = view.get_by_role("region", name="Beside another job")
     chosen = beside.get_by_role("combobox")
-    expect(chosen.locator("option", has_text="long")).to_have_count(1)
+    expect(chosen.locator("option", has_text="slept for two seconds")).to_have_count(1)
     chosen.select_option(long.id)
     cell = beside.get_by_role("row").filter(has=page.get_by_role("rowheader", name="classical", exact=True))
     expect(cell).to_contain_text("+2")

@@ -35,7 +35,7 @@ export function JobList(props: {
   const activeIndex = listing.indexOf(active);
 
   // Focus follows the keyboard, but only where it is within the list already. Asked before the rows change: the one that
-  // has the focus may be about to go. Where the list becomes lower, as when a job is explained below it, the row stays in sight.
+  // has the focus may be about to go.
   const focused = node.current?.contains(document.activeElement) ?? false;
   useLayoutEffect(() => {
     const list = node.current!;
@@ -52,7 +52,24 @@ export function JobList(props: {
     if (!row?.contains(document.activeElement)) {
       row?.focus({ preventScroll: true });
     }
-  }, [active, activeIndex, focused, height]);
+  }, [active, activeIndex, focused]);
+
+  // Where the list becomes lower, as when a job is explained below it, the row stays in sight.
+  const heightBefore = useRef(height);
+  useLayoutEffect(() => {
+    const list = node.current!;
+    const begin = activeIndex * ROW_HEIGHT;
+    const end = list.scrollTop + heightBefore.current;
+    heightBefore.current = height;
+    if (activeIndex >= 0 && begin >= list.scrollTop && begin < end) {
+      list.scrollTop = scrollTo(
+        activeIndex,
+        ROW_HEIGHT,
+        list.scrollTop,
+        height
+      );
+    }
+  }, [activeIndex, height]);
 
   const onPress = useCallback(
     (id: string, event: MouseEvent) => {
