@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import pytest
@@ -14,6 +15,11 @@ ONE_CLUSTER = "slurm"
 # what an example takes on a busy machine says nothing about what is tested
 settings.register_profile("tests", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tests")
+
+
+# a shell's background job ignores SIGINT, and what it starts does so too: the tests interrupt processes of theirs
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)  # without xdist (`-p no:xdist`) nobody asks
