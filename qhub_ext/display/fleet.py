@@ -64,7 +64,7 @@ def fleet_plotly(found: dict[str, Any]) -> dict[str, Any]:
     judged = [one for one in found["clusters"] if one["kind"]]
     names = {one["id"]: _name(one) for one in found["clusters"]}
     data = [*_shares(judged, names), *_bars(_over_time(found), names)]
-    titles = ("Runs that fail so: where that stands out, and elsewhere", "Like failures over time")
+    titles = ("Runs that fail so, there and elsewhere", "Like failures over time")
     layout: dict[str, Any] = {
         **PLAIN, "height": 170 + ROW_PX * max(LEAST_ROWS, len(judged)), "margin": {"l": 10, "r": 10, "t": 50, "b": 90}, "bargap": 0.3, "barmode": "group",
         "legend": {"orientation": "h", "y": -0.18, "yanchor": "top"},

@@ -175,11 +175,13 @@ def tasks(service: JobService, jobs: Mapping[str, str]) -> dict[str, Any]:
 
 def fleet(service: JobService, by: str, days: int) -> dict[str, Any]:
     """What the broker tells of everybody's ended jobs, to this user; `broker` False where there is none. Raises DeviceError, PreflightError."""
+    from qhub_ext.display.fleet import fleet_plotly
     from qhub_ext.service.fleet import ask_fleet, ask_levels
 
     if service.settings.broker.shared is None:
-        return {"broker": False, "overview": None, "levels": None}
-    return {"broker": True, "overview": ask_fleet(service, days, by), "levels": ask_levels(service, days)}
+        return {"broker": False, "overview": None, "levels": None, "figure": None}
+    found = ask_fleet(service, days, by)
+    return {"broker": True, "overview": found, "levels": ask_levels(service, days), "figure": fleet_plotly(found)}
 
 
 # -- jobs

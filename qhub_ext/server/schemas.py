@@ -45,6 +45,8 @@ def ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+FIGURE = thing(data=many(ANYTHING), layout=ANYTHING, config=ANYTHING)
+"""What plotly draws."""
 _MOMENTS: dict[str, Schema] = {
     "created_at": MOMENT,
     "submitted_at": maybe(MOMENT),
@@ -159,7 +161,7 @@ SCHEMAS: dict[str, Schema] = {
         breakdown=many(thing(part=TEXT, seconds=MOMENT)),
         profile=many(thing(function=TEXT, file=TEXT, line=COUNT, calls=maybe(COUNT), own_s=MOMENT, all_s=MOMENT)), profile_note=TEXT,
     ),
-    "TraceFigure": thing(data=many(ANYTHING), layout=ANYTHING, config=ANYTHING),
+    "TraceFigure": FIGURE,
     "Comparison": thing(
         jobs=many(thing(id=JOB_ID, short_id=TEXT, name=TEXT, wall_s=MOMENT, ended=YES_NO)),
         parts=many(thing(part=TEXT, seconds=many(MOMENT))),
@@ -188,6 +190,7 @@ SCHEMAS: dict[str, Schema] = {
             profiles=many(thing(profile=TEXT, jobs=COUNT, target_s=maybe(NUMBER), within=maybe(NUMBER), median_s=maybe(NUMBER), p95_s=maybe(NUMBER), met=maybe(YES_NO))),
             devices=many(thing(device=TEXT, used_s=NUMBER, share=NUMBER)), lost=many(thing(cause=TEXT, seconds=NUMBER, jobs=COUNT)),
         )),
+        figure=maybe(FIGURE),
     ),
     "Doctor": thing(findings=many(thing(level=TEXT, what=TEXT, advice=TEXT, facts=ANYTHING))),
     "Submission": {

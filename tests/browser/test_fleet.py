@@ -13,6 +13,7 @@ from qhub_ext.diagnosis.fleet.answers import overview
 from qhub_ext.diagnosis.fleet.slo import service_levels
 from qhub_ext.diagnosis.fleet.table import fleet_of
 from qhub_ext.diagnosis.fleet.viewer import Viewer
+from qhub_ext.display.fleet import fleet_plotly
 from tests.browser.axe import violations
 from tests.browser.desk import THEMES, Desk, Picture
 from tests.fleet.planted import DAY_S, T0, Site
@@ -39,7 +40,8 @@ def a_bad_week(by: str) -> dict[str, Any]:
     levels = service_levels(
         fleet, {"production": 300.0, "test": 1800.0, "development": 14_400.0}, 0.95, used_s, T0, until
     )
-    return {"broker": True, "overview": overview(fleet, Viewer("root", names=True), by, T0, until), "levels": levels}
+    found = overview(fleet, Viewer("root", names=True), by, T0, until)
+    return {"broker": True, "overview": found, "levels": levels, "figure": fleet_plotly(found)}
 
 
 def shown(desk: Desk) -> Locator:
@@ -70,6 +72,8 @@ def test_a_bad_week_is_told_with_its_common_cause(desk: Desk, picture: Picture, 
     desk.page.keyboard.press("Enter")
     expect(view.get_by_role("rowheader", name="n3", exact=True)).to_be_visible()
     expect(view.get_by_role("row").filter(has_text="production")).to_contain_text("✗ no")
+    view.get_by_text("As a figure to zoom into").click()
+    expect(view.locator(".js-plotly-plot .cartesianlayer .point").first).to_be_visible(timeout=60_000)
     picture(f"fleet-{theme}", view)
     assert violations(view) == []
 

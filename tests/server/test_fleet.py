@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from qhub_ext.display.fleet import fleet_plotly
 from qhub_ext.jobfolder.outbox import Outbox
 from qhub_ext.server.schemas import SCHEMAS
 from tests.broker.conftest import Broker
@@ -39,7 +41,7 @@ def jp_server_config(jp_server_config: dict[str, Any]) -> dict[str, Any]:
 
 
 async def test_without_a_broker_it_says_so(api) -> None:
-    assert (await api.get("fleet")).body == {"broker": False, "overview": None, "levels": None}
+    assert (await api.get("fleet")).body == {"broker": False, "overview": None, "levels": None, "figure": None}
 
 
 async def test_clusters_groups_and_levels_come_from_the_broker(
@@ -55,6 +57,8 @@ async def test_clusters_groups_and_levels_come_from_the_broker(
     found = (await api.get("fleet", by="node", days=7)).body
     assert list(Draft202012Validator(SCHEMAS["Fleet"]).iter_errors(found)) == []
     assert found["overview"]["names"] is True
+    assert found["figure"] == json.loads(json.dumps(fleet_plotly(found["overview"])))
+    assert found["figure"]["data"]
     assert found["overview"]["jobs"] == 60
     assert {group["key"] for group in found["overview"]["groups"]} == {row["node"] for row in rows}
     assert [p["profile"] for p in found["levels"]["profiles"]][:3] == ["production", "test", "development"]

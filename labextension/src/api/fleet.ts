@@ -1,3 +1,5 @@
+import type { Figure } from './types';
+
 /** What may be counted by; `user` is for operators of the broker. */
 export const FLEET_KEYS = [
   'device',
@@ -10,11 +12,13 @@ export const FLEET_KEYS = [
 ] as const;
 export type FleetKey = (typeof FLEET_KEYS)[number];
 
-/** What ended lately at the whole site; both null where there is no broker that would know. */
+/** What ended lately at the whole site; all null where there is no broker that would know. */
 export interface Fleet {
   broker: boolean;
   overview: FleetOverview | null;
   levels: FleetLevels | null;
+  /** Where failures stand out, and when they came; null without a broker. */
+  figure: Figure | null;
 }
 
 /** `names`: the asker is an operator, and sees who it was. Moments in seconds since 1970, UTC. */

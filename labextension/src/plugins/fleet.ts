@@ -9,6 +9,7 @@ import {
   MainAreaWidget,
   WidgetTracker
 } from '@jupyterlab/apputils';
+import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { Client } from '../api/client';
@@ -23,13 +24,20 @@ export const fleetPlugin: JupyterFrontEndPlugin<void> = {
   description:
     'Shows what fails at the whole site, and whether it keeps its promises.',
   autoStart: true,
-  optional: [ITranslator, ICommandPalette, ILabShell, ILayoutRestorer],
+  optional: [
+    ITranslator,
+    ICommandPalette,
+    ILabShell,
+    ILayoutRestorer,
+    IRenderMimeRegistry
+  ],
   activate: (
     app: JupyterFrontEnd,
     translator: ITranslator | null,
     palette: ICommandPalette | null,
     labShell: ILabShell | null,
-    restorer: ILayoutRestorer | null
+    restorer: ILayoutRestorer | null,
+    rendermime: IRenderMimeRegistry | null
   ) => {
     const { commands, shell } = app;
     const trans = (translator ?? nullTranslator).load('qhub_ext');
@@ -42,7 +50,7 @@ export const fleetPlugin: JupyterFrontEndPlugin<void> = {
         new Client(app.serviceManager.serverSettings)
       );
       const widget = new MainAreaWidget({
-        content: new FleetView(model, trans)
+        content: new FleetView(model, rendermime, trans)
       });
       widget.id = 'qhub-fleet-tab';
       widget.toolbar.hide();

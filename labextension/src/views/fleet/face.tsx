@@ -1,9 +1,11 @@
+import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { useEffect } from 'react';
 
 import { FLEET_KEYS, FleetKey } from '../../api/fleet';
 import type { FleetModel } from '../../model/fleet';
 import { plain } from '../../words';
+import { Plot, Zoomable } from '../plot';
 import { useSignal } from '../signal';
 import { Clusters } from './clusters';
 import { NoBroker, NotAllowed } from './empty';
@@ -17,9 +19,10 @@ const PERIODS = [1, 7, 30, 90];
 export function FleetFace(props: {
   model: FleetModel;
   shown: boolean;
+  rendermime: IRenderMimeRegistry | null;
   trans: TranslationBundle;
 }): JSX.Element {
-  const { model, shown, trans } = props;
+  const { model, shown, rendermime, trans } = props;
   useSignal(model.changed);
   useEffect(() => {
     const watch = shown ? model.watch() : null;
@@ -40,7 +43,7 @@ export function FleetFace(props: {
       </p>
     );
   }
-  const { overview, levels } = fleet;
+  const { overview, levels, figure } = fleet;
   if (overview === null || levels === null) {
     return <NoBroker trans={trans} />;
   }
@@ -107,6 +110,11 @@ export function FleetFace(props: {
       <section aria-label={trans.__('Failures that are alike')}>
         <h3>{trans.__('Failures that are alike')}</h3>
         <Clusters clusters={overview.clusters} trans={trans} />
+        {figure !== null && (
+          <Zoomable rendermime={rendermime} trans={trans}>
+            {() => <Plot figure={figure} rendermime={rendermime!} />}
+          </Zoomable>
+        )}
       </section>
       <section aria-label={keyWord(overview.by, trans)}>
         <h3>{keyWord(overview.by, trans)}</h3>

@@ -1,3 +1,4 @@
+import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { ReactWidget } from '@jupyterlab/ui-components';
 
@@ -9,6 +10,7 @@ import { FleetFace } from './face';
 export class FleetView extends ReactWidget {
   constructor(
     private readonly _model: FleetModel,
+    private readonly _rendermime: IRenderMimeRegistry | null,
     private readonly _trans: TranslationBundle
   ) {
     super();
@@ -41,6 +43,7 @@ export class FleetView extends ReactWidget {
       <FleetFace
         model={this._model}
         shown={this.isVisible}
+        rendermime={this._rendermime}
         trans={this._trans}
       />
     );

@@ -4,10 +4,10 @@ import { useSyncExternalStore } from 'react';
 import type { Span, Trace } from '../../api/types';
 import { clock } from '../../clock';
 import { duration, moment, plain } from '../../words';
+import { Plot, Zoomable } from '../plot';
 import { Answer } from './answer';
 import { Beside } from './beside';
 import type { JobContext } from './context';
-import { Zoomable } from './figure';
 import { kindClass, partClass } from './kinds';
 import { Profile } from './profile';
 import { Tasks } from './tasks';
@@ -16,7 +16,7 @@ const INDENT_PX = 12;
 
 /** Where the time of a job went: its parts, and one row per span on one axis for all. */
 export function Timeline(props: { context: JobContext }): JSX.Element {
-  const { facets, trans, show } = props.context;
+  const { facets, rendermime, trans, show } = props.context;
   return (
     <>
       <Answer facet={facets.trace} trans={trans}>
@@ -24,7 +24,13 @@ export function Timeline(props: { context: JobContext }): JSX.Element {
           <>
             <Parts trace={trace} trans={trans} />
             <Waterfall trace={trace} trans={trans} show={show} />
-            <Zoomable context={props.context} />
+            <Zoomable rendermime={rendermime} trans={trans}>
+              {() => (
+                <Answer facet={facets.figure} trans={trans}>
+                  {figure => <Plot figure={figure} rendermime={rendermime} />}
+                </Answer>
+              )}
+            </Zoomable>
             <Profile trace={trace} trans={trans} />
           </>
         )}

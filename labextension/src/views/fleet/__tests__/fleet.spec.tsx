@@ -83,7 +83,8 @@ const FLEET: Fleet = {
     ],
     devices: [{ device: 'kingston', used_s: 400_000, share: 0.66 }],
     lost: [{ cause: 'integration', seconds: 3600, jobs: 20 }]
-  }
+  },
+  figure: null
 };
 
 let answer: Fleet;
@@ -118,6 +119,7 @@ const show = (shown = true) =>
     <FleetFace
       model={model}
       shown={shown}
+      rendermime={null}
       trans={nullTranslator.load('qhub_ext')}
     />
   ).container;
@@ -161,7 +163,7 @@ it('offers users as a key to operators alone, and says to others what they see',
 });
 
 it('teaches where there is no broker', async () => {
-  answer = { broker: false, overview: null, levels: null };
+  answer = { broker: false, overview: null, levels: null, figure: null };
   const node = show();
   await screen.findByText('No broker is configured');
   expect(screen.getByText('qhub broker serve --slurm')).toBeTruthy();

@@ -1,18 +1,21 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { Widget } from '@lumino/widgets';
-import { useEffect, useRef, useState } from 'react';
+import { ReactNode, useEffect, useRef, useState } from 'react';
 
-import type { Figure } from '../../api/types';
-import { Answer } from './answer';
-import type { JobContext } from './context';
+import type { Figure } from '../api/types';
 
 const PLOTLY = 'application/vnd.plotly.v1+json';
 
-/** The waterfall as a notebook shows it, to zoom into and to switch kinds off. Plotly is that of this page, where it has one. */
-export function Zoomable(props: { context: JobContext }): JSX.Element | null {
-  const { facets, rendermime, trans } = props.context;
+/** What a notebook would show as a figure to zoom into. Plotly is that of this page: nothing is offered where it has none. */
+export function Zoomable(props: {
+  rendermime: IRenderMimeRegistry | null;
+  trans: TranslationBundle;
+  children: () => ReactNode;
+}): JSX.Element | null {
+  const { rendermime, trans, children } = props;
   const [open, setOpen] = useState(false);
-  if (rendermime.getFactory(PLOTLY) === undefined) {
+  if (rendermime?.getFactory(PLOTLY) === undefined) {
     return null;
   }
   return (
@@ -21,28 +24,26 @@ export function Zoomable(props: { context: JobContext }): JSX.Element | null {
       onToggle={event => setOpen(event.currentTarget.open)}
     >
       <summary>{trans.__('As a figure to zoom into')}</summary>
-      {open && (
-        <Answer facet={facets.figure} trans={trans}>
-          {figure => <Plot figure={figure} rendermime={rendermime} />}
-        </Answer>
-      )}
+      {open && children()}
     </details>
   );
 }
 
-function Plot(props: {
+/** The same figure, told again, stays as it was zoomed. */
+export function Plot(props: {
   figure: Figure;
   rendermime: IRenderMimeRegistry;
 }): JSX.Element {
-  const { figure, rendermime } = props;
+  const { rendermime } = props;
   const host = useRef<HTMLDivElement>(null);
+  const text = JSON.stringify(props.figure);
   useEffect(() => {
-    const data = { [PLOTLY]: JSON.parse(JSON.stringify(figure)) }; // plotly writes into what it is given
+    const data = { [PLOTLY]: JSON.parse(text) }; // plotly writes into what it is given
     const model = rendermime.createModel({ data, trusted: true });
     const renderer = rendermime.createRenderer(PLOTLY);
     Widget.attach(renderer, host.current!);
     void renderer.renderModel(model);
     return () => renderer.dispose();
-  }, [figure, rendermime]);
+  }, [text, rendermime]);
   return <div className="qhub-Figure-host" ref={host} />;
 }
