@@ -53,10 +53,11 @@ export function FleetFace(props: {
       <div className="qhub-Fleet-top">
         <h2>{trans.__('Fleet')}</h2>
         <p>
-          {trans.__(
-            '%1 attempts of %2 users ended, %3 of them badly.',
-            overview.jobs,
+          {trans._n(
+            '%2 attempts of %1 user ended, %3 of them badly.',
+            '%2 attempts of %1 users ended, %3 of them badly.',
             overview.users,
+            overview.jobs,
             overview.failed
           )}{' '}
           {!overview.names &&
