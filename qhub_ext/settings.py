@@ -11,7 +11,7 @@ import re
 import socket
 import tomllib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import platformdirs
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 from qhub_ext.errors import QhubWarning, SettingsError
 
@@ -582,37 +583,31 @@ def current_settings() -> Settings:
 
 def describe_settings() -> list[tuple[str, str, str]]:
     """(dotted name, default, sentence) of every knob, for `qhub doctor --settings` and the documentation."""
-    rows: list[tuple[str, str, str]] = []
-
-    def walk(model: type[BaseModel], prefix: str) -> None:
-        for name, info in model.model_fields.items():
-            kind = info.annotation
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                walk(kind, f"{prefix}{name}.")
-            else:
-                default = "" if info.default_factory is not None else str(info.default)
-                rows.append((f"{prefix}{name}", default, info.description or ""))
-
-    walk(Settings, "")
-    return rows
+    return [
+        (dotted, "" if info.default_factory is not None else str(info.default), info.description or "")
+        for dotted, info in _knobs(Settings)
+    ]
 
 
 def describe_tables() -> list[tuple[str, str, str]]:
     """(dotted name of the table, key, sentence) of every knob that there is once for each name or entry, such as those of `slurm.tiers`."""
-    rows: list[tuple[str, str, str]] = []
+    return [
+        (dotted, key, field.description or "")
+        for dotted, info in _knobs(Settings)
+        for inner in get_args(info.annotation)
+        if isinstance(inner, type) and issubclass(inner, BaseModel)
+        for key, field in inner.model_fields.items()
+    ]
 
-    def walk(model: type[BaseModel], prefix: str) -> None:
-        for name, info in model.model_fields.items():
-            kind = info.annotation
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                walk(kind, f"{prefix}{name}.")
-            for inner in get_args(kind):
-                if isinstance(inner, type) and issubclass(inner, BaseModel):
-                    fields = inner.model_fields.items()
-                    rows.extend((f"{prefix}{name}", key, field.description or "") for key, field in fields)
 
-    walk(Settings, "")
-    return rows
+def _knobs(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Each field that is no section of its own, by its dotted name."""
+    for name, info in model.model_fields.items():
+        kind = info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _knobs(kind, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", info
 
 
 def _from_environment(env: dict[str, str]) -> dict[tuple[str, ...], Any]:
