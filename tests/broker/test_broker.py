@@ -13,7 +13,6 @@ from pathlib import Path
 import httpx
 import pytest
 from qiskit import QuantumCircuit
-from qiskit_ibm_runtime import RuntimeDecoder
 
 from qhub_ext.errors import PreflightError
 from qhub_ext.job.context import using
@@ -21,6 +20,7 @@ from qhub_ext.primitives import Estimator, Sampler
 from qhub_ext.tiers.qpu import qcs, standing
 from qhub_ext.tiers.qpu.brokered import ask_broker
 from tests.broker.conftest import Broker, decoded
+from tests.qpu.by_hand import by_hand, task_runner
 from tests.qpu.conftest import isa
 from tests.qpu.test_genuine_client import BY_HAND
 from tests.waiting import wait_until
@@ -78,21 +78,7 @@ def test_production_goes_between_the_slices_of_development_and_nothing_is_lost(
 def test_the_genuine_client_submits_through_queue_and_policy_unpatched(new_broker: Callable[..., Broker]) -> None:
     broker = new_broker()
     session = broker.session("production", job="by hand")
-    config = {
-        "QRMI_IBM_QCS_ENDPOINT": f"{session['url']}/api/v1",
-        "QRMI_IBM_QCS_IAM_ENDPOINT": session["url"],
-        "QRMI_IBM_QCS_IAM_APIKEY": session["key"],
-        "QRMI_IBM_QCS_SERVICE_CRN": "crn:v1:broker",
-    }
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", BY_HAND],
-        input=json.dumps(config),
-        text=True,
-        capture_output=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = by_hand(BY_HAND, qcs.client_config(session["url"], session["key"], "broker"))
     assert sum(found["counts"].values()) == 1000
     assert found["value"] > 1.2
     usage = broker.ask("GET", "/v1/usage")["usage"]
@@ -104,19 +90,8 @@ def test_the_command_task_runner_of_the_genuine_wheel_takes_its_turn_too(
 ) -> None:
     broker = new_broker(**SHORT)
     session = broker.session("production", job="by task_runner")
-    payload = {"pubs": [[bell_qasm, None, 5000]], "version": 2, "support_qiskit": True, "options": {}}
-    (tmp_path / "input.json").write_text(json.dumps({"parameters": payload, "program_id": "sampler"}))
     config = qcs.client_config(session["url"], session["key"], "broker")
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("task_runner")), "kingston", str(tmp_path / "input.json"), str(tmp_path / "output.json")],
-        env={
-            "PATH": "/usr/bin:/bin", "no_proxy": "127.0.0.1", "QRMI_JOB_QPU_RESOURCES": "kingston", "QRMI_JOB_QPU_TYPES": qcs.TYPE,
-            **{f"kingston_{key}": value for key, value in config.items()},
-        },
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    result = json.loads((tmp_path / "output.json").read_text(), cls=RuntimeDecoder)
+    result = task_runner(config, bell_qasm, 5000, tmp_path)
     assert sum(result[0].data.meas.get_counts().values()) == 5000
     (used,) = broker.ask("GET", "/v1/usage")["usage"]
     assert (used["profile"], used["job"], used["tasks"]) == ("production", "by task_runner", 1)

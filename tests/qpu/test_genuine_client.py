@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ from qiskit_ibm_runtime import RuntimeDecoder, RuntimeEncoder
 
 from qhub_ext.errors import DeviceError
 from qhub_ext.tiers.qpu.wire import quantum_seconds, tagged, untagged
+from tests.qpu.by_hand import by_hand, task_runner
 from tests.qpu.conftest import VirtualQpu
 
 BY_HAND = """
@@ -44,15 +43,7 @@ print(json.dumps({"counts": sampled[0].data.meas.get_counts(), "value": float(es
 
 
 def test_sampler_estimator_session_and_target_of_the_genuine_wheel_work_unpatched(server: VirtualQpu) -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", BY_HAND],
-        input=json.dumps(server.config),
-        text=True,
-        capture_output=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = by_hand(BY_HAND, server.config)
     assert sum(found["counts"].values()) == 1000
     assert found["counts"]["00"] + found["counts"]["11"] > 700
     assert found["value"] > 1.2
@@ -62,25 +53,7 @@ def test_sampler_estimator_session_and_target_of_the_genuine_wheel_work_unpatche
 def test_the_command_task_runner_of_the_wheel_runs_a_payload(
     server: VirtualQpu, bell: QuantumCircuit, tmp_path: Path
 ) -> None:
-    payload = {"pubs": [[qasm3.dumps(bell), None, 100]], "version": 2, "support_qiskit": True, "options": {}}
-    (tmp_path / "input.json").write_text(json.dumps({"parameters": payload, "program_id": "sampler"}))
-    runner = Path(sys.executable).with_name("task_runner")
-    environment = {f"kingston_{key}": value for key, value in server.config.items()}
-    done = subprocess.run(
-        [str(runner), "kingston", str(tmp_path / "input.json"), str(tmp_path / "output.json")],
-        env={
-            "PATH": "/usr/bin:/bin",
-            "no_proxy": "127.0.0.1",
-            "QRMI_JOB_QPU_RESOURCES": "kingston",
-            "QRMI_JOB_QPU_TYPES": "ibm-quantum-compute-service",
-            **environment,
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    result = json.loads((tmp_path / "output.json").read_text(), cls=RuntimeDecoder)
+    result = task_runner(server.config, qasm3.dumps(bell), 100, tmp_path)
     assert sum(result[0].data.meas.get_counts().values()) == 100
 
 

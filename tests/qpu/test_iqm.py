@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +37,7 @@ from qhub_ext.tiers.qpu.writing import UnreadableError
 from qhub_ext.tiers.snapshots import read_document
 from qhub_ext.virtualqpu.garnet import garnet
 from qhub_ext.virtualqpu.iqm import architecture, circuit_of, observation_sets
+from tests.qpu.by_hand import by_hand
 from tests.qpu.conftest import VirtualQpu
 from tests.qpu.refusals import refused_at_the_start
 from tests.qpu.test_open_tasks import write_config
@@ -523,15 +522,7 @@ def test_the_genuine_wheel_does_status_target_task_result_log_and_stop_unpatched
         "shots": 100,
     }
     config = {"QRMI_IQM_ISA_ENDPOINT": f"{server.url}/iqm", "QRMI_IQM_ISA_TOKEN": server.key}
-    done = subprocess.run(
-        [sys.executable, "-c", BY_HAND],
-        input=json.dumps([config, request]),
-        text=True,
-        capture_output=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    told = json.loads(done.stdout.splitlines()[-1])
+    told = by_hand(BY_HAND, [config, request])
     (measured,), (counted,) = told["result"]["measurements"], told["result"]["measurement_counts"]
     assert sum(bit for (bit,) in measured["m_1_0_0"]) == counted["counts"]["1"] > 80
     assert counted["measurement_keys"] == ["m_1_0_0"]

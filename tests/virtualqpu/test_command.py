@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from qhub_ext.tiers.qpu.qcs import client_config
+from tests.qpu.by_hand import by_hand
 from tests.waiting import wait_until
 
 BY_HAND = """
@@ -64,20 +65,8 @@ def test_it_serves_the_genuine_client_until_a_signal_ends_it(tmp_path: Path, end
 
 
 def use(server: dict[str, str]) -> object:
-    config = {
-        "QRMI_IBM_QCS_ENDPOINT": f"{server['url']}/api/v1",
-        "QRMI_IBM_QCS_IAM_ENDPOINT": server["url"],
-        "QRMI_IBM_QCS_IAM_APIKEY": server["key"],
-        "QRMI_IBM_QCS_SERVICE_CRN": "crn:v1:virtual",
-    }
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", BY_HAND],
-        input=json.dumps({"name": "our_qpu", "config": config}),
-        env=os.environ | {"no_proxy": "127.0.0.1"},
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    config = client_config(server["url"], server["key"], "virtual")
+    return by_hand(BY_HAND, {"name": "our_qpu", "config": config})
 
 
 def _answers(url: str) -> bool:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-
 import pytest
 
+from tests.qpu.by_hand import by_hand
 from tests.qpu.conftest import VirtualQpu
 
 BY_HAND = """
@@ -38,14 +35,6 @@ def test_target_sequence_status_and_results_of_the_genuine_wheel_work_unpatched(
         "QRMI_PASQAL_CLOUD_CLIENT_SECRET": server.key,
         "QRMI_PASQAL_CLOUD_AUTH_ENDPOINT": f"{server.url}/identity/pasqal",
     }
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", BY_HAND],
-        input=json.dumps(config),
-        text=True,
-        capture_output=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    counts = json.loads(done.stdout.splitlines()[-1])
+    counts = by_hand(BY_HAND, config)
     assert sum(counts.values()) == 200
     assert counts.get("11", 0) < 30  # the blockade: two atoms so close are not excited together
