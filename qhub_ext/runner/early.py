@@ -15,6 +15,7 @@ from importlib.machinery import PathFinder
 from typing import Any
 
 SLOW = frozenset({"numpy", "scipy", "pandas", "qiskit", "qiskit_aer", "qiskit_ibm_runtime", "qhub_ext"})
+_OURS = __name__.partition(".")[0]
 _PRIMITIVES = {"Sampler", "Estimator", "backend"}  # what the front door of qhub_ext looks up when it is asked
 
 
@@ -41,7 +42,8 @@ def first_imports(cell: str, beside: str) -> list[str]:
         for name in names:
             package = name.partition(".")[0]
             known = package in SLOW or package in sys.stdlib_module_names
-            if not known or PathFinder.find_spec(package, [beside]) is not None:
+            loaded = package == _OURS  # by this very process, so that no folder beside can stand before it
+            if not known or (not loaded and PathFinder.find_spec(package, [beside]) is not None):
                 return found  # what it does, nobody knows: the order stays
             if package in SLOW:
                 found.append(name)
