@@ -2,9 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from qhub_ext import settings
 from qhub_ext.errors import Cause, QhubError, SettingsError, UnknownNameError
-from qhub_ext.settings import SettingsWarning, describe_settings, describe_tables, load_settings
+from qhub_ext.settings import SettingsWarning, describe_settings, describe_tables, load_settings, notices
 
 
 def toml(tmp_path: Path, text: str, name: str = "qhub.toml") -> Path:
@@ -71,7 +70,7 @@ def test_an_error_survives_a_process_boundary() -> None:
 
 
 def test_a_variable_that_sets_nothing_is_named_once_with_what_was_meant(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "_told", set())
+    monkeypatch.setattr(notices, "_told", set())
     for name, value in {"QHUB_TEIR": "local", "QHUB_SOMETHING_ELSE": "1", "QHUB_TEST_OURS": "1"}.items():
         monkeypatch.setenv(name, value)
     with pytest.warns(SettingsWarning) as told:
@@ -84,7 +83,7 @@ def test_a_variable_that_sets_nothing_is_named_once_with_what_was_meant(monkeypa
 
 
 def test_in_a_job_nobody_is_told_of_a_variable_that_sets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settings, "_told", set())
+    monkeypatch.setattr(notices, "_told", set())
     monkeypatch.setenv("QHUB_TEIR", "local")
     monkeypatch.setenv("QHUB_ATTEMPT", "1")
     load_settings()
@@ -93,7 +92,7 @@ def test_in_a_job_nobody_is_told_of_a_variable_that_sets_nothing(monkeypatch: py
 def test_what_the_site_s_own_file_says_is_the_least_and_a_user_may_ask_for_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settings, "_told", set())
+    monkeypatch.setattr(notices, "_told", set())
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "mine"))
     (tmp_path / "mine").mkdir()
     site = toml(tmp_path, "[slurm]\npoll_s = 30\n", "site.toml")

@@ -1,0 +1,33 @@
+"""The sentence for a setting that is not accepted: where it stands, what it is, what would be accepted."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from qhub_ext.errors import SettingsError
+from qhub_ext.settings.knobs import describe_settings, describe_tables
+
+
+def explain_refusal(error: ValidationError, origin: dict[tuple[str, ...], str]) -> SettingsError:
+    first = error.errors()[0]
+    path = tuple(str(part) for part in first["loc"])
+    source = next((origin[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origin), "the settings")
+    dotted = ".".join(path)
+    if first["type"] == "extra_forbidden":
+        import difflib
+
+        known = [name for name, _, _ in describe_settings()]
+        inside = [
+            f"{table}.{path[table.count('.') + 1]}.{key}"
+            for table, key, _ in describe_tables()
+            if dotted.startswith(f"{table}.")
+        ]
+        near = difflib.get_close_matches(dotted, inside or known, n=2, cutoff=0.5)
+        hint = f"Did you mean {' or '.join(near)}?" if near else f"Known keys: {', '.join(known)}."
+        return SettingsError(f"{source}: there is no setting {dotted!r}.", advice=hint, where=source)
+    if first["type"] == "value_error":  # a whole section, whose values do not go together
+        return SettingsError(f"{source}: {dotted}: {first['ctx']['error']}.", where=source)
+    return SettingsError(
+        f"{source}: {dotted} = {first['input']!r} is not accepted: {first['msg'][:1].lower()}{first['msg'][1:]}.",
+        where=source,
+    )
