@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qhub_ext.settings import Settings
-from qhub_ext.tiers.qpu.brokered import ask_broker
-from qhub_ext.tiers.qpu.own_broker import is_up
+from qhub_ext.tiers.qpu.own_broker import ask_if_up
 
 
 def open_tasks(settings: Settings) -> dict[str, Any] | None:
@@ -14,10 +13,6 @@ def open_tasks(settings: Settings) -> dict[str, Any] | None:
 
     Raises DeviceError for a broker that does not answer.
     """
-    place = settings.broker.place
-    if place is None:
+    if settings.broker.place is None:
         return None
-    if not is_up(settings.broker):
-        return {"tasks": [], "total": 0}
-    found: dict[str, Any] = ask_broker(place, "GET", "/v1/tasks?everybody=true")
-    return found
+    return ask_if_up(settings.broker, "/v1/tasks?everybody=true") or {"tasks": [], "total": 0}

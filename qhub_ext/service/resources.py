@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 from qhub_ext.errors import DeviceError
 from qhub_ext.service.announced import announced
 from qhub_ext.settings import QpuSettings, Settings
-from qhub_ext.tiers.qpu.brokered import Place, ask_broker
+from qhub_ext.tiers.qpu.brokered import Place
 from qhub_ext.tiers.qpu.capabilities import CAPABILITIES
-from qhub_ext.tiers.qpu.own_broker import is_up
+from qhub_ext.tiers.qpu.own_broker import ask_if_up
 from qhub_ext.tiers.qpu.process import ResourceProcess
 from qhub_ext.tiers.qpu.resources import Resource, list_resources
 from qhub_ext.tiers.qpu.virtual import virtual_standing
@@ -52,11 +54,11 @@ def list_states(settings: QpuSettings, *, ask: bool) -> list[ResourceState]:
 
 def standing(settings: Settings) -> list[ResourceState]:
     """As `list_states(ask=True)`, with the virtual QPUs that are up; where the tier qpu goes through a broker, what that says of its
-    devices.
+    devices. Raises DeviceError for a site's broker that does not answer.
     """
-    path = settings.broker.place
-    if path is not None and is_up(settings.broker):
-        return _brokered(path)
+    told = ask_if_up(settings.broker, "/v1/status")
+    if told is not None and settings.broker.place is not None:
+        return _brokered(told, settings.broker.place)
     found = list_states(settings.qpu, ask=True)
     return found + (_virtual(settings.qpu) if settings.qpu.virtual_at(settings.site_of("qpu")) else [])
 
@@ -92,11 +94,10 @@ def _virtual(settings: QpuSettings) -> list[ResourceState]:
 _WORDS = {"available": "online", "maintenance": "calibrating", "draining": "paused", "down": "offline"}
 
 
-def _brokered(path: Place) -> list[ResourceState]:
-    """Raises DeviceError for a broker that does not answer."""
+def _brokered(told: Mapping[str, Any], path: Place) -> list[ResourceState]:
     now = time.time()
     found = []
-    for device in ask_broker(path, "GET", "/v1/status")["devices"]:
+    for device in told["devices"]:
         window = device["window"]
         found.append(
             ResourceState(

@@ -27,6 +27,16 @@ def is_up(settings: BrokerSettings) -> bool:
     return settings.own is None or _running(settings, "/v1/status") is not None
 
 
+def ask_if_up(settings: BrokerSettings, target: str) -> dict[str, Any] | None:
+    """The answer of the broker that the tier qpu goes through; None where it goes through none, or one's own has nothing to do.
+
+    Raises DeviceError for a site's broker that does not answer.
+    """
+    if settings.own is not None:
+        return _running(settings, target)
+    return None if settings.place is None else dict(ask_broker(settings.place, "GET", target))
+
+
 def _server(settings: BrokerSettings) -> OnDemand[dict[str, Any]]:
     options = ["--directory", str(settings.directory), "--on-demand"]
     return OnDemand(
