@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from qhub_ext.errors import InvalidOptionError
@@ -11,38 +11,24 @@ from qhub_ext.settings import SlurmTierSettings
 
 if TYPE_CHECKING:
     from qhub_ext.capture.command import Request
-    from qhub_ext.settings import Settings
+    from qhub_ext.settings import Settings, Share
 
 
-@dataclass(frozen=True)
-class Measure:
-    """`memory_mb` is None where the site decides."""
-
-    time_s: int
-    cpus: int
-    memory_mb: int | None
-
-
-def measure(request: Request, tier: str, site: str, settings: Settings) -> Measure:
+def measure(request: Request, tier: str, site: str, settings: Settings) -> Share:
     """Raises InvalidOptionError for more than the site allows."""
     usual = settings.slurm.tiers.get(tier) if site == "slurm" else None
     usual = usual or SlurmTierSettings()
     at = f"slurm.tiers.{tier}"
-    cpus = request.cpus or usual.cpus or 1
-    memory_mb = request.memory_mb or usual.memory_mb or settings.limits.memory_mb
     _within("--cpus", request.cpus, "", usual.cpus_max, f"{at}.cpus_max")
     _within("--memory", request.memory_mb, " MiB", usual.memory_max_mb, f"{at}.memory_max_mb")
     if site == "embedded":
         _within("--memory", request.memory_mb, " MiB", machine_memory_mb(), "")
-        memory_mb = memory_mb or memory_share_mb(cpus, settings.embedded.cpus)
-    return Measure(_time_s(request, usual, at, settings), cpus, memory_mb)
-
-
-def _time_s(request: Request, usual: SlurmTierSettings, at: str, settings: Settings) -> int:
     _within("--time", request.time_s, " s", settings.limits.time_max_s, "limits.time_max_s")
     _within("--time", request.time_s, " s", usual.time_max_s, f"{at}.time_max_s")
-    wanted = request.time_s or usual.time_s or settings.limits.time_s
-    return min(wanted, settings.limits.time_max_s, usual.time_max_s or wanted)
+    share = settings.share_of(usual, request.time_s, request.cpus, request.memory_mb)
+    if site == "embedded" and share.memory_mb is None:
+        share = replace(share, memory_mb=memory_share_mb(share.cpus, settings.embedded.cpus))
+    return share
 
 
 def _within(option: str, wanted: int | None, unit: str, most: int | None, setting: str) -> None:

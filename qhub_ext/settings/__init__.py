@@ -8,7 +8,14 @@ that `QHUB_CONFIG` names. A variable `QHUB_SECTION_KEY` (or `QHUB_KEY` for a top
 
 from qhub_ext.settings.broker import BrokerProfileSettings, BrokerRuleSettings, BrokerSettings
 from qhub_ext.settings.devices import PreflightSettings, QpuResourceSettings, QpuSettings, QpuWindowSettings
-from qhub_ext.settings.jobs import CaptureSettings, LimitSettings, ProfileSettings, RuntimeSettings, TelemetrySettings
+from qhub_ext.settings.jobs import (
+    CaptureSettings,
+    LimitSettings,
+    ProfileSettings,
+    RuntimeSettings,
+    Share,
+    TelemetrySettings,
+)
 from qhub_ext.settings.knobs import describe_settings, describe_tables
 from qhub_ext.settings.notices import SettingsWarning
 from qhub_ext.settings.reading import config_files, current_settings, load_settings
@@ -31,6 +38,7 @@ __all__ = [
     "RuntimeSettings",
     "Settings",
     "SettingsWarning",
+    "Share",
     "SlurmDeviceSettings",
     "SlurmSettings",
     "SlurmTierSettings",

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from qhub_ext.settings.section import Section
+
+
+@dataclass(frozen=True)
+class Share:
+    """How much of a site a job may use. `memory_mb` is None where the site decides."""
+
+    time_s: int
+    cpus: int
+    memory_mb: int | None
 
 
 class LimitSettings(Section):

@@ -10,9 +10,16 @@ from pydantic import Field
 
 from qhub_ext.settings.broker import BrokerSettings
 from qhub_ext.settings.devices import PreflightSettings, QpuSettings
-from qhub_ext.settings.jobs import CaptureSettings, LimitSettings, ProfileSettings, RuntimeSettings, TelemetrySettings
+from qhub_ext.settings.jobs import (
+    CaptureSettings,
+    LimitSettings,
+    ProfileSettings,
+    RuntimeSettings,
+    Share,
+    TelemetrySettings,
+)
 from qhub_ext.settings.section import Section
-from qhub_ext.settings.sites import EmbeddedSettings, SlurmSettings
+from qhub_ext.settings.sites import EmbeddedSettings, SlurmSettings, SlurmTierSettings
 
 Tier = Literal["local", "emulation", "qpu"]
 
@@ -62,6 +69,17 @@ class Settings(Section):
     def site_of(self, tier: str | None) -> str:
         """Where jobs of this tier are queued; of the tier of a cell that names none for None."""
         return self.sites.get(tier or self.tier, self.site)  # type: ignore[call-overload]  # any other name has no site of its own
+
+    def share_of(
+        self, usual: SlurmTierSettings, time_s: int | None = None, cpus: int | None = None, memory_mb: int | None = None
+    ) -> Share:
+        """What a job gets that asks for these: else what is usual in its tier, else the limits; no longer than both allow."""
+        wanted_s = time_s or usual.time_s or self.limits.time_s
+        return Share(
+            min(wanted_s, self.limits.time_max_s, usual.time_max_s or wanted_s),
+            cpus or usual.cpus or 1,
+            memory_mb or usual.memory_mb or self.limits.memory_mb,
+        )
 
     @property
     def all_sites(self) -> list[str]:

@@ -8,8 +8,8 @@ import pytest
 
 from qhub_ext.capture.command import Request
 from qhub_ext.errors import InvalidOptionError
-from qhub_ext.service.measure import Measure, machine_memory_mb, measure
-from qhub_ext.settings import LimitSettings, Settings, SlurmSettings, SlurmTierSettings
+from qhub_ext.service.measure import machine_memory_mb, measure
+from qhub_ext.settings import LimitSettings, Settings, Share, SlurmSettings, SlurmTierSettings
 
 TIERS = {
     "emulation": SlurmTierSettings(
@@ -23,14 +23,14 @@ SETTINGS = Settings(limits=LimitSettings(time_s=3600, time_max_s=7200), slurm=Sl
 @pytest.mark.parametrize(
     ("tier", "site", "asked", "given"),
     [
-        ("emulation", "slurm", {}, Measure(600, 4, 8000)),
-        ("emulation", "slurm", {"time_s": 1800, "cpus": 16, "memory_mb": 100}, Measure(1800, 16, 100)),
-        ("qpu", "slurm", {}, Measure(1800, 1, None)),  # the usual hour is more than the tier has
-        ("local", "slurm", {}, Measure(3600, 1, None)),
+        ("emulation", "slurm", {}, Share(600, 4, 8000)),
+        ("emulation", "slurm", {"time_s": 1800, "cpus": 16, "memory_mb": 100}, Share(1800, 16, 100)),
+        ("qpu", "slurm", {}, Share(1800, 1, None)),  # the usual hour is more than the tier has
+        ("local", "slurm", {}, Share(3600, 1, None)),
     ],
 )
 def test_the_line_stands_above_the_tier_and_the_tier_above_the_settings(
-    tier: str, site: str, asked: dict[str, Any], given: Measure
+    tier: str, site: str, asked: dict[str, Any], given: Share
 ) -> None:
     assert measure(Request(**asked), tier, site, SETTINGS) == given
 

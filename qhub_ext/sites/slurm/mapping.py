@@ -21,18 +21,11 @@ def tiers_of(settings: Settings) -> dict[str, SlurmTierSettings]:
     return dict(settings.slurm.tiers) or {DEFAULT: SlurmTierSettings()}
 
 
-def usual_spec(settings: Settings, tier: str, profile: str, device: str = "") -> JobSpec:
+def usual_spec(settings: Settings, tier: str, profile: str) -> JobSpec:
     """A job of this tier that asks for nothing of its own."""
-    usual = settings.slurm.tiers.get(tier, SlurmTierSettings())
-    time_s = usual.time_s or settings.limits.time_s
-    spec = JobSpec(id=new_job_id(), name="qhub-doctor", tier=tier, device=device, created_at=0.0, owner="")
-    return replace(
-        spec,
-        profile=profile,
-        time_s=min(time_s, settings.limits.time_max_s, usual.time_max_s or time_s),
-        cpus=usual.cpus or 1,
-        memory_mb=usual.memory_mb or settings.limits.memory_mb,
-    )
+    share = settings.share_of(settings.slurm.tiers.get(tier, SlurmTierSettings()))
+    spec = JobSpec(id=new_job_id(), name="qhub-doctor", tier=tier, device="", created_at=0.0, owner="")
+    return replace(spec, profile=profile, **vars(share))
 
 
 def examine_tiers(commands: Commands, settings: Settings, user: str) -> Iterator[Finding]:
