@@ -9,7 +9,7 @@ from typing import Any
 from qhub_ext.diagnosis.fleet.summary import JobSummary, summarise_attempt
 from qhub_ext.diagnosis.trace import assemble
 from qhub_ext.errors import Cause, JobFolderError
-from qhub_ext.job.record import JobRecord
+from qhub_ext.job.record import Attempt, JobRecord
 from qhub_ext.jobfolder.atomic import read_json_or_none, write_json
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
 from qhub_ext.jobfolder.outcome import read_record
@@ -34,15 +34,22 @@ def amend_summary(folder: JobFolder, number: int) -> JobSummary | None:
     known = read_summary(folder.attempt(number))
     if known is None or known.cause != Cause.UNKNOWN:
         return None
-    found = _made(folder, number, read_record(folder), known.node, known.qos)
-    if found is None or found.cause in ("", Cause.UNKNOWN):
+    record = read_record(folder)
+    attempt = _attempt(record, number)
+    if attempt is None or not attempt.cause or attempt.cause == Cause.UNKNOWN:
         return None
-    write_json(folder.attempt(number).summary, found.to_json())
+    found = _made(folder, number, record, known.node, known.qos)
+    if found is not None:
+        write_json(folder.attempt(number).summary, found.to_json())
     return found
 
 
+def _attempt(record: JobRecord, number: int) -> Attempt | None:
+    return next((one for one in record.attempts if one.number == number), None)
+
+
 def _made(folder: JobFolder, number: int, record: JobRecord, node: str, qos: str) -> JobSummary | None:
-    attempt = next((one for one in record.attempts if one.number == number), None)
+    attempt = _attempt(record, number)
     if attempt is None or not attempt.state.final:
         return None
     own = folder.attempt(number)
