@@ -66,13 +66,8 @@ def _waits_for(shelf: Shelf, summary: Summary) -> Iterable[str]:
         return ()
 
 
-def _torn(summary: Summary) -> bool:
-    """Its folder could not be read when it was listed."""
-    return not summary.created_at
-
-
 def _because(why: str, summary: Summary) -> str:
-    return f"{why}, torn" if _torn(summary) else why
+    return why if summary.readable else f"{why}, torn"
 
 
 def _moment(shelf: Shelf, summary: Summary) -> float:
@@ -81,7 +76,7 @@ def _moment(shelf: Shelf, summary: Summary) -> float:
 
 def _may_go(shelf: Shelf, summary: Summary, now: float) -> bool:
     folder = shelf.folder(summary.id)
-    torn = _torn(summary)
+    torn = not summary.readable
     try:
         read_spec(folder)
     except NewerVersionError:
