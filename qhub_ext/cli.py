@@ -24,7 +24,7 @@ from qhub_ext.display.progress import Progress
 from qhub_ext.display.tables import Page, Table, Text
 from qhub_ext.errors import JobFailedError, QhubError, QhubWarning, SiteError, UserError
 from qhub_ext.preview import preview_text
-from qhub_ext.service import Draft, Job, Jobs, JobService
+from qhub_ext.service import Job, Jobs, JobService
 from qhub_ext.service.jobs import read_source
 
 
@@ -91,7 +91,9 @@ def run(surface: v.Surface, file: Path, arguments: tuple[str, ...], *, as_json: 
     for warning in drafts[0].warnings:
         click.echo(f"Note: {warning}", err=True)
     if request.dry_run:
-        text = "\n\n".join(preview_text(draft, service.script(draft), _outlook(service, draft)) for draft in drafts)
+        from qhub_ext.service.outlook import outlook_of
+
+        text = "\n\n".join(preview_text(d, service.script(d), outlook_of(service, d, {})) for d in drafts)
         return Text(text, [draft.spec.to_json() for draft in drafts])
     jobs = Jobs(service.submit(draft) for draft in drafts)
     if request.wait:
@@ -100,13 +102,6 @@ def run(surface: v.Surface, file: Path, arguments: tuple[str, ...], *, as_json: 
             if not as_json:
                 surface.write(v.for_terminal(job.logs()))
     return jobs if len(jobs) > 1 else jobs[0]
-
-
-def _outlook(service: JobService, draft: Draft) -> list[str]:
-    from qhub_ext.service.outlook import foresee
-    from qhub_ext.service.tried import tried_before
-
-    return foresee({}, draft.spec, service.settings, tried_before(draft.spec, draft.cell, service.shelf))
 
 
 def _wait(surface: v.Surface, job: Job) -> None:

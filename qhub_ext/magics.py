@@ -116,17 +116,12 @@ class QpuMagics(Magics):
     def _preview(self, drafts: list[Draft], namespace: dict[str, Any]) -> Any:
         from qhub_ext.display import Text
         from qhub_ext.preview import preview_text
-        from qhub_ext.service.outlook import foresee
-        from qhub_ext.service.tried import tried_before
+        from qhub_ext.service.outlook import outlook_of
 
         along = drafts[0].frozen.manifest.names
         circuits = {n: v for n, v in namespace.items() if n in along and type(v).__name__ == "QuantumCircuit"}
         service = self.service
-        outlooks = [
-            foresee(circuits, d.spec, service.settings, tried_before(d.spec, d.cell, service.shelf)) for d in drafts
-        ]
-        previews = (preview_text(d, service.script(d), told) for d, told in zip(drafts, outlooks, strict=True))
-        return Text("\n\n".join(previews))
+        return Text("\n\n".join(preview_text(d, service.script(d), outlook_of(service, d, circuits)) for d in drafts))
 
     def _wait(self, job: Job) -> None:
         from qhub_ext.display.progress import Progress

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from qhub_ext.display.words import duration, moment
 from qhub_ext.job.identity import short_id
 from qhub_ext.service.draft import VIRTUAL
-from qhub_ext.service.tried import Tried, run_of
+from qhub_ext.service.tried import Tried, run_of, tried_before
 from qhub_ext.settings import Settings
 from qhub_ext.tiers.calibration import known_snapshot
 from qhub_ext.tiers.differences import Run, between, of_the_device
@@ -21,10 +21,18 @@ if TYPE_CHECKING:
     from qiskit.circuit import QuantumCircuit
 
     from qhub_ext.job.spec import JobSpec
+    from qhub_ext.service.draft import Draft
+    from qhub_ext.service.jobs import JobService
     from qhub_ext.tiers.devices import Device
 
 LARGE = 20_000
 LEVEL = 1
+
+
+def outlook_of(service: JobService, draft: Draft, circuits: Mapping[str, QuantumCircuit]) -> list[str]:
+    """What `foresee` says of a draft, held against where its cell was tried before."""
+    tried = tried_before(draft.spec, draft.cell, service.shelf)
+    return foresee(circuits, draft.spec, service.settings, tried)
 
 
 def foresee(
