@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from weakref import WeakSet
 
 from qhub_ext.errors import SiteError, SiteUnreachableError
 from qhub_ext.sites.slurm.commands import Commands, portions, unreachable
@@ -60,18 +59,10 @@ def _sacct(commands: Commands, which: str, since: float) -> dict[str, list[Endin
     )
     if not answer.ok:
         if "accounting storage is disabled" in answer.errors:
-            _bookless.add(commands)
+            commands.keeps_books = False
             return {}
         raise unreachable("sacct", answer)
     return parse_sacct(answer.output)
-
-
-_bookless: WeakSet[Commands] = WeakSet()
-
-
-def keeps_books(commands: Commands) -> bool:
-    """As far as it was asked."""
-    return commands not in _bookless
 
 
 def why_closed(commands: Commands, nodes: str) -> str:

@@ -74,6 +74,8 @@ class Commands:
     def __init__(self, folder: Path | None, timeout_s: float) -> None:
         self._folder = folder
         self.timeout_s = timeout_s
+        self.keeps_books = True
+        """Until it says itself that it has no accounting."""
 
     def run(
         self,

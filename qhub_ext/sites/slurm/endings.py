@@ -119,7 +119,7 @@ class Endings:
         if ending.state != "CANCELLED" or ending.by is not None or ending.reason:
             return False
         begun = "_" not in ending.key or (row is not None and row.start is not None)
-        return begun and accounting.keeps_books(self._commands)
+        return begun and self._commands.keeps_books
 
     def _may_turn_up(self, job_id: str) -> bool:
         """The books lag behind the queue: a job is not lost before both have been silent about it for a while."""
