@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import Any
 
 VARIABLE = "QHUB_TELEMETRY_LOGS"
 """As the setting; it travels with a job, and an embedded site's daemon gets it from whoever starts it."""
@@ -21,13 +21,9 @@ class Console:
     as_json: bool = False
     told: dict[str, Any] = field(default_factory=dict)
 
-    def say(
-        self, sentence: str, level: str = "warning", *, prefix: str = "qhub: ", stream: TextIO | None = None
-    ) -> None:
+    def say(self, sentence: str, level: str = "warning", *, prefix: str = "qhub: ") -> None:
         """`prefix` stands before a plain sentence only."""
-        print(
-            self.line(sentence, level) if self.as_json else f"{prefix}{sentence}", file=stream or sys.stderr, flush=True
-        )
+        print(self.line(sentence, level) if self.as_json else f"{prefix}{sentence}", file=sys.stderr, flush=True)
 
     def note(self, sentence: str, **told: Any) -> None:
         """What nobody needs to read who looks at one job; a line of JSON or nothing."""

@@ -114,12 +114,11 @@ def _reservation(at: str, tier: SlurmTierSettings, reservations: str) -> Iterato
 def _constraint(commands: Commands, at: str, tier: SlurmTierSettings, partition: str) -> Iterator[Finding]:
     if not tier.constraint:
         return
-    here, anywhere = _features(commands, f"--partition={partition}"), _features(commands)
+    here = _features(commands, f"--partition={partition}")
     wanted = re.findall(r"[^\s&|,()\[\]*!]+", re.sub(r"\*\d+", "", tier.constraint))
-    needed = (
-        anywhere if "|" in tier.constraint and here.intersection(wanted) else here
-    )  # one of them is enough, but Slurm knows all
-    missing = [name for name in wanted if name not in needed]
+    either = "|" in tier.constraint and not here.isdisjoint(wanted)  # one of them is enough, but Slurm knows all
+    known = _features(commands) if either else here
+    missing = [name for name in wanted if name not in known]
     if missing:
         yield Finding(
             "failure",

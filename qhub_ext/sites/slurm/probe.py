@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from qhub_ext.errors import SiteUnreachableError
@@ -48,7 +48,6 @@ class Probe:
     refused: str = ""
     row: Row | None = None
     waited_s: float = 0.0
-    found: list[Finding] = field(default_factory=list)
 
     @property
     def answer(self) -> Path:
@@ -190,7 +189,7 @@ def _unfinished(one: Probe, of: str) -> Finding:
 def _told(one: Probe, shelf: Path, of: str) -> Iterator[Finding]:
     text = one.answer.read_text(errors="replace")
     node = (re.search(r"node (\S+)", text) or ["", "?"])[1]
-    where = f"Node {node}{f' ({of.strip()})' if of else ''}".replace("(of ", "(")
+    where = f"Node {node} ({of.removeprefix(' of ')})" if of else f"Node {node}"
     yield Finding("ok", f"{where} sees the shelf {shelf}.")
     skew = abs(one.answer.stat().st_mtime - float((re.search(r"clock ([\d.]+)", text) or ["", "0"])[1]))
     if skew > CLOCK_S:
