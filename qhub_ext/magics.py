@@ -150,12 +150,13 @@ class QpuMagics(Magics):
         from qhub_ext import broker_verbs, demo_verbs, fleet_verbs, reproduce_verbs, site_verbs  # noqa: F401 - they add theirs
         from qhub_ext.verbs import Surface, slip_sentence, verbs
 
+        told = without_comment(line).strip()
         try:
-            words = shlex.split(without_comment(line))
+            words = shlex.split(told)
         except ValueError as error:
             raise UsageError(f"{line!r} cannot be read: {error}. Put names with spaces in quotes.") from None
         if words[:1] == ["use"]:
-            return self._use(line.strip()[3:])
+            return self._use(told.removeprefix("use"))
         surface = Surface(
             self.service,
             namespace=self._notebook,

@@ -96,6 +96,9 @@ def test_use_in_a_cell_reaches_the_picker(picker: Picker) -> None:
     assert picker.choose()["chosen"]["device"] == "marrakesh"
     assert picker.choose(time_s=90)["chosen"]["time_s"] == 90
     assert "time_s" not in picker.choose(time_s=None)["chosen"]
+    before = picker.choose()
+    assert "marrakesh" in picker.notebook.run("%qpu use  # what was that again?").plain
+    assert picker.choose() == before
 
 
 def test_a_page_that_is_loaded_anew_finds_the_living_comm(picker: Picker) -> None:
