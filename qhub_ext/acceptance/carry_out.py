@@ -144,7 +144,7 @@ class _Errand:
         settings = own.model_copy(
             update={
                 "qpu": own.qpu.model_copy(update={"virtual": "always"}),
-                "broker": own.broker.model_copy(update={"socket": None, "url": ""}),
+                "broker": own.broker.model_copy(update={"socket": None, "url": "", "on_demand": False}),
             }
         )
         service = JobService(settings)
@@ -152,6 +152,7 @@ class _Errand:
         given = {
             "QHUB_BROKER_SOCKET": "",
             "QHUB_BROKER_URL": "",
+            "QHUB_BROKER_ON_DEMAND": "false",
             "QHUB_QPU_VIRTUAL": "always",
             "QHUB_QPU_VIRTUAL_DIRECTORY": f"/tmp/qhub-site-check-{secrets.token_hex(6)}",  # noqa: S108 - on the node, made with mode 0700
             "QHUB_QPU_VIRTUAL_SPEED": "1000",

@@ -18,7 +18,7 @@ from qhub_ext.errors import UserError
 from qhub_ext.job.state import State
 from qhub_ext.schemas import load_schema
 from qhub_ext.verbs import EXIT_INTERRUPTED, Surface, verbs
-from tests.front.conftest import Place, place  # noqa: F401 - the fixture
+from tests.front.conftest import Place, place, set_up_place  # noqa: F401 - the fixture
 
 
 @pytest.mark.slow
@@ -48,6 +48,16 @@ def test_a_job_that_does_not_end_in_time_is_cancelled_and_fails_the_site(place: 
     assert (late.name, late.verdict) == ("cancel", FAILED)
     assert late.came.startswith("not ended after 0 s")
     assert place.service.job(late.job).wait(60).state is State.CANCELLED
+
+
+def test_a_device_that_fails_is_tried_past_a_broker_of_ones_own(tmp_path: Path) -> None:
+    broker = tmp_path / "broker"
+    with set_up_place(tmp_path, QHUB_BROKER_ON_DEMAND="true", QHUB_BROKER_DIRECTORY=str(broker)) as place:
+        others = [check.name for check in carry_out.plan(place.settings) if check.name != "failing-device"]
+        skipped = [word for name in ("doctor", *others) for word in ("--skip", name)]
+        told = place.command("site", "check", *skipped)
+        assert "✓ passed: a task that the device fails" in told
+        assert not broker.exists()
 
 
 def test_an_interrupted_check_cancels_its_jobs_and_reports_what_was_found(
