@@ -78,6 +78,8 @@ class _Errand:
         self._tell = tell
         self._done: dict[str, Result] = {}
         self._sent: dict[str, _Sent] = {}
+        self._ids: dict[str, str] = {}
+        """Of what was sent, or was about to be when an interrupt came."""
 
     def run(self, checks: Sequence[Check], skip: Sequence[str]) -> None:
         for check in checks:
@@ -90,8 +92,9 @@ class _Errand:
 
     def end(self) -> None:
         """Cancels what has not ended."""
-        for sent in self._open():
-            sent.job.cancel()
+        for name, job_id in self._ids.items():
+            if name not in self._done and (name in self._sent or self._service.shelf.folder(job_id).path.exists()):
+                self._cancel(job_id)
 
     def result_of(self, check: Check) -> Result:
         """What has none yet was interrupted."""
@@ -117,8 +120,8 @@ class _Errand:
             verdict = NOT_ALLOWED if closed or (refused and check.may_be_refused) else FAILED
             self._end(_result(check, error.message, verdict, time.monotonic() - began, advice=error.advice))
         else:
-            self._tell(f"sent: {check.title}")
             self._sent[check.name] = _Sent(check, job, time.monotonic())
+            self._tell(f"sent: {check.title}")
 
     def _send(self, check: Check) -> Job:
         after: tuple[str, ...] = ()
@@ -127,6 +130,7 @@ class _Errand:
                 raise _NotAllowed(f"It comes after {check.after!r}, which was not sent.")
             after = (self._sent[check.after].job.id,)
         draft = self._service.draft(replace(check.request, after=after), check.cell, {})
+        self._ids[check.name] = draft.spec.id
         return self._service.submit(draft)
 
     def _draft_only(self, check: Check, began: float) -> None:
@@ -149,6 +153,7 @@ class _Errand:
         )
         service = JobService(settings)
         draft = service.draft(replace(check.request, device=virtual_only(settings)), check.cell, {})
+        self._ids[check.name] = draft.spec.id
         given = {
             "QHUB_BROKER_SOCKET": "",
             "QHUB_BROKER_URL": "",
@@ -159,6 +164,13 @@ class _Errand:
             "QHUB_QPU_PATIENCE_S": "1",
         }
         return service.submit(with_environment(draft, given))
+
+    def _cancel(self, job_id: str) -> None:
+        """A site that does not answer spoils no report."""
+        try:
+            self._service.apply("cancel", [job_id])
+        except QhubError as error:
+            self._tell(f"Job {job_id} was not cancelled: {error.message}")
 
     def _open(self) -> list[_Sent]:
         return [sent for name, sent in self._sent.items() if name not in self._done]
@@ -174,12 +186,12 @@ class _Errand:
         record = sent.job.record
         if sent.check.cancels and record.state.value == "running" and not sent.cancelled:
             sent.cancelled = True
-            sent.job.cancel()
+            self._cancel(sent.job.id)
         if not record.state.final:
             if late:
                 why = record.attempt.reason or record.attempt.phase_text
                 came = f"not ended after {self._within_s:.0f} s: {how_it_ended(sent.job)}{f', {why}' if why else ''}"
-                sent.job.cancel()
+                self._cancel(sent.job.id)
                 self._end(_result(sent.check, came, FAILED, time.monotonic() - sent.at, sent.job))
             return
         ended = record.attempt.ended_at

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from qhub_ext import site_verbs
 from qhub_ext.acceptance import carry_out
 from qhub_ext.acceptance.carry_out import check_site
 from qhub_ext.acceptance.report import FAILED, PASSED, UNFINISHED
+from qhub_ext.capture.command import Request
 from qhub_ext.errors import UserError
 from qhub_ext.job.state import State
 from qhub_ext.schemas import load_schema
-from qhub_ext.verbs import EXIT_INTERRUPTED, Surface, verbs
+from qhub_ext.verbs import EXIT_INTERRUPTED
 from tests.front.conftest import Place, place, set_up_place  # noqa: F401 - the fixture
+from tests.waiting import wait_until
 
 
 @pytest.mark.slow
@@ -52,43 +56,49 @@ def test_a_job_that_does_not_end_in_time_is_cancelled_and_fails_the_site(place: 
 
 def test_a_device_that_fails_is_tried_past_a_broker_of_ones_own(tmp_path: Path) -> None:
     broker = tmp_path / "broker"
-    with set_up_place(tmp_path, QHUB_BROKER_ON_DEMAND="true", QHUB_BROKER_DIRECTORY=str(broker)) as place:
-        others = [check.name for check in carry_out.plan(place.settings) if check.name != "failing-device"]
+    with set_up_place(tmp_path, QHUB_BROKER_ON_DEMAND="true", QHUB_BROKER_DIRECTORY=str(broker)) as own:
+        others = [check.name for check in carry_out.plan(own.settings) if check.name != "failing-device"]
         skipped = [word for name in ("doctor", *others) for word in ("--skip", name)]
-        told = place.command("site", "check", *skipped)
+        told = own.command("site", "check", *skipped)
         assert "✓ passed: a task that the device fails" in told
         assert not broker.exists()
 
 
-def test_an_interrupted_check_cancels_its_jobs_and_reports_what_was_found(
-    place: Place,  # noqa: F811
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def told(text: str, **_: object) -> None:
-        if "more shots" in text:  # by then the job to cancel was sent, and nobody has looked after it
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(site_verbs.click, "echo", told)
+def test_an_interrupted_check_cancels_its_jobs_and_reports_what_was_found(place: Place, tmp_path: Path) -> None:  # noqa: F811
     page, data = tmp_path / "report.html", tmp_path / "report.json"
     wanted = {"cancel", "too-many-shots", "failing-device"}
     others = [check.name for check in carry_out.plan(place.settings) if check.name not in wanted]
     skipped = [word for name in ("doctor", *others) for word in ("--skip", name)]
-    surface = Surface(place.service)
-    verbs.main(
-        ["site", "check", "--html", str(page), "--json", str(data), *skipped], standalone_mode=False, obj=surface
-    )
-    assert surface.exit_code == EXIT_INTERRUPTED
-    found = json.loads(data.read_bytes())
-    Draft202012Validator(load_schema("qhub.site-check/1")).validate(found)
-    assert (found["interrupted"], found["passed"]) == (True, False)
-    came = {check["name"]: (check["verdict"], check["came"]) for check in found["checks"]}
-    assert came["too-many-shots"][0] == PASSED
-    assert came["cancel"] == (UNFINISHED, "interrupted, and its job cancelled")
-    assert came["failing-device"] == (UNFINISHED, "interrupted before it was sent")
-    assert "was interrupted" in page.read_text()
-    (job,) = (check["job"] for check in found["checks"] if check["job"])
-    assert place.service.job(job).wait(60).state is State.CANCELLED
+    words = ["site", "check", "--html", str(page), "--json", str(data), *skipped]
+    # while it takes all CPUs, none of the check's jobs can begin
+    first = place.service.run(Request(tier="local", cpus=2), place.until_told("checked"))
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "qhub_ext.cli", *words], env=place.environment, cwd=place.path,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stderr is not None
+        told = []
+        while "more shots" not in (line := process.stderr.readline()) and line:  # by then the job to cancel was sent
+            told.append(line)
+        process.send_signal(signal.SIGINT)
+        _, rest = process.communicate(timeout=60)
+        assert process.returncode == EXIT_INTERRUPTED, [*told, rest]
+        found = json.loads(data.read_bytes())
+        Draft202012Validator(load_schema("qhub.site-check/1")).validate(found)
+        assert (found["interrupted"], found["passed"]) == (True, False)
+        came = {check["name"]: (check["verdict"], check["came"]) for check in found["checks"]}
+        assert came["too-many-shots"][0] == PASSED
+        assert came["cancel"] == (UNFINISHED, "interrupted, and its job cancelled")
+        assert came["failing-device"][0] == UNFINISHED
+        assert came["failing-device"][1].startswith("interrupted")
+        assert "was interrupted" in page.read_text()
+        sent = [job for job in place.service.jobs() if job.name.startswith("site check")]
+        assert {check["job"] for check in found["checks"] if check["job"]} <= {job.id for job in sent}
+        wait_until(lambda: all(place.service.job(job.id).record.state.final for job in sent), what="their end")
+    finally:
+        place.tell("checked")
+        first.wait(60)
 
 
 def test_a_check_that_nobody_knows_is_a_slip(place: Place) -> None:  # noqa: F811
