@@ -158,7 +158,7 @@ def limits(surface: v.Surface, scope: str | None, name: str | None, what: str | 
     return Table(("of", "name", "limit", "value", "set by"), rows, facts=found, empty="No limit is set.")
 
 
-@broker.command("priority")
+@broker.command("priority", context_settings={"ignore_unknown_options": True})  # -5 is a priority
 @click.argument("task")
 @click.argument("priority", type=click.IntRange(-10, 10))
 @v.facts_verb
@@ -168,7 +168,7 @@ def priority(surface: v.Surface, task: str, priority: int) -> Text:
     return Text(f"The task {found['id']} has priority {found['priority']} among those of {found['profile']}.", found)
 
 
-@broker.command("lease", context_settings={"ignore_unknown_options": True})
+@broker.command("lease")
 @click.argument("device", required=False)
 @click.option("--for", "length", help="How long, such as 10m; the profile says how long at most.")
 @click.option("--profile", default="", help="Profile of the session, where the site gives none.")

@@ -123,6 +123,7 @@ def complete_device(ctx: click.Context, param: click.Parameter, incomplete: str)
     return [d for d in catalog.names() if d.startswith(incomplete)]
 
 
+JOB_ARGUMENTS = frozenset({"job", "jobs", "first", "second"})
 one_job = click.argument("job", shell_complete=complete_job)
 some_jobs = click.argument("jobs", nargs=-1, required=True, shell_complete=complete_job)
 
@@ -153,11 +154,34 @@ def slip_sentence(error: click.ClickException) -> str:
     return f"{said} `{ctx.command_path} --help` says what it takes." if ctx is not None else said
 
 
-class VerbGroup(click.Group):
-    """`-1` is a job and no option; unknown verbs are answered with the nearest ones."""
+class Verb(click.Command):
+    """Where a verb takes jobs, `-1` is one and no option."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, [f"~{a[1:]}" if re.fullmatch(r"-[0-9]+", a) else a for a in args])
+        if any(param.name in JOB_ARGUMENTS for param in self.params if isinstance(param, click.Argument)):
+            args = self._with_jobs(ctx, args)
+        return super().parse_args(ctx, args)
+
+    def _with_jobs(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """`~1` for `-1`, which the shelf reads as well, but where it is an option's value or stands behind `--`."""
+        takes_value = {
+            flag
+            for param in self.get_params(ctx)
+            if isinstance(param, click.Option) and not (param.is_flag or param.count)
+            for flag in (*param.opts, *param.secondary_opts)
+        }
+        end = args.index("--") if "--" in args else len(args)
+        before = ["", *args]
+        return [
+            f"~{word[1:]}" if at < end and before[at] not in takes_value and re.fullmatch(r"-[0-9]+", word) else word
+            for at, word in enumerate(args)
+        ]
+
+
+class VerbGroup(click.Group):
+    """Unknown verbs are answered with the nearest ones."""
+
+    command_class = Verb
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -229,6 +229,12 @@ class Supervisor:
             if fields["ename"] == "SystemExit" and fields["evalue"] in ("", "0", "None"):
                 return  # the ordinary end of a script
             self.seen.error = fields
+            if (
+                fields["ename"] == "SystemExit" and self.seen.script
+            ):  # Python would print the reason, if it is words, and no traceback
+                if fields["evalue"].lstrip("-").isdigit():
+                    return
+                kind, fields = "stream", {"name": "stderr", "text": f"{fields['evalue']}\n"}
         self._recorder.record(kind, fields if self.seen.cells is None else {**fields, "cell": cell.place})
 
     def _hear_reply(self, message: Message) -> None:

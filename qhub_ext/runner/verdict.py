@@ -156,7 +156,10 @@ def _raised(spec: JobSpec, seen: Sighting) -> Verdict:
     if told and told["cause"] not in (Cause.CODE, Cause.UNKNOWN):
         return Verdict(State.FAILED, Cause(told["cause"]), _sentence(told["message"], place), told["advice"])
     if "SystemExit" in kinds:
-        return Verdict(State.FAILED, Cause.CODE, f"{seen.whole} exited with code {seen.ended.get('exit', 1)}{place}.")
+        said = _first_line(value).strip()
+        words = f", saying: {said}" if said and not said.lstrip("-").isdigit() else ""
+        exited = f"{seen.whole} exited with code {seen.ended.get('exit', 1)}{words}"
+        return Verdict(State.FAILED, Cause.CODE, _sentence(exited, place))
     if seen.ended.get("own"):  # whatever its class: the cell's own words
         return _said_so(seen, sentence)
     if "MemoryError" in kinds:

@@ -137,6 +137,26 @@ def test_a_script_has_its_arguments_and_its_own_folder(place: Place) -> None:
     assert place.command("logs", "-1") == "['--alpha', 'b c'] argued.py __main__\n"
 
 
+def test_a_negative_number_is_a_job_only_where_a_verb_takes_one(place: Place) -> None:
+    file = script(place, "negative.py", "import sys\nprint(sys.argv[1:])")
+    place.command("run", file, "--wait", "--", "-1", "--by", "-2")
+    assert place.command("logs", "-1") == "['-1', '--by', '-2']\n"
+    assert json.loads(place.command("job", "--json", "-1"))["name"] == "negative.py"
+    assert "--shots '-1' is not accepted" in place.command("run", file, "--shots", "-1", code=2)
+    assert "-1 is not in the range" in place.command("jobs", "-n", "-1", code=2)
+    assert "'-5'" in place.command("run", file, "-5", code=2)
+
+
+def test_a_script_that_leaves_with_a_code_or_a_sentence_says_no_more_than_under_python(place: Place) -> None:
+    file = script(place, "leaving.py", "import sys\nprint('done')\nsys.exit(3)")
+    place.command("run", file, "--wait", code=1)
+    assert place.command("logs", "-1") == "done\n"
+    file = script(place, "refusing.py", "import sys\nprint('done')\nsys.exit('No shots are left.')")
+    place.command("run", file, "--wait", code=1)
+    assert place.command("logs", "-1") == "done\nNo shots are left.\n"
+    assert "exited with code 1, saying: No shots are left (line 3 of refusing.py)." in place.command("explain", "-1")
+
+
 def test_waiting_for_a_script_shows_what_it_printed(place: Place) -> None:
     file = script(place, "loud.py", "print('said aloud')\n1/0")
     told = place.command("run", file, "--wait", code=1)
