@@ -142,7 +142,7 @@ class ComparisonHandler(QhubHandler):
 class ExplainHandler(QhubHandler):
     @may("read", JOBS)
     async def get(self, job: str) -> None:
-        self.reply(await self.desk.share(one_job.explain, self.job(job), max_age_s=MOMENT_S))
+        self.reply(await self.desk.share(one_job.explain, self.job(job), self.flag("others"), max_age_s=MOMENT_S))
 
 
 class EstimateHandler(QhubHandler):

@@ -120,14 +120,15 @@ def script(service: JobService, job_id: str) -> dict[str, Any]:
     return found | {"language": "python"}
 
 
-def explain(service: JobService, job_id: str) -> dict[str, Any]:
-    known(service, job_id)
+def explain(service: JobService, job_id: str, others: bool) -> dict[str, Any]:
+    """With `others`, the broker is asked whether they meet the same: that may take a second."""
     from qhub_ext.service.fleet import word_about
 
+    known(service, job_id)
     why = service.explain(job_id)
     findings = [finding.to_json() | {"audience": who(finding.audience)} for finding in why.findings]
-    others = word_about(service, job_id)
-    return why.to_json() | {"audience": who(why.audience), "findings": findings, "others": others}
+    word = word_about(service, job_id) if others else ""
+    return why.to_json() | {"audience": who(why.audience), "findings": findings, "others": word}
 
 
 def estimate(service: JobService, job_id: str) -> dict[str, Any]:

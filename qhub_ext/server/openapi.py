@@ -54,7 +54,7 @@ OPERATIONS = (
     Operation("get", "jobs/{job}/trace", "Where its time went.", "Trace", refusals=(404,)),
     Operation("get", "jobs/{job}/trace/figure", "The same as a figure of plotly.", "TraceFigure", refusals=(404,)),
     Operation("get", "jobs/{job}/trace/beside/{other}", "Where the time of two jobs went.", "Comparison", refusals=(400, 404)),
-    Operation("get", "jobs/{job}/explain", "Why it waits or how it ended, whose move it is, what to try.", "Explanation", refusals=(404, *_SITE)),
+    Operation("get", "jobs/{job}/explain", "Why it waits or how it ended, whose move it is, what to try; with others=1 also whether others meet the same.", "Explanation", query=(("others", _FLAG),), refusals=(400, 404, *_SITE)),
     Operation("get", "jobs/{job}/estimate", "When it may start, as a range where there is no plan; asks the site.", "Estimate", refusals=(404, *_SITE)),
     Operation("get", "jobs/{job}/archive", "Its folder as a zip file.", "application/zip", refusals=(404,)),
     Operation("post", "jobs/{job}/rerun", "A new job of the same bundle, options and seed; what the body names is another.", "Submitted", body="Rerun", status=201, refusals=(400, 404, *_SITE)),

@@ -98,8 +98,9 @@ export class Client {
     return this.get(`${jobPath(id)}/trace/beside/${encodeURIComponent(other)}`);
   }
 
-  explain(id: string): Promise<Explanation> {
-    return this.get(`${jobPath(id)}/explain`);
+  /** With `others`, also whether they meet the same, which asks the broker. */
+  explain(id: string, others = false): Promise<Explanation> {
+    return this.get(`${jobPath(id)}/explain`, others ? { others: 1 } : {});
   }
 
   estimate(id: string): Promise<Estimate> {

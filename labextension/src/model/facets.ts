@@ -25,7 +25,7 @@ export class JobFacets {
     this.trace = new Facet(model, () => client.trace(id));
     this.figure = new Facet(model, () => client.traceFigure(id));
     this.script = new Facet(model, () => client.script(id));
-    this.explanation = new Facet(model, () => client.explain(id));
+    this.explanation = new Facet(model, () => client.explain(id, true));
     this.log = new LogModel(model, jobs);
     this.archive = client.archiveUrl(id);
     this._client = client;

@@ -70,7 +70,7 @@ class Jobs {
   };
   client = {
     job: vi.fn(() => Promise.resolve(this.answer)),
-    explain: vi.fn(() =>
+    explain: vi.fn((_id: string, _others?: boolean) =>
       Promise.resolve({
         cause: 'code',
         sentence: `It raised ${HOSTILE}.`,
@@ -293,6 +293,20 @@ describe('the view of a job', () => {
       expect(await violations(node)).toEqual([]);
     }
   );
+
+  it('asks whether others meet the same only where that is shown', async () => {
+    jobs.answer = job({ state: 'failed' });
+    const node = show();
+    await waitFor(() =>
+      expect(jobs.client.explain.mock.calls).toEqual([[jobs.answer.id]])
+    );
+    await choose(node, 'Why');
+    await within(node).findByText(/Systemic: 9 of 12/);
+    expect(jobs.client.explain.mock.calls).toEqual([
+      [jobs.answer.id],
+      [jobs.answer.id, true]
+    ]);
+  });
 
   it('draws the colours of a log as classes, and stops reading when nobody looks', async () => {
     const node = show();
