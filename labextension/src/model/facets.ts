@@ -5,7 +5,6 @@ import type {
   Figure,
   JobDetail,
   JobScript,
-  Summary,
   Trace
 } from '../api/types';
 import { Facet } from './facet';
@@ -34,12 +33,6 @@ export class JobFacets {
   /** Where the time of this job and of another one went. */
   beside(other: string): Promise<Comparison> {
     return this._client.tracesBeside(this.model.id, other);
-  }
-
-  /** My latest jobs, but this one. */
-  async latest(limit: number): Promise<Summary[]> {
-    const { jobs } = await this._client.jobs({ limit: limit + 1 });
-    return jobs.filter(job => job.id !== this.model.id).slice(0, limit);
   }
 
   readonly detail: Facet<JobDetail>;

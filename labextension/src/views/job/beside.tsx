@@ -1,8 +1,9 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { useEffect, useId, useState } from 'react';
 
-import type { Comparison, Summary } from '../../api/types';
+import type { Comparison } from '../../api/types';
 import { duration, plain, shortId, stateWord } from '../../words';
+import { useSignal } from '../signal';
 import type { JobContext } from './context';
 import { partClass } from './kinds';
 
@@ -12,23 +13,12 @@ const LEAST_S = 0.0005;
 
 /** Where the time of this job went beside that of another one. */
 export function Beside(props: { context: JobContext }): JSX.Element | null {
-  const { facets, trans } = props.context;
+  const { model, facets, jobs, trans } = props.context;
+  useSignal(jobs.changed);
   const label = useId();
-  const [jobs, setJobs] = useState<Summary[]>([]);
   const [other, setOther] = useState('');
   const [found, setFound] = useState<Comparison | null>(null);
   const [trouble, setTrouble] = useState('');
-
-  useEffect(() => {
-    let here = true;
-    facets
-      .latest(OFFERED)
-      .then(latest => here && setJobs(latest))
-      .catch(() => here && setJobs([])); // what else is shown says that the server is away
-    return () => {
-      here = false;
-    };
-  }, [facets]);
 
   useEffect(() => {
     let wanted = other !== '';
@@ -45,7 +35,14 @@ export function Beside(props: { context: JobContext }): JSX.Element | null {
     };
   }, [facets, other]);
 
-  return jobs.length === 0 ? null : (
+  const offered = jobs.jobs
+    .filter(({ id }) => id !== model.id)
+    .slice(0, OFFERED);
+  const chosen = jobs.find(other);
+  if (chosen !== undefined && !offered.includes(chosen)) {
+    offered.push(chosen); // newer ones have come since it was chosen
+  }
+  return offered.length === 0 ? null : (
     <section className="qhub-Beside" aria-labelledby={label}>
       <h3 id={label}>{trans.__('Beside another job')}</h3>
       <select
@@ -54,7 +51,7 @@ export function Beside(props: { context: JobContext }): JSX.Element | null {
         onChange={event => setOther(event.target.value)}
       >
         <option value="">{trans.__('Choose a job…')}</option>
-        {jobs.map(job => (
+        {offered.map(job => (
           <option key={job.id} value={job.id}>
             {`${plain(job.name, 60)} (${shortId(job.id)}, ${stateWord(job.state, trans)})`}
           </option>

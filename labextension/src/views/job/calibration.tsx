@@ -10,7 +10,8 @@ import type { JobContext } from './context';
 
 /** The calibration snapshot that the job used, as it was then, and where on it the tasks ran. */
 export function Calibration(props: { context: JobContext }): JSX.Element {
-  const { facets, devices, trans } = props.context;
+  const { facets, jobs, trans } = props.context;
+  const { devices } = jobs;
   useSignal(devices.changed);
   useEffect(() => devices.start(), [devices]);
   return (

@@ -2,10 +2,9 @@ import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 
-import type { DevicesModel } from '../../model/devices';
-import type { Estimates } from '../../model/estimates';
 import type { JobFacets } from '../../model/facets';
 import type { JobModel } from '../../model/job';
+import type { JobsModel } from '../../model/jobs';
 
 /** Draws code in colour into `host`. */
 export type Highlight = (
@@ -18,8 +17,8 @@ export type Highlight = (
 export interface JobContext {
   model: JobModel;
   facets: JobFacets;
-  devices: DevicesModel;
-  estimates: Estimates;
+  /** All of this user's, and what the page knows of the site. */
+  jobs: JobsModel;
   commands: CommandRegistry;
   rendermime: IRenderMimeRegistry;
   trans: TranslationBundle;

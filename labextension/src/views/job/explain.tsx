@@ -10,7 +10,7 @@ import type { JobContext } from './context';
 
 /** Why it waits, ended as it did, or has doubtful results; with evidence; whose move it is; what to try. */
 export function Explain(props: { context: JobContext }): JSX.Element {
-  const { model, facets, estimates, trans } = props.context;
+  const { model, facets, jobs, trans } = props.context;
   useSignal(model.changed);
   return (
     <Answer facet={facets.explanation} trans={trans}>
@@ -23,7 +23,7 @@ export function Explain(props: { context: JobContext }): JSX.Element {
           {model.job !== null && isWaiting(model.job.state) && (
             <Start
               id={model.id}
-              estimates={estimates}
+              estimates={jobs.estimates}
               said={why.sentence}
               trans={trans}
             />

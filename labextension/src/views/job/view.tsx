@@ -53,8 +53,7 @@ export class JobView extends ReactWidget {
         context={{
           model: this._model,
           facets: this._facets,
-          devices: this._options.pool.jobs.devices,
-          estimates: this._options.pool.jobs.estimates,
+          jobs: this._options.pool.jobs,
           ...this._options
         }}
       />

@@ -11,6 +11,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { violations } from '../../../__tests__/axe';
 import { attempt, job } from '../../../__tests__/records';
+import { summary } from '../../../__tests__/server';
 import { ApiError } from '../../../api/request';
 import type { Job, JobDetail, JobOutputs } from '../../../api/types';
 import type { Connection, JobsModel } from '../../../model/jobs';
@@ -139,11 +140,6 @@ class Jobs {
     traceFigure: vi.fn(() =>
       Promise.resolve({ data: [{ type: 'bar' }], layout: {}, config: {} })
     ),
-    jobs: vi.fn(() =>
-      Promise.resolve({
-        jobs: [this.answer, { ...this.answer, id: OTHER, name: HOSTILE }]
-      })
-    ),
     tracesBeside: vi.fn((id: string, other: string) =>
       Promise.resolve({
         jobs: [
@@ -173,6 +169,9 @@ class Jobs {
     log: vi.fn((_: string, signal: AbortSignal) => this._print()),
     archiveUrl: (id: string) => `/qhub_ext/jobs/${id}/archive`
   };
+  jobs = [this.answer.id, OTHER].map(id =>
+    summary(id, 'completed', { name: HOSTILE })
+  );
   find = () => undefined;
   isGone = () => false;
   devices = {
@@ -336,6 +335,9 @@ describe('the view of a job', () => {
     expect([...other.querySelectorAll('option')].map(one => one.value)).toEqual(
       ['', OTHER]
     );
+    jobs.jobs = [summary('01kayt4w3-newest', 'running'), ...jobs.jobs];
+    jobs.changed.emit();
+    await within(other).findByText(/newest, running/);
     fireEvent.change(other, { target: { value: OTHER } });
     await within(node).findByText('+30 s');
     expect(jobs.client.tracesBeside).toHaveBeenCalledWith(
