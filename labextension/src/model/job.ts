@@ -246,7 +246,10 @@ export class JobModel implements IDisposable {
   private _isDisposed = false;
 }
 
-function needsExplaining(job: Job): boolean {
+type Where = Pick<Job, 'state' | 'phase'>;
+
+/** Whether there is more to say of it than its state; doubtful results aside. */
+export function needsExplaining(job: Where): boolean {
   return (
     isWaiting(job.state) ||
     waitsForDevice(job) ||
@@ -255,7 +258,7 @@ function needsExplaining(job: Job): boolean {
 }
 
 /** It runs on its node, and a quantum task of it waits its turn at a device or at the broker. */
-function waitsForDevice(job: Job): boolean {
+export function waitsForDevice(job: Where): boolean {
   return job.state === 'running' && job.phase === 'device';
 }
 

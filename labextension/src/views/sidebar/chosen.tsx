@@ -2,10 +2,10 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { useEffect, useState } from 'react';
 
 import type { Summary } from '../../api/types';
-import type { JobModel } from '../../model/job';
+import { JobModel, needsExplaining, waitsForDevice } from '../../model/job';
 import type { Listing } from '../../model/listing';
 import type { JobPool } from '../../model/pool';
-import { isFinal, isWaiting, plain } from '../../words';
+import { isWaiting, plain } from '../../words';
 import { doubtOf } from '../doubt';
 import { Move } from '../facts';
 import { useSignal } from '../signal';
@@ -41,15 +41,7 @@ export function Chosen(props: Props): JSX.Element | null {
 
 /** Whether there is anything to say of it beyond its row. */
 function isTold(job: Summary): boolean {
-  return (
-    isWaiting(job.state) ||
-    isAtDevice(job) ||
-    (isFinal(job.state) && (job.state !== 'completed' || doubtOf(job) !== ''))
-  );
-}
-
-function isAtDevice(job: Summary): boolean {
-  return job.state === 'running' && job.phase === 'device';
+  return needsExplaining(job) || doubtOf(job) !== '';
 }
 
 function About(props: Props & { job: Summary }): JSX.Element {
@@ -57,7 +49,7 @@ function About(props: Props & { job: Summary }): JSX.Element {
   const { tasks, estimates } = listing.model;
   const model = useSettled(pool, job.id);
   const task = tasks.tasks.find(({ job_id }) => job_id === job.id);
-  const known = isAtDevice(job)
+  const known = waitsForDevice(job)
     ? task?.why || job.phase_text
     : isWaiting(job.state)
       ? job.reason
