@@ -9,10 +9,10 @@ import click
 
 from qhub_ext.capture.quantity import parse_time
 from qhub_ext.diagnosis.fleet.viewer import KEYS
-from qhub_ext.display.fleet import FleetPage, fleet_figure, fleet_plotly
-from qhub_ext.display.pages import write_figure
-from qhub_ext.display.slo import levels_figure, levels_page
-from qhub_ext.display.tables import Page, Table, Text
+from qhub_ext.display.fleet import FleetPage, fleet_plotly
+from qhub_ext.display.pages import figure_of, write_figure
+from qhub_ext.display.slo import levels_page
+from qhub_ext.display.tables import Page, Pictured, Table, Text
 from qhub_ext.display.words import duration
 from qhub_ext.errors import InvalidOptionError
 from qhub_ext.job.identity import short_id
@@ -46,19 +46,20 @@ def fleet_verb(surface: Surface, job: str | None, since: str, by: str, figure: P
         raise InvalidOptionError("--figure is for `fleet` and `fleet slo`.")
     days = float(parse_time(since, "--since")) / 86400
     if job == "slo":
-        levels = ask_levels(surface.service, days)
-        if figure is not None:
-            write_figure(figure, levels_figure(levels))
-        return levels_page(levels, since)
+        return _written(levels_page(ask_levels(surface.service, days), since), figure)
     if job is None:
-        found = ask_fleet(surface.service, days, by)
-        if figure is not None:
-            write_figure(figure, fleet_figure(found))
-        return fleet_page(found, since)
+        return _written(fleet_page(ask_fleet(surface.service, days, by), since), figure)
     known = surface.job(job)
     found = ask_of_job(surface.service, known.id, days)
     what = f" ({found['signature']})" if found["signature"] else ""
     return Text(f"Job {short_id(known.id)}{what}: {found['sentence']}", found)
+
+
+def _written(page: Pictured, figure: Path | None) -> Pictured:
+    """The page, with its picture written to `figure` as well."""
+    if figure is not None:
+        write_figure(figure, figure_of(page.picture))
+    return page
 
 
 def fleet_page(found: dict[str, Any], since: str) -> FleetPage:

@@ -118,13 +118,6 @@ def _bars(told: dict[str, Any], names: dict[str, str]) -> list[dict[str, Any]]:
     return found
 
 
-def fleet_figure(found: dict[str, Any]) -> Any:
-    from plotly.graph_objects import Figure  # 0.1 s that only a picture needs
-
-    told = fleet_plotly(found)
-    return Figure({"data": told["data"], "layout": told["layout"]})
-
-
 def _percent(part: int, whole: int) -> float:
     return 100 * part / whole if whole else 0.0
 

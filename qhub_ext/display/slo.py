@@ -102,13 +102,6 @@ def levels_plotly(found: dict[str, Any]) -> dict[str, Any]:
     return {"data": data, "layout": layout, "config": {"displaylogo": False}}
 
 
-def levels_figure(found: dict[str, Any]) -> Any:
-    from plotly.graph_objects import Figure  # 0.1 s that only a picture needs
-
-    told = levels_plotly(found)
-    return Figure({"data": told["data"], "layout": told["layout"]})
-
-
 def _bars(names: list[str], values: list[float], colour: Any, axis: str, notes: list[str]) -> dict[str, Any]:
     return {
         "type": "bar", "orientation": "h", "x": values, "y": names, "xaxis": f"x{axis}", "yaxis": f"y{axis}", "marker": {"color": colour},

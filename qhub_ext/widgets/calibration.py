@@ -12,6 +12,7 @@ from typing import Any
 
 from qhub_ext.display.calibration import BINS, EDGES, METRICS, Look, Metric
 from qhub_ext.display.colours import BETTER_TO_WORSE, GOOD_TO_BAD, MARKED, OFF, colour, stops
+from qhub_ext.display.pages import figure_of
 
 MIME_TYPE = "application/vnd.plotly.v1+json"
 THEMES: Mapping[str, Mapping[str, str]] = {
@@ -37,9 +38,7 @@ class CalibrationMap:
     @property
     def figure(self) -> Any:
         """As a plotly Figure, to change or to export."""
-        from plotly.graph_objects import Figure
-
-        return Figure(self.to_plotly())
+        return figure_of(self.to_plotly())
 
     @property
     def frame(self) -> Any:

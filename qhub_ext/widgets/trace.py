@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from qhub_ext.display.pages import figure_of
 from qhub_ext.display.trace_figure import trace_caption, trace_plotly
 from qhub_ext.display.waterfall import breakdown_text, profile_table, waterfall_html, waterfall_text
 from qhub_ext.display.words import plain
@@ -80,9 +81,7 @@ class TraceView:
     @property
     def figure(self) -> Any:
         """As a plotly Figure, to change or to export."""
-        from plotly.graph_objects import Figure
-
-        return Figure(self.to_plotly())
+        return figure_of(self.to_plotly())
 
     def write_page(self, path: Path) -> None:
         """One file with everything in it, that needs no network."""

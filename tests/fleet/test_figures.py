@@ -11,8 +11,8 @@ import pytest
 from qhub_ext.diagnosis.fleet.answers import overview
 from qhub_ext.diagnosis.fleet.table import fleet_of
 from qhub_ext.diagnosis.fleet.viewer import Viewer
-from qhub_ext.display.fleet import fleet_figure, fleet_plotly
-from qhub_ext.display.pages import write_figure
+from qhub_ext.display.fleet import fleet_plotly
+from qhub_ext.display.pages import figure_of, write_figure
 from qhub_ext.fleet_verbs import fleet_page
 from tests.fleet.planted import DAY_S, END, FAULT, T0, Site
 
@@ -57,7 +57,7 @@ def test_the_verdicts_are_a_frame_with_the_numbers_of_the_sentence(found: dict) 
 
 
 def test_the_picture_has_the_same_numbers(found: dict) -> None:
-    figure = fleet_figure(found)
+    figure = figure_of(fleet_plotly(found))
     there, elsewhere, *bars = figure.data
     place = [one["signature"] for one in found["clusters"] if one["kind"]].index(FAULT)
     best = next(one for one in found["clusters"] if one["signature"] == FAULT)["verdict"]["standing_out"][0]
@@ -72,7 +72,7 @@ def test_the_picture_has_the_same_numbers(found: dict) -> None:
 def test_words_of_a_failure_are_no_html_and_a_page_needs_no_network(found: dict, tmp_path: Path) -> None:
     hostile = json.loads(json.dumps(found).replace(FAULT, "<img src=x onerror=alert(1)>"))
     assert "<img" not in json.dumps(fleet_plotly(hostile))
-    write_figure(tmp_path / "fleet.html", fleet_figure(hostile))
+    write_figure(tmp_path / "fleet.html", figure_of(fleet_plotly(hostile)))
     assert 'src="http' not in (tmp_path / "fleet.html").read_text()
 
 

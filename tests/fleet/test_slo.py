@@ -9,7 +9,8 @@ import pytest
 
 from qhub_ext.diagnosis.fleet.slo import service_levels
 from qhub_ext.diagnosis.fleet.table import fleet_of
-from qhub_ext.display.slo import levels_figure, levels_page
+from qhub_ext.display.pages import figure_of
+from qhub_ext.display.slo import levels_page, levels_plotly
 from tests.broker.house import ALICE, Ask
 from tests.fleet.planted import DAY_S, T0, Site
 from tests.fleet.test_store import bring, summary
@@ -47,7 +48,7 @@ def test_lost_is_what_ran_for_nothing_without_its_waiting_and_use_is_a_share_of_
 
 
 def test_the_picture_has_the_numbers_and_no_colour_of_its_own_for_the_page(tmp_path: Path) -> None:
-    figure = levels_figure(levels([60] * 8 + [61] * 2))
+    figure = figure_of(levels_plotly(levels([60] * 8 + [61] * 2)))
     assert [list(bar.x) for bar in figure.data] == [[80.0], pytest.approx([10.0]), pytest.approx([100 / 3600])]
     assert figure.layout.paper_bgcolor == figure.layout.plot_bgcolor == "rgba(0,0,0,0)"
     nothing = levels_page(service_levels(fleet_of([]), {}, 0.9, {}, 0.0, 1.0), "7d")
