@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+PLOTLY = "application/vnd.plotly.v1+json"
 PLAIN = {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "font": {"color": "#808080"}}
 GRID = {"gridcolor": "rgba(128,128,128,0.25)", "zeroline": False}
 PROFILE_COLOURS = {"production": "#d1495b", "test": "#e0a100", "development": "#2c7fb8"}

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol
 
+from qhub_ext.display.pages import PLOTLY
 from qhub_ext.display.words import plain
 
 _STYLE = "text-align:left;padding:2px 10px 2px 0;vertical-align:top;white-space:nowrap"
@@ -71,9 +72,6 @@ class Page:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002 - IPython's
         return {"text/plain": self.to_text(), "text/html": self.to_html()}
-
-
-PLOTLY = "application/vnd.plotly.v1+json"
 
 
 @dataclass(frozen=True)

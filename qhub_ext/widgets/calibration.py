@@ -12,9 +12,8 @@ from typing import Any
 
 from qhub_ext.display.calibration import BINS, EDGES, METRICS, Look, Metric
 from qhub_ext.display.colours import BETTER_TO_WORSE, GOOD_TO_BAD, MARKED, OFF, colour, stops
-from qhub_ext.display.pages import figure_of
+from qhub_ext.display.pages import PLOTLY, figure_of
 
-MIME_TYPE = "application/vnd.plotly.v1+json"
 THEMES: Mapping[str, Mapping[str, str]] = {
     # on the page's own background, in a grey that is read on white and on black
     "auto": {"paper": "rgba(0,0,0,0)", "text": "#7a7a7a", "dot": "#ffffff"},
@@ -72,7 +71,7 @@ class CalibrationMap:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:  # noqa: ARG002 - IPython's
         figure = self.to_plotly() | {"config": {"displaylogo": False}}
-        return {"text/plain": self.to_text(), "text/html": self.to_html(), MIME_TYPE: figure}
+        return {"text/plain": self.to_text(), "text/html": self.to_html(), PLOTLY: figure}
 
 
 def traces(look: Look) -> list[Trace]:

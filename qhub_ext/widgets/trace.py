@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qhub_ext.display.pages import figure_of
+from qhub_ext.display.pages import PLOTLY, figure_of
 from qhub_ext.display.trace_figure import trace_caption, trace_plotly
 from qhub_ext.display.waterfall import breakdown_text, profile_table, waterfall_html, waterfall_text
 from qhub_ext.display.words import plain
 from qhub_ext.job.identity import short_id
 from qhub_ext.service.traces import JobTrace
-from qhub_ext.widgets.calibration import MIME_TYPE
 
 
 @dataclass(frozen=True, repr=False)
@@ -89,7 +88,7 @@ class TraceView:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:  # noqa: ARG002 - IPython's
         figure = self.to_plotly() | {"config": {"displaylogo": False}}
-        return {MIME_TYPE: figure, "text/html": self.to_html(), "text/plain": self.to_text()}
+        return {PLOTLY: figure, "text/html": self.to_html(), "text/plain": self.to_text()}
 
     def __str__(self) -> str:
         return self.to_text()

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 
-from qhub_ext.widgets.calibration import MIME_TYPE
+from qhub_ext.display.pages import PLOTLY
 from tests.front.conftest import Notebook, Place
 
 
 def test_a_notebook_shows_the_map_as_a_figure_with_text_and_html_beside_it(notebook: Notebook) -> None:
     shown = notebook.run("%qpu calibration manila --metric t2").shown[0]
-    assert set(shown) == {"text/plain", "text/html", MIME_TYPE}
+    assert set(shown) == {"text/plain", "text/html", PLOTLY}
     assert "manila · 5 qubits" in shown["text/plain"]
-    assert shown[MIME_TYPE]["layout"]["updatemenus"][0]["active"] == 3
+    assert shown[PLOTLY]["layout"]["updatemenus"][0]["active"] == 3
 
 
 def test_a_circuit_of_the_notebook_is_laid_over_the_chosen_device(notebook: Notebook) -> None:

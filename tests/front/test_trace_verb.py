@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from qhub_ext.diagnosis.rows import Row
+from qhub_ext.display.pages import PLOTLY
 from qhub_ext.display.waterfall import bar
 from qhub_ext.trace_verbs import view_of
-from qhub_ext.widgets.calibration import MIME_TYPE
 from tests.front.conftest import Place
 
 CELL = """
@@ -68,7 +68,7 @@ def test_a_profile_that_was_asked_for_is_shown(place: Place, jobs: list[str]):
 def test_inline_it_is_a_figure_with_a_page_and_a_text_behind_it(place: Place, jobs: list[str]):
     view = view_of(place.service.job(jobs[0]))
     bundle = view._repr_mimebundle_()
-    assert set(bundle) == {MIME_TYPE, "text/html", "text/plain"}
+    assert set(bundle) == {PLOTLY, "text/html", "text/plain"}
     assert len(json.dumps(bundle)) < 60_000
     assert "<b>" not in bundle["text/html"].replace("<b></b>", "")
     assert view.figure.data

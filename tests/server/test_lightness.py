@@ -50,7 +50,17 @@ def _ask_everything(path: Path) -> None:
         home = f"qhub_ext/jobs/{job['id']}"
         wait_until(lambda: one.get(home)["ended_at"], within_s=60, what="the end of the job")
         assert one.get(home)["state"] == "completed", one.get(home)
-        for page in ("events", "outputs", "logs", "script", "detail", "trace", "explain?others=1", "estimate", "archive"):
+        for page in (
+            "events",
+            "outputs",
+            "logs",
+            "script",
+            "detail",
+            "trace",
+            "explain?others=1",
+            "estimate",
+            "archive",
+        ):
             assert one.get(f"{home}/{page}")
         again = one.post(f"{home}/rerun")
         one.post("qhub_ext/actions", verb="cancel", ids=[again["id"]])

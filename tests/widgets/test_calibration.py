@@ -17,13 +17,14 @@ from qiskit.transpiler import generate_preset_pass_manager
 
 from qhub_ext.display.calibration import BINS, EDGES, METRICS, Look, Scale, factor_words, find_metric
 from qhub_ext.display.colours import BETTER_TO_WORSE, GOOD_TO_BAD, OFF, colour
+from qhub_ext.display.pages import PLOTLY
 from qhub_ext.errors import QhubError
 from qhub_ext.job.calibration import Column
 from qhub_ext.jobfolder.calibrations import CalibrationStore
 from qhub_ext.service import calibration_look
 from qhub_ext.service.calibration_look import place, read_circuit
 from qhub_ext.tiers import catalog, devices
-from qhub_ext.widgets.calibration import MIME_TYPE, CalibrationMap
+from qhub_ext.widgets.calibration import CalibrationMap
 
 
 def look_at(device: str, **arguments: Any) -> Look:
@@ -62,7 +63,7 @@ def test_every_edge_is_in_one_bin_and_those_switched_off_are_grey(kingston: Look
 
 
 def test_the_figure_is_small_and_needs_neither_kernel_nor_network(kingston: Look) -> None:
-    text = json.dumps(CalibrationMap(kingston)._repr_mimebundle_()[MIME_TYPE])
+    text = json.dumps(CalibrationMap(kingston)._repr_mimebundle_()[PLOTLY])
     assert len(text.encode()) < 60_000
     assert "http" not in text
 
@@ -263,7 +264,7 @@ def test_every_kind_of_device_is_drawn(name: str) -> None:
     look = look_at(name)
     for metric in METRICS:
         bundle = CalibrationMap(look.by(metric))._repr_mimebundle_()
-        go.Figure({k: v for k, v in bundle[MIME_TYPE].items() if k != "config"})
+        go.Figure({k: v for k, v in bundle[PLOTLY].items() if k != "config"})
         assert look.title in bundle["text/plain"]
         assert "<svg" in bundle["text/html"]
 
