@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from qhub_ext.display.colours import GOOD_TO_BAD, OFF
-from qhub_ext.display.pages import GRID, PLAIN
+from qhub_ext.display.pages import GRID, PLAIN, escaped
 from qhub_ext.display.tables import Pictured, frame_of
 from qhub_ext.display.words import plain
 
@@ -91,7 +91,7 @@ def _shares(judged: list[dict[str, Any]], names: dict[str, str]) -> list[dict[st
         failed, runs = (verdict["failed"], verdict["runs"]) if best is None else (best["failed"], best["runs"])
         there.append(_percent(failed, runs))
         elsewhere.append(0.0 if best is None else _percent(best["failed_elsewhere"], best["runs_elsewhere"]))
-        words.append(_escaped(plain(one["sentence"], 300)))
+        words.append(escaped(plain(one["sentence"], 300)))
     labels = [names[one["id"]] for one in judged]
     bar: dict[str, Any] = {"type": "bar", "orientation": "h", "y": labels, "customdata": words, "hovertemplate": "%{x:.3g} %<br>%{customdata}<extra></extra>"}  # fmt: skip
     return [
@@ -124,9 +124,4 @@ def _percent(part: int, whole: int) -> float:
 
 def _name(one: dict[str, Any]) -> str:
     """Unique by its id, which stands behind the words."""
-    return f"{_escaped(plain(one['signature'], NAME))} ({one['id'][:4]})"
-
-
-def _escaped(text: str) -> str:
-    """Plotly reads a little HTML in its texts."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return f"{escaped(plain(one['signature'], NAME))} ({one['id'][:4]})"

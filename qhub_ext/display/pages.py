@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,11 @@ _PAGE = """<!DOCTYPE html>
 <style>:root {{ color-scheme: light dark }} body {{ background: Canvas; margin: 0 }}</style></head>
 <body>{body}</body></html>
 """
+
+
+def escaped(text: str) -> str:
+    """For plotly, which reads a little HTML in its texts."""
+    return html.escape(text, quote=False)
 
 
 def figure_of(told: Mapping[str, Any]) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from qhub_ext.diagnosis.breakdown import PARTS, Breakdown
 from qhub_ext.diagnosis.rows import Row
-from qhub_ext.display.pages import GRID, PLAIN
+from qhub_ext.display.pages import GRID, PLAIN, escaped
 from qhub_ext.display.trace_colours import PART_COLOURS, colour_of
 from qhub_ext.display.words import duration, moment, plain, state_words
 from qhub_ext.job.identity import short_id
@@ -36,7 +36,7 @@ def trace_plotly(
         "data": data,
         "layout": {
             **PLAIN,
-            "title": {"text": "<br>".join([_escaped(caption), *(f"<sub>{_escaped(s)}</sub>" for s in sentences)]), "x": 0, "xanchor": "left", "font": {"size": 14}},
+            "title": {"text": "<br>".join([escaped(caption), *(f"<sub>{escaped(s)}</sub>" for s in sentences)]), "x": 0, "xanchor": "left", "font": {"size": 14}},
             "barmode": "stack", "bargap": 0.25, "height": height,
             "margin": {"l": 10, "r": 10, "t": 70, "b": 60},
             "xaxis": {**GRID, "ticksuffix": " s", "range": [0, max(whole, 0.001)], "anchor": "y"},
@@ -79,7 +79,7 @@ def _part_bars(breakdown: Breakdown, place: str, more: dict[str, Any]) -> list[d
 def _label(number: int, row: Row) -> str:
     """Names are not unique; what is behind the name is not seen."""
     count = f" × {row.count}" if row.count > 1 else ""
-    return f"{'› ' * row.depth}{_escaped(plain(row.name, 40))}{count}" + "\u200b" * (number + 1)
+    return f"{'› ' * row.depth}{escaped(plain(row.name, 40))}{count}" + "\u200b" * (number + 1)
 
 
 def _kind_trace(kind: str, rows: Sequence[Row], labels: Sequence[str]) -> dict[str, Any]:
@@ -104,17 +104,12 @@ def _kind_trace(kind: str, rows: Sequence[Row], labels: Sequence[str]) -> dict[s
 
 def _hover(row: Row) -> str:
     end = "lasts still" if row.end is None else f"to +{row.end:.3f} s"
-    lines = [f"<b>{_escaped(plain(row.name, 60))}</b> ({row.kind.replace('_', ' ')})", f"+{row.begin:.3f} s {end}"]
+    lines = [f"<b>{escaped(plain(row.name, 60))}</b> ({row.kind.replace('_', ' ')})", f"+{row.begin:.3f} s {end}"]
     if row.count > 1:
         lines.append(f"{row.count} spans, {duration(row.busy)} together")
         lines.append(f"the longest {duration(row.longest)}, at +{row.longest_at:.3f} s")
     else:
         lines.append(duration(row.busy))
     if row.detail:
-        lines.append(_escaped(plain(row.detail, 100)))
+        lines.append(escaped(plain(row.detail, 100)))
     return "<br>".join(lines)
-
-
-def _escaped(text: str) -> str:
-    """Plotly reads a little HTML in its texts."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
