@@ -46,7 +46,7 @@ export function JobList(props: {
       activeIndex,
       ROW_HEIGHT,
       list.scrollTop,
-      list.clientHeight || HEIGHT_AT_FIRST
+      heightOf(list)
     );
     const row = list.querySelector<HTMLElement>('[role=row][tabindex="0"]');
     if (!row?.contains(document.activeElement)) {
@@ -60,14 +60,10 @@ export function JobList(props: {
     const list = node.current!;
     const begin = activeIndex * ROW_HEIGHT;
     const end = list.scrollTop + heightBefore.current;
-    heightBefore.current = height;
+    const now = heightOf(list);
+    heightBefore.current = now;
     if (activeIndex >= 0 && begin >= list.scrollTop && begin < end) {
-      list.scrollTop = scrollTo(
-        activeIndex,
-        ROW_HEIGHT,
-        list.scrollTop,
-        height
-      );
+      list.scrollTop = scrollTo(activeIndex, ROW_HEIGHT, list.scrollTop, now);
     }
   }, [activeIndex, height]);
 
@@ -210,8 +206,11 @@ function act(
 }
 
 function pageOf(list: HTMLElement | null): number {
-  const height = list?.clientHeight || HEIGHT_AT_FIRST;
-  return Math.max(1, Math.floor(height / ROW_HEIGHT) - 1);
+  return Math.max(1, Math.floor(heightOf(list) / ROW_HEIGHT) - 1);
+}
+
+function heightOf(list: HTMLElement | null): number {
+  return list?.clientHeight || HEIGHT_AT_FIRST;
 }
 
 function useHeight(node: React.RefObject<HTMLElement>): number {
