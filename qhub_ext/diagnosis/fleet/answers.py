@@ -28,10 +28,11 @@ def overview(fleet: Fleet, viewer: Viewer, by: str, since: float, until: float) 
         raise InvalidOptionError(f"The fleet cannot be told by {by!r}.", advice=f"By {', '.join(known)}.")
     part = fleet.between(since, until)
     people = part.frame["user"].cat.codes
+    clusters = _clusters(part, viewer, until - since)
     return {
         "since": since, "until": until, "by": by, "names": viewer.names, "alone": viewer.alone, "jobs": len(part), "failed": int(part.failed.sum()),
-        "users": len(np.unique(people)), "groups": _groups(part, viewer, by), "clusters": _clusters(part, viewer, until - since),
-        "over_time": _over_time(part, since, until),
+        "users": len(np.unique(people)), "groups": _groups(part, viewer, by), "clusters": clusters,
+        "over_time": _over_time(part, [one["id"] for one in clusters[:JUDGED]], since, until),
     }  # fmt: skip
 
 
@@ -92,14 +93,14 @@ def _clusters(part: Fleet, viewer: Viewer, period_s: float) -> list[dict[str, An
     return found
 
 
-def _over_time(part: Fleet, since: float, until: float) -> dict[str, Any]:
-    """How often each of the largest clusters was met in each window, and all other failures together; up to the last end."""
+def _over_time(part: Fleet, shown: list[str], since: float, until: float) -> dict[str, Any]:
+    """How often each cluster of `shown` was met in each window, and all other failures together; up to the last end."""
     ended, failed = part.frame["ended_at"].to_numpy(), part.failed
     length = _window_s(until - since)
     last = min(until, float(ended.max())) if len(ended) else since
     edges = since + length * np.arange(1 + max(1, int(np.ceil((last - since) / length + 1e-9))))
     words = part.frame["cluster"].cat
-    codes, shown = words.codes.to_numpy(), [str(key) for key in part.by("signature").head(JUDGED).index]
+    codes = words.codes.to_numpy()
     counts, rest = {}, failed.copy()
     for key in shown:
         own = failed & (codes == words.categories.get_loc(key))
