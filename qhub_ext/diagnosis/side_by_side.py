@@ -16,11 +16,6 @@ class Part:
     name: str
     seconds: tuple[float, ...]
 
-    @property
-    def change(self) -> float:
-        """From the first to the last."""
-        return self.seconds[-1] - self.seconds[0]
-
 
 @dataclass(frozen=True)
 class Spans:
@@ -33,6 +28,7 @@ class Spans:
 
     @property
     def change(self) -> float:
+        """From the first to the last."""
         return self.seconds[-1] - self.seconds[0]
 
 

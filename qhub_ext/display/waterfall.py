@@ -132,14 +132,14 @@ def comparison_table(labels: Sequence[str], breakdowns: Sequence[Breakdown]) -> 
 
 def _beside(seconds: Sequence[float]) -> list[str]:
     first, *others = seconds
-    return [duration(first), *(cell for s in others for cell in (duration(s), change_words(s - first)))]
+    return [duration(first), *(cell for s in others for cell in (duration(s), _change_words(s - first)))]
 
 
 def spans_table(labels: Sequence[str], rows: Sequence[Sequence[Row]], most: int = 15) -> Table:
     """Spans by name, those first whose time changed most."""
     found = spans_beside(rows)
     cells = [
-        [one.name, one.kind.replace("_", " "), *(f"{duration(s)}{f' in {c}' if c > 1 else ''}" if c else "–" for c, s in zip(one.counts, one.seconds, strict=True)), change_words(one.change)]
+        [one.name, one.kind.replace("_", " "), *(f"{duration(s)}{f' in {c}' if c > 1 else ''}" if c else "–" for c, s in zip(one.counts, one.seconds, strict=True)), _change_words(one.change)]
         for one in found[:most]
     ]  # fmt: skip
     facts = [
@@ -167,5 +167,5 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def change_words(seconds: float) -> str:
+def _change_words(seconds: float) -> str:
     return "–" if abs(seconds) < 0.0005 else f"{'+' if seconds > 0 else '−'}{duration(abs(seconds))}"

@@ -43,7 +43,7 @@ export function Beside(props: { context: JobContext }): JSX.Element | null {
     offered.push(chosen); // newer ones have come since it was chosen
   }
   return offered.length === 0 ? null : (
-    <section className="qhub-Beside" aria-labelledby={label}>
+    <section aria-labelledby={label}>
       <h3 id={label}>{trans.__('Beside another job')}</h3>
       <select
         aria-labelledby={label}
@@ -172,7 +172,7 @@ function Rows(props: {
   );
 }
 
-export function changeWords(seconds: number): string {
+function changeWords(seconds: number): string {
   return Math.abs(seconds) < LEAST_S
     ? '–'
     : `${seconds > 0 ? '+' : '−'}${duration(Math.abs(seconds))}`;

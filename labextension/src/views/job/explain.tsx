@@ -60,7 +60,7 @@ export function Explain(props: { context: JobContext }): JSX.Element {
             )}
           </dl>
           {why.others && (
-            <p className="qhub-Explain-others">{plain(why.others, 1000)}</p>
+            <p className="qhub-quiet">{plain(why.others, 1000)}</p>
           )}
           <Evidence
             clues={why.findings?.[0]?.clues ?? []}
