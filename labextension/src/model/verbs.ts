@@ -7,7 +7,7 @@ export function isRunning(state: State): boolean {
 }
 
 /** What may be asked for now, as `verbs_for` in `qhub_ext/job/state.py` has it. */
-export function verbsFor(state: State): readonly Verb[] {
+function verbsFor(state: State): readonly Verb[] {
   if (isFinal(state)) {
     return ['rerun', 'requeue'];
   }

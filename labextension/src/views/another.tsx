@@ -60,7 +60,7 @@ class AnotherForm extends ReactWidget implements Dialog.IBodyWidget<Another> {
   private _value: Another = {};
 }
 
-export function AnotherFace(props: {
+function AnotherFace(props: {
   jobs: readonly Job[];
   model: JobsModel;
   trans: TranslationBundle;

@@ -8,7 +8,7 @@ import { plain, shortId } from '../words';
 const TOLD = 8;
 
 /** One line for each job, and how many there are beyond those. */
-export function JobLines(props: {
+function JobLines(props: {
   intro: string;
   lines: readonly { id: string; text: string }[];
   trans: TranslationBundle;

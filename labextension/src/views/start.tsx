@@ -36,7 +36,7 @@ export function Start(props: {
       )}
       {answer !== null && (
         <>
-          <p className="qhub-Start-when">{startWords(answer, trans)}</p>
+          <p>{startWords(answer, trans)}</p>
           {answer.why !== said && (
             <p className="qhub-quiet">{plain(answer.why, 500)}</p>
           )}

@@ -25,7 +25,7 @@ interface Mark {
   outputs?: number;
 }
 
-export function markOf(output: IOutput): Mark | null {
+function markOf(output: IOutput): Mark | null {
   const metadata = output.metadata as PartialJSONObject | undefined;
   const mark = metadata?.[METADATA_KEY] as Partial<Mark> | undefined;
   return typeof mark === 'object' && typeof mark?.job === 'string'
@@ -42,7 +42,7 @@ export function cardOf(output: IOutput): JobRecord | null {
 }
 
 /** Whether the cell waits for the outputs of this job. */
-export function isHome(output: IOutput): boolean {
+function isHome(output: IOutput): boolean {
   return markOf(output)?.home === true && !isWritten(output);
 }
 

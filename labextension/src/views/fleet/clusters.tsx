@@ -18,7 +18,7 @@ export function Clusters(props: {
     );
   }
   return (
-    <ol className="qhub-Fleet-clusters">
+    <ol>
       {clusters.map(one => (
         <li
           key={one.id}

@@ -5,7 +5,7 @@ import { StateWord } from '../state';
 import type { JobContext } from './context';
 
 /** Until the first sign of the runner, or the end: as `waiting_s` of the whole job counts it. */
-export function waitedOf(
+function waitedOf(
   attempt: Attempt,
   job: Pick<JobRecord, 'submitted_at'>
 ): number | null {

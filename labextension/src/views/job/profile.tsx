@@ -13,7 +13,7 @@ export function Profile(props: {
   return rows.length === 0 ? null : (
     <section aria-label={trans.__('Functions that took most')}>
       <h3>{trans.__('Functions that took most')}</h3>
-      <table className="qhub-Timeline qhub-Profile">
+      <table className="qhub-Timeline">
         <thead>
           <tr>
             <th scope="col">{trans.__('Function')}</th>

@@ -92,7 +92,7 @@ function percentWords(share: number): string {
   return share > 0 && share < 0.01 ? '< 1 %' : `${Math.round(100 * share)} %`;
 }
 
-export function Waterfall(props: {
+function Waterfall(props: {
   trace: Trace;
   trans: TranslationBundle;
   show?: (tab: string) => void;
@@ -248,7 +248,7 @@ function Axis(props: { whole: number }): JSX.Element {
 }
 
 /** The next of 1, 2, 5, 10, 15, 30 (and so on) units that is not under `seconds`. */
-export function roundStep(seconds: number): number {
+function roundStep(seconds: number): number {
   const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30];
   const longer = [60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200];
   const fits = [...steps, ...longer].find(step => step >= seconds);

@@ -74,7 +74,7 @@ export function NoMatch(props: {
 }): JSX.Element {
   const { listing, trans } = props;
   return (
-    <div className="qhub-Empty qhub-mod-short" role="status">
+    <div className="qhub-Empty" role="status">
       <p>
         {trans._n(
           'Your %1 job does not match.',
