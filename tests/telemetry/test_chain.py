@@ -18,9 +18,11 @@ from qhub_ext.telemetry.context import new_context
 from qhub_ext.telemetry.reading import read_recorded
 from tests.broker.conftest import Broker
 from tests.front.conftest import Place, set_up_place
-from tests.qpu.conftest import VirtualQpu, running_server
+from tests.qpu.conftest import VirtualQpu, server
 from tests.qpu.test_jobs import CELL
 from tests.telemetry.chain import chain, lost, of_writer
+
+__all__ = ["server"]
 
 pytestmark = pytest.mark.slow
 NOTEBOOK = new_context()
@@ -29,16 +31,10 @@ TO_THE_TASK = ["job", "attempt", "qhub-kernel cell", "qhub-kernel sampler", "qhu
 SENT = "qhub-helper QuantumResource.task_start"
 
 
-@pytest.fixture(scope="module")
-def virtual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualQpu]:
-    with running_server(tmp_path_factory.mktemp("virtual") / "qpu") as server:
-        yield server
-
-
 @contextlib.contextmanager
-def a_place(path: Path, virtual: VirtualQpu, **more: str) -> Iterator[Place]:
+def a_place(path: Path, server: VirtualQpu, **more: str) -> Iterator[Place]:
     """Whose settings are those of this process too: they travel with its jobs."""
-    where = {"QHUB_QPU_VIRTUAL_DIRECTORY": str(virtual.directory), "TRACEPARENT": NOTEBOOK.traceparent, **more}
+    where = {"QHUB_QPU_VIRTUAL_DIRECTORY": str(server.directory), "TRACEPARENT": NOTEBOOK.traceparent, **more}
     with pytest.MonkeyPatch.context() as patch, set_up_place(path, **where) as place:
         for name, value in place.environment.items():
             if name.startswith("QHUB_") or name == "TRACEPARENT":
@@ -56,18 +52,18 @@ def carried_out(place: Place) -> Trace:
 
 
 @pytest.fixture(scope="module")
-def direct(virtual: VirtualQpu, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trace]:
-    with a_place(tmp_path_factory.mktemp("direct"), virtual) as place:
+def direct(server: VirtualQpu, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trace]:
+    with a_place(tmp_path_factory.mktemp("direct"), server) as place:
         yield carried_out(place)
 
 
 @pytest.fixture(scope="module")
-def brokered(virtual: VirtualQpu, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trace]:
+def brokered(server: VirtualQpu, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trace]:
     path = tmp_path_factory.mktemp("brokered")
-    broker = Broker(path / "broker", virtual)
+    broker = Broker(path / "broker", server)
     try:
         broker.start()
-        with a_place(path / "place", virtual, QHUB_BROKER_SOCKET=str(broker.socket)) as place:
+        with a_place(path / "place", server, QHUB_BROKER_SOCKET=str(broker.socket)) as place:
             yield carried_out(place)
     finally:
         broker.stop()
