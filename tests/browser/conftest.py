@@ -116,14 +116,14 @@ def enter(browser: Browser, hub: Hub) -> Iterator[Enter]:
 
     def sign_in(user: str) -> Page:
         page = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
-        witnesses.append(Witness(page, hub.port))
+        witness = Witness(page, hub.port)
+        witnesses.append(witness)
         page.goto(f"{hub.address}hub/login?next={hub.base_url}hub/spawn")
         page.get_by_label("Username").fill(user)
         page.get_by_label("Password").fill(hub.password)
         page.get_by_role("button", name="Sign in").click()
         page.wait_for_url(f"{hub.address}user/{user}/lab*", timeout=90_000)
-        page.wait_for_function("window.jupyterapp !== undefined", timeout=60_000)
-        page.evaluate("window.jupyterapp.restored")
+        witness.settled()
         return page
 
     yield sign_in

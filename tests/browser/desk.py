@@ -21,7 +21,8 @@ Picture = Callable[[str, Page | Locator], None]
 class Witness:
     """Notes every request of a page that leaves this server and every error of the page; `verdict` fails on them."""
 
-    def __init__(self, page: Page, port: int) -> None:
+    def __init__(self, page: Page, port: int | None = None) -> None:
+        """`port` of the server; None for a file, which may ask nobody."""
         self.page, self.port = page, port
         self.outside: list[str] = []
         self.errors: list[str] = []
@@ -42,6 +43,14 @@ class Witness:
     def _console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self.errors.append(f"console: {message.text} ({message.location['url']})")
+
+    def settled(self) -> None:
+        """The application has started, and the page is as it was left."""
+        self.page.wait_for_function("window.jupyterapp !== undefined", timeout=60_000)
+        self.page.evaluate("window.jupyterapp.restored")
+        # Last, as the splash is not there yet at first. A theme change while it fades
+        # makes JupyterLab remove it twice, which is a page error.
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)
 
     def expect_errors(self, *patterns: str) -> None:
         """Errors that the test provokes, such as those of a server that is gone."""
@@ -68,13 +77,6 @@ class Desk(Witness):
         self.page.goto(f"{self.lab.address}lab/workspaces/{workspace}{path}?token={self.lab.token}&reset")
         self.settled()
         return self.page
-
-    def settled(self) -> None:
-        self.page.wait_for_function("window.jupyterapp !== undefined", timeout=60_000)
-        self.page.evaluate("window.jupyterapp.restored")
-        # Last, as the splash is not there yet at first. A theme change while it fades
-        # makes JupyterLab remove it twice, which is a page error.
-        self.page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)
 
     def reload(self) -> None:
         self.page.reload()

@@ -25,8 +25,7 @@ def run_first_cell(desk: Desk, path: str, *more: str) -> None:
     lab = desk.lab
     lab.notebook("first.ipynb", LOAD, HELLO, *more)
     desk.page.goto(f"{lab.address}{path}/first.ipynb?token={lab.token}")
-    desk.page.wait_for_function("window.jupyterapp !== undefined", timeout=60_000)
-    desk.page.evaluate("window.jupyterapp.restored")
+    desk.settled()
     desk.notebook_ready()
     desk.run_all()
     expect(desk.card).to_have_attribute("data-state", "completed", timeout=60_000)

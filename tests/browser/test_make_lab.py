@@ -46,8 +46,7 @@ def test_make_lab_opens_the_tutorials_beside_the_jobs_of_the_demonstration(
         wait_until(lambda: is_open(port) or made.poll() is not None, within_s=120, every_s=0.1, what="JupyterLab")
         assert made.poll() is None, (tmp_path / "lab.log").read_text()[-2000:]
         page.goto(f"http://127.0.0.1:{port}/lab?token={token}")
-        page.wait_for_function("window.jupyterapp !== undefined", timeout=60_000)
-        page.evaluate("window.jupyterapp.restored")
+        witness.settled()
         expect(page.locator(".jp-DirListing-content")).to_contain_text("01-first-job.ipynb")
         page.evaluate("void window.jupyterapp.commands.execute('qhub-ext:show-jobs')")
         sidebar = page.get_by_role("region", name="Quantum jobs")

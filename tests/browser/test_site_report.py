@@ -12,7 +12,7 @@ from qhub_ext.acceptance.page import report_page
 from qhub_ext.acceptance.report import UNFINISHED
 from tests.acceptance.test_report import ABSENT, BAD, GOOD, report
 from tests.browser.axe import violations
-from tests.browser.desk import Picture
+from tests.browser.desk import Picture, Witness
 
 LONG = replace(
     GOOD, title="a Bell pair on the tier qpu", came="completed; 200 shots, 98% of them 00 or 11 on " + "x" * 90
@@ -24,8 +24,7 @@ LATE = replace(GOOD, name="cancel", title="a cancel while it runs", came="interr
 def test_the_report_reads_well_in_either_scheme_and_a_narrow_window_scrolls_its_table_alone(
     scheme: str, page: Page, picture: Picture, front: None, tmp_path: Path
 ) -> None:
-    errors: list[str] = []
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    witness = Witness(page)
     page.emulate_media(color_scheme=scheme)
     (tmp_path / "report.html").write_text(report_page(report(GOOD, LONG, BAD, ABSENT, LATE)))
     page.goto((tmp_path / "report.html").as_uri())
@@ -36,7 +35,7 @@ def test_the_report_reads_well_in_either_scheme_and_a_narrow_window_scrolls_its_
     page.set_viewport_size({"width": 420, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     picture(f"site-check-{scheme}-narrow", page)
-    assert errors == []
+    witness.verdict()
 
 
 def test_the_printed_report_has_the_place_to_sign_in_one_piece(page: Page, tmp_path: Path) -> None:

@@ -66,8 +66,7 @@ def test_widgets_live_in_notebook_7(new_lab: Callable[..., Lab], desk_at: Callab
     desk.expect_errors(r"reading 'schema'\)(.|\n)*notebook_core")  # Notebook 7.6's own, with no extension at all too
     lab.notebook("widgets.ipynb", *CELLS)
     desk.page.goto(f"{lab.address}notebooks/widgets.ipynb?token={lab.token}")
-    desk.page.wait_for_function("window.jupyterapp !== undefined", timeout=60_000)
-    desk.page.evaluate("window.jupyterapp.restored")
+    desk.settled()
     desk.notebook_ready()
     desk.run_all()
     use_them(desk.page)
