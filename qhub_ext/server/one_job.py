@@ -177,10 +177,10 @@ def _rows(manifest: Manifest | None) -> list[dict[str, Any]]:
 
 
 def _calibration(folder: JobFolder, record: JobRecord) -> dict[str, Any] | None:
-    """The snapshot that its last task ran under, else the one that it started or was submitted with, and a picture of where on it the
-    tasks ran; None where its numbers are not to be had.
+    """The snapshot that its last task ran under, else the one that it started or was submitted with, and where on it the tasks ran, to be
+    drawn; None where its numbers are not to be had.
     """
-    from qhub_ext.display.calibration_svg import svg_map
+    from qhub_ext.display.calibration_svg import drawing
     from qhub_ext.service.calibration_look import job_look, snapshot_look
     from qhub_ext.service.calibrations import calibration_of
 
@@ -202,5 +202,5 @@ def _calibration(folder: JobFolder, record: JobRecord) -> dict[str, Any] | None:
         "medians": {name: value.median for name, value in snapshot.medians().items()},
         "edges": len(snapshot.edges),
         "dead_edges": len(snapshot.dead_edges),
-        "map": svg_map(look or snapshot_look(snapshot, MAP_METRIC)),
+        "map": drawing(look or snapshot_look(snapshot, MAP_METRIC)),
     }

@@ -79,6 +79,12 @@ _ATTEMPT = thing(
     number=COUNT, state=STATE, queued_at=maybe(MOMENT), started_at=maybe(MOMENT), running_at=maybe(MOMENT),
     ended_at=maybe(MOMENT), reason=TEXT, word=TEXT, cause=maybe(TEXT), message=TEXT, advice=TEXT, phase=TEXT,
 )  # fmt: skip
+_QUBIT: dict[str, Schema] = {
+    "index": COUNT, "x": NUMBER, "y": NUMBER, "t1_s": maybe(NUMBER), "t2_s": maybe(NUMBER), "readout_error": maybe(NUMBER),
+    "one_qubit_error": maybe(NUMBER), "dated_at": maybe(MOMENT), "dead": YES_NO,
+}  # fmt: skip
+_EDGE: dict[str, Schema] = {"a": COUNT, "b": COUNT, "error": maybe(NUMBER), "dead": YES_NO, "gate": TEXT, "dated_at": maybe(MOMENT)}  # fmt: skip
+_DRAWN: dict[str, Schema] = {"colour": {"type": "string", "pattern": "^#[0-9a-f]{6}$"}, "used": COUNT}
 _CAPTURED = thing(name=TEXT, type=TEXT, summary=TEXT, bytes=COUNT)
 
 SCHEMAS: dict[str, Schema] = {
@@ -116,11 +122,7 @@ SCHEMAS: dict[str, Schema] = {
     "Devices": thing(devices=many(ref("Device"))),
     "Calibration": thing(
         device=TEXT, snapshot_id=TEXT, snapshot_at=maybe(MOMENT), synthetic=YES_NO,
-        qubits=many(thing(
-            index=COUNT, x=NUMBER, y=NUMBER, t1_s=maybe(NUMBER), t2_s=maybe(NUMBER), readout_error=maybe(NUMBER),
-            one_qubit_error=maybe(NUMBER), dated_at=maybe(MOMENT), dead=YES_NO,
-        )),
-        edges=many(thing(a=COUNT, b=COUNT, error=maybe(NUMBER), dead=YES_NO, gate=TEXT, dated_at=maybe(MOMENT))),
+        qubits=many(thing(**_QUBIT)), edges=many(thing(**_EDGE)),
     ),
     "Queue": thing(
         entries=many(thing(
@@ -148,7 +150,8 @@ SCHEMAS: dict[str, Schema] = {
         runtime=thing("python", "platform", "packages", python=TEXT, platform=TEXT, packages=each(TEXT)), tasks=many(ANYTHING),
         calibration=maybe(thing(
             device=TEXT, snapshot_id=TEXT, snapshot_at=TEXT, synthetic=YES_NO, changed=YES_NO, medians=each(maybe(NUMBER)), edges=COUNT,
-            dead_edges=COUNT, map=TEXT,
+            dead_edges=COUNT,
+            map=thing(width=COUNT, height=COUNT, qubits=many(thing(**_QUBIT, **_DRAWN)), edges=many(thing(**_EDGE, **_DRAWN))),
         )),
         attempts=many(_ATTEMPT),
     ),

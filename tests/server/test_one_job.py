@@ -39,6 +39,11 @@ async def test_detail_and_trace_of_a_sampler_job_tell_what_went_in_what_came_out
     assert [t["primitive"] for t in detail["tasks"]] == ["sampler"]
     assert detail["calibration"]["device"] == "manila"
     assert detail["calibration"]["snapshot_id"].startswith("sha256:")
+    drawn = detail["calibration"]["map"]
+    assert [q["index"] for q in drawn["qubits"]] == [0, 1, 2, 3, 4]
+    assert [q["index"] for q in drawn["qubits"] if q["used"]] == [0, 1]
+    assert all(0 < q["x"] < drawn["width"] and 0 < q["y"] < drawn["height"] for q in drawn["qubits"])
+    assert {(e["a"], e["b"]) for e in drawn["edges"]} == {(0, 1), (1, 2), (2, 3), (3, 4)}
     trace = await api.get(f"jobs/{job.id}/trace")
     assert {s["kind"] for s in trace["spans"]} >= {
         "submit",

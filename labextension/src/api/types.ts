@@ -201,7 +201,21 @@ export interface CapturedName {
   bytes: number;
 }
 
-/** The snapshot that a job used; `map` is an SVG of it with the places of the job's tasks. */
+/** `used`: how often the job's tasks ran there. */
+interface Drawn {
+  colour: string;
+  used: number;
+}
+
+/** Places and sizes in px. */
+export interface CalibrationMap {
+  width: number;
+  height: number;
+  qubits: (QubitCalibration & Drawn)[];
+  edges: (EdgeCalibration & Drawn)[];
+}
+
+/** The snapshot that a job used. */
 export interface UsedCalibration {
   device: string;
   snapshot_id: string;
@@ -212,7 +226,7 @@ export interface UsedCalibration {
   medians: Record<string, number | null>;
   edges: number;
   dead_edges: number;
-  map: string;
+  map: CalibrationMap;
 }
 
 export interface JobDetail {
@@ -391,8 +405,8 @@ export interface Checked {
 
 export interface QubitCalibration {
   index: number;
-  x: number | null;
-  y: number | null;
+  x: number;
+  y: number;
   t1_s: number | null;
   t2_s: number | null;
   readout_error: number | null;

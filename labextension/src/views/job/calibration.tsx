@@ -6,6 +6,7 @@ import { moment, plain } from '../../words';
 import { Age } from '../age';
 import { useSignal } from '../signal';
 import { Answer } from './answer';
+import { CalibrationMap, microseconds, percent } from './calibrationmap';
 import type { JobContext } from './context';
 
 /** The calibration snapshot that the job used, as it was then, and where on it the tasks ran. */
@@ -84,29 +85,8 @@ function Used(props: {
           </>
         )}
       </dl>
-      <Picture used={used} trans={trans} />
+      <CalibrationMap used={used} trans={trans} />
     </>
-  );
-}
-
-/** As a picture and no more: nothing in it runs or loads. */
-function Picture(props: {
-  used: UsedCalibration;
-  trans: TranslationBundle;
-}): JSX.Element {
-  const { used, trans } = props;
-  return (
-    <figure className="qhub-Calibration-map">
-      <img
-        src={`data:image/svg+xml,${encodeURIComponent(used.map)}`}
-        alt={trans.__('Map of %1', plain(used.device, 100))}
-      />
-      <figcaption className="qhub-quiet">
-        {trans.__(
-          'Qubits by readout error, edges by two-qubit error, blue to red; grey is dead or not known. Ringed is what the tasks used.'
-        )}
-      </figcaption>
-    </figure>
   );
 }
 
@@ -137,12 +117,4 @@ function Medians(props: {
       </dd>
     </>
   );
-}
-
-function microseconds(seconds: number | null | undefined): string {
-  return seconds ? `${(seconds * 1e6).toPrecision(3)} µs` : '–';
-}
-
-function percent(part: number | null | undefined): string {
-  return part ? `${Number((part * 100).toPrecision(3))} %` : '–';
 }

@@ -65,7 +65,35 @@ class Jobs {
       medians: { t1_s: 256e-6, readout_error: 0.00312 },
       edges: 176,
       dead_edges: 1,
-      map: '<svg xmlns="http://www.w3.org/2000/svg" onload="window.hacked=1"/>'
+      map: {
+        width: 60,
+        height: 30,
+        qubits: [0, 1].map(index => ({
+          index,
+          x: 13.2 + 22 * index,
+          y: 13.2,
+          t1_s: 256e-6,
+          t2_s: null,
+          readout_error: 0.00312,
+          one_qubit_error: null,
+          dated_at: null,
+          dead: false,
+          colour: '#2c7fb8',
+          used: index
+        })),
+        edges: [
+          {
+            a: 0,
+            b: 1,
+            error: 0.0042,
+            dead: false,
+            gate: HOSTILE,
+            dated_at: 1_790_000_000,
+            colour: '#d1495b',
+            used: 12
+          }
+        ]
+      }
     },
     attempts: []
   };
@@ -395,6 +423,24 @@ describe('the view of a job', () => {
     await choose(node, 'Timeline');
     await within(node).findByText('site queue');
     expect(within(node).queryByText('As a figure to zoom into')).toBeNull();
+  });
+
+  it('tells the numbers of each qubit and edge on the map', async () => {
+    const node = show();
+    await choose(node, 'Calibration');
+    const map = await within(node).findByRole('group', {
+      name: 'Map of kingston'
+    });
+    const told = within(map)
+      .getAllByRole('img')
+      .map(mark => mark.querySelector('title')!.textContent);
+    expect(told).toEqual([
+      expect.stringMatching(
+        /^Edge 0–1,\n12 gates of the tasks,\ntwo-qubit error 0\.42 %,\ngate <img.*,\nmeasured 2026-/
+      ),
+      'Qubit 0,\nreadout error 0.312 %,\none-qubit error –,\nT1 256 µs,\nT2 –',
+      expect.stringMatching(/^Qubit 1, used by the tasks,/)
+    ]);
   });
 
   it('finds packages', async () => {
