@@ -6,7 +6,7 @@ import { moment, plain } from '../../words';
 import { Age } from '../age';
 import { useSignal } from '../signal';
 import { Answer } from './answer';
-import { CalibrationMap, microseconds, percent } from './calibrationmap';
+import { CalibrationMap, lifetime, percent } from './calibrationmap';
 import type { JobContext } from './context';
 
 /** The calibration snapshot that the job used, as it was then, and where on it the tasks ran. */
@@ -97,8 +97,8 @@ function Medians(props: {
   const { used, trans } = props;
   const { medians } = used;
   const rows: [string, string][] = [
-    [trans.__('T1'), microseconds(medians.t1_s)],
-    [trans.__('T2'), microseconds(medians.t2_s)],
+    [trans.__('T1'), lifetime(medians.t1_s)],
+    [trans.__('T2'), lifetime(medians.t2_s)],
     [trans.__('Readout error'), percent(medians.readout_error)],
     [trans.__('One-qubit error'), percent(medians.one_qubit_error)],
     [trans.__('Two-qubit error'), percent(medians.two_qubit_error)]

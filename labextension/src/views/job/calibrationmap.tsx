@@ -1,7 +1,10 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
-import type { CalibrationMap as Drawing, UsedCalibration } from '../../api/types';
-import { moment, plain } from '../../words';
+import type {
+  CalibrationMap as Drawing,
+  UsedCalibration
+} from '../../api/types';
+import { duration, moment, plain } from '../../words';
 
 const [DOT_PX, RING_PX, EDGE_PX, GLOW_PX, REACH_PX] = [6, 9, 3, 8, 12];
 
@@ -29,7 +32,12 @@ export function CalibrationMap(props: {
         {edges
           .filter(edge => edge.used > 0)
           .map((edge, index) => (
-            <line key={index} className="qhub-Map-used" {...ends(edge, qubits)} strokeWidth={GLOW_PX} />
+            <line
+              key={index}
+              className="qhub-Map-used"
+              {...ends(edge, qubits)}
+              strokeWidth={GLOW_PX}
+            />
           ))}
         {edges.map((edge, index) => (
           <g key={index} role="img">
@@ -40,14 +48,23 @@ export function CalibrationMap(props: {
               strokeWidth={EDGE_PX}
               strokeDasharray={edge.dead ? '3 3' : undefined}
             />
-            <line className="qhub-Map-reach" {...ends(edge, qubits)} strokeWidth={REACH_PX} />
+            <line
+              className="qhub-Map-reach"
+              {...ends(edge, qubits)}
+              strokeWidth={REACH_PX}
+            />
           </g>
         ))}
         {qubits.map(qubit => (
           <g key={qubit.index} role="img">
             <title>{qubitWords(qubit, trans)}</title>
             {qubit.used > 0 && (
-              <circle className="qhub-Map-used" cx={qubit.x} cy={qubit.y} r={RING_PX} />
+              <circle
+                className="qhub-Map-used"
+                cx={qubit.x}
+                cy={qubit.y}
+                r={RING_PX}
+              />
             )}
             <circle cx={qubit.x} cy={qubit.y} r={DOT_PX} fill={qubit.colour} />
           </g>
@@ -76,8 +93,8 @@ function qubitWords(
     qubit.dead && trans.__('dead'),
     trans.__('readout error %1', percent(qubit.readout_error)),
     trans.__('one-qubit error %1', percent(qubit.one_qubit_error)),
-    trans.__('T1 %1', microseconds(qubit.t1_s)),
-    trans.__('T2 %1', microseconds(qubit.t2_s)),
+    trans.__('T1 %1', lifetime(qubit.t1_s)),
+    trans.__('T2 %1', lifetime(qubit.t2_s)),
     measured(qubit.dated_at, trans)
   ]);
 }
@@ -98,10 +115,7 @@ function edgeWords(
   ]);
 }
 
-function measured(
-  at: number | null,
-  trans: TranslationBundle
-): string | false {
+function measured(at: number | null, trans: TranslationBundle): string | false {
   return at !== null && trans.__('measured %1', moment(at));
 }
 
@@ -110,8 +124,11 @@ function lines(told: (string | false)[]): string {
   return told.filter(Boolean).join(',\n');
 }
 
-export function microseconds(seconds: number | null | undefined): string {
-  return seconds ? `${(seconds * 1e6).toPrecision(3)} µs` : '–';
+/** `256 µs`; of ions it may be minutes. */
+export function lifetime(seconds: number | null | undefined): string {
+  return seconds && seconds < 0.01
+    ? `${Number((seconds * 1e6).toPrecision(3))} µs`
+    : duration(seconds || null);
 }
 
 export function percent(part: number | null | undefined): string {
