@@ -2,6 +2,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { FleetOverview } from '../../api/fleet';
 import { duration, plain } from '../../words';
+import { NumberHead } from '../numberhead';
 import { keyWord, percent } from './words';
 
 /** How many ended and failed by device, node or whatever was chosen. */
@@ -47,13 +48,5 @@ export function Groups(props: {
         ))}
       </tbody>
     </table>
-  );
-}
-
-export function NumberHead(props: { children: string }): JSX.Element {
-  return (
-    <th scope="col" className="qhub-number">
-      {props.children}
-    </th>
   );
 }

@@ -2,7 +2,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { FleetLevels, FleetProfile } from '../../api/fleet';
 import { duration, plain } from '../../words';
-import { NumberHead } from './groups';
+import { NumberHead } from '../numberhead';
 import { percent } from './words';
 
 /** Waits by profile against their targets, use of devices, time lost by cause. */
@@ -38,9 +38,9 @@ export function Levels(props: {
             <tr key={one.profile}>
               <th scope="row">{plain(one.profile, 60)}</th>
               <td className="qhub-number">{one.jobs}</td>
-              <td className="qhub-number">{seconds(one.target_s)}</td>
-              <td className="qhub-number">{seconds(one.median_s)}</td>
-              <td className="qhub-number">{seconds(one.p95_s)}</td>
+              <td className="qhub-number">{duration(one.target_s)}</td>
+              <td className="qhub-number">{duration(one.median_s)}</td>
+              <td className="qhub-number">{duration(one.p95_s)}</td>
               <td className="qhub-number">{percent(one.within)}</td>
               <td className="qhub-number">{met(one, trans)}</td>
             </tr>
@@ -92,10 +92,6 @@ function Bars(props: {
       ))}
     </dl>
   );
-}
-
-function seconds(count: number | null): string {
-  return count === null ? '–' : duration(count);
 }
 
 function met({ met }: FleetProfile, trans: TranslationBundle): string {

@@ -3,9 +3,11 @@ import { useEffect, useId, useState } from 'react';
 
 import type { Comparison } from '../../api/types';
 import { duration, plain, shortId, stateWord } from '../../words';
+import { NumberHead } from '../numberhead';
 import { useSignal } from '../signal';
 import type { JobContext } from './context';
-import { partClass } from './kinds';
+import { kindWord } from './kinds';
+import { Strip } from './parts';
 
 const OFFERED = 30;
 /** Less is not worth a word. */
@@ -84,22 +86,14 @@ function Compared(props: {
               ? duration(job.wall_s)
               : trans.__('%1 so far', duration(job.wall_s))}
           </span>
-          <div
-            className="qhub-Parts-strip"
-            aria-hidden="true"
-            style={{ width: `${(100 * job.wall_s) / longest}%` }}
-          >
-            {found.parts.map(({ part, seconds }) => (
-              <span
-                key={part}
-                className={partClass(part)}
-                style={{
-                  width: `${(100 * seconds[place]) / Math.max(job.wall_s, 1e-9)}%`
-                }}
-                title={`${plain(part, 40)}: ${duration(seconds[place])}`}
-              />
-            ))}
-          </div>
+          <Strip
+            parts={found.parts.map(({ part, seconds }) => ({
+              part,
+              seconds: seconds[place]
+            }))}
+            whole={Math.max(job.wall_s, 1e-9)}
+            share={job.wall_s / longest}
+          />
         </div>
       ))}
       <Rows
@@ -137,13 +131,9 @@ function Rows(props: {
         <tr>
           <th scope="col">{first}</th>
           {found.jobs.map(job => (
-            <th key={job.id} scope="col" className="qhub-number">
-              {plain(job.short_id, 20)}
-            </th>
+            <NumberHead key={job.id}>{plain(job.short_id, 20)}</NumberHead>
           ))}
-          <th scope="col" className="qhub-number">
-            {trans.__('Change')}
-          </th>
+          <NumberHead>{trans.__('Change')}</NumberHead>
         </tr>
       </thead>
       <tbody>
@@ -152,9 +142,7 @@ function Rows(props: {
             <th scope="row">
               {plain(name, 100)}
               {kind !== '' && (
-                <span className="qhub-Timeline-attempt">
-                  {plain(kind, 40).replace('_', ' ')}
-                </span>
+                <span className="qhub-Timeline-attempt">{kindWord(kind)}</span>
               )}
             </th>
             {seconds.map((value, place) => (

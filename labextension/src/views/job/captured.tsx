@@ -2,6 +2,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { CapturedName } from '../../api/types';
 import { plain, size } from '../../words';
+import { NumberHead } from '../numberhead';
 import { Answer } from './answer';
 import type { JobContext } from './context';
 
@@ -59,9 +60,7 @@ function Names(props: {
           <th scope="col">{trans.__('Name')}</th>
           <th scope="col">{trans.__('Type')}</th>
           <th scope="col">{trans.__('Value')}</th>
-          <th scope="col" className="qhub-number">
-            {trans.__('Size')}
-          </th>
+          <NumberHead>{trans.__('Size')}</NumberHead>
         </tr>
       </thead>
       <tbody>

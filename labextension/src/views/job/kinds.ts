@@ -1,3 +1,5 @@
+import { plain } from '../../words';
+
 const KINDS = [
   'capture',
   'submit',
@@ -31,4 +33,8 @@ export function kindClass(kind: string): string {
 /** The same for a part of the breakdown. */
 export function partClass(part: string): string {
   return kindClass(KIND_OF_PART[part] ?? part);
+}
+
+export function kindWord(kind: string): string {
+  return plain(kind, 40).replace('_', ' ');
 }

@@ -2,6 +2,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { Trace } from '../../api/types';
 import { duration, plain } from '../../words';
+import { NumberHead } from '../numberhead';
 
 /** The functions of the cell that took most, where a profile was asked for. */
 export function Profile(props: {
@@ -18,12 +19,8 @@ export function Profile(props: {
           <tr>
             <th scope="col">{trans.__('Function')}</th>
             <th scope="col">{trans.__('Where')}</th>
-            <th scope="col" className="qhub-number">
-              {trans.__('Itself')}
-            </th>
-            <th scope="col" className="qhub-number">
-              {trans.__('With what it calls')}
-            </th>
+            <NumberHead>{trans.__('Itself')}</NumberHead>
+            <NumberHead>{trans.__('With what it calls')}</NumberHead>
           </tr>
         </thead>
         <tbody>

@@ -1,4 +1,5 @@
 import { duration, plain } from '../../words';
+import { NumberHead } from '../numberhead';
 import { Answer } from './answer';
 import type { JobContext } from './context';
 
@@ -22,18 +23,10 @@ export function Tasks(props: { context: JobContext }): JSX.Element {
                 <tr>
                   <th scope="col">{trans.__('Task')}</th>
                   <th scope="col">{trans.__('Method')}</th>
-                  <th scope="col" className="qhub-number">
-                    {trans.__('Qubits')}
-                  </th>
-                  <th scope="col" className="qhub-number">
-                    {trans.__('Circuits')}
-                  </th>
-                  <th scope="col" className="qhub-number">
-                    {trans.__('Shots')}
-                  </th>
-                  <th scope="col" className="qhub-number">
-                    {trans.__('Took')}
-                  </th>
+                  <NumberHead>{trans.__('Qubits')}</NumberHead>
+                  <NumberHead>{trans.__('Circuits')}</NumberHead>
+                  <NumberHead>{trans.__('Shots')}</NumberHead>
+                  <NumberHead>{trans.__('Took')}</NumberHead>
                 </tr>
               </thead>
               <tbody>

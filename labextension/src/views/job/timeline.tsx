@@ -4,11 +4,13 @@ import { useSyncExternalStore } from 'react';
 import type { Span, Trace } from '../../api/types';
 import { clock } from '../../clock';
 import { duration, moment, plain } from '../../words';
+import { NumberHead } from '../numberhead';
 import { Plot, Zoomable } from '../plot';
 import { Answer } from './answer';
 import { Beside } from './beside';
 import type { JobContext } from './context';
-import { kindClass, partClass } from './kinds';
+import { kindClass, kindWord } from './kinds';
+import { Parts } from './parts';
 import { Profile } from './profile';
 import { Tasks } from './tasks';
 
@@ -39,57 +41,6 @@ export function Timeline(props: { context: JobContext }): JSX.Element {
       <Tasks context={props.context} />
     </>
   );
-}
-
-/** All parts of the wall time side by side, and what to change. */
-export function Parts(props: {
-  trace: Trace;
-  trans: TranslationBundle;
-}): JSX.Element | null {
-  const { trace, trans } = props;
-  const parts = trace.breakdown ?? [];
-  const whole = parts.reduce((sum, one) => sum + one.seconds, 0);
-  if (whole <= 0) {
-    return null;
-  }
-  return (
-    <section
-      className="qhub-Parts"
-      aria-label={trans.__('Where the time went')}
-    >
-      {trace.advice ? (
-        <p className="qhub-Parts-advice">{plain(trace.advice, 500)}</p>
-      ) : null}
-      <div className="qhub-Parts-strip" aria-hidden="true">
-        {parts.map(one => (
-          <span
-            key={one.part}
-            className={partClass(one.part)}
-            style={{ width: `${(100 * one.seconds) / whole}%` }}
-            title={`${plain(one.part, 40)}: ${duration(one.seconds)}`}
-          />
-        ))}
-      </div>
-      <ul className="qhub-Parts-legend">
-        {parts.map(one => (
-          <li key={one.part}>
-            <span
-              className={`qhub-Parts-mark ${partClass(one.part)}`}
-              aria-hidden="true"
-            />
-            {plain(one.part, 40)}{' '}
-            <span className="qhub-Parts-share">
-              {duration(one.seconds)} ({percentWords(one.seconds / whole)})
-            </span>
-          </li>
-        ))}
-      </ul>
-    </section>
-  );
-}
-
-function percentWords(share: number): string {
-  return share > 0 && share < 0.01 ? '< 1 %' : `${Math.round(100 * share)} %`;
 }
 
 function Waterfall(props: {
@@ -124,9 +75,7 @@ function Waterfall(props: {
               <span className="qhub-unseen">{trans.__('Kind')}</span>
               <Axis whole={whole} />
             </th>
-            <th scope="col" className="qhub-number">
-              {trans.__('Took')}
-            </th>
+            <NumberHead>{trans.__('Took')}</NumberHead>
           </tr>
         </thead>
         <tbody>
@@ -173,7 +122,7 @@ function Row(props: {
   const words = [
     trans.__(
       '%1: from %2, %3',
-      plain(span.kind, 40).replace('_', ' '),
+      kindWord(span.kind),
       moment(span.begin),
       duration(took)
     ),
@@ -221,9 +170,7 @@ function Row(props: {
             style={{ left: percent(from - begin), width: percent(to - from) }}
           />
         ))}
-        <span className="qhub-unseen">
-          {plain(span.kind, 40).replace('_', ' ')}
-        </span>
+        <span className="qhub-unseen">{kindWord(span.kind)}</span>
       </td>
       <td className="qhub-number">{duration(took)}</td>
     </tr>
