@@ -136,6 +136,11 @@ export function moment(
     : `${day} ${clock}`;
 }
 
+/** `4000`, `100,000`. */
+export function whole(count: number): string {
+  return count < 10_000 ? String(count) : count.toLocaleString('en');
+}
+
 /** Bytes: `512 B`, `43.7 kB`, `1.2 MB` (powers of ten). */
 export function size(bytes: number): string {
   let count = bytes;

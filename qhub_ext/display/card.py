@@ -7,7 +7,7 @@ import time
 from datetime import datetime
 from typing import Any
 
-from qhub_ext.display.words import dated, duration, moment, plain, state_words
+from qhub_ext.display.words import dated, duration, moment, plain, state_words, whole
 from qhub_ext.job.identity import short_id
 from qhub_ext.job.record import JobRecord
 from qhub_ext.job.state import State
@@ -34,7 +34,7 @@ def card_lines(record: JobRecord, now: float | None = None) -> list[tuple[str, s
     lines = [("state", state_words(record.state))]
     if spec.size is not None:
         lines.append(("elements", f"{spec.size}: {attempt.message}"))
-    parts = [spec.tier, spec.device, spec.resource, f"{spec.shots} shots" if spec.shots else ""]
+    parts = [spec.tier, spec.device, spec.resource, f"{whole(spec.shots)} shots" if spec.shots else ""]
     lines.append(("runs on", " · ".join(filter(None, parts))))
     if record.state.waiting and record.asked_at is not None:
         why = f" ({attempt.reason})" if attempt.reason else ""

@@ -61,6 +61,11 @@ def duration(seconds: float | None) -> str:
     return f"{hours // 24} d {hours % 24} h"
 
 
+def whole(count: int) -> str:
+    """`4000`, `100,000`."""
+    return str(count) if count < 10_000 else f"{count:,}"
+
+
 def size(count: float) -> str:
     """Bytes in words: `512 B`, `43.7 kB`, `1.2 MB` (powers of ten)."""
     for unit in ("B", "kB", "MB", "GB"):

@@ -12,7 +12,8 @@ import {
   stateSign,
   STATES,
   stateTone,
-  stateWord
+  stateWord,
+  whole
 } from '../words';
 
 const trans = nullTranslator.load('qhub_ext');
@@ -63,6 +64,15 @@ describe('words', () => {
       '43.7 kB',
       '1.2 MB',
       '2000 GB'
+    ]);
+  });
+
+  it('group the digits of large numbers', () => {
+    expect([0, 4000, 12_000, 1_234_567].map(whole)).toEqual([
+      '0',
+      '4000',
+      '12,000',
+      '1,234,567'
     ]);
   });
 

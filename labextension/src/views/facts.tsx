@@ -1,7 +1,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { Explanation, JobRecord } from '../api/types';
-import { duration, isFinal, isWaiting, moment, plain } from '../words';
+import { duration, isFinal, isWaiting, moment, plain, whole } from '../words';
 import { Age } from './age';
 
 /** For how long it has been so; it ticks only while the server stands behind it. */
@@ -51,7 +51,7 @@ export function Facts(props: {
     plain(fact, 80)
   );
   if (record.shots !== null) {
-    facts.push(trans.__('%1 shots', record.shots));
+    facts.push(trans.__('%1 shots', whole(record.shots)));
   }
   if (record.element !== null) {
     facts.push(trans.__('element %1', record.element));

@@ -1,4 +1,4 @@
-import { duration, plain } from '../../words';
+import { duration, plain, whole } from '../../words';
 import { NumberHead } from '../numberhead';
 import { Answer } from './answer';
 import type { JobContext } from './context';
@@ -78,7 +78,7 @@ function word(value: unknown, width = 60): string {
 }
 
 function count(value: unknown): string {
-  return typeof value === 'number' ? String(value) : '–';
+  return typeof value === 'number' ? whole(value) : '–';
 }
 
 function unique(words: string[]): string {

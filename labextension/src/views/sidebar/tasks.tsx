@@ -5,7 +5,7 @@ import type { Task } from '../../api/types';
 import type { Folds } from '../../model/folds';
 import type { JobsModel } from '../../model/jobs';
 import { CommandIDs } from '../../tokens';
-import { plain } from '../../words';
+import { plain, whole } from '../../words';
 import { Age } from '../age';
 import { useSignal } from '../signal';
 import { beginWords } from '../start';
@@ -111,7 +111,9 @@ function TaskItem(props: {
         <div className="qhub-Tier-words">
           <span>{plain(task.device, 40)}</span>
           <span>{plain(task.profile, 40)}</span>
-          <span>{trans.__('%1 of %2 shots', task.done, task.of)}</span>
+          <span>
+            {trans.__('%1 of %2 shots', whole(task.done), whole(task.of))}
+          </span>
           <span>
             <Age since={task.submitted_at} />
           </span>
