@@ -34,6 +34,18 @@ def test_systemd_has_nothing_to_say_against_the_unit(tmp_path: Path) -> None:
     assert (done.returncode, said) == (0, [])
 
 
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not here")
+def test_a_broker_that_is_broken_into_could_reach_little_of_its_host(tmp_path: Path) -> None:
+    """By the marks that systemd gives; 10 would be a service of root without a fence."""
+    unit = tmp_path / "qhub-broker.service"
+    unit.write_text(UNIT.read_text())
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=yes", "--no-pager", "--threshold=25", str(unit)],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_units_own_words_start_a_broker_at_its_socket(server: VirtualQpu, tmp_path: Path) -> None:
     """In folders of the test, for a virtual device and without a cluster."""
     python, *options = words()
