@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import click
+import nbformat
 import pytest
 from pydantic import BaseModel
 
@@ -119,3 +120,96 @@ def test_what_an_operator_is_told_to_set_are_settings() -> None:
         *keys,
         "slurm.conf",
     }
+
+
+MEASURED = (
+    ("`%%qpu` with a circuit of 20 qubits", "submitit"),
+    ("from a kernel kept ready (numpy", "`python -c`"),
+    ("10 qubits, next run", "`AerSimulator.from_backend`"),
+    ("memory of all processes", "submitit"),
+    ("50 watchers of 1,000 jobs", "submitit"),
+    ("a task, with its result", "`qrmi"),
+    ("6000 tasks of a public trace", "first come"),
+    ("8 hybrid jobs", "each with the device"),
+)
+"""The rows of tests/benchmarks/README.md that README.md has, in its order."""
+UNITS = {"ms": 1e-3, "s": 1.0, "MiB": 1.0, "%": 1.0}
+
+
+def columns(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def quantity(text: str) -> float:
+    number, unit = text.split()
+    return float(number) * UNITS[unit]
+
+
+def test_the_numbers_of_the_readme_are_rounded_ones_of_the_benchmarks() -> None:
+    told = (ROOT / "README.md").read_text().partition("## Measured")[2].partition("\n## ")[0]
+    rows = [columns(line) for line in told.splitlines() if line.startswith("| ")][1:]
+    table = [
+        columns(line)
+        for line in (ROOT / "tests/benchmarks/README.md").read_text().splitlines()
+        if line.startswith("| ")
+    ]
+    assert len(rows) == len(MEASURED)
+    for (_, ours, _, theirs), (what, beside) in zip(rows, MEASURED, strict=True):
+        measured = next(row for row in table if row[0].startswith(what) and row[2].startswith(beside))
+        for said, found in ((ours, measured[1]), (theirs, measured[3])):
+            assert 1 / 1.6 <= quantity(said) / quantity(found) <= 1.6, f"{what}: {said} is said, {found} was measured"
+
+
+def commands_in(text: str) -> set[str]:
+    """What a document tells to type: commands of `qhub` and `%qpu` in code, without placeholders and comments."""
+    blocks = re.findall(r"(?ms)^ *```(?:sh|python)?\n(.*?)^ *```", text)
+    lines = [line for block in blocks for line in block.splitlines()]
+    lines += re.findall(r"`([^`\n]+)`", text)
+    found = (
+        re.match(r"\s*(?:\$ )?(?:[A-Z_]+=\S+ )*(?:\.venv/bin/|/opt/qhub/bin/)?(?:qhub|%qpu) (.+)", line)
+        for line in lines
+    )
+    return {match[1].partition("#")[0].strip() for match in found if match}
+
+
+def slip_in(command: str) -> str | None:
+    """What `qhub` would not know of it; words in capitals stand for something else."""
+    group: click.Command = cli.v.verbs
+    words = command.replace(",", " ").split()
+    if words[0] == "use":  # of notebooks alone
+        return None
+    while isinstance(group, click.Group) and words and not words[0].startswith("-"):
+        if words[0].isupper():
+            return None
+        if words[0] not in group.commands:
+            return f"{command}: no verb {words[0]!r}"
+        group = group.commands[words.pop(0)]
+    known = {name for option in group.params for name in (*option.opts, *option.secondary_opts)}
+    known |= {f"--{option.name}" for option in OPTIONS} if group.name == "run" else set()
+    before_the_scripts_own = words[: words.index("--")] if "--" in words else words
+    unknown = [
+        w
+        for w in before_the_scripts_own
+        if w.startswith("--") and w.partition("=")[0] not in known | {"--help", "--json"}
+    ]
+    return f"{command}: no option {unknown}" if unknown else None
+
+
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "docs/guide.md", "docs/operators.md", "docs/capacity.md", "notebooks"]
+)
+def test_every_command_that_is_told_is_one_that_is_there(document: str) -> None:
+    if document == "notebooks":
+        cells = [
+            cell
+            for path in sorted((ROOT / document).glob("*.ipynb"))
+            for cell in nbformat.read(path, as_version=4).cells
+        ]
+        text = "\n".join(f"```\n{cell.source}\n```" if cell.cell_type == "code" else cell.source for cell in cells)
+    else:
+        text = (ROOT / document).read_text()
+    told = commands_in(text)
+    assert len(told) >= (0 if document in ("CONTRIBUTING.md", "docs/capacity.md") else 8)
+    assert [slip for command in sorted(told) if (slip := slip_in(command))] == []
+    targets = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text()))
+    assert set(re.findall(r"`make ([a-z-]+)", text)) | set(re.findall(r"(?m)^make ([a-z-]+)", text)) <= targets
