@@ -50,7 +50,7 @@ browser: front  ## the tests in a real browser and on a real hub; installs Debia
 pictures: front-built  ## make the pictures of the README anew, in docs/
 	$(BIN)/python docs/pictures.py
 
-binder: front-built  ## carry out binder/ in a fresh environment, and run notebook 01's first cells there in Chromium (minutes; not in `make test`)
+binder: front-built  ## carry out binder/ in a fresh environment, and run notebook 01 there in Chromium (minutes; not in `make test`)
 	$(BIN)/python binder/check.py $(ARGS)
 
 lint: setup  ## ruff, and the import contracts
