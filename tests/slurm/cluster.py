@@ -62,7 +62,6 @@ class Cluster:
         if os.geteuid() != 0:
             raise Unavailable("A cluster needs root: slurmd starts jobs as other users.")
         packages.install()
-        packages.add_users().close()
         self.configuration.write()
         for name in self.configuration.daemons:
             self.start(name)
@@ -225,7 +224,8 @@ class Cluster:
             f"--log-file={private}/munged.log",
         ]
         command += [f"--seed-file={private}/munged.seed"]
-        self.daemons.start("munged", command, c.logs / "munged.log", self.environment, user="munge")
+        with packages.add_users() as users:  # they are there as long as the cluster is, whatever other test runs do
+            self.daemons.start("munged", command, c.logs / "munged.log", self.environment, user="munge", holds=users)
         probe = ("munge", "-n", f"--socket={c.munge_socket}")
         wait_for("munge", lambda: self.run(*probe).returncode == 0, 10, self._alive("munged"))
 

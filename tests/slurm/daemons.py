@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
 class Daemons:
@@ -27,8 +27,9 @@ class Daemons:
         user: str | None = None,
         *,
         reaped: bool = False,
+        holds: IO[str] | None = None,
     ) -> None:
-        """`reaped`: the orphans of its descendants are taken in at once (see `reaper`)."""
+        """`reaped`: the orphans of its descendants are taken in at once (see `reaper`). `holds`: a file whose lock it keeps as long as it lives."""
         if self.pid(name) is not None:
             return
         told, tell = os.pipe()
@@ -47,7 +48,7 @@ class Daemons:
                 env=environment,
                 cwd="/",
                 start_new_session=True,
-                pass_fds=(tell,) if reaped else (),
+                pass_fds=(*((tell,) if reaped else ()), *((holds.fileno(),) if holds else ())),
                 **who,
             )
         os.close(tell)
