@@ -48,47 +48,55 @@ def test_a_cluster_that_fits_the_settings_is_found_healthy(cluster: Cluster, tmp
     assert list((tmp_path / "shelf").iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("slurm", "words"),
-    [
-        ({"tiers": {"emulation": SlurmTierSettings(partition="emulatoin")}}, ("emulatoin", "emulation, narrow")),
-        ({"tiers": {"qpu": SlurmTierSettings(account="astronomy")}}, ("astronomy", "qhub")),
-        ({"tiers": {"qpu": SlurmTierSettings(qos={"test": "gold"})}}, ("gold", "production")),
-        ({"tiers": {"qpu": SlurmTierSettings(reservation="cal")}}, ("reservation 'cal'", "ask the site")),
-        ({"tiers": {"qpu": SlurmTierSettings(constraint="fridge&qpu")}}, ("feature 'fridge'", "They have: emulation.")),
-        (
-            {"tiers": {"qpu": SlurmTierSettings(partition="qpu")}},
-            (
-                "names no time asks for 3600 s, and partition qpu ends jobs after 1800 s",
-                "slurm.tiers.qpu.time_max_s = 1800",
-            ),
-        ),
-        (
-            {"tiers": {"qpu": SlurmTierSettings(partition="qpu", time_s=60, time_max_s=7200)}},
-            ("time_max_s is 7200 s, and partition qpu ends jobs after 1800 s", "time_max_s = 1800"),
-        ),
-        (
-            {"tiers": {"emulation": SlurmTierSettings(cpus=64)}},
-            ("Slurm would refuse a job of profile development with 64 CPUs", "Mend slurm.tiers.emulation"),
-        ),
-        (
-            {"tiers": {"emulation": SlurmTierSettings(memory_mb=900_000)}},
-            ("Slurm would refuse a job of profile development with 1 CPUs, 900000 MiB", "Mend slurm.tiers.emulation"),
-        ),
-        ({"devices": {"fez": SlurmDeviceSettings(licenses="qpu_fez:1")}}, ("qpu_fez", "aer_gpu, qpu_cloud")),
-        ({"devices": {"fez": SlurmDeviceSettings(licenses="qpu_cloud:9")}}, ("9 of licence qpu_cloud", "there are 2")),
-        ({"devices": {"fez": SlurmDeviceSettings(gres="qpu:fez:1")}}, ("qpu:fez", "qpu:fake_kyiv")),
-        ({"devices": {"fez": SlurmDeviceSettings(qpu="fez")}}, ("--qpu", "SPANK")),
-        ({"array_max": 50000}, ("array_max", "10000")),
-    ],
-)
-def test_what_the_cluster_does_not_have_is_named_with_what_it_has(
-    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slurm: dict[str, object], words: tuple[str, str]
-) -> None:
-    monkeypatch.setattr(checkup, "probe", lambda *_: ())  # it adds nothing to these but seconds
-    failures = " ".join(told(tmp_path, "failure", **slurm))
-    for word in words:
-        assert word in failures
+WRONG_TIERS = {
+    "partition": (SlurmTierSettings(partition="emulatoin"), "emulatoin", "emulation, narrow"),
+    "account": (SlurmTierSettings(account="astronomy"), "astronomy", "qhub"),
+    "qos": (SlurmTierSettings(qos={"test": "gold"}), "gold", "production"),
+    "reservation": (SlurmTierSettings(reservation="cal"), "reservation 'cal'", "ask the site"),
+    "constraint": (SlurmTierSettings(constraint="fridge&qpu"), "feature 'fridge'", "They have: emulation."),
+    "usual-time": (
+        SlurmTierSettings(partition="qpu"),
+        "names no time asks for 3600 s, and partition qpu ends jobs after 1800 s",
+        "slurm.tiers.usual-time.time_max_s = 1800",
+    ),
+    "longest-time": (
+        SlurmTierSettings(partition="qpu", time_s=60, time_max_s=7200),
+        "time_max_s is 7200 s, and partition qpu ends jobs after 1800 s",
+        "time_max_s = 1800",
+    ),
+    "cpus": (
+        SlurmTierSettings(cpus=64),
+        "Slurm would refuse a job of profile development with 64 CPUs",
+        "Mend slurm.tiers.cpus",
+    ),
+    "memory": (
+        SlurmTierSettings(memory_mb=900_000),
+        "Slurm would refuse a job of profile development with 1 CPUs, 900000 MiB",
+        "Mend slurm.tiers.memory",
+    ),
+}
+WRONG_DEVICES = {
+    "unknown-licence": (SlurmDeviceSettings(licenses="qpu_fez:1"), "qpu_fez", "aer_gpu, qpu_cloud"),
+    "too-many": (SlurmDeviceSettings(licenses="qpu_cloud:9"), "9 of licence qpu_cloud", "there are 2"),
+    "unknown-gres": (SlurmDeviceSettings(gres="qpu:fez:1"), "qpu:fez", "qpu:fake_kyiv"),
+    "plugin": (SlurmDeviceSettings(qpu="fez"), "--qpu", "SPANK"),
+}
+
+
+def test_what_the_cluster_does_not_have_is_named_with_what_it_has(cluster: Cluster, tmp_path: Path) -> None:
+    failures = told(
+        tmp_path,
+        "failure",
+        array_max=50000,
+        tiers={name: tier for name, (tier, *_) in WRONG_TIERS.items()},
+        devices={name: device for name, (device, *_) in WRONG_DEVICES.items()},
+    )
+    for kind, wrong in (("tiers", WRONG_TIERS), ("devices", WRONG_DEVICES)):
+        for name, (_, *words) in wrong.items():
+            said = [line for line in failures if line.startswith(f"slurm.{kind}.{name}:")]
+            assert len(said) == 1, (name, failures)
+            assert [word for word in words if word not in said[0]] == []
+    assert [line for line in failures if "array_max is 50000" in line and "10000" in line]
 
 
 def test_a_probe_goes_wherever_a_tier_s_jobs_go_as_they_would(cluster: Cluster, tmp_path: Path) -> None:
