@@ -17,8 +17,6 @@ from typing import Any, NoReturn
 import click
 
 import qhub_ext
-from qhub_ext import broker_verbs, demo_verbs, fleet_verbs, reproduce_verbs, site_verbs  # noqa: F401 - they add their verbs
-from qhub_ext import verbs as v
 from qhub_ext.capture.command import OPTIONS, Option, parse_words
 from qhub_ext.display.progress import Progress
 from qhub_ext.display.tables import Page, Table, Text
@@ -26,13 +24,26 @@ from qhub_ext.errors import JobFailedError, QhubError, QhubWarning, SiteError, U
 from qhub_ext.preview import preview_text
 from qhub_ext.service import Job, Jobs, JobService
 from qhub_ext.service.jobs import read_source
+from qhub_ext.verbs import Surface, slip_sentence, verbs
+from qhub_ext.verbs.group import complete_device, facts_verb
+from qhub_ext.verbs.jobs import job_page
+from qhub_ext.verbs.results import for_terminal
+from qhub_ext.verbs.surface import (
+    EXIT_ENVIRONMENT,
+    EXIT_INTERRUPTED,
+    EXIT_JOB_FAILED,
+    EXIT_OK,
+    EXIT_SITE,
+    EXIT_USAGE,
+    exit_code,
+)
 
 
 def _click_option(option: Option) -> Callable[[Any], Any]:
     flags = [option.flag, option.key, *([f"-{option.short}"] if option.short else [])]
     if option.kind == "flag":
         return click.option(*flags, is_flag=True, help=TERMINAL_HELP.get(option.name, option.help))
-    complete = v.complete_device if option.name == "device" else None
+    complete = complete_device if option.name == "device" else None
     metavar = "NAME" if option.kind == "tier" else option.metavar
     return click.option(
         *flags,
@@ -71,12 +82,12 @@ def _words(options: dict[str, Any]) -> list[str]:
     return words
 
 
-@v.verbs.command("run")
+@verbs.command("run")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @submit_options
-@v.facts_verb
-def run(surface: v.Surface, file: Path, arguments: tuple[str, ...], *, as_json: bool, **options: Any) -> Any:
+@facts_verb
+def run(surface: Surface, file: Path, arguments: tuple[str, ...], *, as_json: bool, **options: Any) -> Any:
     """Submits the Python script or notebook FILE as a job; what follows `--` becomes a script's sys.argv."""
     request, _ = parse_words(_words(options), None, SUBMIT_OPTIONS)
     kind = "notebook" if file.suffix == ".ipynb" else "script"
@@ -100,24 +111,24 @@ def run(surface: v.Surface, file: Path, arguments: tuple[str, ...], *, as_json: 
         for job in jobs:
             _wait(surface, job)
             if not as_json:
-                surface.write(v.for_terminal(job.logs()))
+                surface.write(for_terminal(job.logs()))
     return jobs if len(jobs) > 1 else jobs[0]
 
 
-def _wait(surface: v.Surface, job: Job) -> None:
+def _wait(surface: Surface, job: Job) -> None:
     """Shows where the job is; an interrupt leaves it running."""
     with Progress(job.id) as progress:
         try:
             record = job.wait(progress=progress.show)
         except KeyboardInterrupt:
-            surface.exit_code = v.EXIT_INTERRUPTED
+            surface.exit_code = EXIT_INTERRUPTED
             progress.close()
             click.echo("Waiting was interrupted; the job goes on.", err=True)
             return
-    surface.exit_code = max(surface.exit_code, v.exit_code(record))
+    surface.exit_code = max(surface.exit_code, exit_code(record))
 
 
-@v.verbs.command("virtual-qpu")
+@verbs.command("virtual-qpu")
 @click.option(
     "--device", "devices", multiple=True, help="Device to stand for, or NAME=DEVICE (repeatable); default: any."
 )
@@ -137,7 +148,7 @@ def _wait(surface: v.Surface, job: Job) -> None:
 @click.option("--directory", type=click.Path(file_okay=False, path_type=Path), help="Folder of its key and address.")
 @click.pass_obj
 def virtual_qpu(
-    surface: v.Surface,
+    surface: Surface,
     devices: tuple[str, ...],
     port: int,
     speed: float | None,
@@ -157,10 +168,10 @@ def virtual_qpu(
     serve(directory or settings.virtual_directory, devices, port, speed or settings.virtual_speed, cycles)
 
 
-@v.verbs.command("tutorials")
+@verbs.command("tutorials")
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path), required=False)
-@v.facts_verb
-def tutorials(surface: v.Surface, directory: Path | None) -> Page | Table:  # noqa: ARG001 - every verb is given it
+@facts_verb
+def tutorials(surface: Surface, directory: Path | None) -> Page | Table:  # noqa: ARG001 - every verb is given it
     """Copies the tutorial notebooks into DIRECTORY, never over one that you changed; without DIRECTORY, lists them."""
     from qhub_ext.tutorials import copy_into, name_of, shipped, title_of, what_next
 
@@ -173,19 +184,19 @@ def tutorials(surface: v.Surface, directory: Path | None) -> Page | Table:  # no
     return Page([Table(("notebook", "title", "here"), copies, facts), Text(what_next(directory))], facts)
 
 
-@v.verbs.command("completion")
+@verbs.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_obj
-def completion(surface: v.Surface, shell: str) -> None:
+def completion(surface: Surface, shell: str) -> None:
     """Prints the tab completion for your shell: `eval "$(qhub completion bash)"`."""
     from click.shell_completion import get_completion_class
 
     kind = get_completion_class(shell)
     assert kind is not None
-    surface.write(kind(v.verbs, {}, "qhub", "_QHUB_COMPLETE").source() + "\n")
+    surface.write(kind(verbs, {}, "qhub", "_QHUB_COMPLETE").source() + "\n")
 
 
-click.version_option(qhub_ext.__version__, prog_name="qhub")(v.verbs)
+click.version_option(qhub_ext.__version__, prog_name="qhub")(verbs)
 
 
 def _warn(
@@ -204,25 +215,25 @@ def _warn(
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    surface: v.Surface | None = None
+    surface: Surface | None = None
     warnings.showwarning = _warn
     try:
-        surface = v.Surface(JobService())
-        view = v.verbs.main(arguments, prog_name="qhub", standalone_mode=False, obj=surface)
+        surface = Surface(JobService())
+        view = verbs.main(arguments, prog_name="qhub", standalone_mode=False, obj=surface)
         _show(view)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:  # `qhub broker`
         error.show()
-        sys.exit(v.EXIT_USAGE)
+        sys.exit(EXIT_USAGE)
     except click.ClickException as error:
-        click.echo(f"qhub: {v.slip_sentence(error)}", err=True)
-        sys.exit(v.EXIT_USAGE)
+        click.echo(f"qhub: {slip_sentence(error)}", err=True)
+        sys.exit(EXIT_USAGE)
     except (KeyboardInterrupt, click.Abort):
-        sys.exit(v.EXIT_INTERRUPTED)
+        sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:  # `qhub jobs | head` is no error
         sys.stderr.close()
-        sys.exit(v.EXIT_OK)
+        sys.exit(EXIT_OK)
     except QhubError as error:
         click.echo(f"qhub: {error}", err=True)
         sys.exit(code_of(error))
@@ -231,23 +242,23 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def code_of(error: QhubError) -> int:
     if isinstance(error, UserError):
-        return v.EXIT_USAGE
+        return EXIT_USAGE
     if isinstance(error, SiteError):
-        return v.EXIT_SITE
+        return EXIT_SITE
     if isinstance(error, JobFailedError):
-        return v.EXIT_JOB_FAILED
-    return v.EXIT_ENVIRONMENT
+        return EXIT_JOB_FAILED
+    return EXIT_ENVIRONMENT
 
 
 def _show(view: Any) -> None:
     if view is None or isinstance(view, int):
         return
     pages = [view] if isinstance(view, Job) else view if isinstance(view, Jobs) else []
-    text = "\n\n".join(map(v.job_page, pages)) or view.to_text(
+    text = "\n\n".join(map(job_page, pages)) or view.to_text(
         shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     )
     if text:
-        click.echo(v.for_terminal(text))
+        click.echo(for_terminal(text))
     sys.stdout.flush()
 
 

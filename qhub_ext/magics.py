@@ -147,7 +147,6 @@ class QpuMagics(Magics):
     def _verb(self, line: str) -> Any:
         import click
 
-        from qhub_ext import broker_verbs, demo_verbs, fleet_verbs, reproduce_verbs, site_verbs  # noqa: F401 - they add theirs
         from qhub_ext.verbs import Surface, slip_sentence, verbs
 
         told = without_comment(line).strip()

@@ -71,7 +71,7 @@ def test_every_verb_and_each_of_its_options_says_what_it_does_and_the_guide_has_
     guide = (ROOT / "docs" / "guide.md").read_text().partition("## Asking about jobs")[2].partition("\n## ")[0]
     rows = [line.split("|")[1] for line in guide.splitlines() if line.startswith("| `")]
     told = {word for row in rows for word in re.findall(r"[a-z-]+", row)}
-    verbs = words_of(cli.v.verbs)
+    verbs = words_of(cli.verbs)
     assert len(verbs) > 40
     assert [verb for verb in verbs if not set(verb.split()) <= told] == []
 
@@ -81,12 +81,12 @@ def test_every_verb_and_each_of_its_options_says_what_it_does_and_the_guide_has_
 
     silent = [
         f"{command.name} {option.opts[0]}"
-        for command in commands(cli.v.verbs)
+        for command in commands(cli.verbs)
         for option in command.params
         if isinstance(option, click.Option) and not option.help and not option.hidden
     ]
     assert silent == []
-    assert [command.name for command in commands(cli.v.verbs) if not command.help] == []
+    assert [command.name for command in commands(cli.verbs) if not command.help] == []
 
 
 def test_version_and_licence_are_the_same_wherever_they_are_told() -> None:
@@ -174,7 +174,7 @@ def commands_in(text: str) -> set[str]:
 
 def slip_in(command: str) -> str | None:
     """What `qhub` would not know of it; words in capitals stand for something else."""
-    group: click.Command = cli.v.verbs
+    group: click.Command = cli.verbs
     words = command.replace(",", " ").split()
     if words[0] == "use":  # of notebooks alone
         return None

@@ -20,7 +20,7 @@ from qhub_ext.capture.command import Request
 from qhub_ext.errors import UserError
 from qhub_ext.job.state import State
 from qhub_ext.schemas import load_schema
-from qhub_ext.verbs import EXIT_INTERRUPTED
+from qhub_ext.verbs.surface import EXIT_INTERRUPTED
 from tests.front.conftest import Place, place, set_up_place  # noqa: F401 - the fixture
 from tests.waiting import wait_until
 

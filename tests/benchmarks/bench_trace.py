@@ -85,7 +85,7 @@ def outside(count: int) -> float:
 def drawn(count: int) -> tuple[Callable[[], float], Callable[[], float]]:
     """From the files of a job with so many spans to letters, and to a figure with its page."""
     from qhub_ext.service import submit
-    from qhub_ext.trace_verbs import view_of
+    from qhub_ext.verbs.trace_view import view_of
 
     told = submit(
         f"import qhub_ext\nfor k in range({count // 2}):\n    with qhub_ext.span('outer'), qhub_ext.span('inner'):\n        pass"

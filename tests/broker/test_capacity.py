@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
-from qhub_ext import broker_verbs  # noqa: F401 - it adds the verb
 from qhub_ext.broker.capacity import WANTED_USE, Plan, look_ahead
 from qhub_ext.broker.policy import Policy
 from qhub_ext.broker.simulate import Arrival, simulate

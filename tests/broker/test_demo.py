@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-import qhub_ext.demo_verbs  # noqa: F401 - it adds its verbs
 from qhub_ext.broker.demo import TASKS, Shown, figure, run_demo, timeline
 from qhub_ext.service import JobService
 from qhub_ext.verbs import Surface, verbs

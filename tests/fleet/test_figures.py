@@ -13,7 +13,7 @@ from qhub_ext.diagnosis.fleet.table import fleet_of
 from qhub_ext.diagnosis.fleet.viewer import Viewer
 from qhub_ext.display.fleet import fleet_plotly
 from qhub_ext.display.pages import figure_of, write_figure
-from qhub_ext.fleet_verbs import fleet_page
+from qhub_ext.verbs.fleet import fleet_page
 from tests.fleet.planted import DAY_S, END, FAULT, T0, Site
 
 OPERATOR = Viewer("root", names=True)

@@ -10,7 +10,7 @@ import pytest
 from qhub_ext.diagnosis.rows import Row
 from qhub_ext.display.pages import PLOTLY
 from qhub_ext.display.waterfall import bar
-from qhub_ext.trace_verbs import view_of
+from qhub_ext.verbs.trace_view import view_of
 from tests.front.conftest import Place
 
 CELL = """

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-import qhub_ext.reproduce_verbs  # noqa: F401 - it adds its verbs
 from qhub_ext.errors import QhubError
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.shelf import Shelf

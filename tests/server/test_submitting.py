@@ -190,7 +190,7 @@ async def test_a_rerun_may_go_to_another_tier_and_device(api, place, submit, end
 
 
 async def test_a_rerun_takes_whatever_the_verb_takes(api, place, submit, ended):
-    from qhub_ext.verbs import rerun_verb
+    from qhub_ext.verbs.again import rerun_verb
 
     told = (await api.get("openapi.json"))["components"]["schemas"]["Rerun"]["properties"]
     assert set(told) | {"job", "as_json"} == {parameter.name for parameter in rerun_verb.params}

@@ -15,7 +15,7 @@ from qhub_ext.service import calibrations
 from qhub_ext.service.calibration_look import find_snapshot, job_look
 
 if TYPE_CHECKING:
-    from qhub_ext.verbs import Surface
+    from qhub_ext.verbs.surface import Surface
 
 UNREAD_SHOWN = 20
 

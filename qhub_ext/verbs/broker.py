@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 import click
 
-from qhub_ext import verbs as v
 from qhub_ext.capture.quantity import parse_time
 from qhub_ext.display.outlook import outlook_table
 from qhub_ext.display.pages import write_figure
@@ -20,21 +19,23 @@ from qhub_ext.display.usage import BROKER_KEYS, broker_figure, broker_usage_tabl
 from qhub_ext.display.words import duration, moment
 from qhub_ext.errors import InvalidOptionError
 from qhub_ext.tiers.qpu.brokered import Place, ask_broker, job_session
+from qhub_ext.verbs.group import facts_verb, verbs
+from qhub_ext.verbs.surface import Surface
 
 
-def _socket(surface: v.Surface) -> Place:
+def _socket(surface: Surface) -> Place:
     settings = surface.service.settings.broker
     return settings.place or settings.directory / "broker.sock"
 
 
-@v.verbs.group("broker")
+@verbs.group("broker")
 def broker() -> None:
     """The second-level scheduler: whose quantum task runs next on a device."""
 
 
 @broker.command("status")
-@v.facts_verb
-def status(surface: v.Surface) -> Page:
+@facts_verb
+def status(surface: Surface) -> Page:
     """Devices of the broker, and the tasks that wait there, in the order in which they would run now."""
     facts = ask_broker(_socket(surface), "GET", "/v1/status")
     tasks = ask_broker(_socket(surface), "GET", "/v1/tasks?everybody=true&limit=50")
@@ -61,8 +62,8 @@ def status(surface: v.Surface) -> Page:
 @broker.command("tasks")
 @click.option("--all", "everybody", is_flag=True, help="Everybody's, not only yours.")
 @click.option("-n", "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many.")
-@v.facts_verb
-def tasks(surface: v.Surface, everybody: bool, limit: int) -> Table:
+@facts_verb
+def tasks(surface: Surface, everybody: bool, limit: int) -> Table:
     """Tasks that wait or run, with the reason."""
     query = f"?everybody={str(everybody).lower()}&limit={limit}"
     return tasks_table(ask_broker(_socket(surface), "GET", f"/v1/tasks{query}"))
@@ -70,8 +71,8 @@ def tasks(surface: v.Surface, everybody: bool, limit: int) -> Table:
 
 @broker.command("cancel")
 @click.argument("task")
-@v.facts_verb
-def cancel(surface: v.Surface, task: str) -> Text:
+@facts_verb
+def cancel(surface: Surface, task: str) -> Text:
     """Cancels one task; on the device it is stopped there."""
     found = ask_broker(_socket(surface), "POST", f"/v1/tasks/{_segment(task)}/cancel")
     return Text(f"The task {found['id']} is cancelled; {found['done']} of {found['of']} were done.", found)
@@ -80,8 +81,8 @@ def cancel(surface: v.Surface, task: str) -> Text:
 @broker.command("drain")
 @click.argument("device")
 @click.option("--note", default="", help="Why; users see it.")
-@v.facts_verb
-def drain(surface: v.Surface, device: str, note: str) -> Text:
+@facts_verb
+def drain(surface: Surface, device: str, note: str) -> Text:
     """Starts nothing new on a device; what runs ends (operators)."""
     found = ask_broker(_socket(surface), "POST", f"/v1/devices/{_segment(device)}/drain", {"note": note})
     return Text(f"{device} starts nothing new. `qhub broker resume {device}` ends that.", found)
@@ -89,8 +90,8 @@ def drain(surface: v.Surface, device: str, note: str) -> Text:
 
 @broker.command("resume")
 @click.argument("device")
-@v.facts_verb
-def resume(surface: v.Surface, device: str) -> Text:
+@facts_verb
+def resume(surface: Surface, device: str) -> Text:
     """Takes a drained device into use again (operators)."""
     return Text(f"{device} is in use.", ask_broker(_socket(surface), "POST", f"/v1/devices/{_segment(device)}/resume"))
 
@@ -102,8 +103,8 @@ def resume(surface: v.Surface, device: str) -> Text:
 @click.option("--device", default="", help="Default: all devices.")
 @click.option("--note", default="", help="What for; users see it.")
 @click.option("--remove", type=int, help="Number of a window to remove.")
-@v.facts_verb
-def window(surface: v.Surface, start: str | None, length: str | None, rule: str, device: str, note: str, remove: int | None) -> Any:  # fmt: skip
+@facts_verb
+def window(surface: Surface, start: str | None, length: str | None, rule: str, device: str, note: str, remove: int | None) -> Any:  # fmt: skip
     """Calibration windows: lists them; with --start and --length adds one, with --remove removes one (operators)."""
     path = _socket(surface)
     if remove is not None:
@@ -133,8 +134,8 @@ def window(surface: v.Surface, start: str | None, length: str | None, rule: str,
 @click.argument("name", required=False)
 @click.argument("what", required=False)
 @click.argument("value", required=False)
-@v.facts_verb
-def limits(surface: v.Surface, scope: str | None, name: str | None, what: str | None, value: str | None) -> Table:
+@facts_verb
+def limits(surface: Surface, scope: str | None, name: str | None, what: str | None, value: str | None) -> Table:
     """What profiles, users and accounts may use; with all four words sets one (operators): `limits user alice user_day_s 600`.
 
     VALUE is a number, `none` for no limit, or `default` for what the settings say. A word for a user counts before that for an account, and that before the
@@ -161,8 +162,8 @@ def limits(surface: v.Surface, scope: str | None, name: str | None, what: str | 
 @broker.command("priority", context_settings={"ignore_unknown_options": True})  # -5 is a priority
 @click.argument("task")
 @click.argument("priority", type=click.IntRange(-10, 10))
-@v.facts_verb
-def priority(surface: v.Surface, task: str, priority: int) -> Text:
+@facts_verb
+def priority(surface: Surface, task: str, priority: int) -> Text:
     """Moves a task up (to 10) or down (to -10) within its profile; a higher profile still goes first (operators)."""
     found = ask_broker(_socket(surface), "PUT", f"/v1/tasks/{_segment(task)}/priority", {"priority": priority})
     return Text(f"The task {found['id']} has priority {found['priority']} among those of {found['profile']}.", found)
@@ -173,8 +174,8 @@ def priority(surface: v.Surface, task: str, priority: int) -> Text:
 @click.option("--for", "length", help="How long, such as 10m; the profile says how long at most.")
 @click.option("--profile", default="", help="Profile of the session, where the site gives none.")
 @click.option("--end", is_flag=True, help="Give the device back (yours, or anybody's for operators).")
-@v.facts_verb
-def lease(surface: v.Surface, device: str | None, length: str | None, profile: str, end: bool) -> Table:
+@facts_verb
+def lease(surface: Surface, device: str | None, length: str | None, profile: str, end: bool) -> Table:
     """Who has a device alone; with --for takes it for the session of this job, with --end gives it back."""
     path = _socket(surface)
     if device is not None and end:
@@ -192,8 +193,8 @@ def lease(surface: v.Surface, device: str | None, length: str | None, profile: s
 @broker.command("token")
 @click.argument("user")
 @click.option("--revoke", is_flag=True, help="The user's token is good no more.")
-@v.facts_verb
-def token(surface: v.Surface, user: str, revoke: bool) -> Text:
+@facts_verb
+def token(surface: Surface, user: str, revoke: bool) -> Text:
     """Makes a token for a user who comes over TCP where there is no MUNGE (operators): `[broker] token_file` names the file with it."""
     if revoke:
         ask_broker(_socket(surface), "DELETE", f"/v1/tokens/{_segment(user)}")
@@ -206,8 +207,8 @@ def token(surface: v.Surface, user: str, revoke: bool) -> Text:
 @click.option("--days", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="How far back.")
 @click.option("--by", type=click.Choice(BROKER_KEYS), help="Add up by this alone; default: every combination.")
 @click.option("--figure", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture (HTML) here as well.")
-@v.facts_verb
-def usage(surface: v.Surface, days: float, by: str | None, figure: Path | None) -> Table:
+@facts_verb
+def usage(surface: Surface, days: float, by: str | None, figure: Path | None) -> Table:
     """Seconds of QPU by user, account, profile, device and job."""
     found = ask_broker(_socket(surface), "GET", f"/v1/usage?days={days}")
     if figure is not None:
@@ -229,9 +230,9 @@ def usage(surface: v.Surface, days: float, by: str | None, figure: Path | None) 
     "--days", type=click.FloatRange(0, min_open=True), default=2.0, show_default=True, help="Days on the virtual clock."
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the users' random days.")
-@v.facts_verb
+@facts_verb
 def simulate(
-    surface: v.Surface, users: tuple[int, ...], tasks: float, devices: int | None, days: float, seed: int
+    surface: Surface, users: tuple[int, ...], tasks: float, devices: int | None, days: float, seed: int
 ) -> Table:
     """How many devices so many users need and how long they would wait, by the policy of this broker's settings on a virtual clock.
 
@@ -248,8 +249,8 @@ def simulate(
 
 
 @broker.command("audit")
-@v.facts_verb
-def audit(surface: v.Surface) -> Table:
+@facts_verb
+def audit(surface: Surface) -> Table:
     """Who ordered what (operators)."""
     found = ask_broker(_socket(surface), "GET", "/v1/audit")
     rows = [(moment(a["at"]), a["who"], a["verb"], a["what"]) for a in found["audit"]]
@@ -267,7 +268,7 @@ def audit(surface: v.Surface) -> Table:
 )
 @click.option("--slurm", is_flag=True, help="Sessions are held against the jobs of Slurm.")
 @click.pass_obj
-def serve(surface: v.Surface, devices: tuple[str, ...], directory: Path | None, at: Path | None, slurm: bool) -> None:
+def serve(surface: Surface, devices: tuple[str, ...], directory: Path | None, at: Path | None, slurm: bool) -> None:
     """Serves a broker until it is interrupted. `[broker] socket` in qhub.toml sends the tier qpu through it."""
     from qhub_ext.broker.__main__ import serve as serve_broker
 

@@ -17,7 +17,8 @@ from qhub_ext.errors import InvalidOptionError, UserError
 from qhub_ext.job.identity import short_id
 from qhub_ext.jobfolder.atomic import read_json_or_none
 from qhub_ext.jobfolder.outcome import require_own
-from qhub_ext.verbs import EXIT_JOB_FAILED, Surface, facts_verb, one_job, verbs
+from qhub_ext.verbs.group import facts_verb, one_job, verbs
+from qhub_ext.verbs.surface import EXIT_JOB_FAILED, Surface
 
 NO_LICENCE = "No licence is stated: ask whoever made it before you use it."
 

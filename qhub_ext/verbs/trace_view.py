@@ -14,7 +14,7 @@ from qhub_ext.widgets.trace import TraceView
 
 if TYPE_CHECKING:
     from qhub_ext.service import Job
-    from qhub_ext.verbs import Surface
+    from qhub_ext.verbs.surface import Surface
 
 LOG_LINES = 200
 

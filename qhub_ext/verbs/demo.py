@@ -6,20 +6,21 @@ from pathlib import Path
 
 import click
 
-from qhub_ext import verbs as v
 from qhub_ext.display.pages import write_figure
 from qhub_ext.display.tables import Page, Table, Text
 from qhub_ext.job.identity import short_id
+from qhub_ext.verbs.group import facts_verb, verbs
+from qhub_ext.verbs.surface import Surface
 
 
-@v.verbs.group("demo")
+@verbs.group("demo")
 def demo() -> None:
     """Things made to happen on this computer, to be looked at."""
 
 
 @demo.command("faults")
-@v.facts_verb
-def faults(surface: v.Surface) -> Page:
+@facts_verb
+def faults(surface: Surface) -> Page:
     """Ten faults on the embedded site and a virtual QPU: what each was, what is said of it, and where that is seen. About a minute."""
     from qhub_ext.service.faults import run_faults
 
@@ -45,8 +46,8 @@ def faults(surface: v.Surface) -> Page:
 @demo.command("broker")
 @click.option("--device", default="kingston", show_default=True, help="Whose virtual QPU it runs on.")
 @click.option("--figure", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture (HTML) here as well.")
-@v.facts_verb
-def broker(surface: v.Surface, device: str, figure: Path | None) -> Text:  # noqa: ARG001 - as every verb
+@facts_verb
+def broker(surface: Surface, device: str, figure: Path | None) -> Text:  # noqa: ARG001 - as every verb
     """Two users and three profiles at a virtual QPU: who has the device when, and that nobody loses a shot. Half a minute."""
     from qhub_ext.broker import demo as play
     from qhub_ext.tiers import catalog

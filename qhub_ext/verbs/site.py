@@ -6,14 +6,15 @@ from pathlib import Path
 
 import click
 
-from qhub_ext import verbs as v
 from qhub_ext.capture.quantity import parse_time
 from qhub_ext.display.tables import Page, Text
 from qhub_ext.errors import UserError
 from qhub_ext.jobfolder.atomic import write_beside
+from qhub_ext.verbs.group import verbs
+from qhub_ext.verbs.surface import EXIT_INTERRUPTED, EXIT_JOB_FAILED, Surface
 
 
-@v.verbs.group("site")
+@verbs.group("site")
 def site() -> None:
     """The site scheduler that jobs go to."""
 
@@ -38,7 +39,7 @@ def site() -> None:
     "--within", default="30m", show_default=True, help="How long jobs may take together before they are cancelled."
 )
 @click.pass_obj
-def check(surface: v.Surface, page: Path | None, data: Path | None, skip: tuple[str, ...], within: str) -> Page:
+def check(surface: Surface, page: Path | None, data: Path | None, skip: tuple[str, ...], within: str) -> Page:
     """Runs small jobs through every tier, profile and fault that this site allows, and says of each what was expected and what came.
 
     The exit code is 0 only where nothing failed; what the site does not allow is no failure. On a real device the tier qpu costs its time for
@@ -65,7 +66,7 @@ def check(surface: v.Surface, page: Path | None, data: Path | None, skip: tuple[
                 raise UserError(f"{path} cannot be written: {error.strerror}.") from error
             written.append(f"Wrote {path}.")
     if not report.passed:
-        surface.exit_code = v.EXIT_INTERRUPTED if report.interrupted else v.EXIT_JOB_FAILED
+        surface.exit_code = EXIT_INTERRUPTED if report.interrupted else EXIT_JOB_FAILED
     return Page(
         [
             report.to_table(),

@@ -16,7 +16,8 @@ from qhub_ext.display.tables import Page, Pictured, Table, Text
 from qhub_ext.display.words import duration
 from qhub_ext.errors import InvalidOptionError
 from qhub_ext.job.identity import short_id
-from qhub_ext.verbs import Surface, complete_job, facts_verb, verbs
+from qhub_ext.verbs.group import complete_job, facts_verb, verbs
+from qhub_ext.verbs.surface import Surface
 
 
 @verbs.command("fleet")

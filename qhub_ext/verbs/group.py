@@ -1,0 +1,147 @@
+"""The group that all verbs are in: `--json`, jobs by number, words for slips."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from qhub_ext.display.tables import Text
+from qhub_ext.errors import InvalidOptionError, UnknownNameError
+from qhub_ext.job.identity import short_id
+from qhub_ext.service import Job, Jobs, JobService
+from qhub_ext.tiers import catalog
+from qhub_ext.verbs.surface import Surface
+
+
+def complete_job(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - click's
+    """Names of jobs for the shell's completion."""
+    return [s for s in (short_id(i) for i in JobService().shelf.ids()[:50]) if s.startswith(incomplete)]
+
+
+def complete_device(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - click's
+    return [d for d in catalog.names() if d.startswith(incomplete)]
+
+
+JOB_ARGUMENTS = frozenset({"job", "jobs", "first", "second"})
+one_job = click.argument("job", shell_complete=complete_job)
+some_jobs = click.argument("jobs", nargs=-1, required=True, shell_complete=complete_job)
+
+
+ELSEWHERE = {
+    "use": (
+        "`use` is for a notebook.",
+        "Here `qhub run` takes --tier and --device; QHUB_TIER and QHUB_DEVICE hold for every command.",
+    ),
+    "run": (
+        "`run` is for a terminal.",
+        'Here %%qpu at the top of a cell submits it, and submit_notebook("FILE.ipynb") of qhub_ext a whole notebook.',
+    ),
+    "virtual-qpu": ("`virtual-qpu` is for a terminal.", "Type `qhub virtual-qpu` there."),
+    "tutorials": (
+        "`tutorials` is for a terminal.",
+        "Type `qhub tutorials DIR` there; %qpu is for the cells of the copies.",
+    ),
+    "completion": ("`completion` is for a terminal.", 'Type eval "$(qhub completion bash)" there.'),
+}
+"""Verbs that only the other front end has, and what to do here."""
+
+
+def slip_sentence(error: click.ClickException) -> str:
+    """What click found wrong with a command, and where its help is, on one line."""
+    said = " ".join(error.format_message().split())
+    ctx = getattr(error, "ctx", None)
+    return f"{said} `{ctx.command_path} --help` says what it takes." if ctx is not None else said
+
+
+class Verb(click.Command):
+    """Where a verb takes jobs, `-1` is one and no option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if any(param.name in JOB_ARGUMENTS for param in self.params if isinstance(param, click.Argument)):
+            args = self._with_jobs(ctx, args)
+        return super().parse_args(ctx, args)
+
+    def _with_jobs(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """`~1` for `-1`, which the shelf reads as well, but where it is an option's value or stands behind `--`."""
+        takes_value = {
+            flag
+            for param in self.get_params(ctx)
+            if isinstance(param, click.Option) and not (param.is_flag or param.count)
+            for flag in (*param.opts, *param.secondary_opts)
+        }
+        end = args.index("--") if "--" in args else len(args)
+        before = ["", *args]
+        return [
+            f"~{word[1:]}" if at < end and before[at] not in takes_value and re.fullmatch(r"-[0-9]+", word) else word
+            for at, word in enumerate(args)
+        ]
+
+
+class VerbGroup(click.Group):
+    """Unknown verbs are answered with the nearest ones."""
+
+    command_class = Verb
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            if args[0] in ELSEWHERE:
+                what, instead = ELSEWHERE[args[0]]
+                raise InvalidOptionError(what, advice=instead)
+            raise UnknownNameError.among("verb", args[0], self.list_commands(ctx))
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=VerbGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.pass_context
+def verbs(ctx: click.Context) -> Any:
+    """Quantum cells as batch jobs: tiers, devices, queue and your jobs.
+
+    JOB is a job's id, the short id behind its hyphen, its name, or -1 for your latest job.
+    """
+    if ctx.invoked_subcommand is None:
+        from qhub_ext.verbs.overview import overview
+
+        return overview(ctx.obj)
+    return None
+
+
+def facts_verb(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds `--json` and hands the surface to the verb."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print facts as JSON.")
+    @click.pass_obj
+    @functools.wraps(function)
+    def verb(surface: Surface, /, as_json: bool, **arguments: Any) -> Any:
+        wants = {"as_json": as_json} if "as_json" in inspect.signature(function).parameters else {}
+        view = function(surface, **arguments, **wants)
+        return Text(json.dumps(_facts(view), indent=2, default=str)) if as_json else view
+
+    return verb
+
+
+def _facts(view: Any) -> Any:
+    if isinstance(view, Job):
+        return job_facts(view)
+    if isinstance(view, Jobs):
+        return [job_facts(job) for job in view]
+    return view.facts
+
+
+def job_facts(job: Job) -> dict[str, Any]:
+    record = job.record
+    facts = record.to_json() | {"short_id": short_id(job.id), "folder": str(job.folder.path)}
+    if record.state.final and record.spec.size is None:
+        facts["variables"] = sorted(job.results())
+    return facts
