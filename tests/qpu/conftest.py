@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,12 @@ class VirtualQpu:
     url: str
     key: str
     pid: int
+
+    def answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/health", trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
 
     def admin(self, verb: str, /, **body: Any) -> Any:
         with httpx.Client(trust_env=False) as client:
@@ -71,6 +77,9 @@ class VirtualQpu:
         """What the client sent for a task."""
         return dict(self._service(f"/jobs/{task}?exclude_params=false")["params"])
 
+    def session(self, session: str) -> dict[str, Any]:
+        return dict(self._service(f"/sessions/{session}"))
+
     def _service(self, path: str) -> Any:
         """Asked with a token of its own."""
         with httpx.Client(trust_env=False) as client:
@@ -80,27 +89,28 @@ class VirtualQpu:
         return answer.json()
 
 
-def start_server(directory: Path, *options: str, within_s: float = 60.0) -> tuple[subprocess.Popen[bytes], VirtualQpu]:
-    log = (directory.parent / "server.log").open("wb")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "qhub_ext.virtualqpu", "--directory", str(directory), "--speed", "1000", *options],
-        stdout=log,
-        stderr=log,
-    )
-    log.close()
-    address = directory / "server.json"
-    wait_until(lambda: address.exists() or process.poll() is not None, within_s=within_s, what="the virtual QPU")
-    assert process.poll() is None, (directory.parent / "server.log").read_text()
-    record = json.loads(address.read_text())
-    server = VirtualQpu(directory, record["url"], record["key"], record["pid"])
-
-    def answers() -> bool:
-        try:
-            return httpx.get(f"{server.url}/health", trust_env=False).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    wait_until(answers, within_s=60, what="an answer of the virtual QPU")
+def start_server(
+    directory: Path, *options: str, within_s: float = 60.0, module: Sequence[str] = ("qhub_ext.virtualqpu",)
+) -> tuple[subprocess.Popen[bytes], VirtualQpu]:
+    """What it says is in `server.log` beside its folder."""
+    told = directory.parent / "server.log"
+    with told.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *module, "--directory", str(directory), "--speed", "1000", *options],
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        address = directory / "server.json"
+        wait_until(lambda: address.exists() or process.poll() is not None, within_s=within_s, what="the virtual QPU")
+        assert process.poll() is None, told.read_text()
+        record = json.loads(address.read_text())
+        server = VirtualQpu(directory, record["url"], record["key"], record["pid"])
+        wait_until(server.answers, what="an answer of the virtual QPU")
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
     return process, server
 
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
-import httpx
 import pytest
 
 from qhub_ext.tiers.qpu.qcs import client_config
 from tests.qpu.by_hand import by_hand
-from tests.waiting import wait_until
+from tests.qpu.conftest import VirtualQpu, start_server
 
 BY_HAND = """
 import json, sys
@@ -36,41 +32,24 @@ print(json.dumps([target["configuration"]["n_qubits"], state, len(resource.task_
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_the_genuine_client_until_a_signal_ends_it(tmp_path: Path, ending: signal.Signals) -> None:
     directory = tmp_path / "a qpu"
-    words = ["virtual-qpu", "--device", "our_qpu=manila", "--speed", "1000", "--directory", str(directory)]
-    log = tmp_path / "log"
-    with log.open("wb") as out:
-        process = subprocess.Popen([sys.executable, "-m", "qhub_ext.cli", *words], stdout=out, stderr=out)
+    process, server = start_server(directory, "--device", "our_qpu=manila", module=("qhub_ext.cli", "virtual-qpu"))
     try:
-        address = directory / "server.json"
-        wait_until(lambda: address.exists() or process.poll() is not None, within_s=60, what="the virtual QPU")
-        assert process.poll() is None, log.read_text()
-        server = json.loads(address.read_text())
         if ending is signal.SIGTERM:
-            told = use(server)
-            assert told == [5, "Completed", True]
-        else:
-            wait_until(lambda: _answers(server["url"]), within_s=60, what="an answer")
+            assert use(server) == [5, "Completed", True]
         process.send_signal(ending)
         code = process.wait(60)
     finally:
         process.kill()
         process.wait()
-    said = log.read_text()
-    assert f"virtual QPU (simulated) at {server['url']}" in said
-    assert server["key"] not in said
+    said = (tmp_path / "server.log").read_text()
+    assert f"virtual QPU (simulated) at {server.url}" in said
+    assert server.key not in said
     assert "Traceback" not in said, said
     assert code in (0, 130, 128 + ending, -ending), said
-    assert not address.exists(), "who looks for it starts another"
-    assert not _answers(server["url"])
+    assert not (directory / "server.json").exists(), "who looks for it starts another"
+    assert not server.answers()
 
 
-def use(server: dict[str, str]) -> object:
-    config = client_config(server["url"], server["key"], "virtual")
+def use(server: VirtualQpu) -> object:
+    config = client_config(server.url, server.key, "virtual")
     return by_hand(BY_HAND, {"name": "our_qpu", "config": config})
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health", trust_env=False).status_code == 200
-    except httpx.TransportError:
-        return False
