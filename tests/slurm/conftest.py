@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from tests.qpu.conftest import server as given_device
 from tests.slurm.fixtures import bench, cluster, slurm_cluster
-from tests.slurm.qpu_site import given_device, qpu_site
+from tests.slurm.qpu_site import qpu_site
 
 __all__ = ["bench", "cluster", "given_device", "qpu_site", "slurm_cluster"]

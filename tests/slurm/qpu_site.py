@@ -7,17 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.qpu.conftest import VirtualQpu, running_server
+from tests.qpu.conftest import VirtualQpu
 from tests.slurm.cluster import Cluster
 from tests.waiting import wait_until
 
 QCS = "ibm-quantum-compute-service"
-
-
-@pytest.fixture(scope="module")
-def given_device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualQpu]:
-    with running_server(tmp_path_factory.mktemp("prologue") / "qpu") as server:
-        yield server
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -213,19 +212,12 @@ def test_jobs_with_a_licence_or_a_generic_resource_are_told_how_to_reach_their_d
         assert qpu_site.ask("cat", str(state / ids[name]), user="qhub-alice")
         assert given_device.key not in qpu_site.ask("cat", str(state / ids[name]), user="qhub-bob")
         assert given_device.key not in qpu_site.ask("cat", str(qpu_site.configuration.qrmi_config), user="qhub-alice")
-        assert state_of(given_device, sessions[name]) == "open"
+        assert given_device.session(sessions[name])["state"] == "open"
     shown = qpu_site.ask("scontrol", "-dd", "show", "job") + qpu_site.ask("squeue", "-O", "ALL")
     (open_folder / "go").touch()
     wait_until(lambda: not list(state.iterdir()), within_s=120, what="the end of what the jobs were told")
     for session in sessions.values():
-        assert state_of(given_device, session) == "closed", "the device is given back"
+        assert given_device.session(session)["state"] == "closed", "the device is given back"
     logs = b"".join(path.read_bytes() for path in qpu_site.configuration.logs.rglob("*") if path.is_file())
     for place in (shown.encode(), logs):
         assert given_device.key.encode() not in place
-
-
-def state_of(device: VirtualQpu, session: str) -> str:
-    with httpx.Client(trust_env=False) as client:
-        token = client.post(f"{device.url}/identity/token", data={"apikey": device.key}).json()["access_token"]
-        answer = client.get(f"{device.url}/api/v1/sessions/{session}", headers={"authorization": f"Bearer {token}"})
-    return str(answer.json()["state"])
