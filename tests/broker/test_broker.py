@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -28,10 +29,16 @@ from tests.waiting import wait_until
 SHORT = {"QHUB_BROKER_SLICE_S": "0.5", "QHUB_BROKER_OVERHEAD_S": "0.0"}
 
 
+def metrics_of(broker: Broker) -> str:
+    url = json.loads((broker.directory / "broker.json").read_text())["url"]
+    return httpx.get(f"{url}/metrics", trust_env=False).text
+
+
 def test_a_cell_takes_its_turn_at_the_broker_and_gets_all_its_shots(
-    new_broker: Callable[..., Broker], through_the_broker: Callable[[Broker], None]
+    new_broker: Callable[..., Broker], through_the_broker: Callable[[Broker], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broker = new_broker(**SHORT)
+    monkeypatch.setattr(standing, "RENEW_S", math.inf)
+    broker = new_broker(**SHORT, QHUB_BROKER_SWEEP_S="3600")
     through_the_broker(broker)
     circuit = QuantumCircuit(2)
     circuit.h(0)
@@ -52,6 +59,7 @@ def test_a_cell_takes_its_turn_at_the_broker_and_gets_all_its_shots(
     assert {row["profile"] for row in usage} == {"test"}
     assert {row["job"] for row in usage} == {"one"}
     assert sum(row["slices"] for row in usage) > 3
+    assert "qhub_broker_site_call_seconds_count 1\n" in metrics_of(broker), "the site was asked about the job once"
 
 
 def test_production_goes_between_the_slices_of_development_and_nothing_is_lost(
@@ -127,12 +135,10 @@ def test_the_log_and_the_task_have_the_trace_that_the_client_named_and_metrics_h
     told = [json.loads(line) for line in (broker.directory / "log").read_text().splitlines() if line.startswith("{")]
     said = [line["message"].split(" as ")[0] for line in told if line.get("trace_id") == trace and line["task"] == task]
     assert said == ["slice sent", "slice done"]
-
-    def metrics() -> str:
-        return httpx.get(f"{json.loads((broker.directory / 'broker.json').read_text())['url']}/metrics", trust_env=False).text  # fmt: skip
-
-    wait_until(lambda: "qhub_broker_calibration_error_median{" in metrics(), within_s=120, what="the calibration", every_s=0.5)  # fmt: skip
-    lines = dict(line.rsplit(" ", 1) for line in metrics().splitlines() if line.startswith("qhub_broker_calibration"))
+    wait_until(lambda: "qhub_broker_calibration_error_median{" in metrics_of(broker), within_s=120, what="the calibration", every_s=0.5)  # fmt: skip
+    lines = dict(
+        line.rsplit(" ", 1) for line in metrics_of(broker).splitlines() if line.startswith("qhub_broker_calibration")
+    )
     assert float(lines['qhub_broker_calibration_age_seconds{device="kingston"}']) > 0
     assert 0 < float(lines['qhub_broker_calibration_error_median{device="kingston",kind="two_qubit"}']) < 0.1
 
@@ -185,8 +191,7 @@ def test_a_job_whose_session_ended_while_it_worked_alone_sends_its_next_task_by_
     circuit.measure_all()
 
     def open_sessions() -> bool:
-        url = json.loads((broker.directory / "broker.json").read_text())["url"]
-        return "qhub_broker_sessions 0" not in httpx.get(f"{url}/metrics", trust_env=False).text
+        return "qhub_broker_sessions 0" not in metrics_of(broker)
 
     with using(tier="qpu", device="kingston", job_id="thinks", profile="test"):
         sampler = Sampler()

@@ -42,7 +42,8 @@ def brokered(device: str, path: Place) -> Resource:
     if key not in _sessions:
         keep_up()
         _sessions[key] = made = brokered_resource(device, path)
-        _of_job[frozenset(made.config.items())] = (job_here(), context.profile)
+        config = frozenset(made.config.items())
+        _of_job[config], _renewed_at[config] = (job_here(), context.profile), time.monotonic()
     return _sessions[key]
 
 
