@@ -100,7 +100,7 @@ class Summaries:
         """
         self._forget_old()
         now, taken = self._clock(), 0
-        amended: list[tuple[str, int]] = []
+        amended: set[tuple[str, int]] = set()
         refused: list[dict[str, Any]] = []
         with self._ledger.transaction() as execute:
             for place, record in enumerate(records):
@@ -123,7 +123,8 @@ class Summaries:
                     "parts_ns": _text(one.parts_ns),
                 }
                 again = one.cause not in ("", Cause.UNKNOWN) and bool(execute(_TAKE_BACK, uid, one.job, one.attempt, Cause.UNKNOWN.value))  # fmt: skip
-                amended += [(one.job, one.attempt)] if again else []
+                if again:
+                    amended.add((one.job, one.attempt))
                 names = ", ".join(f'"{name}"' for name in row)
                 marks = ", ".join("?" * len(row))
                 is_new = bool(
@@ -138,9 +139,8 @@ class Summaries:
                 ):  # what was counted once stays so: a counter that falls is a restart to Prometheus
                     self._count(row)
         with self._lock:
-            for job, attempt in amended:
-                if self._fleet is not None:
-                    self._fleet = self._fleet.without(user, job, attempt, Cause.UNKNOWN)
+            if amended and self._fleet is not None:
+                self._fleet = self._fleet.without(user, amended, Cause.UNKNOWN)
         return taken, refused
 
     def fleet(self) -> Fleet:

@@ -100,19 +100,26 @@ def test_a_cause_that_the_site_told_later_takes_the_place_of_none_and_nothing_el
     ledger = Ledger(tmp_path / "ledger")
     kept = Summaries(ledger, time.time)
     stopped = {"state": "cancelled", "cause": "unknown", "signature": "It was stopped from outside."}
-    kept.take(1, "alice", [summary(1, **stopped), summary(2, **stopped)])
+    kept.take(1, "alice", [summary(n, **stopped) for n in (1, 2, 3)])
     kept.take(2, "bob", [summary(1, **stopped)])
-    assert len(kept.fleet()) == 3
-    better = summary(1, state="cancelled", cause="queue policy", signature="The operator cancelled it.")
-    assert kept.take(1, "alice", [better]) == (1, [])
+    assert len(kept.fleet()) == 4
+    better, too = (
+        summary(n, state="cancelled", cause="queue policy", signature="The operator cancelled it.") for n in (1, 3)
+    )
+    assert kept.take(1, "alice", [better, too]) == (2, [])
     assert kept.take(1, "alice", [better, summary(1, **stopped), summary(1, cause="code")]) == (0, [])
     frame = kept.fleet().frame
     told = sorted(zip(frame["user"], frame["job"], frame["cause"], strict=True))
-    first, second = summary(1)["job"], summary(2)["job"]
-    assert told == [("alice", first, "queue policy"), ("alice", second, "unknown"), ("bob", first, "unknown")]
-    assert sum(kept.counted()[0].values()) == 3, "a counter neither falls nor counts one twice"
+    first, second, third = (summary(n)["job"] for n in (1, 2, 3))
+    assert told == [
+        ("alice", first, "queue policy"),
+        ("alice", second, "unknown"),
+        ("alice", third, "queue policy"),
+        ("bob", first, "unknown"),
+    ]
+    assert sum(kept.counted()[0].values()) == 4, "a counter neither falls nor counts one twice"
     again = Summaries(ledger, time.time)
-    assert len(again.fleet()) == 3
+    assert len(again.fleet()) == 4
     ledger.close()
 
 

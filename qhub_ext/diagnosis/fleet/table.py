@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -49,11 +49,12 @@ class Fleet:
         ended = self.frame["ended_at"].to_numpy()
         return Fleet(self.frame[(ended >= since) & (ended < until)])
 
-    def without(self, user: str, job: str, attempt: int, cause: str) -> Fleet:
-        """All but one that was told better since."""
-        frame = self.frame
-        it = (frame["job"] == job) & (frame["attempt"] == attempt) & (frame["user"] == user) & (frame["cause"] == cause)
-        return Fleet(frame[~it])
+    def without(self, user: str, gone: Set[tuple[str, int]], cause: str) -> Fleet:
+        """All but those (job and attempt) of a user that were told better since."""
+        kept = ~(self._is("user", user) & self._is("cause", cause))
+        doubtful = self.frame[~kept]
+        kept[~kept] = [pair not in gone for pair in zip(doubtful["job"], doubtful["attempt"], strict=True)]
+        return Fleet(self.frame[kept])
 
     @cached_property
     def asked(self) -> Bools:
