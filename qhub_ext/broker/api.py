@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from qhub_ext import __version__
 from qhub_ext.broker.device_spans import below_slices
-from qhub_ext.broker.front import Days, Front, Limit, Offset, Seconds, Traceparent, Words, checked_trace, result_of
+from qhub_ext.broker.front import Days, Front, Limit, Offset, Seconds, Traceparent, Words, result_of
 from qhub_ext.broker.refusals import NotAllowedError
 from qhub_ext.broker.told import described, device_facts, pieces_of, summary, waits
 from qhub_ext.errors import UnknownNameError
@@ -112,7 +112,7 @@ def add_api(app: FastAPI, front: Front) -> None:
         found = front.membership.find(who.uid, body.job, body.profile, body.account)
         session = desk.sessions.open(
             who.uid, who.user, profile=found.profile, account=found.account, job=body.job, idle_s=body.idle_s, life_s=body.life_s,
-            on_calibration_change=body.on_calibration_change, traceparent=checked_trace(traceparent),
+            on_calibration_change=body.on_calibration_change, traceparent=traceparent,
         )  # fmt: skip
         on_socket = request.client is not None and request.client.host.startswith("uid:")
         url = front.url() if on_socket else str(request.base_url).rstrip("/")
@@ -134,7 +134,7 @@ def add_api(app: FastAPI, front: Front) -> None:
         session = front.own_session(request, body.session)
         row = front.submit(
             session, body.device, body.program, body.params, task_id=body.id, deadline_at=body.deadline_at,
-            on_calibration_change=body.on_calibration_change, traceparent=checked_trace(traceparent),
+            on_calibration_change=body.on_calibration_change, traceparent=traceparent,
         )  # fmt: skip
         return described(desk, desk.state(row.id))
 

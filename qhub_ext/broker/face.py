@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from qhub_ext.broker.desk import Desk
-from qhub_ext.broker.front import Front, Limit, Offset, Traceparent, checked_trace, json_body, refusal, result_of
+from qhub_ext.broker.front import Front, Limit, Offset, Traceparent, json_body, refusal, result_of
 from qhub_ext.broker.refusals import NotAllowedError
 from qhub_ext.broker.rows import TaskRow
 from qhub_ext.tiers.qpu import qcs
@@ -128,7 +128,7 @@ def add_face(app: FastAPI, front: Front) -> None:
             return refusal(400, "`params` must be an object.")
         name, program = str(body.get("backend")), str(body.get("program_id"))
         row = await anyio.to_thread.run_sync(
-            lambda: front.submit(session, name, program, params, traceparent=checked_trace(traceparent))
+            lambda: front.submit(session, name, program, params, traceparent=traceparent)
         )
         return {"id": row.id, "backend": row.device}
 

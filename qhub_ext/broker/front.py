@@ -49,13 +49,15 @@ def _no_nul(text: str) -> str:
 
 Words = Annotated[str, AfterValidator(_no_nul)]
 """Text that every database can hold."""
-Traceparent = Annotated[str, Header(max_length=512)]
 
 
-def checked_trace(traceparent: str) -> str:
+def _checked_trace(traceparent: str) -> str:
     """Empty for what is no traceparent: a trace is no reason to refuse anything."""
     found = parse_traceparent(traceparent)
     return found.traceparent if found else ""
+
+
+Traceparent = Annotated[str, Header(max_length=512), AfterValidator(_checked_trace)]
 
 
 @dataclass(frozen=True)
