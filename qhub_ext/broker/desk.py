@@ -67,12 +67,11 @@ class Desk:
         self.clock = clock
         self._on_calibration_change = on_calibration_change
         self.changed = threading.Condition(threading.RLock())
-        self.devices = tuple(devices)
         self.sessions = Sessions(
             self.ledger, self.policy.profiles, self.changed, clock, steady or (boot_clock if clock is time.time else clock),
             session_idle_s, session_s,
         )  # fmt: skip
-        self.orders = Orders(self.ledger, self.policy, self.devices, clock, self.changed)
+        self.orders = Orders(self.ledger, self.policy, devices, clock, self.changed)
         self.policy.fair_share.restore(self.ledger.shares())
         self._restore_day()
         self._queue = TaskQueue()
@@ -245,7 +244,11 @@ class Desk:
         with self.changed:
             if device not in self.devices:
                 self.turns.take(device)
-                self.devices = self.orders.devices = (*self.devices, device)
+                self.orders.devices = (*self.devices, device)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        return self.orders.devices
 
     @property
     def busy(self) -> bool:
