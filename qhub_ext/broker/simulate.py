@@ -100,13 +100,11 @@ class Site:
 
     def begins(self, now: float) -> dict[str, Begin]:
         """When the tasks that wait now are expected to begin."""
-        windows = {device: next_window(self.windows.get(device, ()), device, now) for device in self.waiting}
-        facts = {d: DeviceFacts(d, windows[d], busy_until=self._free_at[d]) for d in self.waiting}
+        facts = {d: DeviceFacts(d, self.window(d, now), busy_until=self._free_at[d]) for d in self.waiting}
+        return forecast(self.queue, self.policy, facts, self._current, self.window, self.tempos, now)()
 
-        def window_at(device: str, at: float) -> tuple[float, float] | None:
-            return next_window(self.windows.get(device, ()), device, at)
-
-        return forecast(self.queue, self.policy, facts, self._current, window_at, self.tempos, now)()
+    def window(self, device: str, at: float) -> tuple[float, float] | None:
+        return next_window(self.windows.get(device, ()), device, at)
 
     def turn(self, device: str, now: float) -> None:
         """The next slice, where the device is free. `moments` says when to ask again, besides at the next arrival."""
@@ -116,7 +114,7 @@ class Site:
             self._ending.discard(device)
             self.waiting[device] -= 1
         run, policy = self.run, self.policy
-        facts = DeviceFacts(device, next_window(self.windows.get(device, ()), device, now))
+        facts = DeviceFacts(device, self.window(device, now))
         begin = time.perf_counter()
         decision = policy.decide(self.queue, facts, now, self._current[device])
         run.deciding_s += time.perf_counter() - begin
