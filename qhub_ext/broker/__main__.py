@@ -130,7 +130,8 @@ def serve(
         )
     )
     threads.start()
-    threading.Thread(target=_leave_when_idle, args=(idle, server), name="broker-idle", daemon=True).start()
+    if on_demand:
+        threading.Thread(target=_leave_when_idle, args=(idle, server), name="broker-idle", daemon=True).start()
     threading.Thread(target=_sweep, args=(desk, membership, given.sweep_s), name="broker-sweep", daemon=True).start()
     threading.Thread(target=app.state.summaries.warm, name="broker-fleet", daemon=True).start()
     record = {
