@@ -289,4 +289,4 @@ def _about(one: SliceRow, task: TaskRow | None) -> dict[str, Any]:
         return told
     trace = parse_traceparent(task.traceparent)
     ids = {} if trace is None else {"trace_id": trace.trace_id, "span_id": trace.span_id}
-    return {**told, "job": task.job, "user": task.user, "traceparent": task.traceparent, **ids}
+    return {**told, "job": task.job, "user": task.user, **ids}
