@@ -46,7 +46,7 @@ def read_specs(document: Mapping[str, Any], *, device: str, source: str, at: str
     if isinstance(atoms, bool) or not isinstance(atoms, int) or not 1 <= atoms <= MOST_ATOMS:
         raise InvalidOptionError(f"It does not say how many atoms the device takes: {atoms!r}.")
     noise = specs.get("default_noise_model")
-    channels = _named(specs.get("channels"))
+    channels = [str(one.get("id")) for one in _list(specs, "channels") if isinstance(one, Mapping)]
     snapshot = Snapshot(
         device=device,
         taken_at=at,
@@ -97,12 +97,6 @@ def _unread(specs: Mapping[str, Any], noise: Any, channels: Sequence[str]) -> It
 
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _named(channels: Any) -> list[str]:
-    return (
-        [str(one.get("id")) for one in channels or () if isinstance(one, Mapping)] if isinstance(channels, list) else []
-    )
 
 
 def _list(record: Mapping[str, Any], key: str) -> list[Any]:
