@@ -16,6 +16,7 @@ from qhub_ext.job.context import current
 from qhub_ext.jobfolder.calibrations import CalibrationStore, Entry, document_of, read_document, read_snapshot
 from qhub_ext.settings import current_settings
 from qhub_ext.tiers.iqm import as_vendor_document, is_iqm
+from qhub_ext.tiers.pulser_specs import is_pulser
 
 
 def shelf() -> Path:
@@ -86,9 +87,10 @@ def document(name: str) -> Mapping[str, Any]:
 
     Raises PreflightError when it never was, or is not of a kind with a Target; InvalidOptionError for gates that are not written here.
     """
-    require_circuits(name)
     entry = newest(name)
     found = None if entry is None else read_document(entry.path)
+    if found is None or is_pulser(found):
+        require_circuits(name)
     if found is None:
         raise PreflightError(
             f"Nothing is known of the device {name!r} yet: its target was never asked for.",
@@ -115,9 +117,9 @@ def snapshot(name: str) -> Snapshot:
 
 def ensure(name: str) -> None:
     """Asks the resource that stands for a device, where nothing is known of it yet. Raises DeviceError, PreflightError."""
-    require_circuits(name)
     if newest(name) is not None:
         return
+    require_circuits(name)
     from qhub_ext.tiers.qpu.resources import resource_for
     from qhub_ext.tiers.qpu.virtual import virtual_resource
 
