@@ -28,6 +28,7 @@ from qhub_ext.primitives.sequences import PulserBackend, pulser_device
 from qhub_ext.service import resources
 from qhub_ext.service.device_tasks import _asked
 from qhub_ext.settings import current_settings
+from qhub_ext.tiers import devices
 from qhub_ext.tiers.qpu import standing
 from qhub_ext.tiers.qpu.capabilities import CAPABILITIES
 from qhub_ext.tiers.qpu.pool import close_all, process_for
@@ -116,6 +117,19 @@ def test_a_task_that_fails_at_the_vendor_ends_there_and_says_why(broker: Broker)
         pytest.raises(DeviceError, match=r"(?s)failed on FRESNEL.*ended as Failed"),
     ):
         PulserBackend(two_atoms(pulser_device())).run(runs=5)
+
+
+def test_what_a_device_is_like_is_asked_of_the_broker_alone(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("QHUB_QPU_VIRTUAL_DIRECTORY", str(tmp_path / "own"))
+    monkeypatch.setenv("QRMI_JOB_QPU_RESOURCES", "emerald")
+    monkeypatch.setenv("QRMI_JOB_QPU_TYPES", "iqm-server")
+    devices.uninstall("garnet")
+    assert devices.load("garnet").qubits == 20
+    assert not (tmp_path / "own").exists(), "no virtual QPU of the user's own was started"
+    with pytest.raises(DeviceError, match=r"Nothing behind the broker at .* stands for emerald"):
+        devices.load("emerald")
 
 
 @pytest.fixture

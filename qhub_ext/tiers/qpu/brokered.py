@@ -139,13 +139,22 @@ def brokered_resource(device: str, path: Place, job: str = "", profile: str = ""
     return Resource(device, qcs.TYPE, source, device, config, virtual=virtual, brokered=True)
 
 
+def resource_at(path: Place, device: str) -> Resource | None:
+    """A device of the broker without a session, which can be asked what it is like and given no task; None where the broker does not have it."""
+    for told in ask_broker(path, "GET", "/v1/status")["devices"]:
+        if told["name"] == device:
+            kind, virtual = told.get("type") or qcs.TYPE, bool(told.get("virtual"))
+            return Resource(device, kind, f"the broker at {path}", device, virtual=virtual, brokered=True)
+    return None
+
+
 def simulated_at(path: Place, device: str) -> bool:
     """Whether the broker says that a virtual QPU stands for the device; False where it does not answer."""
     try:
-        devices = ask_broker(path, "GET", "/v1/status")["devices"]
+        found = resource_at(path, device)
     except QhubError:
         return False
-    return any(d["name"] == device and d.get("virtual", False) for d in devices)
+    return found is not None and found.virtual
 
 
 def why_it_waits(path: Place, task: str) -> str:

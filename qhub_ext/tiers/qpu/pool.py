@@ -20,8 +20,9 @@ def process_for(resource: Resource) -> ResourceProcess | BrokerTurn:
         resource = _heirs.get(_key(resource), resource)
         key = _key(resource)
         if key not in _processes:
-            other = resource.brokered and resource.can.takes != PRIMITIVES
-            _processes[key] = BrokerTurn(resource) if other else ResourceProcess(resource)
+            # the genuine client needs a session's key, and knows no device but IBM's
+            by_client = not resource.brokered or (resource.config and resource.can.takes == PRIMITIVES)
+            _processes[key] = ResourceProcess(resource) if by_client else BrokerTurn(resource)
         return _processes[key]
 
 
