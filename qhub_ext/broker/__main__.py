@@ -5,6 +5,9 @@ python -m qhub_ext.broker --directory DIR [--device NAME]... [--slurm]
 
 from __future__ import annotations
 
+from qhub_ext.sites.embedded.installed_code import BEGAN_WITH  # before the rest, which may be replaced meanwhile
+
+# isort: split
 import argparse
 import asyncio
 import json
@@ -39,9 +42,11 @@ from qhub_ext.broker.profiles import Rule
 from qhub_ext.errors import DeviceError, QhubError, SettingsError, UnknownNameError
 from qhub_ext.jobfolder.atomic import write_json
 from qhub_ext.settings import BrokerSettings, Settings, current_settings
+from qhub_ext.sites.embedded.succession import TRY, Succession
 from qhub_ext.telemetry.logs import configured
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers.qpu.on_demand import ERROR
+from qhub_ext.tiers.qpu.own_broker import keep_up
 from qhub_ext.tiers.qpu.resources import Resource, list_resources
 from qhub_ext.tiers.qpu.virtual import virtual_resource
 
@@ -79,7 +84,10 @@ def main() -> None:
     parser.add_argument(
         "--on-demand", action="store_true", help="for one user: take devices as tasks name them, and leave when idle"
     )
+    parser.add_argument(TRY, dest="only_try", action="store_true", help="leave at once: it can be started")
     options = parser.parse_args()
+    if options.only_try:
+        return
     logging.config.dictConfig(LOGS)
     try:
         settings = current_settings()
@@ -131,7 +139,7 @@ def serve(
     )
     threads.start()
     if on_demand:
-        threading.Thread(target=_leave_when_idle, args=(idle, server), name="broker-idle", daemon=True).start()
+        threading.Thread(target=_leave_when_due, args=(idle, server), name="broker-idle", daemon=True).start()
     threading.Thread(target=_sweep, args=(desk, membership, given.sweep_s), name="broker-sweep", daemon=True).start()
     threading.Thread(target=app.state.summaries.warm, name="broker-fleet", daemon=True).start()
     record = {
@@ -149,6 +157,8 @@ def serve(
         desk.close()
         threads.join(5.0)
         desk.ledger.close()
+    if desk.busy and idle.over() and at == given.own:  # of older code: what waits here goes on with the next one
+        keep_up(given)
 
 
 def _door(directory: Path, host: str, port: int) -> socket.socket:
@@ -187,9 +197,14 @@ def _after_the_one_before(open_desk: Callable[[], Desk], patience_s: float) -> D
             time.sleep(0.1)
 
 
-def _leave_when_idle(idle: Idle, server: uvicorn.Server) -> None:
+def _leave_when_due(idle: Idle, server: uvicorn.Server) -> None:
+    """When nobody needs it any more, or the package was changed and a broker of the new code can be started."""
+    succession = Succession(BEGAN_WITH, [sys.executable, "-m", "qhub_ext.broker"])
     while not server.should_exit:
         time.sleep(LOOK_S)
+        if succession.due and succession.ready():
+            log.info("the package was changed since this broker began: it leaves to one of the new code")
+            idle.leave()
         server.should_exit = server.should_exit or idle.over()
 
 

@@ -52,7 +52,7 @@ class Door:
             if welcome:
                 await self._answer(scope, receive, send)
             else:
-                await refusal(503, "This broker leaves, as nobody needed it: the next one is there in a moment.")(scope, receive, send)  # fmt: skip
+                await refusal(503, "This broker leaves: the next one is there in a moment.")(scope, receive, send)  # fmt: skip
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)

@@ -1,4 +1,4 @@
-"""When a broker that was started on demand leaves: nothing waits or runs, and for a while nobody asked for more than a look."""
+"""When a broker that was started on demand leaves: nothing waits or runs, and for a while nobody asked for more than a look; or it is told to."""
 
 from __future__ import annotations
 
@@ -34,6 +34,11 @@ class Idle:
                 self._inside -= 1
                 if (method, path) not in _LOOKS:
                     self._asked_at = time.monotonic()
+
+    def leave(self) -> None:
+        """Whoever needs it still."""
+        with self._lock:
+            self._left = True
 
     def over(self) -> bool:
         with self._lock:

@@ -31,7 +31,10 @@ from qhub_ext.tiers.qpu.brokered import ask_broker
 from qhub_ext.tiers.qpu.own_broker import is_up, keep_up
 from qhub_ext.tiers.qpu.pool import close_all
 from tests.qpu.conftest import VirtualQpu, isa
+from tests.sites.test_upgrade import change, package
 from tests.waiting import wait_until
+
+__all__ = ["package"]
 
 
 @dataclass
@@ -152,6 +155,29 @@ def test_it_leaves_when_idle_and_comes_again_with_its_accounts(own: Own, monkeyp
     assert shots_of(sampled(150, job="two")) == 150
     assert own.record["instance"] != first["instance"]
     assert sum(row["tasks"] for row in own.ask("GET", "/v1/usage")["usage"]) == 2
+
+
+def test_one_of_older_code_leaves_when_newer_can_be_started_which_goes_on_with_what_waits(
+    package: Path, own: Own
+) -> None:
+    own.server.fault("paused")
+    keep_up()
+    own.ask("POST", "/v1/devices", {"device": "kingston"})
+    session = own.ask("POST", "/v1/sessions", {})["id"]
+    params = {"pubs": [["OPENQASM 3.0; bit[1] c; c[0] = measure $0;", None, 60]], "version": 2}
+    task = own.ask("POST", "/v1/tasks", {"session": session, "device": "kingston", "program": "sampler", "params": params})["id"]  # fmt: skip
+    before = own.record
+    change(package / "broker/idle.py", "class Idle:", "class Idle(:")
+    log = own.directory / "server.log"
+    wait_until(lambda: "cannot be started (yet)" in log.read_text(), within_s=60, what="its trying")
+    assert own.record == before, "it stays as long as the new code is broken"
+    change(package / "broker/idle.py", "class Idle(:", "class Idle:")
+    wait_until(lambda: not alive(before["pid"]), within_s=120, what="that it leaves")
+    wait_until(lambda: is_up(current_settings().broker), within_s=120, what="the next one, which nobody asked for")
+    assert own.record["instance"] != before["instance"]
+    own.server.admin("DELETE")
+    ended = wait_until(lambda: (t := own.ask("GET", f"/v1/tasks/{task}?wait=20"))["ended_at"] and t, within_s=60, what="its end")  # fmt: skip
+    assert (ended["state"], ended["done"]) == ("completed", 60)
 
 
 def test_one_that_cannot_start_says_why(own: Own, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,7 +54,7 @@ class Succession:
         if not why:
             return True
         if now - self._first_at >= GIVE_UP_S:
-            say(f"the package was changed and cannot be started; this daemon leaves all the same: {why}")
+            say(f"the package was changed and cannot be started; this process leaves all the same: {why}")
             return True
         self._try_at = time.monotonic() + TRY_AGAIN_S
         say(f"the package was changed and cannot be started (yet): {why}")
