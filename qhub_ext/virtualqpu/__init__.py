@@ -10,9 +10,11 @@ switched on. It says that it is simulated wherever a client can see it.
     calendar  when a device stands still to be calibrated
     drift     how a calibration differs from the one before
     faults    what can be switched on to go wrong
-    app       the HTTP API
+    house     the devices of one server
+    app       the HTTP server: who is let in, and the doors that are ours
+    ibm       the API of IBM's service
     practice  lets the one of this machine go wrong, from a notebook
-    iqm, garnet         a device of IQM's gates, and the API that is spoken to it
-    sequences, pasqal   devices that take Pulser sequences, and the API that is spoken to them
+    garnet, iqm_machine, iqm_target, iqm   a device of IQM's gates, what it makes of circuits, what it says of itself, and the API
+    sequences, pasqal   devices that take Pulser sequences, and the API
     __main__  `python -m qhub_ext.virtualqpu`
 """

@@ -23,7 +23,8 @@ from qhub_ext.jobfolder.atomic import write_json
 from qhub_ext.telemetry.logs import configured
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers.snapshots import read_document
-from qhub_ext.virtualqpu.app import NEVER, Cycles, House, build
+from qhub_ext.virtualqpu.app import build
+from qhub_ext.virtualqpu.house import NEVER, Cycles, House
 
 IDLE_S = 900.0
 

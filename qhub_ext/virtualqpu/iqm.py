@@ -15,219 +15,35 @@ import time
 import uuid
 import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
-import numpy as np
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
-from qiskit.circuit import ClassicalRegister, QuantumCircuit, QuantumRegister
 
 from qhub_ext.errors import InvalidOptionError
-from qhub_ext.job.calibration import GateTable
-from qhub_ext.tiers import devices
 from qhub_ext.tiers.devices import Device
 from qhub_ext.tiers.iqm import MARK
-from qhub_ext.virtualqpu.calendar import Moment
-from qhub_ext.virtualqpu.faults import Faults
-from qhub_ext.virtualqpu.garnet import NAME, garnet
-from qhub_ext.virtualqpu.line import Line, VirtualTask
-from qhub_ext.virtualqpu.machine import Machine, Program, Pub, Run
+from qhub_ext.virtualqpu.house import House
+from qhub_ext.virtualqpu.iqm_machine import MOST_CIRCUITS, MOST_EXECUTIONS, MOST_SHOTS, NAMES, IqmMachine
+from qhub_ext.virtualqpu.iqm_target import NAMESPACE, architecture, calibration_set_id, observation_sets
+from qhub_ext.virtualqpu.line import VirtualTask
 
 PREFIX = "/iqm/"
-NAMES = (NAME,)
+SOURCE = "iqm-station-control"
 STATES = {"Queued": "waiting", "Running": "processing", "Completed": "completed", "Failed": "failed", "Cancelled": "cancelled"}  # fmt: skip
-MOST_CIRCUITS, MOST_SHOTS, MOST_EXECUTIONS = 200, 100_000, 1_000_000
 HELD_S = 30
 """A question may wait so long for the end of a job."""
-_IMPLEMENTATIONS = {"prx": "drag_crf", "cz": "crf_crf", "measure": "constant"}
-_NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")  # RFC 4122's, for names that are addresses
 
 
-class House(Protocol):
-    """As much of `app.House` as is asked here."""
-
-    faults: Faults
-
-    def machine(self, name: str) -> Machine: ...
-    def line(self, name: str) -> Line: ...
-    def lines(self) -> dict[str, Line]: ...
-    def present(self, name: str) -> Device: ...
-    def moment(self, name: str) -> Moment: ...
-    def task(self, task_id: str) -> tuple[Line, VirtualTask] | None: ...
-
-
-class IqmMachine(Machine):
-    """Takes batches of circuits in IQM's own instructions, and gives the bits of each measurement under its key."""
-
-    def __init__(self, name: str, *, seed: int = 0, replay: Sequence[Mapping[str, Any]] = ()) -> None:
-        devices.install(garnet(name))
-        super().__init__(name, seed=seed, replay=replay)
-
-    def read_batch(self, body: Mapping[str, Any]) -> Program:
-        """Raises InvalidOptionError in the words of a service that refuses a request."""
-        shots, circuits = body.get("shots", 1), body.get("circuits")
-        if isinstance(shots, bool) or not isinstance(shots, int) or not 1 <= shots <= MOST_SHOTS:
-            raise InvalidOptionError(f"shots: {shots!r} is not between 1 and {MOST_SHOTS}.")
-        if not isinstance(circuits, list) or not 1 <= len(circuits) <= MOST_CIRCUITS:
-            raise InvalidOptionError(f"circuits: a list of 1 to {MOST_CIRCUITS} circuits is expected.")
-        if shots * len(circuits) > MOST_EXECUTIONS:
-            raise InvalidOptionError(f"circuits: {shots * len(circuits)} executions are more than {MOST_EXECUTIONS}.")
-        made = [circuit_of(given, self.device, f"circuits.{number}") for number, given in enumerate(circuits)]
-        return Program("circuit", tuple(Pub(circuit, None, shots) for circuit in made))
-
-    def encode(self, program: Program, runs: Sequence[Run]) -> str:  # noqa: ARG002 - the keys are in the results
-        return json.dumps([_measurements(run.result) for run in runs])
-
-
-def _measurements(result: Any) -> dict[str, list[list[int]]]:
-    """Key -> a row per shot; each key is a register of one bit."""
-    found = {}
-    for register, array in result.data.items():
-        bits = np.unpackbits(array.array, axis=-1)[:, -1]
-        found[result.metadata["circuit_metadata"]["keys"][register]] = [[int(bit)] for bit in bits]
-    return found
-
-
-def circuit_of(given: Any, device: Device, where: str) -> QuantumCircuit:
-    """A circuit on the device's qubits. Raises InvalidOptionError in the words of a service that refuses a request."""
-    if not isinstance(given, dict) or not isinstance(given.get("instructions"), list):
-        raise InvalidOptionError(f"{where}: a circuit with a name and instructions is expected.")
-    place = {name: number for number, name in enumerate(device.configuration[MARK]["names"])}
-    pairs = {frozenset(locus) for locus in device.configuration[MARK]["cz"]}
-    circuit = QuantumCircuit(QuantumRegister(device.qubits, "q"), name=str(given.get("name") or "circuit"))
-    keys: dict[str, str] = {}
-    for number, step in enumerate(given["instructions"]):
-        at = f"{where}.instructions.{number}"
-        try:
-            name, locus, args = step["name"], [str(n) for n in step["locus"]], step.get("args") or {}
-            qubits = [place[component] for component in locus]
-        except (KeyError, TypeError, AttributeError):
-            raise InvalidOptionError(
-                f"{at}: a name, and a locus of components of {device.name}, are expected."
-            ) from None
-        width = {"prx": 1, "cz": 2, "delay": 1, "measure": 1}.get(name)
-        if width is not None and (len(qubits) != width or len(set(qubits)) != width):
-            raise InvalidOptionError(f"{at}: {name} acts on {width} components, not on {', '.join(locus)}.")
-        try:
-            if name == "prx":
-                circuit.r(_finite(args["angle"]), _finite(args["phase"]), qubits[0])
-            elif name == "cz":
-                if frozenset(locus) not in pairs:
-                    raise InvalidOptionError(f"{at}: cz is not calibrated on {', '.join(locus)}.")
-                circuit.cz(*qubits)
-            elif name == "barrier":
-                circuit.barrier(qubits)
-            elif name == "delay":
-                circuit.delay(_finite(args["duration"]), qubits[0], unit="s")
-            elif name == "measure":
-                key = str(args["key"])
-                if not key or key in keys.values():
-                    raise InvalidOptionError(f"{at}: the measurement key {key!r} is not unique.")
-                register = ClassicalRegister(1, f"k{len(keys)}")
-                keys[register.name] = key
-                circuit.add_register(register)
-                circuit.measure(qubits[0], register[0])
-            else:
-                raise InvalidOptionError(
-                    f"{at}: there is no operation {name!r}; there are prx, cz, measure, barrier, delay."
-                )
-        except (KeyError, TypeError, ValueError) as error:
-            raise InvalidOptionError(f"{at}: the arguments of {name} cannot be read: {error}") from error
-    if not keys:
-        raise InvalidOptionError(f"{where}: a circuit without a measurement has no result.")
-    circuit.metadata = {"keys": keys}
-    return circuit
-
-
-def _finite(value: Any) -> float:
-    number = float(value)
-    if not np.isfinite(number):
-        raise ValueError(f"{value!r} is no number")
-    return number
-
-
-# ---------------------------------------------------------------------- what the device says of itself
-
-
-def calibration_set_id(device: Device) -> str:
-    return str(uuid.uuid5(_NAMESPACE, device.snapshot.id))
-
-
-def architecture(device: Device) -> dict[str, Any]:
-    names, pairs = device.configuration[MARK]["names"], device.configuration[MARK]["cz"]
-    sites = {"prx": [[name] for name in names], "measure": [[name] for name in names], "cz": pairs}
-    return {
-        "calibration_set_id": calibration_set_id(device),
-        "qubits": names,
-        "computational_resonators": [],
-        "simulated": True,
-        "gates": {
-            gate: {
-                "implementations": {_IMPLEMENTATIONS[gate]: {"loci": loci}},
-                "default_implementation": _IMPLEMENTATIONS[gate],
-                "override_default_implementation": {},
-            }
-            for gate, loci in sites.items()
-        },
-    }
-
-
-def observation_sets(device: Device) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The calibration set, and the quality metrics."""
-    names = device.configuration[MARK]["names"]
-    snapshot, stamp = device.snapshot, device.snapshot.taken_at
-    definition: list[dict[str, Any]] = []
-    metrics: list[dict[str, Any]] = []
-
-    def observe(where: list[dict[str, Any]], field: str, value: float | None, unit: str = "") -> None:
-        if value is not None:
-            number = len(definition) + len(metrics)
-            where.append({"observation_id": number, "dut_field": field, "value": value, "unit": unit, "uncertainty": None, "invalid": False, "created_timestamp": stamp, "modified_timestamp": stamp})  # fmt: skip
-
-    for number, name in enumerate(names):
-        model, measured = f"characterization.model.{name}", f"metrics.ssro.measure.constant.{name}"
-        observe(metrics, f"{model}.t1_time", snapshot.column("t1_s")[number], "s")
-        observe(metrics, f"{model}.t2_time", snapshot.column("t2_s")[number], "s")
-        readout = snapshot.column("readout_error")[number]
-        observe(metrics, f"{measured}.fidelity", None if readout is None else 1 - readout)
-        observe(metrics, f"{measured}.error_0_to_1", snapshot.column("prob_meas1_prep0")[number])
-        observe(metrics, f"{measured}.error_1_to_0", snapshot.column("prob_meas0_prep1")[number])
-        observe(definition, f"gates.measure.constant.{name}.duration", snapshot.column("readout_length_s")[number], "s")
-    for gate, ours, method in (("prx", "r", "rb"), ("cz", "cz", "irb")):
-        table: GateTable = snapshot.gates[ours]
-        calibrated = {tuple(names.index(n) for n in locus) for locus in device.configuration[MARK]["cz"]}
-        for row, site in enumerate(table.qubits):
-            if gate == "cz" and site not in calibrated:
-                continue
-            locus, implementation = "__".join(names[q] for q in site), _IMPLEMENTATIONS[gate]
-            error = table.error[row]
-            observe(
-                metrics,
-                f"metrics.{method}.{gate}.{implementation}.{locus}.fidelity:par=d2",
-                None if error is None else 1 - error,
-            )
-            observe(definition, f"gates.{gate}.{implementation}.{locus}.duration", table.length_s[row], "s")
-    identity = calibration_set_id(device)
-
-    def gathered(kind: str, observations: list[dict[str, Any]], own: str, describes: str | None) -> dict[str, Any]:
-        return {"observation_set_id": own, "observation_set_type": kind, "describes_id": describes, "invalid": False, "dut_label": device.name, "created_timestamp": stamp, "end_timestamp": stamp, "observations": observations}  # fmt: skip
-
-    own = str(uuid.uuid5(_NAMESPACE, f"metrics of {identity}"))
-    return gathered("calibration-set", definition, identity, None), gathered("quality-metric-set", metrics, own, identity)  # fmt: skip
-
-
-# ---------------------------------------------------------------------- the doors
-
-
-def add_iqm(app: FastAPI, house: House, resolve: Callable[[str], str]) -> None:
+def add_iqm(app: FastAPI, house: House) -> None:
     sets: dict[str, dict[str, Device]] = {}
 
     def device_of(name: str, wanted: str = "default") -> Device | Response:
         """The device with a calibration set that it has or had."""
-        found = resolve(name.replace(":", "_"))
+        found = house.resolve(name.replace(":", "_"))
         if found not in NAMES or house.faults.strikes("null_target", found):
             return trouble(404, "quantum_computer_not_found", f"There is no quantum computer {name!r}.")
         now = house.present(found)
@@ -385,9 +201,6 @@ def described(task: VirtualTask) -> dict[str, Any]:
     }  # fmt: skip
 
 
-SOURCE = "iqm-station-control"
-
-
 def _said(message: str) -> dict[str, str]:
     return {"source": SOURCE, "message": message}
 
@@ -411,7 +224,7 @@ def _counted(measured: Mapping[str, list[list[int]]]) -> dict[str, Any]:
 
 
 def _id(name: str) -> str:
-    return str(uuid.uuid5(_NAMESPACE, f"virtual {name}"))
+    return str(uuid.uuid5(NAMESPACE, f"virtual {name}"))
 
 
 def _title(name: str) -> str:

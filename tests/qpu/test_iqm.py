@@ -36,7 +36,8 @@ from qhub_ext.tiers.qpu.iqm import IqmWriter, timeline_seconds
 from qhub_ext.tiers.qpu.writing import UnreadableError
 from qhub_ext.tiers.snapshots import read_document
 from qhub_ext.virtualqpu.garnet import garnet
-from qhub_ext.virtualqpu.iqm import architecture, circuit_of, observation_sets
+from qhub_ext.virtualqpu.iqm_machine import circuit_of
+from qhub_ext.virtualqpu.iqm_target import architecture, observation_sets
 from tests.qpu.by_hand import by_hand
 from tests.qpu.conftest import VirtualQpu
 from tests.qpu.refusals import refused_at_the_start

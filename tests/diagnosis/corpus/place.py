@@ -22,8 +22,9 @@ from qhub_ext.jobfolder import journal
 from qhub_ext.service import Job, JobService
 from qhub_ext.settings import load_settings
 from qhub_ext.sites.embedded.site import EmbeddedSite
-from qhub_ext.virtualqpu.app import Cycles, House, build
+from qhub_ext.virtualqpu.app import build
 from qhub_ext.virtualqpu.faults import Fault
+from qhub_ext.virtualqpu.house import Cycles, House
 from tests.broker.conftest import Broker
 from tests.diagnosis.corpus.case import Case
 from tests.qpu.conftest import start_server
