@@ -90,11 +90,11 @@ def add_api(app: FastAPI, front: Front) -> None:
         """What the device says of itself, in the shape of its type; null where it says nothing."""
         front.caller(request)
         found = front.device(name)
-        thread = front.threads.get(found)
+        link = front.link(found)
         return {
             "device": found,
             "type": front.types.get(found, ""),
-            "target": (thread.target() if thread else None) or None,
+            "target": (link.target() if link else None) or None,
         }
 
     @app.get("/v1/choice")
@@ -168,7 +168,7 @@ def add_api(app: FastAPI, front: Front) -> None:
         found = desk.state(front.own_task(request, task_id).id)
         pieces, slices = pieces_of(found), sorted(found.slices, key=lambda one: one.sent_at)
         answer = answer_spans("qhub-broker", traceparent, found.row.id, pieces)
-        nearer = below_slices(found.row.id, slices, pieces, traceparent, front.threads.get)
+        nearer = below_slices(found.row.id, slices, pieces, traceparent, front.link)
         return {**answer, "resourceSpans": [*answer["resourceSpans"], *nearer]}
 
     @app.post("/v1/tasks/{task_id}/cancel")

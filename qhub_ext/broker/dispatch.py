@@ -6,7 +6,6 @@ Where several slices may be at the device at a time, each has a lane of its own;
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import threading
 import time
@@ -20,32 +19,26 @@ from qhub_ext.broker.batches import BATCHES
 from qhub_ext.broker.calibration import CalibrationWatch
 from qhub_ext.broker.database import LedgerError
 from qhub_ext.broker.desk import Desk
-from qhub_ext.broker.device_spans import SentSpans
+from qhub_ext.broker.device_link import DeviceLink
 from qhub_ext.broker.rows import SliceRow, TaskRow
 from qhub_ext.broker.slices import check_result, cut, payload_of
 from qhub_ext.errors import Cause, DeviceError, UncertainTaskError
 from qhub_ext.settings import QpuSettings
 from qhub_ext.telemetry.context import parse_traceparent
 from qhub_ext.telemetry.otlp import RecordedSpan
-from qhub_ext.tiers.qpu.capabilities import IQM_CIRCUITS, PRIMITIVES, SEQUENCES
 from qhub_ext.tiers.qpu.failures import HelperLostError
 from qhub_ext.tiers.qpu.iqm import timeline_seconds
-from qhub_ext.tiers.qpu.process import ResourceProcess
 from qhub_ext.tiers.qpu.resources import Resource
-from qhub_ext.tiers.qpu.task_spans import ask_for_spans
 from qhub_ext.tiers.qpu.wire import quantum_seconds
 
 PROBE_FIRST_S = 0.5
 PROBE_LAST = 6
 """A device that is down is asked less and less often: at last once in so many times `qpu.poll_max_s` (5 s)."""
-TARGET_S = 60.0
 HEARD_S = 240.0
 """A device that nobody heard of for so long is asked how it is: before the next task finds out, and a virtual one stays as long as its broker."""
 LEDGER_S = 0.5
 """A ledger that takes nothing now is tried again so often: what is on the device waits meanwhile."""
 _LOST = "Lost"
-PROGRAMS = {PRIMITIVES: ("sampler", "estimator"), IQM_CIRCUITS: ("iqm",), SEQUENCES: ("pulser",)}
-"""By the kind of payload that the type of a resource takes."""
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
@@ -57,48 +50,21 @@ class DeviceThread(threading.Thread):
         """`again` says where a device is now that stopped answering, None where it is nowhere else."""
         super().__init__(name=f"broker-{resource.device}", daemon=True)
         self._ledger, self._turns = desk.ledger, desk.turns
-        self._resource = resource
-        self._settings = settings
-        self._again = again
-        self._heard_at = time.monotonic()
-        self.process = ResourceProcess(resource)
-        self.calibration = CalibrationWatch(resource.device, self.target)
-        self.sent = SentSpans()
-        self._target: tuple[float, Any] = (0.0, None)
+        self._settings, self._device = settings, resource.device
+        self.link = DeviceLink(resource, settings, again)
+        self.calibration = CalibrationWatch(resource.device, self.link.target)
         self._left_behind: deque[SliceRow] = deque()
 
     @property
-    def virtual(self) -> bool:
-        return self._resource.virtual
-
-    @property
-    def type(self) -> str:
-        return self._resource.type
-
-    @property
-    def programs(self) -> tuple[str, ...]:
-        """What a task for the device may name."""
-        return PROGRAMS[self._resource.can.takes]
-
-    def target(self) -> Any:
-        """What the device says of itself in the shape of its type, at most TARGET_S old. Raises DeviceError."""
-        asked_at, known = self._target
-        if not known or time.monotonic() - asked_at > TARGET_S:
-            answer = self.process.call("target", deadline_s=self._settings.deadline_s)
-            known = json.loads(answer) if isinstance(answer, str) else answer or {}
-            self._target = (time.monotonic(), known)
-        return known
-
-    def spans_of(self, vendor: str, traceparent: str) -> list[RecordedSpan]:
-        """What the device tells of a slice, below a span; a virtual QPU does."""
-        return ask_for_spans(vendor, self._resource, None, traceparent)
+    def _title(self) -> str:
+        return self.link.resource.title
 
     @property
     def begun(self) -> bool:
         return self.ident is not None
 
     def run(self) -> None:
-        device = self._resource.device
+        device = self._device
         # of a broker that was killed: the device knows them still
         self._left_behind.extend(self._surely(lambda: self._ledger.open_slices(device)) or ())
         others = [
@@ -117,13 +83,13 @@ class DeviceThread(threading.Thread):
                     continue
                 self._turns.up(device)
                 probe = PROBE_FIRST_S
-            elif time.monotonic() - self._heard_at > HEARD_S and self._status() is None:
-                self._turns.down(device, f"{self._resource.title} does not answer.")
+            elif self.link.silent_s > HEARD_S and self.link.status() is None:
+                self._turns.down(device, f"{self._title} does not answer.")
                 continue
             self.calibration.look(idle=not self._turn())
         for lane in others:
             lane.join(self._settings.poll_max_s)
-        self.process.close()
+        self.link.close()
 
     def _lane(self) -> None:
         """One more slice at the device at a time. Whether a device that was down is back, the thread itself finds out."""
@@ -140,7 +106,7 @@ class DeviceThread(threading.Thread):
 
     def _turn(self) -> bool:
         """Whether there was anything to do."""
-        found = self._surely(lambda: self._turns.next_slice(self._resource.device, timeout_s=1.0))
+        found = self._surely(lambda: self._turns.next_slice(self._device, timeout_s=1.0))
         if found is not None:
             task, one = found
             self._send(one, task)
@@ -160,20 +126,8 @@ class DeviceThread(threading.Thread):
         return None
 
     def _answers(self) -> bool:
-        status = self._status()
+        status = self.link.status()
         return status is not None and bool(status["status"] == "online")
-
-    def _status(self) -> dict[str, Any] | None:
-        try:
-            status = dict(self.process.call("status", deadline_s=self._settings.deadline_s))
-        except DeviceError:
-            self.process.close()  # a service that began anew knows none of the tokens that this helper was given
-            found = self._again()
-            if found is not None and found != self._resource:
-                self._resource, self.process = found, ResourceProcess(found)
-            return None
-        self._heard_at = time.monotonic()
-        return status
 
     def _send(self, one: SliceRow, task: TaskRow) -> None:
         program = task.program
@@ -186,9 +140,8 @@ class DeviceThread(threading.Thread):
         told: list[RecordedSpan] = []
         try:
             vendor = str(
-                self.process.call(
+                self.link.call(
                     "task_start",
-                    deadline_s=self._settings.deadline_s,
                     payload={**payload, "tag": f"{one.task}-{one.number}"},
                     traceparent=task.traceparent,
                     told=told,
@@ -202,7 +155,7 @@ class DeviceThread(threading.Thread):
                 self._surely(partial(self._turns.refused, one, error))
             return
         finally:
-            self.sent.keep(one, told)
+            self.link.sent.keep(one, told)
         self._surely(lambda: self._turns.sent(one, vendor))
         about = _about(one, task)
         log.info("slice sent as %s", vendor, extra=about)
@@ -227,7 +180,7 @@ class DeviceThread(threading.Thread):
                 self._take(one, str(result), about)
                 return
             if state == _LOST and self._turns.wanted(one):
-                lost = DeviceError(f"{self._resource.title} does not know the task {one.vendor} any more.")
+                lost = DeviceError(f"{self._title} does not know the task {one.vendor} any more.")
                 self._surely(partial(self._turns.uncertain, one, lost))
                 return
             if state not in ("Queued", "Running"):
@@ -250,10 +203,10 @@ class DeviceThread(threading.Thread):
 
     def _told_by(self, one: SliceRow, text: str) -> tuple[float | None, str]:
         """Seconds of QPU and the snapshot, where the device tells them. Raises DeviceError for a result that is none."""
-        (kind, *_) = self.programs
+        (kind, *_) = self.link.programs
         if kind in BATCHES:
             BATCHES[kind].checked(one.pieces, text)
-            log = self._tolerant("task_logs", one.vendor) if self._resource.can.timeline else ""
+            log = self._tolerant("task_logs", one.vendor) if self.link.resource.can.timeline else ""
             return timeline_seconds(str(log or ""))[1], ""
         metadata = dict(check_result(one.pieces, text).metadata)
         return quantum_seconds(metadata), str(metadata.get("snapshot", ""))
@@ -264,21 +217,20 @@ class DeviceThread(threading.Thread):
             return
         words = " ".join(str(self._tolerant("task_logs", one.vendor) or "").split())[-300:]
         cause = Cause.QUEUE_POLICY if state == "Cancelled" else Cause.DEVICE
-        ended = DeviceError(f"{self._resource.title}: the task {one.vendor} ended as {state}: {words}", cause=cause)
+        ended = DeviceError(f"{self._title}: the task {one.vendor} ended as {state}: {words}", cause=cause)
         log.warning(ended.message, extra=about)
         self._surely(lambda: self._turns.failed(one, ended))
 
     def _tolerant(self, call: str, vendor: str) -> Any:
         """An answer, or None when there was none now: questions may be asked again."""
         try:
-            answer = self.process.call(call, vendor, deadline_s=self._settings.deadline_s)
+            answer = self.link.call(call, vendor)
         except DeviceError as error:
             if error.transient or isinstance(error, HelperLostError):
-                self._turns.down(self._resource.device, error.message)
+                self._turns.down(self._device, error.message)
                 return None
             return _LOST if call == "task_status" else ""  # the device does not know it any more
-        self._heard_at = time.monotonic()
-        self._turns.up(self._resource.device)
+        self._turns.up(self._device)
         return answer
 
 

@@ -82,8 +82,7 @@ def add_face(app: FastAPI, front: Front) -> None:
         """Configuration and properties as the device itself gives them."""
         if part not in ("configuration", "properties"):
             return refusal(404, f"There is no {part!r} of a backend.")
-        thread = front.threads[front.device(name)]
-        target = thread.target()
+        target = front.threads[front.device(name)].link.target()
         return (target.get(part) if isinstance(target, dict) else None) or refusal(404, f"The device gives no {part}.")
 
     @app.post("/api/v1/sessions", openapi_extra=_takes(_SESSION_BODY))

@@ -15,6 +15,7 @@ from pydantic import AfterValidator
 
 from qhub_ext.broker.database import LedgerError
 from qhub_ext.broker.desk import Desk
+from qhub_ext.broker.device_link import DeviceLink
 from qhub_ext.broker.dispatch import DeviceThread
 from qhub_ext.broker.membership import Membership
 from qhub_ext.broker.refusals import ConflictError, NotAllowedError, UnknownCallerError
@@ -90,11 +91,15 @@ class Front:
     @property
     def virtual(self) -> list[str]:
         """Devices that a virtual QPU stands for."""
-        return sorted(name for name, thread in self.threads.items() if thread.virtual)
+        return sorted(name for name, thread in self.threads.items() if thread.link.resource.virtual)
 
     @property
     def types(self) -> dict[str, str]:
-        return {name: thread.type for name, thread in self.threads.items()}
+        return {name: thread.link.resource.type for name, thread in self.threads.items()}
+
+    def link(self, device: str) -> DeviceLink | None:
+        thread = self.threads.get(device)
+        return None if thread is None else thread.link
 
     def known(self, uid: int) -> Caller:
         return Caller(uid, user_name(uid), None, operator=uid in self.operators)
@@ -151,11 +156,11 @@ class Front:
     def submit(self, session: Session, name: str, program: str, params: Mapping[str, Any], **more: Any) -> TaskRow:
         """Raises InvalidOptionError for a payload that the device's type does not take, and what `Desk.submit` does."""
         device = self.device(name)
-        thread = self.threads.get(device)
-        if thread is not None and program not in thread.programs:
+        link = self.link(device)
+        if link is not None and program not in link.programs:
             raise InvalidOptionError(
-                f"{device} (type {thread.type}) takes no task of the program {program!r}.",
-                advice=f"It takes: {', '.join(thread.programs)}.",
+                f"{device} (type {link.resource.type}) takes no task of the program {program!r}.",
+                advice=f"It takes: {', '.join(link.programs)}.",
             )
         return self.desk.submit(session, device, program, params, **more)
 
