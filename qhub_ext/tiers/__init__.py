@@ -14,6 +14,7 @@
     seeds       a seed for each circuit, independent of its place in a batch
     backend     the protocol that every tier implements
     engine      the one execution core of the simulated tiers
+    aer         runs circuits with Aer
     local, emulation, qpu
 
 Reads the snapshots that qiskit-ibm-runtime carries; writes a cache of summaries. Runs in the kernel and in the job's kernel;

@@ -18,7 +18,7 @@ from qhub_ext.job.context import ExecutionContext, using
 from qhub_ext.primitives import Estimator, Sampler, backend
 from qhub_ext.primitives.task import TaskCancelledError
 from qhub_ext.tiers import engine
-from qhub_ext.tiers.engine import pack_words
+from qhub_ext.tiers.aer import pack_words
 
 
 def rotation() -> tuple[QuantumCircuit, Parameter]:

@@ -15,8 +15,9 @@ from qiskit_aer.noise import NoiseModel
 
 from qhub_ext.errors import PreflightError
 from qhub_ext.tiers import devices
+from qhub_ext.tiers.aer import run_aer
 from qhub_ext.tiers.backend import Execution
-from qhub_ext.tiers.engine import Engine, run_aer
+from qhub_ext.tiers.engine import Engine
 from qhub_ext.tiers.method import Choice
 from qhub_ext.tiers.noise import _Snippet, is_stabilizer, noise_for, used_sites
 from qhub_ext.tiers.reduce import active_qubits, reduce
