@@ -16,7 +16,8 @@ from qhub_ext.jobfolder.calibrations import CalibrationStore
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers.calibration import known_snapshot
 from qhub_ext.tiers.chart import coordinates
-from qhub_ext.tiers.snapshots import parse_ibm_properties, to_utc
+from qhub_ext.tiers.reading import to_utc
+from qhub_ext.tiers.snapshots import parse_ibm_properties
 
 
 def value(name: str, number: float | None, unit: str = "", at: str = "2026-04-15T09:15:15+02:00") -> dict[str, object]:

@@ -10,7 +10,8 @@ import pytest
 
 from qhub_ext.errors import InvalidOptionError
 from qhub_ext.tiers import catalog
-from qhub_ext.tiers.snapshots import Reading, read_document
+from qhub_ext.tiers.reading import Reading
+from qhub_ext.tiers.snapshots import read_document
 
 
 @pytest.fixture
