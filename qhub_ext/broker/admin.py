@@ -148,4 +148,4 @@ def add_admin(app: FastAPI, front: Front, tokens: Tokens) -> None:
     @app.get("/v1/audit")
     def audit(request: Request) -> dict[str, Any]:
         front.operator(request)
-        return {"audit": desk.ledger.audit()}
+        return {"audit": desk.ledger.book.audit()}

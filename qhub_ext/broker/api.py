@@ -206,5 +206,5 @@ def add_api(app: FastAPI, front: Front) -> None:
     @app.get("/v1/usage")
     def usage(request: Request, days: Days = 1.0) -> dict[str, Any]:
         who = front.caller(request)
-        rows = desk.ledger.usage(desk.clock() - days * 86400)
+        rows = desk.ledger.accounts.usage(desk.clock() - days * 86400)
         return {"usage": [row for row in rows if who.operator or row["user"] == who.user]}

@@ -72,7 +72,7 @@ class Desk:
             session_idle_s, session_s,
         )  # fmt: skip
         self.orders = Orders(self.ledger, self.policy, devices, clock, self.changed)
-        self.policy.fair_share.restore(self.ledger.shares())
+        self.policy.fair_share.restore(self.ledger.accounts.shares())
         self._restore_day()
         self._queue = TaskQueue()
         finished = []
@@ -93,7 +93,7 @@ class Desk:
         now = self.clock()
         usage = self.policy.usage
         usage.turn(now)
-        for row in self.ledger.usage(now // DAY_S * DAY_S):
+        for row in self.ledger.accounts.usage(now // DAY_S * DAY_S):
             usage.users[row["user"]] += row["qpu_s"]
             usage.accounts[row["account"]] += row["qpu_s"]
 

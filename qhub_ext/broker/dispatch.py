@@ -132,7 +132,7 @@ class DeviceThread(threading.Thread):
     def _send(self, one: SliceRow, task: TaskRow) -> None:
         program = task.program
         try:
-            payload = payload_of(program, cut(program, self._ledger.payload(one.task), one.pieces))
+            payload = payload_of(program, cut(program, self._ledger.files.payload(one.task), one.pieces))
         except (OSError, ValueError) as error:
             gone = DeviceError(f"The payload of the task {one.task} cannot be read any more: {error}.", advice="Submit it again.", cause=Cause.INTEGRATION)  # fmt: skip
             self._surely(partial(self._turns.failed, one, gone))

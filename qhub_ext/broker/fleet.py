@@ -64,6 +64,6 @@ def add_fleet(app: FastAPI, front: Front, summaries: Summaries, given: BrokerSet
         now = front.desk.clock()
         since = now - days * DAY_S
         used = dict.fromkeys(front.desk.devices, 0.0)
-        for row in front.desk.ledger.usage(since):
+        for row in front.desk.ledger.accounts.usage(since):
             used[row["device"]] = used.get(row["device"], 0.0) + row["qpu_s"]
         return service_levels(summaries.fleet(), given.wait_targets_s, given.wait_share, used, since, now)

@@ -230,7 +230,7 @@ _STATUS: tuple[tuple[type[QhubError], int], ...] = (
 
 
 def result_of(desk: Desk, row: TaskRow) -> Response:
-    content = desk.ledger.result(row.id)
+    content = desk.ledger.files.result(row.id)
     if content is None:
         return refusal(404, f"The task {row.id} has no result: it is {row.state}.")
     return Response(content, media_type="text/plain; charset=utf-8")

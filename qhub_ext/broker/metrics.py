@@ -26,7 +26,7 @@ def metrics_text(
     used: Counter[tuple[str, str]] = Counter()
     slices: Counter[tuple[str, str]] = Counter()
     ends = []
-    for row in desk.ledger.totals():
+    for row in desk.ledger.accounts.totals():
         if row["state"] == "slice":
             used[row["device"], row["profile"]] += row["qpu_s"]
             slices[row["device"], row["profile"]] += row["n"]
@@ -57,7 +57,7 @@ def metrics_text(
     lines = []
     for name, kind, words, samples in parts:
         lines += [*_head(name, kind, words), *(_line(name, labels, value) for labels, value in samples)]
-    times = desk.ledger.task_times()
+    times = desk.ledger.accounts.task_times()
     lines += _histogram("task_wait_seconds", "From submission to the first slice on a device.", times, "wait")
     lines += _histogram("task_run_seconds", "From the first slice to the end.", times, "run")
     if site is not None:
@@ -100,7 +100,7 @@ def health_of(desk: Desk, version: str, dead: Iterable[str]) -> dict[str, Any]:
     """`ok` False, with the reasons, when something is wrong that an operator should look at; a device that is down is the device's."""
     troubles = [f"the thread of {device} has ended" for device in dead]
     try:
-        desk.ledger.drained()
+        desk.ledger.book.drained()
     except LedgerError as error:
         troubles.append(error.message)
     return {"ok": not troubles, "troubles": troubles, "version": version, "devices": {d: desk.turns.facts(d).state(desk.clock()) for d in desk.devices}}  # fmt: skip

@@ -24,16 +24,16 @@ class Orders:
     def __init__(
         self, ledger: Ledger, policy: Policy, devices: Iterable[str], clock: Callable[[], float], changed: threading.Condition,
     ) -> None:  # fmt: skip
-        self._ledger, self._policy, self._clock, self.changed = ledger, policy, clock, changed
+        self._book, self._policy, self._clock, self.changed = ledger.book, policy, clock, changed
         self.devices = tuple(devices)
-        self._windows = ledger.windows()
-        self.drained = ledger.drained()
+        self._windows = self._book.windows()
+        self.drained = self._book.drained()
         self.leases: dict[str, LeaseRow] = {}
         self.reload_leases()
         self._take_limits()
 
     def log(self, who: str, verb: str, what: str) -> None:
-        self._ledger.log(who, verb, what, self._clock())
+        self._book.log(who, verb, what, self._clock())
         with self.changed:
             self.changed.notify_all()
 
@@ -47,40 +47,40 @@ class Orders:
 
     def add_window(self, window: Window, who: str) -> int:
         with self.changed:
-            number = self._ledger.add_window(window)
-            self._windows = self._ledger.windows()
+            number = self._book.add_window(window)
+            self._windows = self._book.windows()
         self.log(who, "window", f"{number}: {window.sentence}")
         return number
 
     def remove_window(self, number: int, who: str) -> None:
         with self.changed:
-            if not -(2**63) <= number < 2**63 or not self._ledger.remove_window(number):
+            if not -(2**63) <= number < 2**63 or not self._book.remove_window(number):
                 raise UnknownNameError(f"There is no window {number}.")
-            self._windows = self._ledger.windows()
+            self._windows = self._book.windows()
         self.log(who, "remove window", str(number))
 
     def drain(self, device: str, who: str, *, drained: bool, note: str = "") -> None:
         with self.changed:
-            self._ledger.set_drained(device, drained=drained, note=note, now=self._clock())
-            self.drained = self._ledger.drained()
+            self._book.set_drained(device, drained=drained, note=note, now=self._clock())
+            self.drained = self._book.drained()
         self.log(who, "drain" if drained else "resume", f"{device}: {note}" if note else device)
 
     # ------------------------------------------------------------------ limits
 
     def _take_limits(self) -> None:
-        self._policy.limits.take(Limit(**row) for row in self._ledger.limits())
+        self._policy.limits.take(Limit(**row) for row in self._book.limits())
         self._policy.fair_share.shares = self._policy.limits.shares()
 
     def set_limit(self, limit: Limit, who: str) -> None:
         checked(limit, self._policy.profiles)
         with self.changed:
-            self._ledger.set_limit(limit.scope, limit.name, limit.what, limit.value)
+            self._book.set_limit(limit.scope, limit.name, limit.what, limit.value)
             self._take_limits()
         self.log(who, "limit", limit.sentence)
 
     def drop_limit(self, scope: str, name: str, what: str, who: str) -> None:
         with self.changed:
-            if not self._ledger.drop_limit(scope, name, what):
+            if not self._book.drop_limit(scope, name, what):
                 raise UnknownNameError(f"No operator set {what!r} of the {scope} {name!r}.")
             self._take_limits()
         self.log(who, "limit", f"{what} of {scope} {name}: as the settings say")
@@ -88,7 +88,7 @@ class Orders:
     # ------------------------------------------------------------------ leases
 
     def reload_leases(self) -> None:
-        self.leases = {one.device: one for one in self._ledger.open_leases()}
+        self.leases = {one.device: one for one in self._book.open_leases()}
 
     def lease(self, device: str, now: float) -> Lease | None:
         found = self.leases.get(device)
@@ -113,7 +113,7 @@ class Orders:
             if held is not None:
                 raise ConflictError(f"This session has {device} to itself already, for {held.until - now:.0f} s more.")
             self.end_leases()
-            last = self._ledger.last_lease(device, session.user)
+            last = self._book.last_lease(device, session.user)
             if last is not None and wanted_by_others:
                 over = last.ended_at or last.until
                 free_at = over + (over - last.since)
@@ -122,7 +122,7 @@ class Orders:
                         f"{session.user} had {device} alone until a moment ago, and others wait for it.",
                         advice=f"Take your turn with them, or ask again in {free_at - now:.0f} s.",
                     )
-            made = self._ledger.add_lease(device, session, now, now + length_s)
+            made = self._book.add_lease(device, session, now, now + length_s)
             self.leases[device] = made
         self.log(session.user, "lease", f"{device}: session {session.id} ({session.profile}) for {length_s:g} s")
         return made
@@ -132,7 +132,7 @@ class Orders:
             found = self.leases.get(device)
             if found is None:
                 raise UnknownNameError(f"Nobody has {device} alone.")
-            self._ledger.end_lease(found.id, min(self._clock(), found.until))
+            self._book.end_lease(found.id, min(self._clock(), found.until))
             del self.leases[device]
         self.log(who, "end of lease", f"{device}: session {found.session}{f', {why}' if why else ''}")
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from qhub_ext.broker.ledger import Ledger, write_durably
+from qhub_ext.broker.ledger import Ledger
 from qhub_ext.broker.orders import Orders
 from qhub_ext.broker.policy import Decision, DeviceFacts, Policy
 from qhub_ext.broker.rows import SliceRow, TaskRow
@@ -188,13 +188,13 @@ class Turns:
             row = self._ledger.task(task_id)
             if row is None or row.ended:
                 return
-            done = [(s.pieces, self._ledger.slice_result(s)) for s in self._ledger.slices(task_id) if s.counts]
+            done = [(s.pieces, self._ledger.files.slice_result(s)) for s in self._ledger.slices(task_id) if s.counts]
             try:
                 merged = merge(row.program, done)
             except QhubError as error:
                 self.end(row, "failed", cause=str(error.cause), message=error.message, advice=error.advice)
             else:
-                write_durably(self._ledger.folder(task_id) / "result.json", merged.encode())
+                self._ledger.files.keep_result(task_id, merged.encode())
                 self.end(row, "completed")
             self._queue.remove(task_id)
             self._changed.notify_all()

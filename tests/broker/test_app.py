@@ -74,7 +74,7 @@ def test_only_operators_order_and_every_order_is_in_the_audit(
     ask: Ask, desk: Desk, method: str, path: str, body: Any
 ) -> None:
     assert ask(ALICE, method, path, json=body).status_code == 403
-    assert desk.ledger.audit() == []
+    assert desk.ledger.book.audit() == []
     assert ask(OPERATOR, method, path, json=body).status_code in (200, 201, 204, 404)
 
 
@@ -126,10 +126,10 @@ def test_an_idle_session_ends_and_one_with_work_does_not(tmp_path: Path) -> None
     desk.sweep()
     assert desk.ledger.session(id=busy.id).ended_at is not None
     assert desk.ledger.task(task.id).state == "cancelled"
-    assert desk.ledger.payload(task.id) == PARAMS
+    assert desk.ledger.files.payload(task.id) == PARAMS
     now[0] += 30 * 86400
     desk.sweep()
-    assert not desk.ledger.folder(task.id).exists(), "what nobody fetched for a month takes no more room"
+    assert not desk.ledger.files.folder(task.id).exists(), "what nobody fetched for a month takes no more room"
     assert desk.ledger.task(task.id) is not None
     desk.ledger.close()
 

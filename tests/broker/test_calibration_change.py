@@ -66,7 +66,7 @@ def run(desk: Desk, snapshots: Iterator[str], most: int = 50) -> None:
 def counted(desk: Desk, task: str) -> tuple[int, set[str], int]:
     """Shots of its result, calibrations of the slices that count, and how many were done again."""
     slices = desk.ledger.slices(task)
-    (part,) = untagged(json.loads(desk.ledger.result(task) or b""))
+    (part,) = untagged(json.loads(desk.ledger.files.result(task) or b""))
     row = desk.ledger.task(task)
     assert (row.state, row.done, row.shots) == ("completed", SHOTS, SHOTS)
     assert sum(p.units for s in slices if s.counts for p in s.pieces) == SHOTS
@@ -83,7 +83,7 @@ def test_what_ran_before_the_calibration_runs_once_more(reopen: Reopen, count: i
     task = begun(desk, "restart")
     run(desk, calibrated_after(count))
     assert counted(desk, task) == (SHOTS, {"c2"}, count)
-    used = desk.ledger.usage(0.0)[0]["qpu_s"]
+    used = desk.ledger.accounts.usage(0.0)[0]["qpu_s"]
     assert used == pytest.approx(0.01 * len(desk.ledger.slices(task))), "what ran twice was used twice"
 
 

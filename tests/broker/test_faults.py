@@ -65,7 +65,7 @@ def test_a_clock_that_is_set_ends_no_session_no_lease_and_no_task(tmp_path: Path
     assert desk.ledger.session(id=mine.id).ended_at is None
     assert desk.ledger.task(task.id).state == "queued"
     assert desk.turns.facts("kingston").lease.until - desk.clock() == pytest.approx(540.0)
-    assert desk.ledger.audit()[0]["what"].startswith(f"It was set by {jump:+.0f} s") or jump < 0
+    assert desk.ledger.book.audit()[0]["what"].startswith(f"It was set by {jump:+.0f} s") or jump < 0
     assert desk.turns.next_slice("kingston", 0.0)[0].id == task.id
     clocks.go_on(8 * 86400.0)
     desk.sweep()
@@ -139,7 +139,7 @@ def test_a_flood_of_ten_thousand_tasks_leaves_others_their_share_and_their_answe
             record = packed(row) | {"id": f"flood-{number:05d}", "submitted_at": time.time() - 60.0 + number / 1e3}
             desk.ledger._insert_into(execute, "tasks", record)
             if number < 20:
-                desk.ledger.folder(record["id"]).mkdir(parents=True)
+                desk.ledger.files.folder(record["id"]).mkdir(parents=True)
     desk.ledger.close()
     again = Desk(tmp_path / "ledger", ["kingston"], Policy(slice_s=0.01))
     his = again.sessions.open(BOB, "bob", profile="development")
@@ -308,7 +308,7 @@ def test_a_task_whose_payload_is_gone_fails_alone_and_the_device_goes_on(tmp_pat
     desk = Desk(tmp_path / "ledger", ["kingston"])
     mine = desk.sessions.open(ALICE, "alice", profile="test")
     task = desk.submit(mine, "kingston", "sampler", PARAMS)
-    (desk.ledger.folder(task.id) / "payload.json").unlink()
+    (desk.ledger.files.folder(task.id) / "payload.json").unlink()
     thread = DeviceThread(desk, Resource("kingston", "t", "s", "kingston", {}), QpuSettings())
     found, one = desk.turns.next_slice("kingston", 0.0)
     thread._send(one, found)

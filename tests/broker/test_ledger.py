@@ -82,25 +82,25 @@ def test_what_was_written_is_there_after_the_ledger_was_opened_again(opened: Ope
     ledger.add_session(session())
     row = task(message='it\'s 100 % "quoted"?', priority=-3)
     ledger.add_task(row, b'{"pubs": []}')
-    number = ledger.add_window(Window(5.0, 60.0, "FREQ=DAILY", "kingston", "fridge"))
-    ledger.set_drained("kingston", drained=True, note="fridge", now=3.0)
-    ledger.set_limit("user", "alice", "user_day_s", None)
-    ledger.set_limit("profile", "test", "slots", 2)
-    ledger.set_share("alice", 12.5, 100.0)
-    held = ledger.add_lease("kingston", session(), 1.0, 2.0)
-    ledger.log("root", "drain", "kingston", 5.0)
+    number = ledger.book.add_window(Window(5.0, 60.0, "FREQ=DAILY", "kingston", "fridge"))
+    ledger.book.set_drained("kingston", drained=True, note="fridge", now=3.0)
+    ledger.book.set_limit("user", "alice", "user_day_s", None)
+    ledger.book.set_limit("profile", "test", "slots", 2)
+    ledger.accounts.set_share("alice", 12.5, 100.0)
+    held = ledger.book.add_lease("kingston", session(), 1.0, 2.0)
+    ledger.book.log("root", "drain", "kingston", 5.0)
     ledger.close()
     again = opened()
     assert again.session(key="key1") == session()
     assert again.session(id="s1") == again.open_sessions()[0]
     assert again.task("t1") == row
-    assert again.payload("t1") == {"pubs": []}
-    assert again.windows() == [(number, Window(5.0, 60.0, "FREQ=DAILY", "kingston", "fridge"))]
-    assert again.drained() == {"kingston": "fridge"}
-    assert [Limit(**one) for one in again.limits()] == [Limit("profile", "test", "slots", 2.0), Limit("user", "alice", "user_day_s", None)]  # fmt: skip
-    assert again.shares() == {"alice": (12.5, 100.0)}
-    assert again.open_leases() == [held]
-    assert [(a["who"], a["verb"], a["what"]) for a in again.audit()] == [("root", "drain", "kingston")]
+    assert again.files.payload("t1") == {"pubs": []}
+    assert again.book.windows() == [(number, Window(5.0, 60.0, "FREQ=DAILY", "kingston", "fridge"))]
+    assert again.book.drained() == {"kingston": "fridge"}
+    assert [Limit(**one) for one in again.book.limits()] == [Limit("profile", "test", "slots", 2.0), Limit("user", "alice", "user_day_s", None)]  # fmt: skip
+    assert again.accounts.shares() == {"alice": (12.5, 100.0)}
+    assert again.book.open_leases() == [held]
+    assert [(a["who"], a["verb"], a["what"]) for a in again.book.audit()] == [("root", "drain", "kingston")]
 
 
 def test_a_slice_counts_once_however_often_it_is_said(opened: Open) -> None:
@@ -114,12 +114,12 @@ def test_a_slice_counts_once_however_often_it_is_said(opened: Open) -> None:
         ledger.finish_slice(one, b"x", rest=rest, units=40, qpu_s=1.5, snapshot="c1", now=21.0, share=("alice", 1.5))
     found = ledger.task("t1")
     assert (found.done, found.qpu_s, found.pieces, found.state) == (40, 1.5, rest, "queued")
-    assert ledger.slice_result(one) == "x"
-    assert [tuple(r.values()) for r in ledger.totals()] == [("kingston", "test", "slice", "", 1, 1.5)]
+    assert ledger.files.slice_result(one) == "x"
+    assert [tuple(r.values()) for r in ledger.accounts.totals()] == [("kingston", "test", "slice", "", 1, 1.5)]
     assert ledger.begin_slice("t1", "kingston", rest, 22.0).number == 2
-    (used,) = ledger.usage(0.0)
+    (used,) = ledger.accounts.usage(0.0)
     assert (used["user"], used["qpu_s"], used["slices"], used["tasks"]) == ("alice", 1.5, 1, 1)
-    assert ledger.usage(21.5) == []
+    assert ledger.accounts.usage(21.5) == []
 
 
 def test_a_task_ends_once(opened: Open) -> None:
@@ -134,18 +134,18 @@ def test_a_task_ends_once(opened: Open) -> None:
     assert [row.id for row in ledger.tasks(uid=5001, limit=2)] == ["t3", "t2"]
     assert [row.id for row in ledger.tasks(open_only=True, offset=1)] == ["t2"]
     assert set(ledger.tasks_of(["t1", "t3", "nobodys"])) == {"t1", "t3"}
-    assert [tuple(r.values()) for r in ledger.totals()] == [("kingston", "test", "completed", "", 1, 0.0)]
-    assert ledger.task_times() == [], "none of them ever began"
+    assert [tuple(r.values()) for r in ledger.accounts.totals()] == [("kingston", "test", "completed", "", 1, 0.0)]
+    assert ledger.accounts.task_times() == [], "none of them ever began"
     ledger.begin_slice("t2", "kingston", (), task(2).submitted_at + 7.0)
     ledger.begin_slice("t2", "kingston", (), task(2).submitted_at + 9.0)
     ledger.end_task("t2", "failed", ended_at=task(2).submitted_at + 107.0, cause="", message="", advice="")
-    (times,) = ledger.task_times()
+    (times,) = ledger.accounts.task_times()
     assert (times["profile"], times["run_count"], times["wait_count"]) == ("test", 1, 1)
     assert [times[f"wait_{n}"] for n in range(9)] == [0, 0, 1, 1, 1, 1, 1, 1, 1]
     assert [times[f"run_{n}"] for n in range(9)] == [0, 0, 0, 0, 1, 1, 1, 1, 1]
     assert (round(times["wait_sum"]), round(times["run_sum"])) == (7, 100)
     assert ledger.forget_ended(40.0) == 1
-    assert not ledger.folder("t1").exists()
+    assert not ledger.files.folder("t1").exists()
 
 
 def test_a_transaction_is_all_or_nothing(opened: Open) -> None:
@@ -158,7 +158,7 @@ def test_a_transaction_is_all_or_nothing(opened: Open) -> None:
 
     with pytest.raises(ZeroDivisionError):
         half()
-    assert ledger.audit() == []
+    assert ledger.book.audit() == []
 
 
 def test_threads_take_turns(opened: Open) -> None:
@@ -225,11 +225,11 @@ def test_an_early_sqlite_ledger_is_taken_on(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger")
     ledger.add_task(task(), b"{}")
     assert ledger.task("t1").priority == 0
-    assert [tuple(row.values()) for row in ledger.totals()] == [
+    assert [tuple(row.values()) for row in ledger.accounts.totals()] == [
         ("kingston", "test", "failed", "device", 1, 0.0),
         ("kingston", "test", "slice", "", 2, 4.0),
     ], "what had ended before is counted"
-    (times,) = ledger.task_times()
+    (times,) = ledger.accounts.task_times()
     assert (times["wait_1"], times["wait_sum"], times["run_3"], times["run_4"], times["run_sum"]) == (
         1,
         3.0,

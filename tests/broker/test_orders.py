@@ -77,7 +77,7 @@ def test_a_lease_is_no_longer_than_the_profile_allows_and_one_at_a_time(leasing:
         leasing.take_lease("kingston", his, 10.0)
     leasing.orders.end_lease("kingston", "alice")
     leasing.take_lease("kingston", his, 10.0)
-    assert [row["verb"] for row in leasing.ledger.audit()].count("lease") == 2
+    assert [row["verb"] for row in leasing.ledger.book.audit()].count("lease") == 2
 
 
 def test_a_lease_is_not_taken_again_at_once_while_others_wait(leasing: Desk, clock: Clock) -> None:
@@ -104,7 +104,7 @@ def test_a_lease_ends_with_its_session_and_when_it_stands_idle(leasing: Desk, cl
     clock.now += 2.0
     leasing.sweep()
     assert leasing.orders.leases == {}
-    assert leasing.ledger.audit()[0]["what"].endswith("no task of its session for 300 s")
+    assert leasing.ledger.book.audit()[0]["what"].endswith("no task of its session for 300 s")
 
 
 def test_a_lease_outlives_the_brokers_process(leasing: Desk, clock: Clock, tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_limit_that_an_operator_set_holds_at_once_and_default_takes_it_back(as
     assert {"scope": "profile", "name": "development", "what": "shots", "value": 50, "set": True} in shown
     assert ask(OPERATOR, "DELETE", "/v1/limits/profile/development/shots").status_code == 204
     assert submit(ask, BOB, session(ask, BOB)["id"]).status_code == 201
-    verbs = [(row["verb"], row["what"]) for row in desk.ledger.audit()]
+    verbs = [(row["verb"], row["what"]) for row in desk.ledger.book.audit()]
     assert verbs[-1] == ("limit", "shots of profile development: 50")
     assert verbs[0] == ("limit", "shots of profile development: as the settings say")
 
@@ -181,7 +181,7 @@ def test_a_share_weighs_a_user_in_the_fair_share_also_after_a_restart(tmp_path: 
     desk = Desk(tmp_path / "share", ["kingston"], clock=clock)
     for user, uid in (("alice", ALICE), ("bob", BOB)):
         desk.submit(desk.sessions.open(uid, user, profile="test"), "kingston", "sampler", PARAMS, task_id=user)
-        desk.ledger.set_share(user, 30.0, clock.now)
+        desk.ledger.accounts.set_share(user, 30.0, clock.now)
     desk.orders.set_limit(Limit("user", "bob", "share", 3.0), "root")
     desk.ledger.close()
     again = Desk(tmp_path / "share", ["kingston"], clock=clock)
@@ -207,7 +207,7 @@ def test_an_operator_moves_a_task_within_its_profile_and_never_past_a_higher_one
         again.cancel(found[0].id)
         again.turns.stopped(found[1])
     assert order == ["urgent", "third", "second", "first"]
-    assert {row["what"] for row in again.ledger.audit()} == {"third: 0 -> 5", "first: 0 -> -10"}
+    assert {row["what"] for row in again.ledger.book.audit()} == {"third: 0 -> 5", "first: 0 -> -10"}
     again.ledger.close()
 
 
