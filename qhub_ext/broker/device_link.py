@@ -28,7 +28,7 @@ class DeviceLink:
         self.resource = resource
         self.sent = SentSpans()
         self._settings, self._again = settings, again
-        self._process = ResourceProcess(resource)
+        self._process = _helper(resource)
         self._heard_at = time.monotonic()
         self._target: tuple[float, Any] = (0.0, None)
 
@@ -56,7 +56,7 @@ class DeviceLink:
             self._process.close()  # a service that began anew knows none of the tokens that this helper was given
             found = self._again()
             if found is not None and found != self.resource:
-                self.resource, self._process = found, ResourceProcess(found)
+                self.resource, self._process = found, _helper(found)
             return None
 
     def target(self) -> Any:
@@ -74,3 +74,8 @@ class DeviceLink:
 
     def close(self) -> None:
         self._process.close()
+
+
+def _helper(resource: Resource) -> ResourceProcess:
+    """What is on the device when it ends, by whatever end, the next helper or the next broker brings back."""
+    return ResourceProcess(resource, tasks_stay=True)

@@ -164,9 +164,10 @@ class DeviceThread(threading.Thread):
     def _bring_back(self, one: SliceRow, about: dict[str, Any]) -> None:
         pause, stop_asked = self._settings.poll_s, False
         while True:
-            if self._turns.closed:
-                return  # the next broker takes it up
-            if not stop_asked and not self._turns.wanted(one):
+            wanted = self._turns.wanted(one)
+            if self._turns.closed:  # looked at last: a broker that closes wants nothing, and the next one takes this up
+                return
+            if not stop_asked and not wanted:
                 stop_asked = True
                 self._tolerant("task_stop", one.vendor)
             state = self._tolerant("task_status", one.vendor)

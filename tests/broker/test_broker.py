@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from qiskit import QuantumCircuit
 
@@ -161,6 +162,23 @@ def test_a_broker_that_is_killed_goes_on_where_it_was_and_every_shot_counts_once
         assert (ended["state"], ended["done"]) == ("completed", shots)
         (part,) = decoded(broker, task)
         assert part.data.meas.num_shots == shots
+
+
+@pytest.mark.parametrize("end", [Broker.kill, Broker.stop])
+def test_what_is_on_the_device_stays_there_when_the_broker_ends_and_the_next_one_brings_it_back(
+    new_broker: Callable[..., Broker], bell_qasm: str, end: Callable[[Broker], None]
+) -> None:
+    broker = new_broker()
+    broker.server.fault("paused")
+    task = broker.submit(broker.session(), bell_qasm, 90)
+    wait_until(lambda: [s["state"] for s in broker.task(task)["slices"]] == ["sent"], within_s=60, what="the slice")
+    helpers = psutil.Process(broker.process.pid).children() if broker.process else []
+    end(broker)
+    assert not psutil.wait_procs(helpers, timeout=60)[1], "its helpers ended"
+    broker.start()
+    broker.server.admin("DELETE")
+    ended = broker.until_ended(task)
+    assert (ended["state"], [s["state"] for s in ended["slices"]]) == ("completed", ["done"])
 
 
 def test_a_cell_that_waits_for_its_task_does_not_notice_that_the_broker_was_killed(

@@ -177,7 +177,7 @@ def test_one_of_older_code_leaves_when_newer_can_be_started_which_goes_on_with_w
     assert own.record["instance"] != before["instance"]
     own.server.admin("DELETE")
     ended = wait_until(lambda: (t := own.ask("GET", f"/v1/tasks/{task}?wait=20"))["ended_at"] and t, within_s=60, what="its end")  # fmt: skip
-    assert (ended["state"], ended["done"]) == ("completed", 60)
+    assert (ended["state"], ended["done"]) == ("completed", 60), ended
 
 
 def test_one_that_cannot_start_says_why(own: Own, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,8 @@
 A call that comes with a `traceparent` is answered with when it began and ended as well, from which a span is made (`helper_spans`).
 
 Credentials arrive in the first line: not in the arguments, not in the environment, which others might read. When its input ends, the one
-who asked is gone: what it started and did not see end is stopped, so that nobody pays for it.
+who asked is gone: what it started and did not see end is stopped, so that nobody pays for it; not so with `"tasks_stay": true`, for one who comes
+back to its tasks.
 """
 
 from __future__ import annotations
@@ -85,6 +86,7 @@ class Owner:
         self._name = ""
         self._config: dict[str, str] = {}
         self._type = ""
+        self._tasks_stay = False
         self._heard_at = -FRESH_S
         self._open_tasks: set[str] = set()
         self._watches: dict[str, Watch] = {}
@@ -95,12 +97,14 @@ class Owner:
             qrmi: Any = import_module("qrmi")
             self._kind = getattr(qrmi.ResourceType, KINDS[call["type"]])
             self._type, self._name, self._config = call["type"], call["resource"], call["config"]
+            self._tasks_stay = bool(call.get("tasks_stay"))
             self._resource = self._made()
             return None
         if name == "task_start":
             self._knock()
             task = str(self._resource.task_start(_payload(call["payload"])))
-            self._open_tasks.add(task)
+            if not self._tasks_stay:
+                self._open_tasks.add(task)
             self._heard_at = time.monotonic()
             return task
         answer = getattr(self, f"_{name}")(*call.get("arguments", ()))

@@ -36,10 +36,14 @@ OPEN_S = 30.0
 
 
 class ResourceProcess:
-    """One QuantumResource in a process of its own. Raises DeviceError; HelperLostError when no answer came."""
+    """One QuantumResource in a process of its own. Raises DeviceError; HelperLostError when no answer came.
 
-    def __init__(self, resource: Resource) -> None:
+    What it started ends with it; with `tasks_stay` somebody comes back for that.
+    """
+
+    def __init__(self, resource: Resource, *, tasks_stay: bool = False) -> None:
         self.resource = resource
+        self._tasks_stay = tasks_stay
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._process: subprocess.Popen[bytes] | None = None
@@ -61,7 +65,7 @@ class ResourceProcess:
             return self._ask({"call": name, "arguments": list(arguments), **fields}, deadline_s, told)
 
     def close(self) -> None:
-        """Lets the process end by itself: it stops what it had started and nobody waited for."""
+        """Lets the process end by itself: unless its tasks stay, it stops what it had started and nobody waited for."""
         with self._lock:
             if self._process is None:
                 return
@@ -90,6 +94,7 @@ class ResourceProcess:
             "resource": self.resource.name,
             "type": self.resource.type,
             "config": dict(self.resource.config),
+            "tasks_stay": self._tasks_stay,
         }
         try:
             self._ask(opening, OPEN_S)
