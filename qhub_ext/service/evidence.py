@@ -24,11 +24,20 @@ def evidence_of(service: JobService, job_id: str, *, ask: bool = True) -> Eviden
     whole = ""
     if record.spec.size is not None:
         record, whole = _element(service, record, ask=ask)
+    seen = _gathered(service, record, whole)
+    if not ask or record.state.final:
+        return seen
+    asked = _asked(service, seen)
+    latest = service.shelf.record(
+        record.id
+    )  # it may have ended between the questions: then that is what there is to say
+    return _gathered(service, latest, whole) if latest.state.final else asked
+
+
+def _gathered(service: JobService, record: JobRecord, whole: str) -> Evidence:
     folder = service.shelf.folder(record.id)
     seen = replace(gather(folder, record), whole=whole)
-    if record.state is State.TIMED_OUT:
-        seen = replace(seen, breakdown=_breakdown(folder, record))
-    return _asked(service, seen) if ask and not record.state.final else seen
+    return replace(seen, breakdown=_breakdown(folder, record)) if record.state is State.TIMED_OUT else seen
 
 
 def _breakdown(folder: JobFolder, record: JobRecord) -> dict[str, float]:
