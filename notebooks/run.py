@@ -156,8 +156,11 @@ def main() -> int:
     print(f"\n{table}\n")
     wrong = table.count("✗")
     print(f"{time.monotonic() - began:.0f} s. The executed notebook: {executed}")
-    print(f"Next: its jobs are listed by  QHUB_CONFIG={config} .venv/bin/qhub jobs")
-    print("      your own notebook starts with  .venv/bin/jupyter lab  and  %load_ext qhub_ext")
+    if home == Path(".demo").resolve():
+        print(
+            "Next: `make lab` opens JupyterLab on the tutorials, with these jobs in its sidebar; `%load_ext qhub_ext` begins a notebook of your own."
+        )
+    print(f"In a terminal its jobs are listed by  QHUB_CONFIG={config} {Path(sys.executable).parent / 'qhub'} jobs")
     if wrong:
         print(f"{wrong} lines are not as expected.", file=sys.stderr)
     elif asked.teach:

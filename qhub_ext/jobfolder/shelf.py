@@ -166,6 +166,11 @@ class Shelf:
         for archive in read_archives(self.path):
             with contextlib.suppress(UnknownNameError):
                 return Shelf(archive, self._index.parent if self._index else None).find(reference)
+        if not ids:
+            raise UnknownNameError(
+                f"There is no job {reference.replace('~', '-')!r}: none was submitted to this shelf yet ({self.path}).",
+                advice="`%%qpu` over a cell submits one, `qhub run FILE` a script; QHUB_CONFIG and QHUB_SHELF name another shelf.",
+            )
         raise UnknownNameError.among(
             "job",
             reference.replace("~", "-"),
