@@ -22,6 +22,13 @@ from pathlib import Path
 from playwright.sync_api import expect, sync_playwright
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from qhub_ext.service import JobService  # noqa: E402 - the tests' own parts are found below the repository
+from qhub_ext.settings import load_settings  # noqa: E402
+from qhub_ext.sites.embedded.site import EmbeddedSite  # noqa: E402
+from tests.sites.workshop import Workshop, end_virtual_qpu, sweep_up  # noqa: E402
+
 START_S, NOTEBOOK_S = 300, 1800
 READY = """async () => {
   const { context, sessionContext } = window.jupyterapp.shell.currentWidget;
@@ -92,6 +99,14 @@ def use(address: str, token: str, picture: Path) -> str:
             browser.close()
 
 
+def end_session(place: Path) -> None:
+    """The site and the virtual QPU of a session, which would wait for more work for a while."""
+    settings = load_settings({}, [place / "qhub.toml"])
+    service = JobService(settings)
+    end_virtual_qpu(place / "virtual-qpu")
+    sweep_up(Workshop(settings, EmbeddedSite(settings), [service.job(i).folder for i in service.shelf.ids()]))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--keep", type=Path, help="where everything goes, and stays")
@@ -129,6 +144,7 @@ def main() -> int:
     finally:
         server.terminate()
         server.wait(30)
+        end_session(home / "session")
         if asked.keep is None:
             shutil.rmtree(home, ignore_errors=True)
 
