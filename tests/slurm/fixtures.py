@@ -131,6 +131,18 @@ def slurm_workshop(tmp_path: Path, *, cpus: int = 2, database: bool = True, **sl
             os.environ["SLURM_CONF"] = before
 
 
+def surroundings(cluster: Cluster, settings: Settings | None = None, **more: str) -> dict[str, str]:
+    """Of a user on a login node of the cluster, whose jobs are those of `settings`; `slurm_poll_s="1"` is QHUB_SLURM_POLL_S."""
+    places = {"QHUB_SHELF": str(settings.shelf), "QHUB_CACHE": str(settings.cache)} if settings else {}
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("QHUB_")},
+        "SLURM_CONF": cluster.environment["SLURM_CONF"],
+        "QHUB_SITE": "slurm",
+        **places,
+        **{f"QHUB_{name.upper()}": value for name, value in more.items()},
+    }
+
+
 @pytest.fixture
 def bench(cluster: Cluster, tmp_path: Path) -> Iterator[SlurmWorkshop]:
     """A site with one node of two CPUs."""

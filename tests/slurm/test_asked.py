@@ -20,10 +20,9 @@ from qhub_ext.sites.slurm.accounting import endings_of
 from qhub_ext.sites.slurm.site import SlurmSite
 from tests.slurm.cluster import Cluster
 from tests.slurm.fixtures import SlurmWorkshop, slurm_workshop
-from tests.slurm.test_exactly_once import Wrap, queued, wrap
+from tests.slurm.test_exactly_once import queued
+from tests.slurm.wrappers import Wrap
 from tests.waiting import wait_until
-
-__all__ = ["wrap"]
 
 
 def fields(cluster: Cluster, number: str) -> dict[str, str]:

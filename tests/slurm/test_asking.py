@@ -16,16 +16,8 @@ from qhub_ext.service import JobService
 from qhub_ext.sites.slurm.site import SlurmSite
 from tests.slurm.cluster import Cluster
 from tests.slurm.fixtures import SlurmWorkshop
-from tests.slurm.test_exactly_once import Wrap, wrap
+from tests.slurm.wrappers import Wrap, logged
 from tests.waiting import wait_until
-
-__all__ = ["wrap"]
-
-LOGGED = 'echo "$*" >> "$0.log"\nexec /usr/bin/{name} "$@"'
-
-
-def logged(*names: str) -> dict[str, str]:
-    return {name: LOGGED.format(name=name) for name in names}
 
 
 def questions(site: SlurmSite, name: str) -> int:

@@ -18,12 +18,9 @@ from qhub_ext.sites.slurm.commands import _leaving, _see_off
 from qhub_ext.sites.slurm.ledger import Place
 from tests.slurm.cluster import Cluster
 from tests.slurm.fixtures import SlurmWorkshop, slurm_workshop
-from tests.slurm.test_exactly_once import Wrap, queued, wrap
+from tests.slurm.test_exactly_once import queued
+from tests.slurm.wrappers import LOGGED, Wrap, logged
 from tests.waiting import wait_until
-
-__all__ = ["wrap"]
-
-LOGGED = 'echo "$*" >> "$0.log"'
 
 
 @pytest.mark.parametrize("command", ["scancel", "scontrol"])
@@ -148,7 +145,7 @@ def test_a_shelf_in_a_folder_with_a_hostile_name_works_to_the_end(cluster: Clust
 
 def test_very_many_jobs_are_asked_about_in_portions(bench: SlurmWorkshop, wrap: Wrap) -> None:
     """More than one command line takes: none of them exists, and the one that does is told all the same."""
-    site = wrap(squeue=f'{LOGGED}\nexec /usr/bin/squeue "$@"', scancel=f'{LOGGED}\nexec /usr/bin/scancel "$@"')
+    site = wrap(**logged("squeue", "scancel"))
     real = bench.submit("sleep 60", site_options={"begin": "now+600"})
     ids = [new_job_id() for _ in range(3000)]
     shelf = Path(bench.settings.shelf)

@@ -23,6 +23,7 @@ from tests.sites.workshop import SEAL
 from tests.slurm.cluster import Cluster
 from tests.slurm.fixtures import SlurmWorkshop, slurm_workshop
 from tests.slurm.test_exactly_once import let_a_minute_go_by, queued
+from tests.slurm.wrappers import REAL, wrappers
 from tests.waiting import wait_until
 
 ROUNDS = 40
@@ -52,14 +53,8 @@ def test_an_sbatch_whose_stdin_ends_without_a_script_submits_nothing(cluster: Cl
 def test_the_script_is_handed_over_when_the_claim_is_on_disk(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commands = tmp_path / "bin"
-    commands.mkdir()
-    (commands / "sbatch").write_text(
-        f'#!/bin/bash\nscript=$(cat)\nls {tmp_path}/shelf/*/sendings > {tmp_path}/seen\nexec sbatch "$@" <<< "$script"\n'
-    )
-    (commands / "sbatch").chmod(0o755)
-    for name in ("squeue", "scancel", "scontrol", "sacct"):
-        (commands / name).symlink_to(f"/usr/bin/{name}")
+    late = f'script=$(cat)\nls {tmp_path}/shelf/*/sendings > {tmp_path}/seen\nexec {REAL}/sbatch "$@" <<< "$script"'
+    commands = wrappers(tmp_path / "bin", sbatch=late)
     with slurm_workshop(tmp_path, commands=commands) as bench:
         service = JobService(bench.settings)
         site = service.site()

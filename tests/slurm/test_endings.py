@@ -14,10 +14,8 @@ from qhub_ext.sites.slurm.site import SlurmSite
 from tests.slurm.cluster import Cluster
 from tests.slurm.fixtures import SlurmWorkshop, slurm_workshop
 from tests.slurm.small_disk import fill, small_disk
-from tests.slurm.test_exactly_once import REAL, Wrap, wrap
+from tests.slurm.wrappers import REAL, Wrap
 from tests.waiting import wait_until
-
-__all__ = ["wrap"]
 
 
 def test_a_job_that_another_user_cancels_names_that_user(bench: SlurmWorkshop, cluster: Cluster) -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,37 +16,12 @@ import pytest
 from qhub_ext.errors import SiteError, SiteUnreachableError
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.layout import JobFolder
-from qhub_ext.settings import SlurmSettings
-from qhub_ext.sites.slurm import site as site_module
 from qhub_ext.sites.slurm.commands import Commands
 from qhub_ext.sites.slurm.site import SlurmSite
 from tests.slurm.cluster import Cluster
 from tests.slurm.fixtures import SlurmWorkshop, slurm_workshop
+from tests.slurm.wrappers import REAL, Wrap
 from tests.waiting import wait_until
-
-Wrap = Callable[..., SlurmSite]
-REAL = "/usr/bin"
-
-
-@pytest.fixture
-def wrap(bench: SlurmWorkshop, tmp_path: Path) -> Wrap:
-    """A site whose commands are shell wrappers around the real ones: `wrap(squeue="sleep 60")`."""
-
-    def make(timeout_s: float = 5.0, settle_s: float = 1.0, place: str = "bin", **bodies: str) -> SlurmSite:
-        folder = tmp_path / place
-        folder.mkdir(exist_ok=True)
-        for name in ("sbatch", "squeue", "sacct", "scontrol", "scancel", "sinfo", "sacctmgr"):
-            body = bodies.get(name, f'exec {REAL}/{name} "$@"')
-            (folder / name).write_text(f"#!/bin/bash\n{body}\n")
-            (folder / name).chmod(0o755)
-        slurm = bench.settings.slurm.model_copy(
-            update={"commands": folder, "timeout_s": timeout_s, "settle_s": settle_s}
-        )
-        assert isinstance(slurm, SlurmSettings)
-        site_module._pollers.clear()
-        return SlurmSite(bench.settings.model_copy(update={"slurm": slurm}))
-
-    return make
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +13,7 @@ import pytest
 from qhub_ext.job.identity import new_job_id, short_id
 from qhub_ext.jobfolder.layout import JobFolder
 from tests.slurm.cluster import Cluster
-from tests.slurm.fixtures import SlurmWorkshop
+from tests.slurm.fixtures import SlurmWorkshop, surroundings
 from tests.waiting import wait_until
 
 HOLDER = new_job_id()
@@ -33,16 +32,9 @@ def over_the_qos(bench: SlurmWorkshop) -> JobFolder:
 
 def explain(bench: SlurmWorkshop, cluster: Cluster, *words: str) -> str:
     """What the command prints; it must end with 0 and keep standard error clean."""
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("QHUB_")},
-        "QHUB_SITE": "slurm",
-        "QHUB_SHELF": str(bench.settings.shelf),
-        "QHUB_CACHE": str(bench.settings.cache),
-        "SLURM_CONF": cluster.environment["SLURM_CONF"],
-    }
     done = subprocess.run(
         [sys.executable, "-m", "qhub_ext.cli", "explain", *words],
-        env=environment,
+        env=surroundings(cluster, bench.settings),
         capture_output=True,
         text=True,
         timeout=60,

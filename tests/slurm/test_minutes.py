@@ -3,10 +3,6 @@ shortest time limit that Slurm has, and a squeue that needs half a minute."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,13 +14,16 @@ import pytest
 from qhub_ext.errors import Cause
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.layout import JobFolder
+from tests.sites.workshop import end_virtual_qpu
 from tests.slurm.cluster import Cluster
-from tests.slurm.fixtures import SlurmWorkshop, slurm_workshop
+from tests.slurm.fixtures import SlurmWorkshop, slurm_workshop, surroundings
+from tests.slurm.wrappers import REAL, wrappers
 
 ROOT = Path(__file__).parents[2]
 POLITE = """trap 'echo "$SECONDS of $QHUB_TIME_UP_S" > why; seal timed_out; exit 0' TERM
 while :; do sleep 0.1; done"""
 RUDE = "trap '' TERM; while :; do sleep 0.2; done"
+HALF_A_MINUTE = f'sleep 30; echo "$SECONDS" >> "$0.log"; exec {REAL}/squeue "$@"'
 
 
 @dataclass(frozen=True)
@@ -53,12 +52,12 @@ def minutes(slurm_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) ->
         bench.until_running(asked, within_s=60)
         slow = subprocess.Popen(
             [sys.executable, "-m", "qhub_ext.cli", "job", asked.id],
-            env=surroundings(slurm_cluster)
-            | {
-                "QHUB_SHELF": str(bench.settings.shelf),
-                "QHUB_CACHE": str(folder / "other-cache"),
-                "QHUB_SLURM_COMMANDS": str(slow_commands(folder / "bin")),
-            },
+            env=surroundings(
+                slurm_cluster,
+                bench.settings,
+                cache=str(folder / "other-cache"),
+                slurm_commands=str(wrappers(folder / "bin", squeue=HALF_A_MINUTE)),
+            ),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -66,7 +65,7 @@ def minutes(slurm_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) ->
         notebook = subprocess.Popen(
             [sys.executable, "notebooks/run.py", "notebooks/01-first-job.ipynb", "--keep", str(folder / "demo")],
             cwd=ROOT,
-            env=surroundings(slurm_cluster) | {"QHUB_SLURM_POLL_S": "1", "QHUB_QPU_VIRTUAL": "always"},
+            env=surroundings(slurm_cluster, slurm_poll_s="1", qpu_virtual="always"),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -77,28 +76,7 @@ def minutes(slurm_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) ->
             for process in (notebook, slow):
                 process.kill()
                 process.communicate()
-            with contextlib.suppress(FileNotFoundError):
-                server = json.loads((folder / "demo" / "virtual-qpu" / "server.json").read_text())
-                os.kill(server["pid"], signal.SIGTERM)
-
-
-def surroundings(cluster: Cluster) -> dict[str, str]:
-    """Of a user on a login node of the cluster."""
-    return {
-        **{name: value for name, value in os.environ.items() if not name.startswith("QHUB_")},
-        "SLURM_CONF": cluster.environment["SLURM_CONF"],
-        "QHUB_SITE": "slurm",
-    }
-
-
-def slow_commands(folder: Path) -> Path:
-    """A squeue that is right, after half a minute."""
-    folder.mkdir()
-    for name in ("sbatch", "squeue", "sacct", "scontrol", "scancel", "sinfo", "sacctmgr"):
-        wait = 'sleep 30; echo "$SECONDS" >> "$0.log"; ' if name == "squeue" else ""
-        (folder / name).write_text(f'#!/bin/bash\n{wait}exec /usr/bin/{name} "$@"\n')
-        (folder / name).chmod(0o755)
-    return folder
+            end_virtual_qpu(folder / "demo" / "virtual-qpu")
 
 
 @pytest.mark.slow

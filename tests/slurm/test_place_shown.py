@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ from qhub_ext.job.identity import short_id
 from qhub_ext.jobfolder.layout import JobFolder
 from tests.front.conftest import Notebook, Place
 from tests.slurm.cluster import Cluster
-from tests.slurm.fixtures import SlurmWorkshop
+from tests.slurm.fixtures import SlurmWorkshop, surroundings
+from tests.slurm.wrappers import logged, wrappers
 from tests.waiting import wait_until
 
 
@@ -33,20 +33,8 @@ class Screen:
 
 @pytest.fixture
 def screen(bench: SlurmWorkshop, cluster: Cluster, tmp_path: Path) -> Screen:
-    commands = tmp_path / "bin"
-    commands.mkdir()
-    for name in ("sbatch", "squeue", "sacct", "scontrol", "scancel", "sinfo", "sacctmgr"):
-        (commands / name).write_text(f'#!/bin/bash\necho "$*" >> "$0.log"\nexec /usr/bin/{name} "$@"\n')
-        (commands / name).chmod(0o755)
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("QHUB_")},
-        "SLURM_CONF": cluster.environment["SLURM_CONF"],
-        "QHUB_SITE": "slurm",
-        "QHUB_SHELF": str(bench.settings.shelf),
-        "QHUB_CACHE": str(bench.settings.cache),
-        "QHUB_SLURM_COMMANDS": str(commands),
-        "QHUB_SLURM_POLL_S": "1",
-    }
+    commands = wrappers(tmp_path / "bin", **logged("squeue"))
+    environment = surroundings(cluster, bench.settings, slurm_commands=str(commands), slurm_poll_s="1")
     running = bench.submit("sleep 300", cpus=2, time_s=1200, site="slurm", name="runs")
     bench.until_running(running)
     first, second = (bench.submit("true", cpus=2, time_s=1200, site="slurm", name=n) for n in ("first", "second"))

@@ -9,6 +9,7 @@ import pytest
 
 from tests.server.process import server
 from tests.slurm.fixtures import SlurmWorkshop
+from tests.slurm.wrappers import logged, wrappers
 from tests.waiting import wait_until
 
 
@@ -22,11 +23,7 @@ def test_a_page_is_told_when_a_job_starts_and_twenty_pages_cost_slurm_one_questi
     bench.site.hold([held.id])
     wait_until(lambda: bench.site.explain_reason(waiting.id).word != "None", what="a reason to wait")
 
-    commands = tmp_path / "bin"
-    commands.mkdir()
-    for name in ("squeue", "sacct", "scontrol", "sinfo", "sprio"):
-        (commands / name).write_text(f'#!/bin/bash\necho "$*" >> "$0.log"\nexec /usr/bin/{name} "$@"\n')
-        (commands / name).chmod(0o755)
+    commands = wrappers(tmp_path / "bin", **logged("squeue"))
     path = tmp_path / "server"
     path.mkdir()
     (path / "config").mkdir()

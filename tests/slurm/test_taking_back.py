@@ -11,10 +11,9 @@ from qhub_ext.job.state import State
 from qhub_ext.sites.slurm import ledger
 from tests.slurm.cluster import Cluster
 from tests.slurm.fixtures import SlurmWorkshop, slurm_workshop
-from tests.slurm.test_exactly_once import Wrap, queued, wrap
+from tests.slurm.test_exactly_once import queued
+from tests.slurm.wrappers import Wrap
 from tests.waiting import wait_until
-
-__all__ = ["wrap"]
 
 SLOW_TO_END = """trap 'touch asked; sleep 4; exit 1' TERM
 [ "$QHUB_ATTEMPT" = 2 ] && { seal completed; exit 0; }
