@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from qiskit import QuantumCircuit, qasm3
 
@@ -41,6 +42,19 @@ class Broker:
     def socket(self) -> Path:
         given = dict(pairwise(self.options)).get("--socket")
         return Path(given) if given else self.directory / "broker.sock"
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What it says of itself in its folder."""
+        return dict(json.loads((self.directory / "broker.json").read_text()))
+
+    @property
+    def url(self) -> str:
+        """Its address over TCP."""
+        return str(self.record["url"])
+
+    def metrics(self) -> str:
+        return httpx.get(f"{self.url}/metrics", trust_env=False).text
 
     def start(self) -> None:
         self.directory.mkdir(exist_ok=True)
@@ -71,7 +85,7 @@ class Broker:
 
     def instance(self) -> str:
         try:
-            return str(json.loads((self.directory / "broker.json").read_text())["instance"])
+            return str(self.record["instance"])
         except (OSError, ValueError):
             return ""
 

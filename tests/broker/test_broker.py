@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
 import psutil
 import pytest
 from qiskit import QuantumCircuit
@@ -28,11 +27,6 @@ from tests.qpu.test_genuine_client import BY_HAND
 from tests.waiting import wait_until
 
 SHORT = {"QHUB_BROKER_SLICE_S": "0.5", "QHUB_BROKER_OVERHEAD_S": "0.0"}
-
-
-def metrics_of(broker: Broker) -> str:
-    url = json.loads((broker.directory / "broker.json").read_text())["url"]
-    return httpx.get(f"{url}/metrics", trust_env=False).text
 
 
 def test_a_cell_takes_its_turn_at_the_broker_and_gets_all_its_shots(
@@ -60,7 +54,7 @@ def test_a_cell_takes_its_turn_at_the_broker_and_gets_all_its_shots(
     assert {row["profile"] for row in usage} == {"test"}
     assert {row["job"] for row in usage} == {"one"}
     assert sum(row["slices"] for row in usage) > 3
-    assert "qhub_broker_site_call_seconds_count 1\n" in metrics_of(broker), "the site was asked about the job once"
+    assert "qhub_broker_site_call_seconds_count 1\n" in broker.metrics(), "the site was asked about the job once"
 
 
 def test_production_goes_between_the_slices_of_development_and_nothing_is_lost(
@@ -136,9 +130,10 @@ def test_the_log_and_the_task_have_the_trace_that_the_client_named_and_metrics_h
     told = [json.loads(line) for line in (broker.directory / "log").read_text().splitlines() if line.startswith("{")]
     said = [line["message"].split(" as ")[0] for line in told if line.get("trace_id") == trace and line["task"] == task]
     assert said == ["slice sent", "slice done"]
-    wait_until(lambda: "qhub_broker_calibration_error_median{" in metrics_of(broker), within_s=120, what="the calibration", every_s=0.5)  # fmt: skip
+
+    wait_until(lambda: "qhub_broker_calibration_error_median{" in broker.metrics(), within_s=120, what="the calibration", every_s=0.5)  # fmt: skip
     lines = dict(
-        line.rsplit(" ", 1) for line in metrics_of(broker).splitlines() if line.startswith("qhub_broker_calibration")
+        line.rsplit(" ", 1) for line in broker.metrics().splitlines() if line.startswith("qhub_broker_calibration")
     )
     assert float(lines['qhub_broker_calibration_age_seconds{device="kingston"}']) > 0
     assert 0 < float(lines['qhub_broker_calibration_error_median{device="kingston",kind="two_qubit"}']) < 0.1
@@ -208,13 +203,12 @@ def test_a_job_whose_session_ended_while_it_worked_alone_sends_its_next_task_by_
     circuit.h(0)
     circuit.measure_all()
 
-    def open_sessions() -> bool:
-        return "qhub_broker_sessions 0" not in metrics_of(broker)
-
     with using(tier="qpu", device="kingston", job_id="thinks", profile="test"):
         sampler = Sampler()
         assert sum(sampler.run([isa(circuit)], shots=70).result()[0].data.meas.get_counts().values()) == 70
-        wait_until(lambda: not open_sessions(), within_s=60, what="the end of the idle session")
+        wait_until(
+            lambda: "qhub_broker_sessions 0" in broker.metrics(), within_s=60, what="the end of the idle session"
+        )
         assert sum(sampler.run([isa(circuit)], shots=80).result()[0].data.meas.get_counts().values()) == 80
     assert {(row["job"], row["profile"]) for row in broker.ask("GET", "/v1/usage")["usage"]} == {("thinks", "test")}
 

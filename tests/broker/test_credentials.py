@@ -14,7 +14,6 @@ import pytest
 
 from qhub_ext.broker.credentials import Tokens
 from qhub_ext.errors import DeviceError, PreflightError, QhubError, SettingsError, UnknownNameError
-from qhub_ext.settings import current_settings
 from qhub_ext.tiers.qpu import munge
 from qhub_ext.tiers.qpu.brokered import ask_broker
 from tests.broker.conftest import Broker
@@ -38,15 +37,8 @@ def settings_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def change(**values: str) -> None:
         for name, value in values.items():
             monkeypatch.setenv(f"QHUB_BROKER_{name.upper()}", value)
-        current_settings.cache_clear() if hasattr(current_settings, "cache_clear") else None
 
     return change
-
-
-def url_of(broker: Broker) -> str:
-    import json
-
-    return str(json.loads((broker.directory / "broker.json").read_text())["url"])
 
 
 def send(url: str, method: str, target: str, credential: str, body: bytes = b"") -> httpx.Response:
@@ -71,7 +63,7 @@ def test_munge_and_tokens_over_tcp_on_a_real_broker(
     new_broker: Callable[..., Broker], munged: Path, settings_of: Callable[..., None], tmp_path: Path
 ) -> None:
     broker = new_broker(QHUB_BROKER_MUNGE_SOCKET=str(munged))
-    url = url_of(broker)
+    url = broker.url
     settings_of(munge_socket=str(munged))
 
     # the client's own way: a credential for each request

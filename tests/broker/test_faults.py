@@ -191,7 +191,7 @@ def test_a_flood_through_the_socket_leaves_another_user_his_share(
         assert set().union(*pool.map(pour, [flood // 4] * 4)) == {201}
     print(f"{flood} tasks in {time.monotonic() - begin:.1f} s")
     token = broker.ask("POST", "/v1/tokens", {"user": "nobody"})["token"]
-    with httpx.Client(base_url=json.loads((broker.directory / "broker.json").read_text())["url"], trust_env=False,
+    with httpx.Client(base_url=broker.url, trust_env=False,
                       headers={"authorization": f"Bearer {token}"}, timeout=120) as his:  # fmt: skip
         session = his.post("/v1/sessions", json={}).json()["id"]
         mine = [his.post("/v1/tasks", json={**json.loads(body), "session": session}).json()["id"] for _ in range(5)]
@@ -219,15 +219,8 @@ def test_a_broker_whose_disk_is_full_says_so_loses_nothing_and_goes_on_when_ther
             first = broker.submit(session, bell_qasm, 300)
             wait_until(lambda: any(s["vendor"] for s in broker.task(first)["slices"]), within_s=60, what="the slice")
             fill(disk)
-            params = {
-                "pubs": [[bell_qasm + "//" + "x" * 200_000, None, 10]],
-                "version": 2,
-                "support_qiskit": True,
-                "options": {},
-            }
-            body = {"session": session["id"], "device": "kingston", "program": "sampler", "params": params}
             with pytest.raises(DeviceError, match=r"cannot be used now.*Make room on that disk") as told:
-                broker.ask("POST", "/v1/tasks", body)
+                broker.submit(session, bell_qasm + "//" + "x" * 200_000, 10)
             assert told.value.cause == "integration"
             server.admin("DELETE")
             assert broker.task(first, 2.0)["ended_at"] is None or broker.task(first)["state"] == "completed"

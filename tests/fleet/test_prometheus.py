@@ -78,7 +78,7 @@ def prometheus(virtual: VirtualQpu, tmp_path_factory: pytest.TempPathFactory) ->
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
         free.close()
-        target = urllib.parse.urlsplit(json.loads((broker.directory / "broker.json").read_text())["url"]).netloc
+        target = urllib.parse.urlsplit(broker.url).netloc
         configuration = path / "prometheus.yml"
         configuration.write_text(
             CONFIGURATION.format(rules=RULES, path=served.path, token=TOKEN, server=served.netloc, broker=target)
