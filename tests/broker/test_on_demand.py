@@ -26,6 +26,7 @@ from qhub_ext.service.broker_checkup import examine
 from qhub_ext.service.broker_tasks import open_tasks
 from qhub_ext.service.draft import resource_title
 from qhub_ext.settings import current_settings
+from qhub_ext.sites.embedded.processes import start_time
 from qhub_ext.tiers.qpu import standing
 from qhub_ext.tiers.qpu.brokered import ask_broker
 from qhub_ext.tiers.qpu.own_broker import is_up, keep_up
@@ -52,13 +53,7 @@ class Own:
     def kill(self) -> None:
         pid = self.record["pid"]
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not alive(pid), within_s=60, what="the end of the broker")
-
-
-def alive(pid: int) -> bool:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    return False
+        wait_until(lambda: start_time(pid) is None, what="the end of the broker")
 
 
 @pytest.fixture
@@ -151,7 +146,7 @@ def test_it_leaves_when_idle_and_comes_again_with_its_accounts(own: Own, monkeyp
     monkeypatch.setenv("QHUB_BROKER_IDLE_EXIT_S", "1")
     assert shots_of(sampled(100)) == 100
     first = own.record
-    wait_until(lambda: not alive(first["pid"]), within_s=60, what="that it leaves")
+    wait_until(lambda: start_time(first["pid"]) is None, within_s=60, what="that it leaves")
     assert shots_of(sampled(150, job="two")) == 150
     assert own.record["instance"] != first["instance"]
     assert sum(row["tasks"] for row in own.ask("GET", "/v1/usage")["usage"]) == 2
@@ -172,7 +167,7 @@ def test_one_of_older_code_leaves_when_newer_can_be_started_which_goes_on_with_w
     wait_until(lambda: "cannot be started (yet)" in log.read_text(), within_s=60, what="its trying")
     assert own.record == before, "it stays as long as the new code is broken"
     change(package / "broker/idle.py", "class Idle(:", "class Idle:")
-    wait_until(lambda: not alive(before["pid"]), within_s=120, what="that it leaves")
+    wait_until(lambda: start_time(before["pid"]) is None, within_s=120, what="that it leaves")
     wait_until(lambda: is_up(current_settings().broker), within_s=120, what="the next one, which nobody asked for")
     assert own.record["instance"] != before["instance"]
     own.server.admin("DELETE")

@@ -9,6 +9,7 @@ import pytest
 from qhub_ext.errors import Cause, InvalidOptionError, SiteError
 from qhub_ext.job.identity import short_id
 from qhub_ext.job.state import State
+from qhub_ext.sites.embedded.processes import start_time
 from qhub_ext.sites.scheduler import SiteScheduler
 from tests.sites.workshop import Workshop
 from tests.waiting import wait_until
@@ -160,14 +161,14 @@ def test_a_job_that_ignores_the_term_is_killed_after_its_grace_with_all_of_its_p
     assert shop.site.cancel([job.id]) == []
     (record,) = shop.until_final(job)
     assert record.state is State.CANCELLED
-    wait_until(lambda: not alive(child), what="the end of the child")
+    wait_until(lambda: start_time(child) is None, what="the end of the child")
 
 
 def test_processes_that_a_script_leaves_behind_are_ended(shop: Workshop) -> None:
     job = shop.submit("sleep 62 & echo $! > child; seal completed")
     shop.until_final(job)
     child = int((job.path / "child").read_text())
-    wait_until(lambda: not alive(child), what="the end of the child")
+    wait_until(lambda: start_time(child) is None, what="the end of the child")
 
 
 def test_cancelling_a_waiting_job_ends_it_and_it_never_runs(narrow: Workshop) -> None:
@@ -390,9 +391,3 @@ def test_the_doctor_finds_a_healthy_site_healthy(shop: Workshop) -> None:
     findings = shop.site.doctor()
     assert findings
     assert {finding.level for finding in findings} <= {"ok", "warning"}
-
-
-def alive(pid: int) -> bool:
-    from qhub_ext.sites.embedded.processes import start_time
-
-    return start_time(pid) is not None

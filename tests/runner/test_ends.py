@@ -8,10 +8,10 @@ import signal
 import subprocess
 from typing import Any
 
-import psutil
 import pytest
 
 from qhub_ext.capture.freeze import thaw
+from qhub_ext.sites.embedded.processes import start_time
 from tests.runner.conftest import RUNNER, Run, Workshop
 from tests.waiting import wait_until
 
@@ -155,9 +155,7 @@ def test_background_children_do_not_outlive_the_job(workshop: Workshop) -> None:
     run = workshop.run("import subprocess\npid = subprocess.Popen(['sleep', '600']).pid\nprint(pid)\n")
     assert run.outcome["state"] == "completed", run.outcome
     pid = int(run.text.split()[0])
-    wait_until(
-        lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie", what="the end of the child"
-    )
+    wait_until(lambda: start_time(pid) is None, what="the end of the child")
 
 
 def test_exit_handlers_run_and_open_files_are_flushed(workshop: Workshop) -> None:
@@ -172,11 +170,11 @@ def test_a_killed_runner_takes_its_kernel_with_it_and_the_next_attempt_runs(work
     run = workshop.start(
         "import os, time\nprint('pid', os.getpid(), flush=True)\nif os.environ['QHUB_ATTEMPT'] == '1':\n    time.sleep(600)\n"
     )
-    kernel = psutil.Process(run.printed_number("pid"))
+    kernel = run.printed_number("pid")
     assert run.process is not None
     run.process.kill()
     run.process.wait()
-    wait_until(lambda: not kernel.is_running() or kernel.status() == "zombie", what="the end of the orphaned kernel")
+    wait_until(lambda: start_time(kernel) is None, what="the end of the orphaned kernel")
     assert not run.attempt.outcome.exists()
     assert run.text.startswith("pid")
     again = workshop.start(run.folder, number=2).wait()

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import psutil
-
 from qhub_ext.errors import Cause
 from qhub_ext.job.state import State
+from qhub_ext.sites.embedded.processes import start_time
 from tests.slurm.cluster import Cluster
 from tests.slurm.fixtures import SlurmWorkshop
 from tests.waiting import wait_until
@@ -70,5 +69,5 @@ def gives_up_a_silent_node(bench: SlurmWorkshop, cluster: Cluster) -> None:
     assert record.attempts[0].cause == Cause.INTEGRATION
     (first, pid), (second, _) = runs(job.path)
     assert (first, second) == (1, 2)
-    wait_until(lambda: not psutil.pid_exists(pid), within_s=60, what="the end of the first run")
+    wait_until(lambda: start_time(pid) is None, what="the end of the first run")
     assert not job.attempt(1).outcome.exists(), "the first run had nothing to say after Slurm had given it up"
