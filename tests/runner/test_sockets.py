@@ -14,6 +14,7 @@ import pytest
 from qhub_ext.errors import EnvironmentMismatchError
 from qhub_ext.runner import sockets
 from tests.runner.conftest import RUNNER, Run, Workshop
+from tests.slurm.small_disk import fill, small_disk
 
 NOWHERE = """
 import sys
@@ -37,16 +38,19 @@ def test_the_first_place_that_takes_them_is_used(tmp_path: Path, monkeypatch: py
     room.rmdir()
 
 
-def test_a_place_that_is_full_is_left_for_the_next_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    full = Path(tempfile.mkdtemp(dir="/tmp"))
-    monkeypatch.setattr(sockets, "_places", lambda: iter([full]))
+def test_a_place_that_is_full_is_left_for_the_next_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    def connection_file(path: Path) -> None:
+        (path / "kernel.json").write_text("{}")
 
-    def no_room(_path: Path) -> None:
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(EnvironmentMismatchError, match=f"{full}: no space left on device"):
-        sockets.make_directory(no_room)
-    full.rmdir()
+    in_tmp = tempfile.TemporaryDirectory
+    with in_tmp(dir="/tmp") as one, in_tmp(dir="/tmp") as other, small_disk(Path(one), 64) as full:
+        fill(full)
+        monkeypatch.setattr(sockets, "_places", lambda: iter([full]))
+        with pytest.raises(EnvironmentMismatchError, match=f"{full}: no space left on device"):
+            sockets.make_directory(connection_file)
+        monkeypatch.setattr(sockets, "_places", lambda: iter([full, Path(other)]))
+        assert sockets.make_directory(connection_file).parent == Path(other)
+        assert os.listdir(full) == ["filler"]
 
 
 def test_tmp_is_asked_first_and_what_is_no_path_never(monkeypatch: pytest.MonkeyPatch) -> None:
