@@ -6,11 +6,14 @@ import gzip
 import json
 import re
 import shutil
+import signal
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -27,13 +30,13 @@ from qhub_ext.schemas import load_schema, schema_names
 from qhub_ext.service import JobService
 from qhub_ext.service.again import Changes, draft_again
 from qhub_ext.service.calibrations import calibration_of
-from qhub_ext.settings import load_settings
+from qhub_ext.sites.embedded import site as site_module
 from qhub_ext.sites.embedded.site import EmbeddedSite
 from qhub_ext.sites.embedded.table import TableJob
 from qhub_ext.telemetry.unsent import Unsent
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers.catalog import DeviceSummary
-from tests.front.conftest import Place
+from tests.front.conftest import Place, set_up_place
 from tests.waiting import wait_until
 
 OLD = Path(__file__).parents[1] / "data" / "folders"
@@ -151,18 +154,25 @@ def test_what_the_site_s_clients_and_caches_wrote_earlier_is_read(tmp_path: Path
     assert sum(len(batch) for batch, _ in Unsent(folder).batches()) == lines - len(runner.read_bytes().splitlines())
 
 
+@pytest.fixture
+def stopped_place(tmp_path: Path) -> Iterator[Place]:
+    """Its daemon is stopped: nobody takes the letters away."""
+    with set_up_place(tmp_path, QHUB_EMBEDDED_TEMPLATE="0", QHUB_EMBEDDED_WARM_KERNELS="0") as place:
+        site = EmbeddedSite(place.settings)
+        site.spool.prepare()
+        site.start_daemon()
+        daemon = wait_until(lambda: site.spool.daemon_lives() and site.daemon(), what="the daemon")
+        daemon.send(signal.SIGSTOP)
+        wait_until(lambda: psutil.Process(daemon.pid).status() == psutil.STATUS_STOPPED, what="that it stops")
+        yield place
+
+
 def test_what_clients_caches_and_exports_write_fits_its_schema(
-    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, stopped_place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With nobody there who takes the letters away."""
-    monkeypatch.setattr(EmbeddedSite, "_wake", lambda self: None)
-    monkeypatch.setattr(EmbeddedSite, "_settle", lambda self, letter: None)
-    there = {"QHUB_SHELF": str(tmp_path / "jobs"), "QHUB_CACHE": str(tmp_path / "cache")}
-    environment = {k: v for k, v in place.environment.items() if k.startswith("QHUB_")}
-    settings = load_settings({**environment, **there, "QHUB_EMBEDDED_DIRECTORY": str(tmp_path / "site")}, [])
-    service = JobService(settings)
+    monkeypatch.setattr(site_module, "SETTLE_S", 0.0)  # it would wait for the daemon
+    service, site = stopped_place.service, EmbeddedSite(stopped_place.settings)
     job = service.submit(service.draft(parse_words([], None, OPTIONS)[0], "x = 1"))
-    site = EmbeddedSite(settings)
     assert site.hold([job.id]) == []
     for _, arrived in Unsent(job.folder).batches():
         arrived()
@@ -189,8 +199,7 @@ def old_shelf(tmp_path: Path, version: str, place: Place) -> JobService:
     shutil.copytree(OLD / version, shelf)
     for folder in (shelf, *(path for path in shelf.rglob("*") if path.is_dir())):
         folder.chmod(0o700)
-    environment = {k: v for k, v in place.environment.items() if k.startswith("QHUB_")}
-    return JobService(load_settings(environment | {"QHUB_SHELF": str(shelf)}, []))
+    return replace(place, environment={**place.environment, "QHUB_SHELF": str(shelf)}).service
 
 
 @pytest.mark.parametrize("folder", sorted(OLD.glob("*/*")), ids=lambda path: f"{path.parent.name}-{path.name}")
