@@ -81,7 +81,7 @@ class Broker:
             what="the broker",
         )
         assert self.process.poll() is None, (self.directory / "log").read_text()
-        wait_until(self.answers, within_s=60, what="an answer of the broker")
+        wait_until(self.answers, what="an answer of the broker")
 
     def instance(self) -> str:
         try:

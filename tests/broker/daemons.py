@@ -118,7 +118,7 @@ def munge_daemon() -> Iterator[Path]:
         with (folder / "told").open("w") as told:
             process = subprocess.Popen(command, stdout=told, stderr=told)
         try:
-            wait_until(lambda: socket.exists() or process.poll() is not None, within_s=60, what="munged")
+            wait_until(lambda: socket.exists() or process.poll() is not None, what="munged")
             if process.poll() is not None:
                 raise Unavailable(f"munged does not start here: {(folder / 'told').read_text()[-300:]}")
             yield socket

@@ -217,7 +217,7 @@ def test_a_broker_whose_disk_is_full_says_so_loses_nothing_and_goes_on_when_ther
             server.fault("paused")
             session = broker.session()
             first = broker.submit(session, bell_qasm, 300)
-            wait_until(lambda: any(s["vendor"] for s in broker.task(first)["slices"]), within_s=60, what="the slice")
+            wait_until(lambda: any(s["vendor"] for s in broker.task(first)["slices"]), what="the slice")
             fill(disk)
             with pytest.raises(DeviceError, match=r"cannot be used now.*Make room on that disk") as told:
                 broker.submit(session, bell_qasm + "//" + "x" * 200_000, 10)

@@ -68,7 +68,7 @@ schema.app = _From(OPERATOR)
 
 
 @schema.parametrize()
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 def test_no_request_makes_the_broker_fail_and_no_stranger_gets_through(case: schemathesis.Case) -> None:
     host, headers = CALLERS[zlib.crc32(case.as_curl_command().encode()) % len(CALLERS)]
     answer = case.call(app=_From(host), base_url="http://broker", headers=headers)

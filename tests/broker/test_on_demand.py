@@ -118,7 +118,7 @@ def test_there_is_one_however_many_need_it_at_once(own: Own) -> None:
 def test_who_waits_for_a_task_does_not_notice_that_it_was_killed(own: Own) -> None:
     own.server.fault("paused")
     job = sampled(700)
-    wait_until(lambda: is_up(current_settings().broker) and own.ask("GET", "/v1/tasks")["total"], within_s=60, what="the task")  # fmt: skip
+    wait_until(lambda: is_up(current_settings().broker) and own.ask("GET", "/v1/tasks")["total"], what="the task")  # fmt: skip
     before = own.record["instance"]
     own.kill()
     own.server.admin("DELETE")
@@ -138,7 +138,7 @@ def test_the_next_one_goes_on_with_what_was_left_on_any_device(own: Own) -> None
     own.kill()
     own.server.admin("DELETE")
     keep_up()
-    ended = wait_until(lambda: (t := own.ask("GET", f"/v1/tasks/{task}?wait=20"))["ended_at"] and t, within_s=60, what="its end")  # fmt: skip
+    ended = wait_until(lambda: (t := own.ask("GET", f"/v1/tasks/{task}?wait=20"))["ended_at"] and t, what="its end")  # fmt: skip
     assert (ended["state"], ended["device"], ended["done"]) == ("completed", "fez", 50)
 
 
@@ -146,7 +146,7 @@ def test_it_leaves_when_idle_and_comes_again_with_its_accounts(own: Own, monkeyp
     monkeypatch.setenv("QHUB_BROKER_IDLE_EXIT_S", "1")
     assert shots_of(sampled(100)) == 100
     first = own.record
-    wait_until(lambda: start_time(first["pid"]) is None, within_s=60, what="that it leaves")
+    wait_until(lambda: start_time(first["pid"]) is None, what="that it leaves")
     assert shots_of(sampled(150, job="two")) == 150
     assert own.record["instance"] != first["instance"]
     assert sum(row["tasks"] for row in own.ask("GET", "/v1/usage")["usage"]) == 2

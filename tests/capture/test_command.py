@@ -284,7 +284,7 @@ def test_the_help_page_names_every_option_within_its_width() -> None:
 
 
 @given(st.text(max_size=80))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_line_is_a_request_or_a_sentence(line: str) -> None:
     with contextlib.suppress(QhubError):
         assert isinstance(parse_line(line, {}), Request)
@@ -333,7 +333,7 @@ words = st.sampled_from(
 
 
 @given(st.lists(words, max_size=8))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_any_mixture_of_options_is_a_request_or_a_sentence(line: list[str]) -> None:
     with contextlib.suppress(QhubError):
         request = parse_line(" ".join(line), {"x": [1]})
@@ -341,6 +341,6 @@ def test_any_mixture_of_options_is_a_request_or_a_sentence(line: list[str]) -> N
 
 
 @given(st.text(min_size=1, max_size=LONGEST_NAME).filter(lambda t: t.strip() and "\0" not in t))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_quoting_brings_any_name_through(name: str) -> None:
     assert parse_line(f"--name {shlex.quote(name)}").name == name

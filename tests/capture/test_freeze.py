@@ -387,7 +387,7 @@ plain = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b", "c", "δ"]), plain, max_size=4), st.booleans())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_plain_values_come_back_equal_with_what_they_share(values: dict[str, object], linked: bool) -> None:
     if linked:
         values["all"] = list(values.values())

@@ -173,7 +173,7 @@ entries = st.dictionaries(
     "names": st.dictionaries(st.sampled_from(["a", "b", "no name"]), entries | json_values, max_size=2) | json_values,
     "failed": json_values, "notes": json_values, "python": json_values, "packages": json_values,
 }) | json_values)  # fmt: skip
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_json_is_a_manifest_or_a_sentence(record: Any) -> None:
     try:
         found = parse_manifest(record)
@@ -184,7 +184,7 @@ def test_any_json_is_a_manifest_or_a_sentence(record: Any) -> None:
 
 
 @given(st.dictionaries(st.sampled_from(FIELDS), json_values, max_size=3), st.binary(max_size=20), st.integers(0, 300))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_a_folder_with_random_damage_never_raises_anything_but_a_sentence(
     changes: dict[str, Any], noise: bytes, at: int
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qhub_ext.capture.names import Names, analyse, is_history
@@ -279,7 +279,7 @@ def test_a_syntax_error_is_one_sentence_with_its_place(cell: str, says: list[str
 
 
 @given(st.text(max_size=60))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_text_is_read_or_refused_in_a_sentence(cell: str) -> None:
     with contextlib.suppress(CaptureError):
         analyse(cell, NOTEBOOK)
@@ -403,7 +403,7 @@ def _call(value: Any = None) -> Any:
 
 
 @given(programs)
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=400)
 def test_no_program_reads_a_value_of_the_notebook_that_was_not_captured(program: str) -> None:
     try:
         code = compile(program, "<cell>", "exec")

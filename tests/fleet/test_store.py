@@ -9,7 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from qhub_ext.broker.desk import Desk
@@ -181,7 +181,6 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Any:
     desk.ledger.close()
 
 
-@settings(deadline=None)
 @given(changes=records)
 def test_whatever_comes_is_taken_or_refused_with_a_reason(kept: Summaries, changes: dict[str, Any]) -> None:
     taken, refused = kept.take(1, "alice", [{**summary(1), **changes}])

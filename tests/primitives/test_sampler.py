@@ -220,7 +220,7 @@ def test_words_are_packed_without_loss(case: tuple[int, list[int]]):
 _ANGLES = st.lists(st.floats(-7, 7, allow_nan=False), min_size=6, max_size=6)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(_ANGLES, st.permutations(range(3)))
 def test_the_ideal_tier_samples_the_state_that_qiskit_computes(angles: list[float], order: list[int]):
     context.enter(ExecutionContext(tier="local", device="jakarta"))

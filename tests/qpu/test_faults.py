@@ -148,7 +148,7 @@ def test_a_helper_that_died_before_the_start_costs_nothing(
     (process,) = tier._processes.values()
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
-    wait_until(lambda: process.pid is None, within_s=60, what="the end of the helper")
+    wait_until(lambda: process.pid is None, what="the end of the helper")
     assert sum(Sampler().run([bell], shots=100).result()[0].data.meas.get_counts().values()) == 100
     assert (steps[-1]["state"], len(qpu.tasks())) == ("completed", before + 1)
 
@@ -195,7 +195,7 @@ def test_a_device_that_is_paused_keeps_its_tasks_and_goes_on(
     before = len(qpu.tasks())
     qpu.fault(kind)
     job = Sampler().run([bell], shots=100)
-    wait_until(lambda: steps and steps[-1]["state"] == "queued", within_s=60, what="the task in the device's queue")
+    wait_until(lambda: steps and steps[-1]["state"] == "queued", what="the task in the device's queue")
     qpu.admin("DELETE")
     assert sum(job.result()[0].data.meas.get_counts().values()) == 100
     assert steps[-1]["queued_s"] > 0

@@ -115,7 +115,7 @@ def test_a_job_that_waits_at_the_device_says_so_and_why(service: JobService, tmp
 
     switch("POST", kind="calibrating")
     job = service.submit(service.draft(Request(tier="qpu"), CELL))
-    wait_until(lambda: job.record.attempt.phase == "device", within_s=60, what="the word that it waits at the device")
+    wait_until(lambda: job.record.attempt.phase == "device", what="the word that it waits at the device")
     assert "waiting at kingston: paused, calibrating; 1 task there" in str(job)
     assert "waiting at kingston" in service.explain(job.id).sentence
     switch("DELETE")

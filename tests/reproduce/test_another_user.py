@@ -77,7 +77,7 @@ def stranger() -> Iterator[Stranger]:
             yield one
     finally:
         if found.pw_gecos.startswith(MARK):
-            wait_until(without_user, within_s=60, what="the end of the user's last process")
+            wait_until(without_user, what="the end of the user's last process")
 
 
 def without_user() -> bool:

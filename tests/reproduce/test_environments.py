@@ -276,7 +276,7 @@ def test_what_was_submitted_from_another_minor_version_is_refused_and_runs_with_
     # another machine does not have the environment of the submission: it is built from the lock
     runtime = json.loads(folder.runtime.read_text())
     folder.runtime.write_text(json.dumps(runtime | {"executable": "/gone/bin/python"}))
-    wait_until(folder.lock.exists, within_s=60, what="the lock of that environment")
+    wait_until(folder.lock.exists, what="the lock of that environment")
     again = json.loads(place.command("rerun", job, "--runtime", "same", "--json"))
     place.command("wait", again["id"])
     assert json.loads(place.command("fetch", again["id"], "version", "--json")) == {"version": OTHER_QISKIT}

@@ -232,12 +232,10 @@ def test_a_job_has_its_lock_soon_after_the_first_submission_and_at_once_from_the
     file.write_text("x = 1")
     first = json.loads(place.command("run", str(file), "--wait", "--json"))
     folder = JobFolder(Path(first["folder"]))
-    wait_until(folder.lock.exists, within_s=60, what="the lock")
+    wait_until(folder.lock.exists, what="the lock")
     parsed(folder.lock.read_bytes())
     second = JobFolder(Path(json.loads(place.command("run", str(file), "--json"))["folder"]))
-    wait_until(
-        second.lock.exists, within_s=60, what="the lock of the second"
-    )  # at once, but for an installation between the two
+    wait_until(second.lock.exists, what="the lock of the second")  # at once, but for an installation between the two
     assert second.lock.samefile(folder.lock)
     ran = json.loads((folder.attempt(1).runtime).read_text())
     assert ran["drift"] == {"verdict": "same", "differences": []}

@@ -61,7 +61,7 @@ def test_a_job_runs_with_the_modules_that_its_tier_names_and_its_record_has_them
     chosen = RuntimeSettings(kind="modules", modules=("site-python/1.2",), python="site-python")
     job = launched(shop, "import os; print(os.environ['FROM_MODULE'])", chosen)
     shop.site.submit([job])
-    (record,) = shop.until_final(job, within_s=60)
+    (record,) = shop.until_final(job)
     assert (record.state, read_text(job.attempt(1))) == (State.COMPLETED, "yes\n")
     assert "site-python/1.2" in json.loads(job.attempt(1).runtime.read_text())["modules"]
 
@@ -69,7 +69,7 @@ def test_a_job_runs_with_the_modules_that_its_tier_names_and_its_record_has_them
 def test_a_module_that_is_missing_ends_the_job_with_the_words_of_module(shop: Workshop, modules: None) -> None:
     job = launched(shop, "1", RuntimeSettings(kind="modules", modules=("no-such/9",), python="site-python"))
     shop.site.submit([job])
-    (record,) = shop.until_final(job, within_s=60)
+    (record,) = shop.until_final(job)
     assert record.state is State.FAILED
     assert "no-such/9" in record.attempt.message
 

@@ -41,7 +41,7 @@ def shop(tmp_path: Path, path: Path) -> Iterator[Workshop]:
 def send(shop: Workshop, cell: str, **spec: Any) -> JobFolder:
     job = shop.cell(cell, **spec)
     shop.site.submit([job])
-    shop.until_final(job, within_s=60)
+    shop.until_final(job)
     return job
 
 
@@ -64,7 +64,7 @@ def until_ready(shop: Workshop, what: str = "template") -> Process:
     """After a first job, which tells the site which Python to keep."""
     if kept(shop, what) is None:
         send(shop, "pass")
-    return wait_until(lambda: kept(shop, what), within_s=60, what=f"a {what}")  # type: ignore[return-value]
+    return wait_until(lambda: kept(shop, what), what=f"a {what}")  # type: ignore[return-value]
 
 
 UNTIL_TOLD = "import os, time\nwhile not os.path.exists('go'): time.sleep(0.05)\n0"
@@ -152,7 +152,7 @@ def test_what_python_reads_when_it_begins_is_read_anew(shop: Workshop) -> None:
     job = shop.cell("import os; print(hash('a'), os.environ['OMP_NUM_THREADS'])")
     (job.runtime).write_text(json.dumps({"environment": {"PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "3"}}))
     shop.site.submit([job])
-    shop.until_final(job, within_s=60)
+    shop.until_final(job)
     assert how(job) == "forked"
     expected = subprocess.check_output(
         [sys.executable, "-c", "print(hash('a'))"], env={**os.environ, "PYTHONHASHSEED": "7"}, text=True
@@ -294,7 +294,7 @@ def test_where_something_starts_a_thread_with_every_python_jobs_start_without_a_
         "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()"
     )
     send(shop, "pass")
-    wait_until(lambda: "has started a thread" in log(shop), within_s=60, what="the reason")
+    wait_until(lambda: "has started a thread" in log(shop), what="the reason")
     job = send(shop, "print(6 * 7)")
     assert (how(job), text(job)) == ("cold", "42\n")
 

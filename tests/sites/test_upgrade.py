@@ -100,7 +100,7 @@ def test_many_upgrades_amid_many_jobs_lose_nothing_and_run_nothing_twice(shop: W
         jobs += [shop.submit(f"{LEDGER} sleep 0.1; seal completed") for _ in range(6)]
         wait_until(lambda jobs=jobs: shop.state(jobs[-6]).final, what="the first of this round")  # type: ignore[misc]
         (package / "errors.py").write_text((package / "errors.py").read_text() + f"# {round_}\n")
-    records = shop.until_final(*jobs, within_s=60)
+    records = shop.until_final(*jobs)
     assert {record.state for record in records} == {State.COMPLETED}
     assert ran(shop) == sorted(f"{job.id} 1" for job in jobs)
 
@@ -135,9 +135,9 @@ def kept(shop: Workshop, what: str) -> Process:
     assert isinstance(shop.site, EmbeddedSite)
     job = shop.cell("pass")
     shop.site.submit([job])
-    shop.until_final(job, within_s=60)
+    shop.until_final(job)
     site = shop.site
-    return wait_until(lambda: next(iter(site.kept().get(what, ())), None), within_s=60, what=f"a {what}")  # type: ignore[return-value]
+    return wait_until(lambda: next(iter(site.kept().get(what, ())), None), what=f"a {what}")  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("what", ["template", "kernel"])
@@ -149,7 +149,7 @@ def test_what_is_kept_ready_of_older_code_is_not_used(tmp_path: Path, package: P
         change(package / "runner/attempt.py", "def run_attempt(", 'print("of the new code")\n\n\ndef run_attempt(')
         job = shop.cell("print(6 * 7)")
         shop.site.submit([job])
-        (record,) = shop.until_final(job, within_s=60)
+        (record,) = shop.until_final(job)
         assert (record.state, record.attempt.number) == (State.COMPLETED, 1)
         assert launch_record(job.attempt(1))["how"] == "cold"
         assert read_text(job.attempt(1)) == "42\n"

@@ -231,8 +231,8 @@ def test_the_real_runner_is_warm_for_the_second_cell(tmp_path: Path, monkeypatch
         for warm in (False, True):
             job = shop.cell("print(6 * 7)")
             shop.site.submit([job])
-            (record,) = shop.until_final(job, within_s=60)
+            (record,) = shop.until_final(job)
             assert record.state is State.COMPLETED, record.attempt.message
             assert "42" in job.attempt(1).outputs.read_text()
             assert was_warm(job) is warm
-            wait_until(lambda: _ready(shop) >= 1, within_s=60, what="a warm kernel")
+            wait_until(lambda: _ready(shop) >= 1, what="a warm kernel")

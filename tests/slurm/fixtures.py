@@ -124,7 +124,7 @@ def slurm_workshop(tmp_path: Path, *, cpus: int = 2, database: bool = True, **sl
     finally:
         found.mend()
         found.cancel_all()
-        wait_until(lambda: not found.ask("squeue", "-h", "-o", "%i").strip(), within_s=60, what="an empty queue")
+        wait_until(lambda: not found.ask("squeue", "-h", "-o", "%i").strip(), what="an empty queue")
         if before is None:
             os.environ.pop("SLURM_CONF", None)
         else:

@@ -30,6 +30,6 @@ def qpu_site(cluster: Cluster, given_device: VirtualQpu) -> Iterator[Cluster]:
         yield cluster
     finally:
         cluster.cancel_all()
-        wait_until(lambda: not cluster.ask("squeue", "-h", "-o", "%i").strip(), within_s=60, what="an empty queue")
+        wait_until(lambda: not cluster.ask("squeue", "-h", "-o", "%i").strip(), what="an empty queue")
         configuration.qrmi_config.unlink()
         configuration.qpu_names.unlink()

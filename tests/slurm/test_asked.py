@@ -39,7 +39,7 @@ def reservation(cluster: Cluster) -> Iterator[str]:
     assert "created: cal" in said
     yield "cal"
     cluster.cancel_all()
-    wait_until(lambda: not cluster.ask("squeue", "-h", "-o", "%i").strip(), within_s=60, what="an empty queue")
+    wait_until(lambda: not cluster.ask("squeue", "-h", "-o", "%i").strip(), what="an empty queue")
     cluster.ask("scontrol", "delete", "reservation=cal")
 
 
@@ -112,7 +112,7 @@ def test_each_tier_goes_to_the_site_that_it_is_mapped_to(cluster: Cluster, tmp_p
         assert (entries[held.id].site, entries[held.id].state) == ("slurm", State.HELD)
         assert here.wait(120).state is State.COMPLETED, str(here)
         assert service.apply("cancel", [held.id]) == []
-        wait_until(lambda: held.record.state is State.CANCELLED, within_s=60, what="its end")
+        wait_until(lambda: held.record.state is State.CANCELLED, what="its end")
 
 
 def test_site_options_stand_above_the_mapping(bench: SlurmWorkshop, cluster: Cluster) -> None:

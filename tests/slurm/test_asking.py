@@ -30,17 +30,16 @@ def test_of_active_jobs_the_books_are_never_asked_and_of_ended_ones_once(bench: 
     site = wrap(**logged("sacct", "squeue"))
     bench.site = site
     failing = bench.submit("exit 3")
-    (record,) = bench.until_final(failing, within_s=60)
+    (record,) = bench.until_final(failing)
     assert "exit code 3" in record.attempt.message
     asked = questions(site, "sacct")
     assert asked >= 1, "of one that has left the queue without a word they are"
     running = bench.submit("exec sleep 600")
-    bench.until_running(running, within_s=60)
+    bench.until_running(running)
     waiting = bench.submit("true", cpus=2)
     squeues = questions(site, "squeue")
     wait_until(
         lambda: site.poll([running.id, waiting.id, failing.id]) and questions(site, "squeue") >= squeues + 10,
-        within_s=60,
         what="ten more questions to squeue",
     )
     assert {r.state for r in site.poll([running.id, waiting.id]).values()} == {State.RUNNING, State.QUEUED}
@@ -57,7 +56,6 @@ def test_of_jobs_that_are_only_active_the_books_are_not_asked_at_all(bench: Slur
     ids = [*(element.id for element in elements), held.id]
     wait_until(
         lambda: {State.RUNNING, State.QUEUED, State.HELD} <= {r.state for r in site.poll(ids).values()},
-        within_s=60,
         what="jobs in all active states",
     )
     JobService(bench.settings.model_copy(update={"slurm": site._slurm})).jobs()
@@ -89,7 +87,7 @@ def test_munge_down_while_a_job_runs_shows_the_age_of_what_is_known_and_loses_no
     job = bench.submit("until [ -e go ]; do sleep 0.1; done; seal completed", site="slurm")
     lost = bench.submit("until [ -e go ]; do sleep 0.1; done; exit 4", site="slurm")
     for each in (job, lost):
-        bench.until_running(each, within_s=60)
+        bench.until_running(each)
     known = bench.site.poll([job.id])[job.id].as_of
     cluster.stop("munged")
     service = JobService(bench.settings)
@@ -105,12 +103,12 @@ def test_munge_down_while_a_job_runs_shows_the_age_of_what_is_known_and_loses_no
         with pytest.raises(SiteUnreachableError, match=r"(?i)munge|authentication|did not answer"):
             verb([lost.id])
     (job.path / "go").touch()
-    wait_until(lambda: service.record(job.id).state is State.COMPLETED, within_s=60, what="the end, by its folder")
+    wait_until(lambda: service.record(job.id).state is State.COMPLETED, what="the end, by its folder")
     cluster.start("munged")
     (lost.path / "go").touch()
     assert isinstance(bench.site, SlurmSite)
     site = bench.site
-    wait_until(lambda: answers(site, job, lost), within_s=60, what="an answer of Slurm's")
+    wait_until(lambda: answers(site, job, lost), what="an answer of Slurm's")
     done, failed = bench.until_final(job, lost, within_s=120)
     assert done.state is State.COMPLETED
     assert failed.state is State.FAILED
@@ -137,7 +135,7 @@ def test_a_job_of_another_process_is_told_by_its_folder_until_slurm_may_be_asked
     assert questions(site, "squeue") == before
     site._poller._floor = site._poller._ceiling = 0.1
     site._poller.expire([])
-    wait_until(lambda: site.poll([theirs.id])[theirs.id].word != "", within_s=60, what="Slurm's own word")
+    wait_until(lambda: site.poll([theirs.id])[theirs.id].word != "", what="Slurm's own word")
 
 
 def test_many_who_watch_a_slow_squeue_wait_for_one_answer_together(bench: SlurmWorkshop, wrap: Wrap) -> None:

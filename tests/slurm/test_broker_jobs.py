@@ -54,7 +54,7 @@ def one_trace(trace: Trace, traceparent: str) -> None:
 
 def its_summary(job: Job, broker: Broker) -> None:
     """What the runner wrote on the node has come to the broker."""
-    wait_until(job.folder.attempt(1).summary.exists, within_s=60, what="the summary")
+    wait_until(job.folder.attempt(1).summary.exists, what="the summary")
     told = read_summary(job.folder.attempt(1))
     assert told is not None
     assert (told.site, told.tier, told.state, told.cause, told.tasks) == ("slurm", "qpu", "completed", "", 1)
@@ -63,7 +63,7 @@ def its_summary(job: Job, broker: Broker) -> None:
     assert told.qpu_s is not None
     assert sum(told.parts_ns.values()) == told.wall_ns > 0
     assert told.parts_ns["quantum"] > 0
-    wait_until(lambda: broker.ask("GET", "/v1/fleet")["jobs"] == 1, within_s=60, what="the summary at the broker")
+    wait_until(lambda: broker.ask("GET", "/v1/fleet")["jobs"] == 1, what="the summary at the broker")
     assert [one["key"] for one in broker.ask("GET", "/v1/fleet?by=profile")["groups"]] == ["production"]
 
 

@@ -29,7 +29,6 @@ def submit(cluster: Cluster, user: str, *options: str) -> str:
     if "--hold" not in options:
         wait_until(
             lambda: cluster.ask("squeue", "-h", "-j", job, "-o", "%t").strip() == "R",
-            within_s=60,
             what=f"job {job} running",
         )
     return job
@@ -60,8 +59,6 @@ def test_a_job_that_has_ended_is_told_from_one_that_runs_or_waits(cluster: Clust
     me = uid(ALICE)
     assert JOBS.gone([(me, runs), (me, held), (me, ends)]) == set()
     cluster.ask("scancel", ends)
-    wait_until(
-        lambda: JOBS.gone([(me, runs), (me, held), (me, ends)]) == {ends}, within_s=60, what="the end of the job"
-    )
+    wait_until(lambda: JOBS.gone([(me, runs), (me, held), (me, ends)]) == {ends}, what="the end of the job")
     assert JOBS.gone([(me, "99999999")]) == {"99999999"}, "one that the cluster has forgotten has ended"
     assert JOBS.gone([]) == set()

@@ -140,6 +140,6 @@ def test_a_notebook_killed_at_any_moment_of_a_submission_loses_nothing_and_doubl
         known = service.site().find([job.id for job in jobs])
         assert known.keys() <= {job.id for job in claimed}
         service.apply("requeue", [job.id for job in jobs if job.id not in known])
-        bench.until_final(*jobs, within_s=60)
+        bench.until_final(*jobs)
         assert [len(queued(cluster, job)) for job in jobs] == [1] * len(jobs)
         assert {(job.path / "ledger").read_text() for job in jobs} == {"once\n"}

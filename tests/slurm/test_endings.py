@@ -37,7 +37,7 @@ def test_a_node_that_fails_begins_a_second_attempt_and_the_first_says_why(
     wait_until(lambda: bench.site.poll([job.id])[job.id].attempt == 2, what="the second attempt")
     cluster.ask("scontrol", "update", "nodename=two01", "state=resume")
     cluster.mend()
-    (record,) = bench.until_final(job, within_s=60)
+    (record,) = bench.until_final(job)
     assert [a.state for a in record.attempts] == [State.FAILED, State.COMPLETED]
     assert "node" in record.attempts[0].message
     assert record.attempts[0].cause == Cause.INTEGRATION
@@ -47,7 +47,7 @@ def test_preemption_begins_a_second_attempt_and_the_first_says_so(bench: SlurmWo
     job = bench.submit('[ "$QHUB_ATTEMPT" = 2 ] || sleep 60; seal completed', cpus=2)
     bench.until_running(job)
     strong = bench.submit("sleep 1; seal completed", cpus=2, site_options={"qos": "production"})
-    first, second = bench.until_final(job, strong, within_s=60)
+    first, second = bench.until_final(job, strong)
     assert second.state is State.COMPLETED
     assert [a.state for a in first.attempts] == [State.CANCELLED, State.COMPLETED]
     assert first.attempts[0].cause == Cause.QUEUE_POLICY
@@ -68,14 +68,13 @@ def test_a_prologue_that_fails_holds_the_job_and_says_so(bench: SlurmWorkshop, c
     job = bench.submit("seal completed")
     reason = wait_until(
         lambda: (r := bench.site.explain_reason(job.id)) and "prologue" in r.sentence and r,
-        within_s=60,
         what="the hold",
     )
     assert reason.audience == "site"
     assert bench.reported(job) is State.HELD
     cluster.mend()
     assert bench.site.release([job.id]) == []
-    (record,) = bench.until_final(job, within_s=60)
+    (record,) = bench.until_final(job)
     assert record.state is State.COMPLETED
 
 
@@ -84,7 +83,7 @@ def test_a_prologue_that_fails_under_a_job_that_may_not_be_queued_again_is_no_ca
 ) -> None:
     cluster.configuration.fail_prolog.touch()
     job = bench.submit("seal completed", site_options={"requeue": "no"})
-    (record,) = bench.until_final(job, within_s=60)
+    (record,) = bench.until_final(job)
     cluster.mend()
     assert record.state is State.FAILED
     assert (
@@ -101,7 +100,7 @@ def test_a_job_that_its_node_cannot_take_in_is_a_failed_launch_and_no_cancellati
     with small_disk(cluster.root / "spool" / "two01", 64) as disk:
         fill(disk)
         job = bench.submit("seal completed", site_options={"requeue": "no"})
-        (record,) = bench.until_final(job, within_s=60)
+        (record,) = bench.until_final(job)
     cluster.mend()
     assert record.state is State.FAILED
     assert "Slurm started it on two01 and ended it before its script began" in record.attempt.message
@@ -114,12 +113,12 @@ def test_who_cancelled_a_job_is_told_although_the_books_hear_of_it_late(
     site = wrap(sacct=f'[ -e "$0.open" ] && exec {REAL}/sacct "$@"; echo x >> "$0.log"; exit 0')
     assert site._slurm.commands is not None
     job = bench.submit("exec sleep 600")
-    bench.until_running(job, within_s=60)
+    bench.until_running(job)
     cluster.run("scancel", bench.site.find([job.id])[job.id], user="qhub-operator")
-    wait_until(lambda: "by whom" in told(site, job), within_s=60, what="the end without a name")
+    wait_until(lambda: "by whom" in told(site, job), what="the end without a name")
     assert not bench.state(job).final
     (site._slurm.commands / "sacct.open").touch()
-    wait_until(lambda: not site.poll([job.id]) and bench.state(job).final, within_s=60, what="the name")
+    wait_until(lambda: not site.poll([job.id]) and bench.state(job).final, what="the name")
     assert "qhub-operator" in bench.record(job).attempt.message
 
 
@@ -135,7 +134,6 @@ def test_a_folder_that_the_node_does_not_see_is_named_as_the_cause(bench: SlurmW
     base = bench.site._places.known(job.id).key  # type: ignore[attr-defined]
     wait_until(
         lambda: bench.site._poller.look([base]).rows[base].state == "FAILED",  # type: ignore[attr-defined]
-        within_s=60,
         what="the failure",
     )
     away.rename(job.path)
@@ -148,7 +146,7 @@ def test_a_folder_that_the_node_does_not_see_is_named_as_the_cause(bench: SlurmW
 def test_a_job_killed_for_memory_says_that_something_killed_it(bench: SlurmWorkshop) -> None:
     grow = "exec /usr/bin/python3 -c 'x = bytearray(400 << 20); import time; time.sleep(60)'"
     job = bench.submit(grow, memory_mb=64)
-    (record,) = bench.until_final(job, within_s=60)
+    (record,) = bench.until_final(job)
     assert record.state is State.FAILED
     assert "memory" in f"{record.attempt.message} {record.attempt.advice}"
 
@@ -168,7 +166,7 @@ def test_a_requeue_while_results_are_written_keeps_both_attempts_apart(bench: Sl
     job = bench.submit(script)
     bench.until_written(job.attempt(1).outputs)
     cluster.ask("scontrol", "requeue", bench.site.find([job.id])[job.id])
-    (record,) = bench.until_final(job, within_s=60)
+    (record,) = bench.until_final(job)
     assert record.attempt.number == 2
     assert record.state is State.COMPLETED
     assert {line.split()[0] for line in job.attempt(2).outputs.read_text().splitlines()} == {"2"}
@@ -184,7 +182,7 @@ def test_slurmctld_down_while_a_job_runs_and_restarted_loses_nothing(bench: Slur
         bench.site.poll([job.id])
     assert bench.state(job) is not State.LOST
     cluster.start("slurmctld")
-    (record,) = bench.until_final(job, within_s=60)
+    (record,) = bench.until_final(job)
     assert record.state is State.COMPLETED
     assert len(record.attempts) == 1
 

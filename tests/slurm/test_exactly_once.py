@@ -94,7 +94,7 @@ def test_sbatch_killed_at_random_moments_loses_nothing_and_doubles_nothing(
     jobs = [job for part, _ in parts for job in part]
     numbers = [len(queued(cluster, job)) for job in jobs]
     assert numbers == [1] * 100, f"{[again for _, again in parts]} were sent again"
-    wait_until(lambda: all((job.path / "ledger").exists() for job in jobs), within_s=60, what="all jobs")
+    wait_until(lambda: all((job.path / "ledger").exists() for job in jobs), what="all jobs")
     assert {(job.path / "ledger").read_text() for job in jobs} == {"once\n"}
 
 
@@ -157,7 +157,7 @@ def test_a_hung_slurmctld_that_accepts_the_job_later_is_asked_before_anything_is
     job = bench.job("echo once >> ledger; seal completed")
     with frozen(cluster, "slurmctld"), pytest.raises(SiteUnreachableError):
         site.submit([job])
-    found = wait_until(lambda: site.find([job.id]) or not time.sleep(0.2), within_s=60, what="an answer")
+    found = wait_until(lambda: site.find([job.id]) or not time.sleep(0.2), what="an answer")
     if found is not True:
         assert site.submit([job]) == found
     (record,) = bench.until_final(job) if queued(cluster, job) else (None,)

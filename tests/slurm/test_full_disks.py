@@ -66,13 +66,13 @@ def test_a_full_spool_of_a_node_holds_the_job_which_runs_once_it_is_released(
     with small_disk(cluster.root / "spool" / "two01", 64) as disk:
         fill(disk)
         job = bench.submit("echo once >> ledger; seal completed")
-        wait_until(lambda: bench.reported(job) is State.HELD, within_s=60, what="the hold")
+        wait_until(lambda: bench.reported(job) is State.HELD, what="the hold")
         reason = bench.site.explain_reason(job.id)
         assert "the node's disk is full" in reason.sentence
         assert reason.audience == "site"
     cluster.mend()
     assert bench.site.release([job.id]) == []
-    (record,) = bench.until_final(job, within_s=60)
+    (record,) = bench.until_final(job)
     assert record.state is State.COMPLETED
     assert (job.path / "ledger").read_text() == "once\n"
 
@@ -118,7 +118,7 @@ def test_a_shelf_that_fills_up_at_any_moment_of_a_submission_loses_nothing_and_d
         site = type(bench.site)(bench.settings)
         assert site.find([j.id for j in jobs]) == {j.id: queued(cluster, j)[0] for j in jobs}
         cluster.ask("scontrol", "update", "partition=wide", "state=up")
-        bench.until_final(*jobs, within_s=60)
+        bench.until_final(*jobs)
         assert {(job.path / "ledger").read_text() for job in jobs} == {"once\n"}
 
 

@@ -43,7 +43,7 @@ def books(cluster: Cluster, number: str) -> str:
         told = cluster.ask("sacct", "-nPXj", number, "-o", "State").strip()
         return told if told not in ("", "PENDING", "RUNNING", "COMPLETING") else ""
 
-    return wait_until(ended, within_s=60, what="the end in the books")
+    return wait_until(ended, what="the end in the books")
 
 
 def test_a_job_that_needs_more_memory_than_it_asked_for_is_told_so_with_what_to_ask_for(

@@ -49,7 +49,7 @@ def minutes(slurm_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) ->
         asked = bench.submit(
             "exec sleep 600", tier="emulation", site="slurm", time_s=1200, site_options={"partition": "narrow"}
         )
-        bench.until_running(asked, within_s=60)
+        bench.until_running(asked)
         slow = subprocess.Popen(
             [sys.executable, "-m", "qhub_ext.cli", "job", asked.id],
             env=surroundings(

@@ -31,7 +31,7 @@ def test_a_slurmd_that_is_back_in_time_costs_the_job_nothing(bench: SlurmWorksho
     (job.path / "release").touch()
     wait_until(lambda: job.attempt(1).outcome.exists(), what="the outcome that a step leaves without its slurmd")
     cluster.start("two01")
-    (record,) = bench.until_final(job, within_s=60)
+    (record,) = bench.until_final(job)
     assert record.state is State.COMPLETED
     assert len(record.attempts) == 1
     assert [n for n, _ in runs(job.path)] == [1]
@@ -63,7 +63,7 @@ def gives_up_a_silent_node(bench: SlurmWorkshop, cluster: Cluster) -> None:
     assert seen <= {State.RUNNING, State.FINISHING, State.QUEUED}
     assert bench.site.find([job.id]) == ids, "it is the same job of Slurm"
     cluster.start("two01")
-    (record,) = bench.until_final(job, within_s=60)
+    (record,) = bench.until_final(job)
     assert [a.state for a in record.attempts] == [State.FAILED, State.COMPLETED]
     assert "node" in record.attempts[0].message
     assert record.attempts[0].cause == Cause.INTEGRATION

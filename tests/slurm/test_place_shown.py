@@ -98,7 +98,7 @@ def test_a_start_is_asked_for_on_demand_only_and_is_a_range_where_slurm_has_none
     def planned() -> bool:
         return "Slurm's own plan" in ask("estimate", short_id(screen.first.id))
 
-    wait_until(planned, within_s=60, what="a plan of Slurm's")
+    wait_until(planned, what="a plan of Slurm's")
     assert "--start" in screen.asked()
     squeue = screen.commands / "squeue"
     squeue.write_text(squeue.read_text().replace("exec", '[[ "$*" == *--start* ]] && { echo N/A; exit 0; }\nexec'))

@@ -33,7 +33,7 @@ def jobs(slurm_cluster: Cluster) -> Iterator[Jobs]:
     cluster = slurm_cluster
     cluster.mend()
     with cluster.configured(private=("jobs", "usage", "users", "accounts")):
-        wait_until(lambda: "jobs" in private_data(cluster), within_s=60, what="the privacy of jobs")
+        wait_until(lambda: "jobs" in private_data(cluster), what="the privacy of jobs")
         users = ("qhub-alice", "qhub-bob")
         homes = {user: f"{pwd.getpwnam(user).pw_dir}/jobs-{time.time_ns()}" for user in users}
         sent = {user: answer(cluster, user, SUBMIT, homes[user]) for user in users}
@@ -43,10 +43,10 @@ def jobs(slurm_cluster: Cluster) -> Iterator[Jobs]:
             shown = cluster.ask("squeue", "-h", "-t", "running", "-o", "%A").split()
             return set(keys.values()) <= set(shown)
 
-        wait_until(running, within_s=60, what="the start of both")
+        wait_until(running, what="the start of both")
         yield Jobs({user: job_id for user, (job_id, _) in sent.items()}, keys, homes)
         cluster.cancel_all()
-    wait_until(lambda: "none" in private_data(cluster), within_s=60, what="the end of the privacy")
+    wait_until(lambda: "none" in private_data(cluster), what="the end of the privacy")
 
 
 def private_data(cluster: Cluster) -> str:
@@ -91,5 +91,5 @@ def test_the_owner_is_told_of_her_job_as_ever_and_the_operator_may_end_it(slurm_
 from qhub_ext.jobfolder.outcome import read_record
 site.poll(["{alice}"])
 print(json.dumps(read_record(folder_of(shelf, "{alice}")).attempt.message))'''
-    message = wait_until(lambda: answer(slurm_cluster, "qhub-alice", told, home), within_s=60, what="the verdict")
+    message = wait_until(lambda: answer(slurm_cluster, "qhub-alice", told, home), what="the verdict")
     assert "qhub-operator" in message

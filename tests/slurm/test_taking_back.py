@@ -77,7 +77,7 @@ def test_a_job_put_back_waits_again_while_its_last_attempt_is_cleaned_up(
     assert (report.state, report.attempt) == (State.QUEUED, 2)
     assert [r.why for r in bench.site.requeue([job.id])] == ["It is waiting already."]
     assert [r.why for r in bench.site.release([job.id])] == ["It is not held."]
-    (record,) = bench.until_final(job, within_s=60)
+    (record,) = bench.until_final(job)
     assert [(a.state, a.cause) for a in record.attempts] == [(State.CANCELLED, Cause.USER), (State.COMPLETED, None)]
     assert "as asked" in record.attempts[0].message
 
@@ -90,7 +90,7 @@ def test_a_job_held_or_cancelled_in_that_time_is_held_or_cancelled(bench: SlurmW
     assert bench.site.hold([job.id]) == []
     wait_until(lambda: bench.reported(job) is State.HELD, what="the hold")
     assert bench.site.cancel([job.id]) == []
-    (record,) = bench.until_final(job, within_s=60)
+    (record,) = bench.until_final(job)
     assert record.state is State.CANCELLED
     assert record.attempt.cause == Cause.USER
     assert job.attempt_numbers() == [1]
@@ -102,7 +102,7 @@ def test_a_requeue_that_meets_the_end_of_the_job_gives_it_a_second_attempt(bench
         jobs.append(job := bench.submit('[ "$QHUB_ATTEMPT" = 1 ] && sleep 0.4; seal completed'))
         wait_until(lambda job=job: job.attempt(1).outcome.exists(), what="the outcome")  # type: ignore[misc]
         assert bench.site.requeue([job.id]) == []
-    for record in bench.until_final(*jobs, within_s=60):
+    for record in bench.until_final(*jobs):
         assert [a.state for a in record.attempts] == [State.COMPLETED, State.COMPLETED]
 
 
@@ -124,7 +124,7 @@ def test_a_second_attempt_that_slurm_forgot_before_it_began_comes_to_an_end(clus
         wait_until(lambda: states(cluster, [number]) in ({"PENDING"}, {"REQUEUE_HOLD"}), what="the second attempt")
         cluster.ask("scancel", number)
         wait_until(lambda: not queued(cluster, job), within_s=90, what="the purge")
-        (record,) = bench.until_final(job, within_s=60)
+        (record,) = bench.until_final(job)
         assert (record.attempt.number, record.state) in ((2, State.LOST), (2, State.CANCELLED)), record.attempts
         assert bench.site.requeue([job.id]) == []
         bench.until_running(job)

@@ -104,7 +104,7 @@ def test_a_provoked_reason_is_explained_with_its_numbers(
         accepted = {word, "Resources"} if word == "ReqNodeNotAvail" else {word}
         return found if found.word in accepted else None
 
-    found = wait_until(reason, within_s=60, what=f"the reason {word}")
+    found = wait_until(reason, what=f"the reason {word}")
     if word == "ReqNodeNotAvail" and found.word == "Resources":
         parts = ("out of service",)
     text = explain(bench, cluster, job.id)
@@ -131,7 +131,6 @@ def test_a_start_is_slurms_plan_or_a_range_and_says_which(bench: SlurmWorkshop) 
     job = bench.submit("true", cpus=2, time_s=600)
     first = wait_until(
         lambda: (e := bench.site.estimate(job.id)).why.startswith("Slurm's own plan") and e,
-        within_s=60,
         what="a plan of Slurm's",
     )
     assert first.latest is not None

@@ -68,7 +68,7 @@ def test_a_job_that_another_process_has_sent_anew_is_followed_to_its_new_place(
         verbs_only.find([job.id])
         (record,) = shop.until_final(job)
         assert record.state is State.FAILED
-        wait_until(lambda: not queued(cluster, job), within_s=60, what="the purge")
+        wait_until(lambda: not queued(cluster, job), what="the purge")
         mine = dict(site_module._pollers)
         site_module._pollers.clear()  # another process has a poller of its own
         other = SlurmSite(shop.settings)

@@ -23,7 +23,7 @@ __all__ = ["bench", "cluster"]
 def test_a_cell_goes_and_comes_back(bench: SlurmWorkshop) -> None:
     service = JobService(bench.settings)
     job = service.submit(service.draft(Request(tier="local", time_s=60), "answer = 6 * 7", {}))
-    wait_until(lambda: job.record.state.final, within_s=60, what="its end")
+    wait_until(lambda: job.record.state.final, what="its end")
     assert job.record.state is State.COMPLETED
     assert job.result()["answer"] == 42
 
@@ -44,7 +44,7 @@ def test_the_verbs_work_and_a_second_attempt_has_its_history(bench: SlurmWorksho
     job = bench.submit('[ "$QHUB_ATTEMPT" = 2 ] || sleep 60; seal completed')
     bench.until_running(job)
     assert bench.site.requeue([job.id]) == []
-    (record,) = bench.until_final(job, within_s=60)
+    (record,) = bench.until_final(job)
     stopped, done = [(a.state, a.cause) for a in record.attempts]
     # with no accounting, a node that forgets the first attempt before anybody looked leaves no word of its end
     assert stopped in [(State.CANCELLED, Cause.USER), (State.LOST, Cause.UNKNOWN)]

@@ -70,7 +70,7 @@ def test_the_daemon_of_an_embedded_site_names_job_and_trace(tmp_path: Path) -> N
                 line for path in log.rglob("*.log") for line in lines(path.read_text()) if line.get("job") == job.id
             ]
 
-        wait_until(lambda: any("ended" in line["message"] for line in told()), within_s=60, what="the end in the log")
+        wait_until(lambda: any("ended" in line["message"] for line in told()), what="the end in the log")
         trace = job.record.spec.traceparent.split("-")[1]
         assert {line["trace_id"] for line in told()} == {trace}
         assert {line["service"] for line in told()} <= {"qhub-site", "qhub-launcher"}

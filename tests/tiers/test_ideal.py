@@ -41,7 +41,7 @@ def ghz(qubits: int) -> QuantumCircuit:
 GATES = st.lists(st.tuples(st.sampled_from(["sx", "x", "rz", "cz"]), st.integers(0, 2), st.integers(0, 3)), max_size=25)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(gates=GATES, order=st.permutations([0, 1, 2]), measured=st.integers(1, 3))
 def test_possible_outcomes_are_those_of_qiskit_s_own_state_vector(
     gates: list[tuple[str, int, int]], order: list[int], measured: int

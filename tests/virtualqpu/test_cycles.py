@@ -95,7 +95,7 @@ def test_a_calibration_in_the_middle_of_a_task_is_in_its_record(device: VirtualQ
     with context.using(announce=records.append, pin=lambda snapshot, _: pinned.append(snapshot.id)):
         # 8 PUBs of 0.7 s each on this clock
         job = Sampler().run([(bell, None, 100_000)] * 8)
-        wait_until(lambda: records and records[-1]["state"] == "running", within_s=60, what="the task on the device")
+        wait_until(lambda: records and records[-1]["state"] == "running", what="the task on the device")
         before = device.calibration()["snapshot"]
         device.calibrate()
         with pytest.warns(PreflightWarning, match="was calibrated while the task"):
@@ -112,7 +112,7 @@ def test_a_task_in_whose_middle_the_device_was_calibrated_runs_once_more_where_t
     records: list[dict[str, Any]] = []
     with context.using(announce=records.append):
         job = Sampler().run([(bell, None, 100_000)] * 4)
-        wait_until(lambda: records and records[-1]["state"] == "running", within_s=60, what="the task on the device")
+        wait_until(lambda: records and records[-1]["state"] == "running", what="the task on the device")
         device.calibrate()
         job.result()
     by_task = {record["task"]: record for record in records if record["state"] == "completed"}

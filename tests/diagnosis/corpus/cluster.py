@@ -76,7 +76,7 @@ def no_prologue(place: ClusterPlace) -> None:
 
 
 def begun(job: Job, place: ClusterPlace) -> None:
-    wait_until(lambda: "here" in job.logs(), within_s=60, what=f"the start of {job.id}")
+    wait_until(lambda: "here" in job.logs(), what=f"the start of {job.id}")
 
 
 def by_operator(*words: str, first: Any = None) -> Any:
@@ -114,7 +114,7 @@ def folder_away(job: Job, place: ClusterPlace) -> None:
     away = job.folder.path.with_name("away")
     job.folder.path.rename(away)
     number = place.number(job)
-    wait_until(lambda: place.ask("squeue", "-h", "-t", "all", "-j", number, "-o", "%T").strip() == "FAILED", within_s=60, what="its end")  # fmt: skip
+    wait_until(lambda: place.ask("squeue", "-h", "-t", "all", "-j", number, "-o", "%T").strip() == "FAILED", what="its end")  # fmt: skip
     away.rename(job.folder.path)
 
 

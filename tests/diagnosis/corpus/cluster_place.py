@@ -138,7 +138,7 @@ def place_on(cluster: Cluster, root: Path) -> Iterator[ClusterPlace]:
                 yield place
             finally:
                 place.free()
-                wait_until(lambda: not cluster.ask("squeue", "-h", "-o", "%i").strip(), within_s=60, what="an empty queue")  # fmt: skip
+                wait_until(lambda: not cluster.ask("squeue", "-h", "-o", "%i").strip(), what="an empty queue")  # fmt: skip
                 for text in unmade(limits):
                     _account(cluster, text)
     finally:

@@ -18,7 +18,7 @@ SLEEP = "import time\nprint('here', flush=True)\ntime.sleep(300)"
 
 
 def begun(job: Job) -> None:
-    wait_until(lambda: "here" in job.logs(), within_s=60, what=f"the start of {job.id}")
+    wait_until(lambda: "here" in job.logs(), what=f"the start of {job.id}")
 
 
 def cancel(job: Job, _: Place) -> None:
