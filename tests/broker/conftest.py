@@ -15,13 +15,14 @@ from typing import Any
 
 import httpx
 import pytest
-from qiskit import QuantumCircuit, qasm3
+from qiskit import qasm3
 
 from qhub_ext.tiers.qpu import standing
 from qhub_ext.tiers.qpu.brokered import UnixConnection, ask_broker
 from qhub_ext.tiers.qpu.pool import close_all
 from qhub_ext.tiers.qpu.wire import untagged
 from tests.broker.house import ask, desk
+from tests.circuits import bell_pair
 from tests.qpu.conftest import VirtualQpu, isa, server
 from tests.waiting import wait_until
 
@@ -158,11 +159,7 @@ def through_the_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Br
 
 @pytest.fixture(scope="session")
 def bell_qasm() -> str:
-    circuit = QuantumCircuit(2)
-    circuit.h(0)
-    circuit.cx(0, 1)
-    circuit.measure_all()
-    return str(qasm3.dumps(isa(circuit)))
+    return str(qasm3.dumps(isa(bell_pair())))
 
 
 def decoded(broker: Broker, task_id: str) -> Any:

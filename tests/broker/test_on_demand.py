@@ -16,7 +16,6 @@ from typing import Any
 
 import psutil
 import pytest
-from qiskit import QuantumCircuit
 
 from qhub_ext.broker.idle import Idle
 from qhub_ext.errors import DeviceError, PreflightError
@@ -31,6 +30,7 @@ from qhub_ext.tiers.qpu import standing
 from qhub_ext.tiers.qpu.brokered import ask_broker
 from qhub_ext.tiers.qpu.own_broker import is_up, keep_up
 from qhub_ext.tiers.qpu.pool import close_all
+from tests.circuits import bell_pair
 from tests.qpu.conftest import VirtualQpu, isa
 from tests.sites.test_upgrade import change, package
 from tests.waiting import wait_until
@@ -78,12 +78,8 @@ def own(server: VirtualQpu, monkeypatch: pytest.MonkeyPatch) -> Iterator[Own]:
 
 
 def sampled(shots: int, device: str = "kingston", job: str = "one") -> Any:
-    circuit = QuantumCircuit(2)
-    circuit.h(0)
-    circuit.cx(0, 1)
-    circuit.measure_all()
     with using(tier="qpu", device=device, job_id=job):
-        return Sampler().run([isa(circuit)], shots=shots)
+        return Sampler().run([isa(bell_pair())], shots=shots)
 
 
 def shots_of(job: Any) -> int:

@@ -33,6 +33,7 @@ from qhub_ext.tiers.qpu import standing
 from qhub_ext.tiers.qpu.capabilities import CAPABILITIES
 from qhub_ext.tiers.qpu.pool import close_all, process_for
 from tests.broker.conftest import Broker
+from tests.circuits import bell_pair
 from tests.primitives.test_sequences import pair as two_atoms
 from tests.qpu.conftest import VirtualQpu
 
@@ -63,11 +64,7 @@ def _through(broker: Broker, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> 
 
 
 def bell_on_garnet() -> QuantumCircuit:
-    circuit = QuantumCircuit(2)
-    circuit.h(0)
-    circuit.cx(0, 1)
-    circuit.measure_all()
-    made: QuantumCircuit = generate_preset_pass_manager(2, backend=backend(), seed_transpiler=1).run(circuit)
+    made: QuantumCircuit = generate_preset_pass_manager(2, backend=backend(), seed_transpiler=1).run(bell_pair())
     return made
 
 

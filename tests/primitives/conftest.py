@@ -10,6 +10,7 @@ from qiskit.transpiler import generate_preset_pass_manager
 from qhub_ext.job import context
 from qhub_ext.job.context import ExecutionContext
 from qhub_ext.primitives import backend
+from tests.circuits import bell_pair
 
 SIMULATED = ("local", "emulation")
 
@@ -43,8 +44,4 @@ def transpiled(fresh_context: None) -> Callable[[QuantumCircuit], QuantumCircuit
 
 @pytest.fixture
 def bell(transpiled: Callable[[QuantumCircuit], QuantumCircuit]) -> QuantumCircuit:
-    circuit = QuantumCircuit(2)
-    circuit.h(0)
-    circuit.cx(0, 1)
-    circuit.measure_all()
-    return transpiled(circuit)
+    return transpiled(bell_pair())

@@ -18,6 +18,7 @@ from qiskit.transpiler import generate_preset_pass_manager
 
 from qhub_ext.primitives import backend
 from qhub_ext.tiers.qpu.pool import close_all
+from tests.circuits import bell_pair
 from tests.waiting import wait_until
 
 
@@ -146,11 +147,7 @@ def qpu(server: VirtualQpu, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 @pytest.fixture(scope="session")
 def bell() -> QuantumCircuit:
-    circuit = QuantumCircuit(2)
-    circuit.h(0)
-    circuit.cx(0, 1)
-    circuit.measure_all()
-    return isa(circuit)
+    return isa(bell_pair())
 
 
 def isa(circuit: QuantumCircuit) -> QuantumCircuit:

@@ -38,10 +38,11 @@ from qhub_ext.tiers.snapshots import read_document
 from qhub_ext.virtualqpu.garnet import garnet
 from qhub_ext.virtualqpu.iqm_machine import circuit_of
 from qhub_ext.virtualqpu.iqm_target import architecture, observation_sets
+from tests.circuits import bell_pair
 from tests.qpu.by_hand import by_hand
 from tests.qpu.conftest import VirtualQpu
+from tests.qpu.own_resource import describe_resource
 from tests.qpu.refusals import refused_at_the_start
-from tests.qpu.test_open_tasks import write_config
 from tests.waiting import wait_until
 
 
@@ -57,14 +58,6 @@ on_garnet = pytest.mark.usefixtures("_garnet")
 def ready(circuit: QuantumCircuit) -> QuantumCircuit:
     made: QuantumCircuit = generate_preset_pass_manager(2, backend=backend(), seed_transpiler=1).run(circuit)
     return made
-
-
-def pair() -> QuantumCircuit:
-    circuit = QuantumCircuit(2)
-    circuit.h(0)
-    circuit.cx(0, 1)
-    circuit.measure_all()
-    return circuit
 
 
 # ---------------------------------------------------------------------- what is written, and what is read
@@ -243,7 +236,7 @@ def test_one_cell_runs_on_all_three_tiers_with_one_target() -> None:
     seen = {}
     for tier in ("local", "emulation", "qpu"):
         with context.using(tier=tier):
-            circuit = ready(pair())
+            circuit = ready(bell_pair())
             assert set(circuit.count_ops()) == {"r", "cz", "barrier", "measure"}
             counts = Sampler(seed=7).run([circuit], shots=2000).result()[0].data.meas.get_counts()
             seen[tier] = (counts, circuit)
@@ -263,7 +256,7 @@ def test_a_sweep_with_registers_and_its_record() -> None:
     circuit.measure(2, high[1])
     records: list[dict[str, Any]] = []
     with context.using(record=records.append):
-        result = Sampler().run([(ready(circuit), [[0.0], [np.pi]]), (ready(pair()), None, 50)], shots=400).result()
+        result = Sampler().run([(ready(circuit), [[0.0], [np.pi]]), (ready(bell_pair()), None, 50)], shots=400).result()
     first = result[0].data
     assert first.low.shape == first.high.shape == (2,)
     ones = [first.low[place].get_counts().get("1", 0) for place in (0, 1)]
@@ -299,7 +292,7 @@ def test_what_was_sent_names_the_task_and_the_calibration_set(qpu: VirtualQpu) -
     records: list[dict[str, Any]] = []
     options = {"dynamical_decoupling": {"enable": True}}
     with context.using(record=records.append), pytest.warns(PreflightWarning, match="simulates nothing of it"):
-        Sampler(options=options).run([ready(pair())], shots=10).result()
+        Sampler(options=options).run([ready(bell_pair())], shots=10).result()
     (sent,) = records[0]["device_tasks"]
     with httpx.Client(trust_env=False, headers={"authorization": f"Bearer {qpu.key}"}) as client:
         job = client.get(f"{qpu.url}/iqm/api/v1/jobs/{sent['task']}").json()
@@ -325,7 +318,7 @@ def test_an_option_that_only_ibm_has_is_refused_by_its_name_on_every_tier(
     tier: str, options: dict[str, Any], name: str
 ) -> None:
     with context.using(tier=tier), pytest.raises(InvalidOptionError, match=f"'{name}' does not exist for garnet"):
-        Sampler(options=options).run([ready(pair())])
+        Sampler(options=options).run([ready(bell_pair())])
 
 
 @on_garnet
@@ -347,7 +340,7 @@ def test_what_the_device_does_not_take_is_said_before_submission() -> None:
 def steps(qpu: VirtualQpu, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
     seen: list[dict[str, Any]] = []
     with context.using(tier="qpu", device="garnet", announce=seen.append):
-        Sampler().run([ready(pair())], shots=10).result()
+        Sampler().run([ready(bell_pair())], shots=10).result()
         seen.clear()
         monkeypatch.setenv("QHUB_QPU_DEADLINE_S", "3")
         yield seen
@@ -355,7 +348,7 @@ def steps(qpu: VirtualQpu, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dic
 
 def fails() -> DeviceError:
     with pytest.raises(DeviceError) as caught:
-        Sampler().run([ready(pair())], shots=100).result()
+        Sampler().run([ready(bell_pair())], shots=100).result()
     return caught.value
 
 
@@ -381,7 +374,7 @@ def test_a_start_without_an_answer_is_uncertain(qpu: VirtualQpu, steps: list[dic
 
 def test_a_question_that_fails_once_is_asked_again(qpu: VirtualQpu, steps: list[dict[str, Any]]) -> None:
     qpu.fault("503", where="/iqm/api/v1/jobs/", method="GET", times=1)
-    assert sum(Sampler().run([ready(pair())], shots=100).result()[0].data.meas.get_counts().values()) == 100
+    assert sum(Sampler().run([ready(bell_pair())], shots=100).result()[0].data.meas.get_counts().values()) == 100
 
 
 def test_a_task_that_fails_there_says_why(qpu: VirtualQpu, steps: list[dict[str, Any]]) -> None:
@@ -400,7 +393,7 @@ def test_a_cancel_does_not_wait_for_the_answer_that_the_service_holds(
     qpu: VirtualQpu, steps: list[dict[str, Any]]
 ) -> None:
     qpu.fault("paused")
-    job = Sampler().run([ready(pair())], shots=100)
+    job = Sampler().run([ready(bell_pair())], shots=100)
     wait_until(lambda: steps and steps[-1]["state"] == "queued", what="the task in the device's queue")
     began = time.monotonic()
     job.cancel()
@@ -430,14 +423,14 @@ def test_a_slip_in_the_configuration_has_its_own_words(
     words: str,
 ) -> None:
     config = {"QRMI_IQM_ISA_ENDPOINT": f"{qpu.url}/iqm", "QRMI_IQM_ISA_TOKEN": qpu.key, **changed}
-    shelf = write_config(tmp_path, resource, "iqm-server", {key: value for key, value in config.items() if value})
+    shelf = describe_resource(tmp_path, resource, config, kind="iqm-server")
     monkeypatch.setenv("QHUB_CONFIG", str(tmp_path / "qhub.toml"))
     uninstall(resource)
     with (
         context.using(tier="qpu", device=resource, shelf=shelf),
         pytest.raises(DeviceError) as caught,
     ):
-        Sampler().run([pair()])
+        Sampler().run([bell_pair()])
     assert words in caught.value.message
     assert caught.value.cause is Cause.INTEGRATION
     assert caught.value.advice
@@ -456,9 +449,9 @@ def test_a_profile_s_seconds_are_held_against_the_least_that_a_device_needs_whic
     records: list[dict[str, Any]] = []
     with context.using(profile="development", record=records.append):
         with pytest.warns(PreflightWarning, match=r"is not known; its circuits take .* What the profile 'development'"):
-            Sampler().run([ready(pair())], shots=10).result()
+            Sampler().run([ready(bell_pair())], shots=10).result()
         with pytest.raises(PreflightError, match=r"needs at least 0\.1.* s of QPU; the profile 'development' gives"):
-            Sampler().run([ready(pair())], shots=100_000)
+            Sampler().run([ready(bell_pair())], shots=100_000)
     assert records[0]["estimated_qpu_s"] is None
     assert records[0]["device_tasks"][0]["qpu_s"] > 0, "what it was busy for is known afterwards"
 
@@ -468,7 +461,7 @@ def test_the_outlook_says_the_least_and_that_the_pause_comes_on_top() -> None:
     draft = JobService(load_settings()).draft(
         Request(tier="qpu", device="garnet", shots=1000), "from qhub_ext import Sampler", {}
     )
-    (line,) = [one for one in foresee({"pair": pair()}, draft.spec, load_settings()) if " s of QPU" in one]
+    (line,) = [one for one in foresee({"pair": bell_pair()}, draft.spec, load_settings()) if " s of QPU" in one]
     assert re.search(r"takes 0\.001\d* s of QPU for 1,000 shots at least; garnet does not tell the pause", line)
 
 

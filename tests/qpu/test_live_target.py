@@ -22,7 +22,9 @@ from qhub_ext.tiers import catalog, devices
 from qhub_ext.tiers.preflight import PreflightWarning
 from qhub_ext.tiers.qpu import target
 from qhub_ext.tiers.qpu.pool import close_all
+from tests.circuits import bell_pair
 from tests.qpu.conftest import VirtualQpu, running_server
+from tests.qpu.own_resource import describe_resource
 
 
 @pytest.fixture(scope="module")
@@ -34,18 +36,10 @@ def site_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VirtualQpu
 
 @pytest.fixture
 def site(site_server: VirtualQpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualQpu]:
-    secrets = tmp_path / "secrets"
-    secrets.write_text("".join(f"{key}={value}\n" for key, value in site_server.config.items()))
-    secrets.chmod(0o600)
-    config = tmp_path / "qhub.toml"
-    config.write_text(
-        f"shelf = {json.dumps(str(tmp_path / 'jobs'))}\n"
-        f"[qpu]\ndeadline_s = 30\nstale_s = 1e12\n"
-        f'[qpu.resources.our_qpu]\ntype = "ibm-quantum-compute-service"\nsecrets = {json.dumps(str(secrets))}\n'
-    )
-    monkeypatch.setenv("QHUB_CONFIG", str(config))
+    shelf = describe_resource(tmp_path, "our_qpu", site_server.config)
+    monkeypatch.setenv("QHUB_CONFIG", str(tmp_path / "qhub.toml"))
     try:
-        with context.using(tier="qpu", device="our_qpu", shelf=tmp_path / "jobs"):
+        with context.using(tier="qpu", device="our_qpu", shelf=shelf):
             yield site_server
     finally:
         site_server.admin("DELETE")
@@ -54,18 +48,10 @@ def site(site_server: VirtualQpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         devices.uninstall("our_qpu")
 
 
-def bell() -> QuantumCircuit:
-    circuit = QuantumCircuit(2)
-    circuit.h(0)
-    circuit.cx(0, 1)
-    circuit.measure_all()
-    return circuit
-
-
 def test_circuits_are_transpiled_for_the_real_device_and_run_on_it(site: VirtualQpu) -> None:
     place = backend()
     assert place.target.num_qubits == 5
-    isa = generate_preset_pass_manager(2, backend=place, seed_transpiler=1).run(bell())
+    isa = generate_preset_pass_manager(2, backend=place, seed_transpiler=1).run(bell_pair())
     records: list[dict[str, Any]] = []
     with context.using(record=records.append):
         counts = Sampler().run([isa], shots=1000).result()[0].data.meas.get_counts()
@@ -76,7 +62,7 @@ def test_circuits_are_transpiled_for_the_real_device_and_run_on_it(site: Virtual
 
 def test_what_is_known_of_it_serves_the_other_tiers_and_the_list_of_devices(site: VirtualQpu, tmp_path: Path) -> None:
     with context.using(tier="emulation"):
-        isa = generate_preset_pass_manager(2, backend=backend(), seed_transpiler=1).run(bell())
+        isa = generate_preset_pass_manager(2, backend=backend(), seed_transpiler=1).run(bell_pair())
         assert sum(Sampler().run([isa], shots=100).result()[0].data.meas.get_counts().values()) == 100
     assert catalog.describe("our_qpu").qubits == 5
     assert "our_qpu" in {summary.name for summary in catalog.list_devices(tmp_path / "cache")}
@@ -112,7 +98,7 @@ def test_a_null_target_is_one_clear_error(site: VirtualQpu) -> None:
 def test_an_old_answer_stands_in_with_a_warning_where_there_is_no_new_one(
     site: VirtualQpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    isa = generate_preset_pass_manager(2, backend=backend(), seed_transpiler=1).run(bell())
+    isa = generate_preset_pass_manager(2, backend=backend(), seed_transpiler=1).run(bell_pair())
     monkeypatch.setenv("QHUB_QPU_TARGET_AGE_S", "0")
     site.fault("null_target")
     with pytest.warns(PreflightWarning, match="The present calibration of our_qpu cannot be had"):
@@ -124,7 +110,7 @@ def test_an_old_calibration_is_warned_of_unless_the_device_is_simulated(
     site: VirtualQpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("QHUB_QPU_STALE_S", "86400")
-    isa = generate_preset_pass_manager(2, backend=backend(), seed_transpiler=1).run(bell())
+    isa = generate_preset_pass_manager(2, backend=backend(), seed_transpiler=1).run(bell_pair())
     Sampler().run([isa], shots=100).result()
     store = CalibrationStore(tmp_path / "jobs")
     (entry,) = store.history("our_qpu")

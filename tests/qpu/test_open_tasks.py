@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -31,6 +30,7 @@ from qhub_ext.settings import load_settings
 from qhub_ext.tiers.qpu import target
 from tests.primitives.test_sequences import pair
 from tests.qpu.conftest import VirtualQpu
+from tests.qpu.own_resource import describe_resource
 from tests.waiting import wait_until
 
 
@@ -60,25 +60,10 @@ class Desk:
         return fate
 
 
-def write_config(tmp_path: Path, resource: str, kind: str, config: dict[str, str]) -> Path:
-    """Of a site with one resource, with credentials of its own; the shelf's path."""
-    secrets = tmp_path / "secrets"
-    secrets.write_text("".join(f"{key}={value}\n" for key, value in config.items()))
-    secrets.chmod(0o600)
-    shelf = tmp_path / "jobs"
-    shelf.mkdir()
-    (tmp_path / "qhub.toml").write_text(
-        f"shelf = {json.dumps(str(shelf))}\ncache = {json.dumps(str(tmp_path / 'cache'))}\n"
-        f"[qpu]\nstale_s = 1e12\n[qpu.resources.{resource}]\ntype = {json.dumps(kind)}\n"
-        f"secrets = {json.dumps(str(secrets))}\n"
-    )
-    return shelf
-
-
 @pytest.fixture
 def desk(qpu: VirtualQpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     """The server as a resource of the site, with a name and credentials of its own."""
-    shelf = write_config(tmp_path, "kingston", "ibm-quantum-compute-service", qpu.config)
+    shelf = describe_resource(tmp_path, "kingston", qpu.config)
     monkeypatch.setenv("QHUB_CONFIG", str(tmp_path / "qhub.toml"))
     try:
         with context.using(tier="qpu", device="kingston", shelf=shelf):
@@ -137,7 +122,7 @@ def test_a_lost_batch_of_pasqal_s_cloud_is_found_by_its_sequence_and_its_runs(
         "QRMI_PASQAL_CLOUD_CLIENT_SECRET": qpu.key,
         "QRMI_PASQAL_CLOUD_AUTH_ENDPOINT": f"{qpu.url}/identity/pasqal",
     }
-    shelf = write_config(tmp_path, "FRESNEL", "pasqal-cloud", config)
+    shelf = describe_resource(tmp_path, "FRESNEL", config, kind="pasqal-cloud")
     monkeypatch.setenv("QHUB_CONFIG", str(tmp_path / "qhub.toml"))
     with context.using(tier="qpu", device="FRESNEL", shelf=shelf):
         desk = Desk(JobService(load_settings()), shelf)
@@ -167,7 +152,7 @@ def test_a_lost_job_of_iqm_s_servers_cannot_be_listed_and_has_a_tag_to_look_for(
     qpu: VirtualQpu, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     config = {"QRMI_IQM_ISA_ENDPOINT": f"{qpu.url}/iqm", "QRMI_IQM_ISA_TOKEN": qpu.key}
-    shelf = write_config(tmp_path, "garnet", "iqm-server", config)
+    shelf = describe_resource(tmp_path, "garnet", config, kind="iqm-server")
     monkeypatch.setenv("QHUB_CONFIG", str(tmp_path / "qhub.toml"))
     with context.using(tier="qpu", device="garnet", shelf=shelf):
         desk = Desk(JobService(load_settings()), shelf)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from qhub_ext.tiers.qpu import target
 from qhub_ext.tiers.qpu.process import ResourceProcess
 from qhub_ext.tiers.qpu.resources import resource_for
 from tests.qpu.conftest import VirtualQpu
+from tests.qpu.own_resource import QCS, describe_resource
 
 Describe = Callable[..., None]
 
@@ -29,17 +29,9 @@ Describe = Callable[..., None]
 def described(qpu: VirtualQpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Describe]:
     """Describes the server as a resource of the site, with one thing changed."""
 
-    def describe(kind: str = "ibm-quantum-compute-service", name: str = "kingston", **changed: str) -> None:
-        keys = {**qpu.config, **changed}
-        secrets = tmp_path / "secrets"
-        secrets.write_text("".join(f"{key}={value}\n" for key, value in keys.items() if value))
-        secrets.chmod(0o600)
-        config = tmp_path / "qhub.toml"
-        config.write_text(
-            f"shelf = {json.dumps(str(tmp_path / 'jobs'))}\n[qpu]\nstale_s = 1e12\n[qpu.resources.{name}]\n"
-            f'type = "{kind}"\ndevice = "kingston"\nsecrets = {json.dumps(str(secrets))}\n'
-        )
-        monkeypatch.setenv("QHUB_CONFIG", str(config))
+    def describe(kind: str = QCS, name: str = "kingston", **changed: str) -> None:
+        describe_resource(tmp_path, name, {**qpu.config, **changed}, kind=kind, device="kingston")
+        monkeypatch.setenv("QHUB_CONFIG", str(tmp_path / "qhub.toml"))
 
     try:
         with context.using(tier="qpu", device="kingston", shelf=tmp_path / "jobs"):

@@ -1,3 +1,3 @@
-from tests.qpu.conftest import server
+from tests.qpu.conftest import bell, server
 
-__all__ = ["server"]
+__all__ = ["bell", "server"]

@@ -21,7 +21,7 @@ from qhub_ext.tiers.qpu.pool import close_all
 from qhub_ext.tiers.qpu.process import ResourceProcess
 from qhub_ext.tiers.snapshots import parse_ibm_properties
 from qhub_ext.virtualqpu.__main__ import cycles_of
-from tests.qpu.conftest import VirtualQpu, isa, running_server
+from tests.qpu.conftest import VirtualQpu, running_server
 from tests.waiting import wait_until
 
 
@@ -41,15 +41,6 @@ def device(slow_server: VirtualQpu, monkeypatch: pytest.MonkeyPatch, tmp_path: P
             yield slow_server
     finally:
         close_all()
-
-
-@pytest.fixture
-def bell() -> QuantumCircuit:
-    circuit = QuantumCircuit(2)
-    circuit.h(0)
-    circuit.cx(0, 1)
-    circuit.measure_all()
-    return isa(circuit)
 
 
 @pytest.fixture
