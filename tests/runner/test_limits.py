@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +10,7 @@ import pytest
 
 from qhub_ext.jobfolder.outputs import read_messages
 from tests.runner.conftest import RUNNER, Run, Workshop
+from tests.slurm.small_disk import fill, small_disk
 
 MIB = 1024 * 1024
 
@@ -80,23 +79,17 @@ handle.update(HTML("last"))
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    place = tmp_path / "small"
-    place.mkdir()
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("mounting a small file system takes root")
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "qhub", str(place)], capture_output=True)
-    if made.returncode != 0:
-        pytest.skip(f"mounting is not permitted here: {made.stderr.decode().strip()}")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    (tmp_path / "small").mkdir(mode=0o700)
+    with small_disk(tmp_path / "small", 2048) as disk:
+        yield disk
 
 
-def test_a_full_disk_costs_outputs_and_not_the_verdict(workshop: Workshop, small_disk: Path) -> None:
+def test_a_full_disk_costs_outputs_and_not_the_verdict(workshop: Workshop, disk: Path) -> None:
     cell = f"""
 print("before")
 try:
-    with open({str(small_disk / "filler")!r}, "wb", buffering=0) as file:
+    with open({str(disk / "filler")!r}, "wb", buffering=0) as file:
         while True:
             file.write(b"x" * 4096)
 except OSError as error:
@@ -105,17 +98,17 @@ value = list(range(1000))
 for n in range(100):
     print("z" * 1000, flush=True)
 """
-    run = workshop.run(workshop.folder(cell, at=small_disk))
+    run = workshop.run(workshop.folder(cell, at=disk))
     assert (run.outcome["state"], run.outcome["cause"]) == ("failed", "resources"), run.outcome
     assert "disk of the job folder is full" in run.outcome["message"]
     assert "before" in run.text
     assert not run.attempt.reserve.exists()
 
 
-def test_a_disk_that_has_room_again_loses_nothing(workshop: Workshop, small_disk: Path) -> None:
+def test_a_disk_that_has_room_again_loses_nothing(workshop: Workshop, disk: Path) -> None:
     cell = f"""
 import os
-filler = {str(small_disk / "filler")!r}
+filler = {str(disk / "filler")!r}
 try:
     with open(filler, "wb", buffering=0) as file:
         while True:
@@ -127,27 +120,21 @@ import time
 time.sleep(0.5)
 os.remove(filler)
 """
-    run = workshop.run(workshop.folder(cell, at=small_disk))
+    run = workshop.run(workshop.folder(cell, at=disk))
     assert run.outcome["state"] == "completed", run.outcome
     assert "while it was full" in run.text
 
 
-def test_a_disk_error_of_the_cell_itself_is_a_matter_of_resources(workshop: Workshop, small_disk: Path) -> None:
-    run = workshop.run(f"open({str(small_disk / 'big')!r}, 'wb').write(b'x' * 4_000_000)\n")
+def test_a_disk_error_of_the_cell_itself_is_a_matter_of_resources(workshop: Workshop, disk: Path) -> None:
+    run = workshop.run(f"open({str(disk / 'big')!r}, 'wb').write(b'x' * 4_000_000)\n")
     assert (run.outcome["state"], run.outcome["cause"]) == ("failed", "resources")
     assert "No space left on device" in run.outcome["message"]
 
 
-def test_a_job_is_not_begun_without_room_for_its_verdict(workshop: Workshop, small_disk: Path) -> None:
-    folder = workshop.folder("print('never')\n", at=small_disk)
+def test_a_job_is_not_begun_without_room_for_its_verdict(workshop: Workshop, disk: Path) -> None:
+    folder = workshop.folder("print('never')\n", at=disk)
     folder.attempt(1).path.mkdir(parents=True)
-    with (small_disk / "filler").open("wb", buffering=0) as file:
-        while True:
-            try:
-                file.write(b"x" * 4096)
-            except OSError:
-                break
-    os.truncate(small_disk / "filler", (small_disk / "filler").stat().st_size - 64 * 1024)
+    fill(disk, leave_pages=16)
     process = subprocess.run([*RUNNER, str(folder.path)], capture_output=True, check=False)
     assert process.returncode == 1, process.stderr
     assert "not begun" in Run(folder).outcome["message"]

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,25 +16,14 @@ from qhub_ext.job.state import State
 from qhub_ext.jobfolder.atomic import write_json
 from qhub_ext.sites.embedded.attempt_files import make_attempt
 from qhub_ext.sites.embedded.processes import boot_id, start_time
-from qhub_ext.sites.embedded.site import EmbeddedSite, table_job
+from qhub_ext.sites.embedded.site import table_job
 from qhub_ext.sites.embedded.table import STARTED, TableWriter
-from tests.sites.workshop import Workshop, embedded_workshop
+from tests.sites.workshop import Workshop, embedded_workshop, site_of
 from tests.waiting import wait_until
 
 STEPS = range(1, 79)
 """A whole life of the five jobs below has some seventy; the last ones are there to reach beyond its end."""
 LEDGER = 'echo "${PWD##*/} $QHUB_ATTEMPT" >> ../ledger; '
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Workshop]:
-    with embedded_workshop(tmp_path) as workshop:
-        yield workshop
-
-
-def site_of(shop: Workshop) -> EmbeddedSite:
-    assert isinstance(shop.site, EmbeddedSite)
-    return shop.site
 
 
 def kill_daemon(shop: Workshop) -> None:

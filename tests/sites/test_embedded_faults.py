@@ -9,8 +9,6 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +19,11 @@ from qhub_ext.job.state import State
 from qhub_ext.sites.embedded import spool as spool_module
 from qhub_ext.sites.embedded.site import EmbeddedSite
 from qhub_ext.sites.embedded.spool import Spool, letters
-from tests.sites.workshop import Workshop, daemon_pids, embedded_workshop
+from tests.sites.workshop import Workshop, daemon_pids, embedded_workshop, site_of
+from tests.slurm.small_disk import fill, small_disk
 from tests.waiting import wait_until
 
-root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount, or give a folder away")
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Workshop]:
-    with embedded_workshop(tmp_path) as workshop:
-        yield workshop
-
-
-def site_of(shop: Workshop) -> EmbeddedSite:
-    assert isinstance(shop.site, EmbeddedSite)
-    return shop.site
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")
 
 
 # ---------------------------------------------------------------------- the daemon comes and goes
@@ -275,67 +263,48 @@ def test_an_element_that_is_requeued_makes_its_array_news_to_an_index(shop: Work
     shop.until_final(*elements)
 
 
-@root_only
 def test_on_a_disk_that_is_full_submitting_fails_clearly_and_what_is_queued_survives(tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs", str(disk)], check=False).returncode:
-        pytest.skip("mounting is not allowed here")
-    try:
-        with embedded_workshop(tmp_path, cpus=1, directory=disk / "spool") as shop:
-            blocker = shop.submit("while [ ! -e go ]; do sleep 0.02; done; seal completed")
-            waiting = shop.submit("seal completed")
-            shop.until_running(blocker)
-            wait_until(lambda: shop.state(waiting) is State.QUEUED, what="the queue")
-            # what the daemon takes away later would make room again
-            wait_until(lambda: letters(site_of(shop).spool.incoming) == [], what="the end of the letters")
-            _fill(disk)
-            late = shop.job("seal completed")
-            with pytest.raises(SiteError, match="the disk is full; nothing was queued"):
-                shop.site.submit([late])
-            assert letters(site_of(shop).spool.incoming) == []
-            daemon = site_of(shop).daemon()
-            assert daemon is not None
-            (blocker.path / "go").touch()
-            wait_until(lambda: shop.state(blocker).final, what="the end of the running job")
-            assert daemon.lives()
-            (disk / "ballast").unlink()
+    (tmp_path / "disk").mkdir(mode=0o700)
+    with (
+        small_disk(tmp_path / "disk", 1024) as disk,
+        embedded_workshop(tmp_path, cpus=1, directory=disk / "spool") as shop,
+    ):
+        blocker = shop.submit("while [ ! -e go ]; do sleep 0.02; done; seal completed")
+        waiting = shop.submit("seal completed")
+        shop.until_running(blocker)
+        wait_until(lambda: shop.state(waiting) is State.QUEUED, what="the queue")
+        # what the daemon takes away later would make room again
+        wait_until(lambda: letters(site_of(shop).spool.incoming) == [], what="the end of the letters")
+        fill(disk)
+        late = shop.job("seal completed")
+        with pytest.raises(SiteError, match="the disk is full; nothing was queued"):
             shop.site.submit([late])
-            shop.until_final(blocker, waiting, late)
-            assert daemon.lives()
-            assert [shop.state(job) for job in (blocker, waiting, late)] == [State.COMPLETED] * 3
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
+        assert letters(site_of(shop).spool.incoming) == []
+        daemon = site_of(shop).daemon()
+        assert daemon is not None
+        (blocker.path / "go").touch()
+        wait_until(lambda: shop.state(blocker).final, what="the end of the running job")
+        assert daemon.lives()
+        (disk / "filler").unlink()
+        shop.site.submit([late])
+        shop.until_final(blocker, waiting, late)
+        assert daemon.lives()
+        assert [shop.state(job) for job in (blocker, waiting, late)] == [State.COMPLETED] * 3
 
 
-@root_only
 def test_a_job_on_a_disk_that_is_full_waits_for_room_and_says_so(tmp_path: Path) -> None:
-    shelf = tmp_path / "shelf"
-    shelf.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs", str(shelf)], check=False).returncode:
-        pytest.skip("mounting is not allowed here")
-    try:
-        with embedded_workshop(tmp_path) as shop:
-            job = shop.job("seal completed")
-            _fill(shelf)
-            shop.site.submit([job])
-            wait_until(
-                lambda: "no room on its disk" in shop.site.explain_reason(job.id).sentence,
-                what="the reason of the wait",
-            )
-            (shelf / "ballast").unlink()
-            (record,) = shop.until_final(job)
-            assert record.state is State.COMPLETED
-    finally:
-        subprocess.run(["umount", "-l", str(shelf)], check=True)
-
-
-def _fill(disk: Path) -> None:
-    with (disk / "ballast").open("wb", buffering=0) as file:
-        for size in (1 << 16, 1 << 12, 1):
-            with suppress(OSError):  # no space left, which is the aim
-                while True:
-                    file.write(b"x" * size)
+    (tmp_path / "shelf").mkdir(mode=0o700)
+    with small_disk(tmp_path / "shelf", 1024) as shelf, embedded_workshop(tmp_path) as shop:
+        job = shop.job("seal completed")
+        fill(shelf)
+        shop.site.submit([job])
+        wait_until(
+            lambda: "no room on its disk" in shop.site.explain_reason(job.id).sentence,
+            what="the reason of the wait",
+        )
+        (shelf / "filler").unlink()
+        (record,) = shop.until_final(job)
+        assert record.state is State.COMPLETED
 
 
 def test_drafts_of_clients_that_died_while_writing_are_cleared_away(shop: Workshop) -> None:

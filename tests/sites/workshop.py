@@ -161,8 +161,7 @@ def embedded_workshop(
 
 def sweep_up(workshop: Workshop) -> None:
     """Ends the daemon, then the jobs. A launcher that ends would start the daemon again unless daemon.json is gone."""
-    site = workshop.site
-    assert isinstance(site, EmbeddedSite)
+    site = site_of(workshop)
 
     def all_gone() -> bool:
         with suppress(FileNotFoundError, NotADirectoryError):
@@ -176,6 +175,11 @@ def sweep_up(workshop: Workshop) -> None:
         return not daemon_pids(site.spool.directory)
 
     wait_until(all_gone, what="the end of everything that the test started")
+
+
+def site_of(shop: Workshop) -> EmbeddedSite:
+    assert isinstance(shop.site, EmbeddedSite)
+    return shop.site
 
 
 def daemon_pids(directory: Path) -> list[int]:
