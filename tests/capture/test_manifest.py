@@ -1,5 +1,6 @@
 """The folder of frozen names is read as if a stranger had written it."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qhub_ext.capture.freeze import freeze, thaw, thaw_one
-from qhub_ext.capture.manifest import Manifest, parse_manifest, read_manifest
+from qhub_ext.capture.manifest import Entry, Manifest, parse_manifest, read_manifest
 from qhub_ext.errors import EnvironmentMismatchError, JobFolderError, QhubError, UnknownNameError
 
 VALUES = {"a": [1, 2], "text": "hello", "b": b"x" * 100_000}
@@ -149,21 +150,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-FIELDS = [
-    "form",
-    "type",
-    "summary",
-    "file",
-    "bytes",
-    "digest",
-    "module",
-    "stream",
-    "buffers",
-    "container",
-    "order",
-    "needs",
-    "implied",
-]
+FIELDS = [field.name for field in dataclasses.fields(Entry)]
 entries = st.dictionaries(
     st.sampled_from(FIELDS), json_values | st.sampled_from(["pickle", "qpy", "module", "qpy_list", "os", 0, 64])
 )

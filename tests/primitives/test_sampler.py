@@ -152,21 +152,29 @@ def test_a_sweep_shares_runs_and_each_setting_has_a_seed(tier, transpiled, recor
     assert len(set(records[-1]["seeds"])) == 100
 
 
-def test_a_cancelled_task_ends_between_circuits_and_leaves_a_record(transpiled, records, monkeypatch):
+@pytest.fixture
+def begun(transpiled, records, monkeypatch):
+    """A task of 50 circuits in the middle of its first, and the event that lets it go on."""
     circuit, _ = rotation()
     isa = transpiled(circuit)
     monkeypatch.setattr(engine, "_TOGETHER", 1)
-    begun, go_on = threading.Event(), threading.Event()
+    here, go_on = threading.Event(), threading.Event()
     original = engine.run_aer
 
     def slow(*args, **kwargs):
-        begun.set()
-        assert go_on.wait(30)
+        here.set()
+        assert go_on.wait(60)
         return original(*args, **kwargs)
 
     monkeypatch.setattr(engine, "run_aer", slow)
     job = Sampler().run([(isa, np.zeros((50, 1)))], shots=5)
-    assert begun.wait(30)
+    assert here.wait(60)
+    yield job, go_on
+    go_on.set()
+
+
+def test_a_cancelled_task_ends_between_circuits_and_leaves_a_record(begun, records):
+    job, go_on = begun
     job.cancel()
     go_on.set()
     with pytest.raises(TaskCancelledError, match="cancelled after 1 circuits"):
@@ -174,21 +182,8 @@ def test_a_cancelled_task_ends_between_circuits_and_leaves_a_record(transpiled, 
     assert records[-1]["error"]["cause"] == "user"
 
 
-def test_an_interrupted_wait_stops_what_nobody_waits_for(transpiled, records, monkeypatch):
-    circuit, _ = rotation()
-    isa = transpiled(circuit)
-    monkeypatch.setattr(engine, "_TOGETHER", 1)
-    begun, go_on = threading.Event(), threading.Event()
-    original = engine.run_aer
-
-    def slow(*args, **kwargs):
-        begun.set()
-        assert go_on.wait(30)
-        return original(*args, **kwargs)
-
-    monkeypatch.setattr(engine, "run_aer", slow)
-    job = Sampler().run([(isa, np.zeros((50, 1)))], shots=5)
-    assert begun.wait(30)
+def test_an_interrupted_wait_stops_what_nobody_waits_for(begun, records, monkeypatch):
+    job, go_on = begun
     with monkeypatch.context() as patched:
         patched.setattr(job._future, "result", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
