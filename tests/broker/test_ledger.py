@@ -161,7 +161,7 @@ def test_a_transaction_is_all_or_nothing(opened: Open) -> None:
     assert ledger.book.audit() == []
 
 
-def test_threads_take_turns(opened: Open) -> None:
+def test_threads_that_begin_slices_at_once_get_a_number_each(opened: Open) -> None:
     ledger = opened()
     ledger.add_task(task(), b"{}")
     threads = [threading.Thread(target=lambda: [ledger.begin_slice("t1", "kingston", (), 1.0) for _ in range(20)]) for _ in range(4)]  # fmt: skip

@@ -144,7 +144,7 @@ def test_any_name_is_legal_and_kept_as_it_is(name: str) -> None:
      ("1.5h", 5400), ("1 h 5 min", 3900), ("2m30", 150), ("1d12", 129600), ("1 hour", 3600), ("10 minutes", 600), ("0.5s", None), ("1:60:00", None),
      ("h", None), ("", None), ("-5m", None), ("5m5h", None), ("400d", None)],
 )  # fmt: skip
-def test_times(text: str, seconds: int | None) -> None:
+def test_a_time_is_read_as_people_write_it_or_refused(text: str, seconds: int | None) -> None:
     if seconds is None:
         with pytest.raises(InvalidOptionError):
             parse_time(text)
@@ -156,7 +156,7 @@ def test_times(text: str, seconds: int | None) -> None:
     ("text", "mebibytes"),
     [("2G", 2048), ("500M", 500), ("1.5g", 1536), ("1T", 2**20), ("2GiB", 2048), ("2 GB", 2048), ("65536k", 64)],
 )
-def test_memory(text: str, mebibytes: int) -> None:
+def test_memory_is_read_as_people_write_it(text: str, mebibytes: int) -> None:
     assert parse_memory(text) == mebibytes
 
 
@@ -190,7 +190,7 @@ def test_memory(text: str, mebibytes: int) -> None:
         ("a='f(x)','g(x)'", ("f(x)", "g(x)")),
     ],
 )
-def test_sweeps(text: str, values: tuple[Any, ...]) -> None:
+def test_a_sweep_gives_its_values_with_their_types(text: str, values: tuple[Any, ...]) -> None:
     namespace = {
         "listed": [1, np.float64(2.5)],
         "array": np.arange(2.0),

@@ -109,7 +109,7 @@ def transpiled(seed: int, place: list[int] | None = None) -> QuantumCircuit:
     )
 
 
-def test_marks_are_json() -> None:
+def test_marks_survive_json_and_a_name_without_a_value_has_none() -> None:
     marks = fingerprint(["a", "b"], {"a": np.zeros(3)})
     assert json.loads(json.dumps(marks)) == marks
     assert marks["b"] is None

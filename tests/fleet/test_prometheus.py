@@ -110,7 +110,7 @@ def prometheus(virtual: VirtualQpu, tmp_path_factory: pytest.TempPathFactory) ->
         ('qhub_broker_job_lost_seconds_total{cause="integration"}', 10.0),
     ],
 )
-def test_our_series_arrive(prometheus: Prometheus, query: str, value: float) -> None:
+def test_what_server_and_broker_count_arrives_at_prometheus(prometheus: Prometheus, query: str, value: float) -> None:
     wait_until(lambda: prometheus.value(query) == value, what=f"{query} = {value}")
 
 

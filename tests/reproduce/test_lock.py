@@ -8,7 +8,6 @@ import platform
 import subprocess
 import sys
 import sysconfig
-import time
 import tomllib
 from dataclasses import replace
 from importlib.metadata import version as version_of
@@ -44,9 +43,7 @@ def parsed(text: str | bytes) -> dict[str, Any]:
 
 
 def test_the_lock_of_this_environment_is_valid_and_has_every_package_by_hash() -> None:
-    began = time.perf_counter()
     text = make_lock(sys.path)
-    assert time.perf_counter() - began < 20
     record = parsed(text)
     found = {package["name"]: package for package in record["packages"]}
     assert found["qiskit"]["version"]

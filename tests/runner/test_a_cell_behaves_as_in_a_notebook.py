@@ -78,7 +78,7 @@ def run(shared_workshop: Workshop) -> Run:
     return shared_workshop.run(CELL, extra={"JPY_SESSION_NAME": "elsewhere", "PYTHONSTARTUP": "/nonexistent"})
 
 
-def test_it_completes(run: Run) -> None:
+def test_a_cell_with_all_of_this_completes(run: Run) -> None:
     assert run.outcome["state"] == "completed", (run.outcome, run.console)
     assert run.process is not None
     assert run.process.returncode == 0
