@@ -67,7 +67,7 @@ class Cluster:
             self.start(name)
             if name == "slurmdbd":
                 self._add_accounts()
-        self.resume()
+        self._resume(self.node_states())
         wait_for("idle nodes", self.idle, 60)
 
     def down(self) -> None:
@@ -121,9 +121,9 @@ class Cluster:
         """Starts whatever a test took down, and brings every node back."""
         self.configuration.fail_prolog.unlink(missing_ok=True)
         for name in self.configuration.daemons:
-            self.thaw(name)
-            self.start(name)
-        self.resume()
+            if self.daemons.pid(name) is None or self.daemons.stopped(name):
+                self.thaw(name)
+                self.start(name)
         wait_for("nodes that are up", self.usable, 60)
 
     @contextmanager
@@ -193,13 +193,15 @@ class Cluster:
         return set(states) == set(NODES) and set(states.values()) == {"idle"}
 
     def usable(self) -> bool:
+        """All nodes are up; those that are not are told to be."""
         states = self.node_states()
+        self._resume(states)
         return set(states) == set(NODES) and all(
             s in ("idle", "mixed", "allocated", "completing", "reserved") for s in states.values()
         )
 
-    def resume(self) -> None:
-        for node, state in self.node_states().items():
+    def _resume(self, states: dict[str, str]) -> None:
+        for node, state in states.items():
             if state.startswith(("down", "drain", "fail")):
                 self.ask("scontrol", "update", f"nodename={node}", "state=resume")
 

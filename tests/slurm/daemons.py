@@ -65,6 +65,11 @@ class Daemons:
             return None
         return record["pid"] if start_time(record["pid"]) == record["start"] else None
 
+    def stopped(self, name: str) -> bool:
+        """By SIGSTOP."""
+        pid = self.pid(name)
+        return pid is not None and state_of(pid) == "T"
+
     def names(self) -> list[str]:
         return sorted(file.stem for file in self.folder.glob("*.json"))
 
@@ -92,11 +97,21 @@ class Daemons:
 
 def start_time(pid: int) -> str | None:
     """In ticks since boot; None for a process that is gone or a zombie."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
+    fields = _stat(pid)
     return None if fields[0] == "Z" else fields[19]
+
+
+def state_of(pid: int) -> str:
+    """As the kernel writes it; Z also for a process that is gone."""
+    return _stat(pid)[0]
+
+
+def _stat(pid: int) -> list[str]:
+    """From the state on."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ["Z"]
 
 
 def kill_steps(logs: set[str]) -> None:
