@@ -135,7 +135,7 @@ class DeviceThread(threading.Thread):
             payload = payload_of(program, cut(program, self._ledger.files.payload(one.task), one.pieces))
         except (OSError, ValueError) as error:
             gone = DeviceError(f"The payload of the task {one.task} cannot be read any more: {error}.", advice="Submit it again.", cause=Cause.INTEGRATION)  # fmt: skip
-            self._surely(partial(self._turns.failed, one, gone))
+            self._surely(partial(self._turns.setbacks.failed, one, gone))
             return
         told: list[RecordedSpan] = []
         try:
@@ -150,9 +150,9 @@ class DeviceThread(threading.Thread):
         except DeviceError as error:
             lost = isinstance(error, HelperLostError) and error.call == "task_start"
             if lost or isinstance(error, UncertainTaskError):
-                self._surely(partial(self._turns.uncertain, one, error))
+                self._surely(partial(self._turns.setbacks.uncertain, one, error))
             else:
-                self._surely(partial(self._turns.refused, one, error))
+                self._surely(partial(self._turns.setbacks.refused, one, error))
             return
         finally:
             self.link.sent.keep(one, told)
@@ -182,7 +182,7 @@ class DeviceThread(threading.Thread):
                 return
             if state == _LOST and self._turns.wanted(one):
                 lost = DeviceError(f"{self._title} does not know the task {one.vendor} any more.")
-                self._surely(partial(self._turns.uncertain, one, lost))
+                self._surely(partial(self._turns.setbacks.uncertain, one, lost))
                 return
             if state not in ("Queued", "Running"):
                 self._ended(one, str(state), about)
@@ -195,7 +195,7 @@ class DeviceThread(threading.Thread):
             seconds, snapshot = self._told_by(one, text)
         except DeviceError as error:
             error.cause = Cause.INTEGRATION
-            self._surely(partial(self._turns.failed, one, error))
+            self._surely(partial(self._turns.setbacks.failed, one, error))
             return
         last = self._surely(lambda: self._turns.finished(one, text, seconds, snapshot))
         log.info("slice done", extra={**about, "seconds": seconds})
@@ -214,13 +214,13 @@ class DeviceThread(threading.Thread):
 
     def _ended(self, one: SliceRow, state: str, about: dict[str, Any]) -> None:
         if not self._turns.wanted(one):
-            self._surely(lambda: self._turns.stopped(one))
+            self._surely(lambda: self._turns.setbacks.stopped(one))
             return
         words = " ".join(str(self._tolerant("task_logs", one.vendor) or "").split())[-300:]
         cause = Cause.QUEUE_POLICY if state == "Cancelled" else Cause.DEVICE
         ended = DeviceError(f"{self._title}: the task {one.vendor} ended as {state}: {words}", cause=cause)
         log.warning(ended.message, extra=about)
-        self._surely(lambda: self._turns.failed(one, ended))
+        self._surely(lambda: self._turns.setbacks.failed(one, ended))
 
     def _tolerant(self, call: str, vendor: str) -> Any:
         """An answer, or None when there was none now: questions may be asked again."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from qhub_ext.broker.policy import Policy
+from qhub_ext.broker.orders import Orders
+from qhub_ext.broker.policy import DeviceFacts, Policy
 from qhub_ext.broker.rows import SliceRow
 from qhub_ext.broker.task_queue import WaitingTask
 from qhub_ext.broker.tempo import Tempo
@@ -37,9 +37,9 @@ class Station:
 
 
 class Stations:
-    def __init__(self, devices: Iterable[str], policy: Policy) -> None:
-        self._stations = {device: Station() for device in devices}
-        self._policy = policy
+    def __init__(self, orders: Orders, policy: Policy) -> None:
+        self._stations = {device: Station() for device in orders.devices}
+        self._orders, self._policy = orders, policy
         self._absent = Station(down=(time.time(), "this broker does not serve it"))
 
     def __getitem__(self, device: str) -> Station:
@@ -48,6 +48,22 @@ class Stations:
 
     def add(self, device: str) -> None:
         self._stations.setdefault(device, Station())
+
+    def facts(self, device: str, now: float) -> DeviceFacts:
+        station = self[device]
+        return DeviceFacts(
+            device,
+            window=self._orders.window(device, now),
+            down_since=None if station.down is None else station.down[0],
+            drained=device in self._orders.drained,
+            lease=self._orders.lease(device, now),
+            busy_until=station.busy_until if station.held else 0.0,
+        )
+
+    def down(self, device: str, why: str, now: float) -> None:
+        """The first word of it counts: since when and why."""
+        station = self[device]
+        station.down = station.down or (now, why)
 
     def occupy(self, task: WaitingTask, one: SliceRow, now: float) -> None:
         """Of a profile's slots a task takes one, however many of its slices are there."""

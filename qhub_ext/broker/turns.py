@@ -14,16 +14,15 @@ from dataclasses import replace
 from qhub_ext.broker.ledger import Ledger
 from qhub_ext.broker.orders import Orders
 from qhub_ext.broker.policy import Decision, DeviceFacts, Policy
+from qhub_ext.broker.restarts import measured, stale_of
 from qhub_ext.broker.rows import SliceRow, TaskRow
+from qhub_ext.broker.setbacks import Setbacks
 from qhub_ext.broker.slices import merge
 from qhub_ext.broker.stations import Stations
-from qhub_ext.broker.task_queue import TaskQueue, WaitingTask
+from qhub_ext.broker.task_queue import TaskQueue
 from qhub_ext.broker.tempo import LAST, Tempo
 from qhub_ext.broker.work import Piece, joined, minus, seconds_of, without
-from qhub_ext.errors import Cause, DeviceError, QhubError
-
-RESENT = 3
-"""A slice whose answer was lost, or that the device forgot, is sent again so often in a row; it is short, and what it cost is in the ledger."""
+from qhub_ext.errors import QhubError
 
 
 class Turns:
@@ -34,7 +33,8 @@ class Turns:
         self._ledger, self._policy, self._queue, self._orders = ledger, policy, queue, orders
         self._clock, self._changed = clock, changed
         self._ahead = dict(ahead)
-        self._stations = Stations(orders.devices, policy)
+        self._stations = Stations(orders, policy)
+        self.setbacks = Setbacks(ledger, queue, self._stations, clock, changed)
         self.closed = False
         for device in orders.devices:
             self._take_over(device)
@@ -76,15 +76,7 @@ class Turns:
         return self._ahead.get(device, 1)
 
     def facts(self, device: str) -> DeviceFacts:
-        now, station = self._clock(), self._stations[device]
-        return DeviceFacts(
-            device,
-            window=self._orders.window(device, now),
-            down_since=None if station.down is None else station.down[0],
-            drained=device in self._orders.drained,
-            lease=self._orders.lease(device, now),
-            busy_until=station.busy_until if station.held else 0.0,
-        )
+        return self._stations.facts(device, self._clock())
 
     def trouble(self, device: str) -> str:
         down = self._stations[device].down
@@ -135,7 +127,7 @@ class Turns:
             task, now = self._queue.get(one.task), self._clock()
             if task is None:
                 self._ledger.set_slice(one, state="cancelled", ended_at=now, qpu_s=qpu_s)
-                self._release(one)
+                self._stations.release(one, None, now)
                 return False
             estimated, others = (
                 seconds_of(one.pieces),
@@ -147,9 +139,10 @@ class Turns:
                 scale = self._stations.scale(one) * qpu_s / estimated
                 rest = tuple(replace(piece, unit_s=piece.unit_s * scale / task.scale) for piece in rest)
             units = sum(piece.units for piece in one.pieces)
-            stale = self._stale(replace(one, snapshot=snapshot, qpu_s=qpu_s)) if task.restarts else []
+            told = replace(one, snapshot=snapshot, qpu_s=qpu_s)
+            stale = stale_of(self._ledger.slices(one.task), told) if task.restarts else []
             if stale:
-                rest = joined(rest, *map(_measured, stale))
+                rest = joined(rest, *map(measured, stale))
             used = self._policy.fair_share.used(task.user, now) + seconds
             self._ledger.finish_slice(
                 one, result.encode(), rest=joined(rest, *(s.pieces for s in others)), units=units, qpu_s=seconds,
@@ -159,7 +152,7 @@ class Turns:
             if task.restarts:  # said again after a lost answer, the ledger knows what was stale
                 rest = minus(self._ledger_pieces(one.task), joined(*(s.pieces for s in others)))
                 task.restarts = not any(s.stale for s in self._ledger.slices(one.task))
-            self._release(one)
+            self._stations.release(one, task, now)
             self._ended(one, task.profile, now)
             self._policy.charge(task, seconds, now)
             self._policy.usage.slices += 1
@@ -170,13 +163,6 @@ class Turns:
             self.up(one.device)
             self._changed.notify_all()
             return last
-
-    def _stale(self, one: SliceRow) -> list[SliceRow]:
-        """Of what is done with this slice, all that ran under another calibration than what was sent last."""
-        done = [*(s for s in self._ledger.slices(one.task) if s.counts and s.number != one.number), one]
-        known = [s for s in done if s.snapshot]
-        latest = max(known, key=lambda s: s.sent_at, default=one).snapshot
-        return [s for s in known if s.snapshot != latest]
 
     def _ledger_pieces(self, task_id: str) -> tuple[Piece, ...]:
         row = self._ledger.task(task_id)
@@ -199,43 +185,6 @@ class Turns:
             self._queue.remove(task_id)
             self._changed.notify_all()
 
-    def uncertain(self, one: SliceRow, error: DeviceError) -> None:
-        """The answer to the start was lost: a slice is sent again a few times, as its cost is small and its result counts once."""
-        with self._changed:
-            self._ledger.set_slice(one, state="uncertain", ended_at=self._clock())
-            task = self._give_back(one)
-            self.down(one.device, error.message)  # until it answers to a question again
-            if task is not None and self._in_a_row(one, "uncertain") > RESENT:
-                self._fail(one, error)
-            self._changed.notify_all()
-
-    def refused(self, one: SliceRow, error: DeviceError) -> None:
-        """The device's service said no: to this task, when it is the task's fault; else the device is down and the task waits."""
-        with self._changed:
-            self._ledger.set_slice(one, state="refused", ended_at=self._clock())
-            task = self._give_back(one)
-            again_and_again = not error.transient and self._in_a_row(one, "refused") > RESENT
-            if error.cause is Cause.CODE or again_and_again:  # one task must not keep a device from all others
-                if task is not None:
-                    self._fail(one, error)
-            else:
-                self.down(one.device, error.message)
-            self._changed.notify_all()
-
-    def failed(self, one: SliceRow, error: DeviceError) -> None:
-        """The device took the slice and did not complete it."""
-        with self._changed:
-            self._ledger.set_slice(one, state="failed", ended_at=self._clock())
-            if self._release(one) is not None:
-                self._fail(one, error)
-            self._changed.notify_all()
-
-    def stopped(self, one: SliceRow) -> None:
-        with self._changed:
-            self._ledger.set_slice(one, state="cancelled", ended_at=self._clock())
-            self._release(one)
-            self._changed.notify_all()
-
     def forget(self, task_id: str) -> None:
         """It was cancelled: nobody goes on with it."""
         self._queue.remove(task_id)
@@ -248,8 +197,7 @@ class Turns:
 
     def down(self, device: str, why: str) -> None:
         with self._changed:
-            station = self._stations[device]
-            station.down = station.down or (self._clock(), why)
+            self._stations.down(device, why, self._clock())
             self._changed.notify_all()
 
     def up(self, device: str) -> None:
@@ -262,35 +210,3 @@ class Turns:
         with self._changed:
             self.closed = True
             self._changed.notify_all()
-
-    # ------------------------------------------------------------------
-
-    def _release(self, one: SliceRow) -> WaitingTask | None:
-        task = self._queue.get(one.task)
-        self._stations.release(one, task, self._clock())
-        return task
-
-    def _give_back(self, one: SliceRow) -> WaitingTask | None:
-        """Its pieces wait again, with what was learned meanwhile of how long they take."""
-        task, scale = self._queue.get(one.task), self._stations.scale(one)
-        if self._stations.release(one, task, self._clock()) and task is not None:
-            back = tuple(replace(piece, unit_s=piece.unit_s * task.scale / scale) for piece in one.pieces)
-            task.pieces = joined(back, task.pieces)
-        return task
-
-    def _in_a_row(self, one: SliceRow, state: str) -> int:
-        ends = [s.state for s in self._ledger.slices(one.task) if s.ended_at is not None]
-        return next((k for k, end in enumerate(reversed(ends)) if end != state), len(ends))
-
-    def _fail(self, one: SliceRow, error: QhubError) -> None:
-        row = self._ledger.task(one.task)
-        if row is not None and not row.ended:
-            self.end(row, "failed", cause=str(error.cause), message=error.message, advice=error.advice)
-        self._queue.remove(one.task)
-
-
-def _measured(one: SliceRow) -> tuple[Piece, ...]:
-    """Its pieces, with what they really took."""
-    estimated = seconds_of(one.pieces)
-    scale = one.qpu_s / estimated if one.qpu_s and estimated > 0 else 1.0
-    return tuple(replace(piece, unit_s=piece.unit_s * scale) for piece in one.pieces)

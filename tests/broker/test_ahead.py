@@ -196,7 +196,7 @@ def test_whatever_becomes_of_slices_every_shot_is_taken_exactly_once(bench: Call
         else:
             lost = DeviceError("gone")
             lost.transient = True
-            getattr(place.desk.turns, end)(one, lost)
+            getattr(place.desk.turns.setbacks, end)(one, lost)
             place.desk.turns.up("kingston")
     for task, shots in tasks.items():
         row = place.desk.ledger.task(task)

@@ -326,7 +326,7 @@ def test_one_task_that_the_device_refuses_again_and_again_does_not_keep_it_from_
         desk.turns.up("kingston")
         found, one = desk.turns.next_slice("kingston", 0.0)
         assert found.id == poison
-        desk.turns.refused(one, DeviceError("413: too large"))
+        desk.turns.setbacks.refused(one, DeviceError("413: too large"))
     assert (desk.ledger.task(poison).state, desk.ledger.task(poison).message) == ("failed", "413: too large")
     assert desk.turns.next_slice("kingston", 0.0)[0].id == other
     desk.ledger.close()

@@ -205,7 +205,7 @@ def test_an_operator_moves_a_task_within_its_profile_and_never_past_a_higher_one
     while (found := again.turns.next_slice("kingston", 0.0)) is not None:
         order.append(found[0].id)
         again.cancel(found[0].id)
-        again.turns.stopped(found[1])
+        again.turns.setbacks.stopped(found[1])
     assert order == ["urgent", "third", "second", "first"]
     assert {row["what"] for row in again.ledger.book.audit()} == {"third: 0 -> 5", "first: 0 -> -10"}
     again.ledger.close()
