@@ -1,4 +1,8 @@
-"""How much of the devices each user had lately: seconds of QPU that count half after each half-life. Accounts have a cap per day, and no share."""
+"""How much of the devices everybody had lately: seconds of QPU that count half after each half-life.
+
+Users are held against each other, each for themselves. An account that the site gave a share is one owner instead: it is held against the others
+as a whole, and its users share what it gets.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,28 @@ once then waits behind everybody for days.
 """
 
 
+def account_owner(account: str) -> str:
+    """No user has a name with a space in it."""
+    return f"account {account}"
+
+
+def owners_of(user: str, account: str) -> tuple[str, ...]:
+    """Whose use a slice of theirs is: an account's is known when it gets a share, and a user's counts inside of it."""
+    return (user, account_owner(account)) if account else (user,)
+
+
 @dataclass
 class FairShare:
-    """`shares` weigh the owners; one without has 1. Work that was cancelled before it ran never gets here."""
+    """`shares` weigh the owners; a user without has 1. Work that was cancelled before it ran never gets here."""
 
     half_life_s: float = HALF_LIFE_S
     shares: dict[str, float] = field(default_factory=dict)
     _used: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def owner(self, user: str, account: str) -> str:
+        """For whom a task of theirs counts against others'."""
+        whole = account_owner(account)
+        return whole if account and whole in self.shares else user
 
     def charge(self, owner: str, seconds: float, now: float) -> None:
         self._used[owner] = (self.used(owner, now) + seconds, now)

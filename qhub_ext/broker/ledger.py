@@ -7,7 +7,7 @@ one transaction, and may be tried again after a LedgerError; after kill -9 the n
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
@@ -193,9 +193,9 @@ class Ledger:
 
     def finish_slice(
         self, row: SliceRow, result: bytes, *, rest: Sequence[Piece], units: int, qpu_s: float, snapshot: str, now: float,
-        share: tuple[str, float] | None = None, running: bool = False, stale: Sequence[SliceRow] = (),
+        shares: Mapping[str, float] | None = None, running: bool = False, stale: Sequence[SliceRow] = (),
     ) -> None:  # fmt: skip
-        """The result is on disk before the slice counts; what is done, what is left and the owner's `share` change at once, and only once. `running`:
+        """The result is on disk before the slice counts; what is done, what is left and the owners' `shares` change at once, and only once. `running`:
         another slice of it is on the device still. `stale` ones ran under an older calibration and count no more: they are part of the `rest`.
         """
         self.files.keep_slice(row, result)
@@ -213,8 +213,8 @@ class Ledger:
             for old in stale:
                 execute("UPDATE slices SET stale = 1 WHERE task = ? AND number = ?", old.task, old.number)
             add_to_totals(execute, row.device, task["profile"], "slice", "", qpu_s)
-            if share is not None:
-                put_share(execute, *share, now)
+            for owner, seconds in (shares or {}).items():
+                put_share(execute, owner, seconds, now)
 
     def slices(self, task_id: str) -> list[SliceRow]:
         return [slice_row(row) for row in self._rows("SELECT * FROM slices WHERE task = ? ORDER BY number", task_id)]

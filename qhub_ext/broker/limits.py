@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from qhub_ext.broker.fair_share import account_owner
 from qhub_ext.broker.profiles import Profile
 from qhub_ext.errors import InvalidOptionError, UnknownNameError
 
 SCOPES: dict[str, tuple[str, ...]] = {
     "profile": ("task_s", "shots", "user_day_s", "account_day_s", "user_queued", "slots", "lease_s"),
     "user": ("task_s", "shots", "user_day_s", "user_queued", "lease_s", "share"),
-    "account": ("account_day_s",),
+    "account": ("account_day_s", "share"),
 }
 COUNTS = ("shots", "user_queued", "slots")
 PRIORITY = 10
@@ -75,5 +76,6 @@ class Limits:
         return found
 
     def shares(self) -> dict[str, float]:
-        """Weights of users in the fair share."""
-        return {name: value for (scope, name, what), value in self._set.items() if scope == "user" and what == "share" and value}  # fmt: skip
+        """Weights in the fair share: of users, and of accounts that have one."""
+        given = {(scope, name): value for (scope, name, what), value in self._set.items() if what == "share" and value}
+        return {account_owner(name) if scope == "account" else name: value for (scope, name), value in given.items()}

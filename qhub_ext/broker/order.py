@@ -42,27 +42,29 @@ class Order:
         """`first` are the first tasks of the groups that may run; `lent` is what others had in the place of aged tasks, by those tasks' owners."""
         self._profiles, self._fair_share, self._lent = profiles, fair_share, lent
         self._boost_s, self._now = boost_s, now
+        self._ratios: dict[str, float] = {}
         had: dict[_Whose, dict[str, float]] = {}
         aged: dict[_Whose, dict[str, int]] = {}
         for task in first:
-            whose, rank = (task.profile, task.devices), self._own_rank(task)
-            had.setdefault(whose, {})[task.user] = fair_share.ratio(task.user, now)
+            whose, rank, owner = (task.profile, task.devices), self._own_rank(task), self._owner(task)
+            had.setdefault(whose, {})[owner] = self._ratio(owner)
             if rank > profiles[task.profile].rank:
-                aged.setdefault(whose, {})[task.user] = rank
+                aged.setdefault(whose, {})[owner] = rank
         self._lent_places: dict[_Whose, tuple[list[float], list[Place]]] = {}
         for whose, owners in aged.items():
-            places = [self._place(user, rank) for user, rank in owners.items() if _lends(user, had[whose])]
+            places = [self._place(owner, rank) for owner, rank in owners.items() if _lends(owner, had[whose])]
             self._lent_places[whose] = _from_the_least(places)
 
     def key(self, task: WaitingTask) -> Key:
         """The smallest goes first."""
         near = task.deadline_at is not None and task.deadline_at - self._now - task.seconds < self._boost_s
-        ratio, place = self._fair_share.ratio(task.user, self._now), self.place(task)
+        ratio, place = self._ratio(self._owner(task)), self.place(task)
         return (
-            -self.rank(task),
+            -(self._profiles[task.profile].rank if place is None else place.rank),
             -task.priority,
             ratio if place is None else place.counts,
             ratio,
+            self._ratio(task.user),
             -1.0 if near else 0.0,
             task.submitted_at,
         )
@@ -75,11 +77,11 @@ class Order:
         """By its own age, or that of a task whose owner had more; None where it counts as its profile does."""
         rank = self._own_rank(task)
         if rank > self._profiles[task.profile].rank:
-            return self._place(task.user, rank)
+            return self._place(self._owner(task), rank)
         ratios, best = self._lent_places.get((task.profile, task.devices), ((), ()))
         if not ratios:
             return None
-        at = bisect_right(ratios, self._fair_share.ratio(task.user, self._now))
+        at = bisect_right(ratios, self._ratio(self._owner(task)))
         return best[at] if at < len(best) else None
 
     def yields(self, running: WaitingTask, other: WaitingTask) -> bool:
@@ -91,8 +93,18 @@ class Order:
     def _own_rank(self, task: WaitingTask) -> int:
         return self._profiles[task.profile].rank_at(self._now - task.submitted_at)
 
+    def _owner(self, task: WaitingTask) -> str:
+        return self._fair_share.owner(task.user, task.account)
+
+    def _ratio(self, owner: str) -> float:
+        """Many groups of one decision have the same owners."""
+        known = self._ratios.get(owner)
+        if known is None:
+            known = self._ratios[owner] = self._fair_share.ratio(owner, self._now)
+        return known
+
     def _place(self, owner: str, rank: int) -> Place:
-        ratio = self._fair_share.ratio(owner, self._now)
+        ratio = self._ratio(owner)
         lent = self._lent.used(owner, self._now) / self._fair_share.shares.get(owner, 1.0)
         return Place(ratio, ratio + lent, rank, owner)
 

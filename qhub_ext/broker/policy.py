@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from qhub_ext.broker.fair_share import FairShare
+from qhub_ext.broker.fair_share import FairShare, owners_of
 from qhub_ext.broker.limits import Limits
 from qhub_ext.broker.order import Order
 from qhub_ext.broker.profiles import DAY_S, DEFAULTS, Profile
@@ -111,8 +111,9 @@ class Policy:
 
     def charge(self, task: WaitingTask, seconds: float, now: float) -> None:
         """A slice of it ran."""
-        self.fair_share.charge(task.user, seconds, now)
-        if task.place_of not in ("", task.user):
+        for owner in owners_of(task.user, task.account):
+            self.fair_share.charge(owner, seconds, now)
+        if task.place_of not in ("", self.fair_share.owner(task.user, task.account)):
             self.lent.charge(task.place_of, seconds, now)
         self.usage.turn(now)
         self.usage.users[task.user] += seconds  # type: ignore[assignment]

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from qhub_ext.broker.fair_share import owners_of
 from qhub_ext.broker.ledger import Ledger
 from qhub_ext.broker.orders import Orders
 from qhub_ext.broker.policy import Decision, DeviceFacts, Policy
@@ -143,10 +144,10 @@ class Turns:
             stale = stale_of(self._ledger.slices(one.task), told) if task.restarts else []
             if stale:
                 rest = joined(rest, *map(measured, stale))
-            used = self._policy.fair_share.used(task.user, now) + seconds
+            used = {o: self._policy.fair_share.used(o, now) + seconds for o in owners_of(task.user, task.account)}
             self._ledger.finish_slice(
                 one, result.encode(), rest=joined(rest, *(s.pieces for s in others)), units=units, qpu_s=seconds,
-                snapshot=snapshot, now=now, share=(task.user, used), running=bool(others),
+                snapshot=snapshot, now=now, shares=used, running=bool(others),
                 stale=stale,
             )  # fmt: skip
             if task.restarts:  # said again after a lost answer, the ledger knows what was stale

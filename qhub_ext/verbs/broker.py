@@ -139,7 +139,7 @@ def limits(surface: Surface, scope: str | None, name: str | None, what: str | No
     """What profiles, users and accounts may use; with all four words sets one (operators): `limits user alice user_day_s 600`.
 
     VALUE is a number, `none` for no limit, or `default` for what the settings say. A word for a user counts before that for an account, and that before the
-    profile's. `share` weighs a user in the fair share (1 where nothing is set).
+    profile's. `share` weighs a user in the fair share (1 where nothing is set); an account with a share counts as so many users, and its users share it.
     """
     path = _socket(surface)
     if value is not None:

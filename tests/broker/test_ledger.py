@@ -111,7 +111,7 @@ def test_a_slice_counts_once_however_often_it_is_said(opened: Open) -> None:
     assert ledger.open_slices("kingston") == [one]
     rest = (Piece(0, 60, 3e-4, 40),)
     for _ in range(3):
-        ledger.finish_slice(one, b"x", rest=rest, units=40, qpu_s=1.5, snapshot="c1", now=21.0, share=("alice", 1.5))
+        ledger.finish_slice(one, b"x", rest=rest, units=40, qpu_s=1.5, snapshot="c1", now=21.0, shares={"alice": 1.5})
     found = ledger.task("t1")
     assert (found.done, found.qpu_s, found.pieces, found.state) == (40, 1.5, rest, "queued")
     assert ledger.files.slice_result(one) == "x"

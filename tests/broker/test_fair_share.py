@@ -1,0 +1,99 @@
+"""Who had how much lately, and what follows for whose turn it is: by user, and by account where the site gives accounts shares."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from qhub_ext.broker.desk import Desk
+from qhub_ext.broker.fair_share import FairShare, account_owner
+from qhub_ext.broker.limits import Limit
+from qhub_ext.broker.policy import Policy
+from qhub_ext.broker.task_queue import TaskQueue
+from tests.broker.house import ALICE, BOB, PARAMS
+from tests.broker.test_policy import KINGSTON, queue_of, task
+
+PHYSICS, CHEMISTRY = account_owner("physics"), account_owner("chemistry")
+
+
+def played(policy: Policy, queue: TaskQueue, turns: int) -> list[str]:
+    """The users of the tasks that had their turn, one whole task after another."""
+    found, now = [], 0.0
+    for _ in range(turns):
+        decision = policy.decide(queue, KINGSTON, now)
+        assert decision is not None
+        done = queue.get(decision.task_id)
+        assert done is not None
+        now += decision.seconds
+        policy.charge(done, decision.seconds, now)
+        queue.remove(done.id)
+        found.append(done.user)
+    return found
+
+
+def crowd(**users: str) -> TaskQueue:
+    """A hundred tasks of a minute of each user, who has an account."""
+    return queue_of(*(task(f"{u}{k:02d}", "test", at=k, user=u, units=600, account=a) for u, a in users.items() for k in range(100)))  # fmt: skip
+
+
+def test_without_shares_of_accounts_each_user_is_held_against_each_other() -> None:
+    had = Counter(played(Policy(), crowd(a="physics", b="physics", c="physics", d="chemistry"), 40))
+    assert set(had.values()) == {10}
+
+
+def test_accounts_with_shares_get_the_device_by_them_and_their_users_share_it() -> None:
+    policy = Policy(fair_share=FairShare(shares={PHYSICS: 1.0, CHEMISTRY: 3.0}))
+    had = Counter(played(policy, crowd(a="physics", b="physics", c="physics", d="chemistry"), 120))
+    assert had["d"] == pytest.approx(90, abs=2), "three quarters, though three users of physics wait"
+    assert had["a"] == pytest.approx(10, abs=1) == had["b"] == had["c"]
+
+
+def test_an_account_with_a_share_counts_as_so_many_users_beside_users_without() -> None:
+    policy = Policy(fair_share=FairShare(shares={PHYSICS: 2.0}))
+    had = Counter(played(policy, crowd(a="physics", b="physics", c="physics", d="", e="chemistry"), 80))
+    assert had["d"] == pytest.approx(20, abs=1) == had["e"]
+    assert had["a"] + had["b"] + had["c"] == pytest.approx(40, abs=1)
+
+
+def test_a_user_s_own_share_weighs_inside_of_the_account() -> None:
+    policy = Policy(fair_share=FairShare(shares={PHYSICS: 1.0, CHEMISTRY: 1.0, "a": 3.0}))
+    had = Counter(played(policy, crowd(a="physics", b="physics", c="chemistry"), 80))
+    assert had["c"] == pytest.approx(40, abs=1)
+    assert had["a"] == pytest.approx(30, abs=1)
+
+
+def test_a_user_of_two_accounts_waits_with_the_one_that_had_much() -> None:
+    policy = Policy(fair_share=FairShare(shares={PHYSICS: 1.0, CHEMISTRY: 1.0}))
+    policy.charge(task("before", "test", user="b", account="physics"), 600.0, 0.0)
+    mine = [task(name, "test", at=at, user="a", account=name) for at, name in enumerate(("physics", "chemistry"))]
+    decision = policy.decide(queue_of(*mine), KINGSTON, 1.0)
+    assert decision is not None
+    assert decision.task_id == "chemistry"
+
+
+def test_an_account_s_share_holds_after_a_restart_and_for_what_was_used_before_it_was_given(tmp_path: Path) -> None:
+    now = [1000.0]
+
+    def opened() -> Desk:
+        return Desk(tmp_path / "ledger", ["kingston"], Policy(slice_s=60.0), clock=lambda: now[0])
+
+    desk = opened()
+    hers, his = (desk.sessions.open(uid, user, account=account, profile="test") for uid, user, account in ((ALICE, "alice", "physics"), (BOB, "bob", "chemistry")))  # fmt: skip
+    desk.submit(hers, "kingston", "sampler", PARAMS, task_id="first")
+    found = desk.turns.next_slice("kingston", 0.0)
+    assert found is not None
+    now[0] += 100.0
+    desk.turns.finished(found[1], "{}", 100.0, "")
+    desk.submit(hers, "kingston", "sampler", PARAMS, task_id="hers")
+    desk.submit(his, "kingston", "sampler", PARAMS, task_id="his")
+    desk.ledger.accounts.set_share("bob", 50.0, now[0])
+    desk.orders.set_limit(Limit("account", "physics", "share", 4.0), "root")
+    desk.ledger.close()
+    again = opened()
+    assert again.policy.fair_share.used(PHYSICS, now[0]) == pytest.approx(100.0)
+    found = again.turns.next_slice("kingston", 0.0)
+    assert found is not None
+    assert found[0].id == "hers", "a hundred seconds of four beside fifty of one"
+    again.ledger.close()
