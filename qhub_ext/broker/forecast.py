@@ -17,7 +17,6 @@ from qhub_ext.broker.policy import AVAILABLE, MAINTENANCE, DeviceFacts, Policy, 
 from qhub_ext.broker.profiles import DAY_S
 from qhub_ext.broker.task_queue import TaskQueue, WaitingTask
 from qhub_ext.broker.tempo import Tempo
-from qhub_ext.broker.work import without
 
 MOST = 2000
 """Decisions of one play; what comes after them begins not before the last of them."""
@@ -109,7 +108,8 @@ def play(
         policy.charge(task, decision.seconds, end)
         policy.usage.running[task.profile] += 1
         running[device], last[device] = task.profile, task.id
-        task.pieces, task.running, task.place_of = without(task.pieces, decision.pieces), device, decision.place_of
+        decision.give(task)
+        task.running = device
         if not task.pieces:
             queue.remove(task.id)
         heapq.heappush(moments, (end, device))

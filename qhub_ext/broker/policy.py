@@ -2,8 +2,8 @@
 
 Order: (-effective rank, -priority, fair-share ratio, -deadline boost, submit time, id), see `order`; the last two inside a group (see
 `task_queue`). The priority is an operator's word and moves a task within its rank. A task that is being run keeps the device against its own
-rank until it is done, and yields between slices to a higher one. Before a calibration window only what is over by its beginning is started,
-the best-ordered that fits first.
+rank for a turn, then goes behind whom the order puts first; to a higher rank it yields between any two slices. Before a calibration window only
+what is over by its beginning is started, the best-ordered that fits first.
 """
 
 from __future__ import annotations
@@ -18,11 +18,16 @@ from qhub_ext.broker.limits import Limits
 from qhub_ext.broker.order import Order
 from qhub_ext.broker.profiles import DAY_S, DEFAULTS, Profile
 from qhub_ext.broker.task_queue import Group, TaskQueue, WaitingTask, group_of
-from qhub_ext.broker.work import Piece, seconds_of, smallest, take_slice
+from qhub_ext.broker.work import Piece, seconds_of, smallest, take_slice, without
 from qhub_ext.settings import BrokerSettings
 
 LOOK = 64
 """Tasks of one group that are looked at for one that fits before a window."""
+
+TURN_S = 600.0
+"""As long as a development task may be, so none of them is ever interrupted by its equals. Where an hour of one keeps all others of its rank
+waiting, the last of development wait half as long again (`tests/benchmarks/README.md`).
+"""
 
 AVAILABLE, DRAINING, MAINTENANCE, DOWN = "available", "draining", "maintenance", "down"
 
@@ -67,8 +72,8 @@ class Wait:
 
 @dataclass(frozen=True)
 class Decision:
-    """The slice to run: `pieces` of task `task_id`, `seconds` of QPU as estimated. `preempts` names the task that yields, `place_of` the user in
-    whose place it goes.
+    """The slice to run: `pieces` of task `task_id`, `seconds` of QPU as estimated. `preempts` names the task that yields to a higher rank,
+    `place_of` the owner in whose place it goes; `turn_s` is what the task has had of its turn then.
     """
 
     task_id: str
@@ -76,6 +81,12 @@ class Decision:
     seconds: float
     preempts: str = ""
     place_of: str = ""
+    turn_s: float = 0.0
+
+    def give(self, task: WaitingTask) -> None:
+        """The slice goes to the device: what the task has left, and what counts of it from now on."""
+        task.pieces = without(task.pieces, self.pieces)
+        task.place_of, task.turn_s = self.place_of, self.turn_s
 
 
 @dataclass
@@ -98,10 +109,13 @@ class Usage:
 
 @dataclass
 class Policy:
-    """`slice_s` of QPU is about how long a slice may be, `overhead_s` what the device needs once per slice; `boost_s`: a task whose deadline is so near goes first in its class."""
+    """`slice_s` of QPU is about how long a slice may be, `turn_s` how long a task keeps the device on end against its own rank, `overhead_s` what the
+    device needs once per slice; `boost_s`: a task whose deadline is so near goes first in its class.
+    """
 
     profiles: Mapping[str, Profile] = field(default_factory=lambda: {p.name: p for p in DEFAULTS})
     slice_s: float = 60.0
+    turn_s: float = TURN_S
     overhead_s: float = 0.0
     boost_s: float = 600.0
     fair_share: FairShare = field(default_factory=FairShare)
@@ -137,9 +151,10 @@ class Policy:
         if running is not None and running.pieces and chosen is not running:
             may = self.blocked(group_of(running), device, now, bool(running.running)) is None
             may = may and self._fits(running, device, now)
-            if may and (chosen is None or not order.yields(running, chosen)):
+            yields = chosen is not None and order.yields(running, chosen)
+            if may and not yields and (chosen is None or running.turn_s < self.turn_s):
                 chosen = running
-            elif chosen is not None:
+            elif yields or not may:
                 preempts = running.id
         if chosen is None:
             return None
@@ -147,8 +162,9 @@ class Policy:
         if not pieces:  # one unit is longer than a slice: it cannot be cut, and fits before the window
             front = chosen.pieces[0]
             pieces = (Piece(front.pub, 1, front.unit_s, front.first),)
-        place = order.place(chosen)
-        return Decision(chosen.id, pieces, seconds_of(pieces) + self.overhead_s, preempts, place.owner if place else "")
+        place, seconds = order.place(chosen), seconds_of(pieces)
+        turn_s = seconds + (chosen.turn_s if chosen is running else 0.0)
+        return Decision(chosen.id, pieces, seconds + self.overhead_s, preempts, place.owner if place else "", turn_s)
 
     def order(self, first: Iterable[WaitingTask], now: float) -> Order:
         return Order(self.profiles, self.fair_share, self.lent, self.boost_s, first, now)
@@ -214,7 +230,8 @@ class Policy:
             return Wait("next", "It is the next to run.")
         told = ", ".join(f"{count} of {name}" for name, count in sorted(ahead.items()))
         count = sum(ahead.values())
-        return Wait("order", f"{count} {'task is' if count == 1 else 'tasks are'} before it: {told}.")
+        had = f"It had {task.turn_s:.0f} s on end. " if task.turn_s >= self.turn_s else ""
+        return Wait("order", f"{had}{count} {'task is' if count == 1 else 'tasks are'} before it: {told}.")
 
     def ahead(self, queue: TaskQueue, task: WaitingTask, now: float) -> Counter[str]:
         """Tasks that go before this one as things are now, by profile."""
@@ -248,4 +265,4 @@ def policy_of(settings: BrokerSettings) -> Policy:
     known = {p.name: p for p in DEFAULTS} | {
         name: Profile(name, **given.model_dump()) for name, given in settings.profiles.items()
     }
-    return Policy(profiles=known, slice_s=settings.slice_s, overhead_s=settings.overhead_s)
+    return Policy(known, settings.slice_s, settings.turn_s, settings.overhead_s)

@@ -17,7 +17,7 @@ from qhub_ext.broker.forecast import Begin, forecast
 from qhub_ext.broker.policy import DeviceFacts, Policy
 from qhub_ext.broker.task_queue import TaskQueue, WaitingTask
 from qhub_ext.broker.tempo import Tempo
-from qhub_ext.broker.work import Piece, without
+from qhub_ext.broker.work import Piece
 from qhub_ext.tiers.windows import Window, next_window
 
 MINUTE = 60.0
@@ -126,7 +126,7 @@ class Site:
         task = self.queue.get(decision.task_id)
         assert task is not None
         run.started.setdefault(task.id, now)
-        task.place_of = decision.place_of
+        decision.give(task)
         switching = 0.0 if task.id == self._current[device] else policy.overhead_s
         busy = decision.seconds - policy.overhead_s
         end = now + busy + switching
@@ -138,7 +138,6 @@ class Site:
         run.shots[task.id] = run.shots.get(task.id, 0) + sum(piece.units for piece in decision.pieces)
         run.end = max(run.end, end)
         policy.charge(task, busy, end)
-        task.pieces = without(task.pieces, decision.pieces)
         self._current[device] = task.id if task.pieces else ""
         if not task.pieces:
             self.queue.remove(task.id)

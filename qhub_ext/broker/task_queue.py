@@ -17,8 +17,8 @@ from qhub_ext.broker.work import Piece, seconds_of
 class WaitingTask:
     """Moments in s since 1970 UTC. `pieces` is what is still to be given out; `running` names the device while a slice of it is there.
 
-    `scale` is how much longer its work takes than was guessed at first, `place_of` the user in whose place it went last. `restarts`: what
-    ran under an older calibration is to run again, once.
+    `scale` is how much longer its work takes than was guessed at first, `place_of` the owner in whose place it went last, `turn_s` the seconds of
+    QPU that it had on end then. `restarts`: what ran under an older calibration is to run again, once.
     """
 
     id: str
@@ -36,6 +36,7 @@ class WaitingTask:
     priority: int = 0
     scale: float = 1.0
     place_of: str = ""
+    turn_s: float = 0.0
     restarts: bool = False
 
     @property

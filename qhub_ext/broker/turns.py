@@ -22,7 +22,7 @@ from qhub_ext.broker.slices import merge
 from qhub_ext.broker.stations import Stations
 from qhub_ext.broker.task_queue import TaskQueue
 from qhub_ext.broker.tempo import LAST, Tempo
-from qhub_ext.broker.work import Piece, joined, minus, seconds_of, without
+from qhub_ext.broker.work import Piece, joined, minus, seconds_of
 from qhub_ext.errors import QhubError
 
 
@@ -108,8 +108,8 @@ class Turns:
         one = self._ledger.begin_slice(task.id, device, decision.pieces, now)
         if decision.preempts and (other := self._queue.get(decision.preempts)) is not None:
             other.preempted_by = task.profile
-        task.preempted_by, task.place_of = "", decision.place_of
-        task.pieces = without(task.pieces, decision.pieces)
+        task.preempted_by = ""
+        decision.give(task)
         self._stations.occupy(task, one, now)
         return row, one
 

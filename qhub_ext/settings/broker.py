@@ -98,6 +98,11 @@ class BrokerSettings(Section):
         default=0.95, gt=0, le=1, description="Share of a profile's jobs that are to begin within its target."
     )
     slice_s: float = Field(default=60.0, gt=0, description="Seconds of QPU after which another task may have its turn.")
+    turn_s: float = Field(
+        default=600.0,
+        gt=0,
+        description="Seconds of QPU for which a task keeps the device on end, against others of its rank; then goes who had less.",
+    )
     overhead_s: float = Field(default=1.0, ge=0, description="Seconds that the device needs once per slice.")
     on_calibration_change: Literal["accept", "flag", "restart"] = Field(
         default="flag",

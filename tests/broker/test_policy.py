@@ -109,6 +109,56 @@ def test_a_running_task_keeps_the_device_against_its_own_class() -> None:
     assert decision.task_id == "a"
 
 
+def test_a_turn_is_over_after_ten_minutes_on_end_and_the_task_says_so() -> None:
+    policy = Policy(slice_s=60.0)
+    long, other = task("long", "test", user="alice", units=1000, unit_s=1.0), task("other", "test", 30.0, user="bob")
+    queue, now, current, ran = queue_of(long), 0.0, "", []
+    for number in range(14):
+        if number == 1:
+            queue.add(other)
+        decision = policy.decide(queue, KINGSTON, now, current)
+        assert decision is not None
+        chosen = queue.get(decision.task_id)
+        assert chosen is not None
+        assert decision.preempts == "", "nobody more urgent came"
+        if chosen is other:
+            told = policy.why(queue, long, KINGSTON, now)
+            assert (told.reason, told.sentence) == ("order", "It had 600 s on end. 1 task is before it: 1 of test.")
+        decision.give(chosen)
+        now += decision.seconds
+        policy.charge(chosen, decision.seconds, now)
+        current = chosen.id
+        if not chosen.pieces:
+            queue.remove(chosen.id)
+        ran.append(chosen.id)
+    assert ran == ["long"] * 10 + ["other"] * 2 + ["long"] * 2
+    assert long.turn_s == 120.0, "a turn of its own again"
+
+
+def test_a_task_that_had_a_turn_goes_on_while_nobody_is_before_it() -> None:
+    policy, alone = Policy(slice_s=60.0), task("alone", units=1200, unit_s=1.0)
+    alone.turn_s = 900.0
+    decision = policy.decide(queue_of(alone), KINGSTON, 900.0, "alone")
+    assert decision is not None
+    assert (decision.task_id, decision.turn_s) == ("alone", 960.0)
+    policy.fair_share.charge("user of alone", 900.0, 900.0)
+    queue = queue_of(alone, task("newer", at=900.0))
+    decision = policy.decide(queue, KINGSTON, 900.0, "alone")
+    assert decision is not None
+    assert (decision.task_id, decision.preempts, decision.turn_s) == ("newer", "", 60.0), (
+        "and yields at once, it had one"
+    )
+
+
+def test_a_higher_rank_preempts_also_when_the_turn_is_over() -> None:
+    had = task("had", units=1200, unit_s=1.0)
+    had.turn_s = 600.0
+    queue = queue_of(had, task("urgent", "production", 600.0))
+    decision = Policy().decide(queue, KINGSTON, 600.0, "had")
+    assert decision is not None
+    assert (decision.task_id, decision.preempts) == ("urgent", "had")
+
+
 def test_before_a_window_a_slice_is_cut_to_fit_and_what_does_not_fit_lets_others_go_first() -> None:
     soon = replace(KINGSTON, window=(30.0, 90.0))
     policy = Policy(slice_s=60.0)
