@@ -1,73 +1,34 @@
-"""The shelf: one folder that holds all job folders of a user, and an index that makes listing thousands of them quick.
-
-The index is a cache (SQLite, in the user's cache folder on this host): it holds finished jobs only, each valid as long as
-the time of its folder is unchanged, and is rebuilt when it is missing, torn or older than this code. Versions that read other
-folders have an index each, so that none lists from the other's what it cannot read itself.
-"""
+"""The shelf: one folder that holds all job folders of a user."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import shutil
-import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from qhub_ext.errors import JobFolderError, UnknownNameError
+from qhub_ext.job.array import combine
 from qhub_ext.job.identity import is_job_id, short_id, split_element
-from qhub_ext.job.record import Attempt, JobRecord
-from qhub_ext.job.spec import SCHEMA as JOB_SCHEMA
+from qhub_ext.job.record import JobRecord
 from qhub_ext.job.spec import JobSpec
-from qhub_ext.job.state import FINAL, State
 from qhub_ext.jobfolder.archives import read_archives
 from qhub_ext.jobfolder.atomic import json_bytes, write_new
 from qhub_ext.jobfolder.generation import read_generation
+from qhub_ext.jobfolder.index import index_name, is_few, open_index
 from qhub_ext.jobfolder.layout import JobFolder, folder_of
 from qhub_ext.jobfolder.outcome import read_record, read_spec
-
-INDEX_VERSION = 2
-FEW = 100
-
-
-@dataclass(slots=True)  # to be read only; a frozen one takes five times as long to make, and a listing makes thousands
-class Summary:
-    """One line of a listing. Moments in s since 1970 UTC; `done` of `size` elements when it is an array."""
-
-    id: str
-    name: str
-    tier: str
-    device: str
-    site: str
-    state: str
-    cause: str | None
-    message: str
-    created_at: float
-    submitted_at: float | None
-    running_at: float | None
-    ended_at: float | None
-    size: int | None
-    done: int | None
-
-    @property
-    def final(self) -> bool:
-        return self.state in FINAL
-
-    @property
-    def readable(self) -> bool:
-        """Not so of a folder that is torn, or of a newer version: what mends it need not change the folder's time."""
-        return self.created_at > 0
+from qhub_ext.jobfolder.summary import Summary, lost_summary, summarise
 
 
 class Shelf:
     def __init__(self, path: Path, cache: Path | None = None) -> None:
         self.path = path
-        self._index = None if cache is None else cache / _index_name(path)
+        self._index = None if cache is None else cache / index_name(path)
         self._finished: dict[str, tuple[int, Summary]] = {}
         """What this process has listed already, with the stamp of its folder; true as long as the generation is the same."""
         self._generation = ""
@@ -228,9 +189,9 @@ class Shelf:
         self, missing: Sequence[str], folders: dict[str, os.DirEntry[str]], generation: str
     ) -> dict[str, Summary]:
         """From the index on disk, else from the folders; what is finished is kept in both."""
-        with self._open_index() as index:
-            rows = _read_index(index, missing)
-            if len(rows) <= FEW or _checked_in(index) != generation:
+        with open_index(self._index) as index:
+            rows = index.read(missing)
+            if is_few(rows) or index.generation() != generation:
                 stamps = _stamps(folders[job_id] for job_id in rows)
                 rows = {i: row for i, row in rows.items() if stamps.get(i) == row[0]}
             whole = len(missing) == len(folders)
@@ -242,7 +203,7 @@ class Shelf:
                 known[job_id] = self._summarise(job_id)
                 if known[job_id].readable and known[job_id].final:
                     fresh[job_id] = (stamp, known[job_id])
-            _write_index(index, fresh, generation if whole else None)
+            index.write(fresh, generation if whole else None)
         self._finished |= rows | fresh
         return known
 
@@ -251,101 +212,6 @@ class Shelf:
             return summarise(self.record(job_id))
         except (JobFolderError, OSError) as error:
             return lost_summary(job_id, error, self.path)
-
-    @contextlib.contextmanager
-    def _open_index(self) -> Any:
-        if self._index is None:
-            yield None
-            return
-        connection: sqlite3.Connection | None = None
-        try:
-            self._index.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            connection = _connect(self._index)
-        except sqlite3.DatabaseError:  # torn: it is only a cache
-            with contextlib.suppress(OSError):
-                self._index.unlink()
-            with contextlib.suppress(sqlite3.DatabaseError):
-                connection = _connect(self._index)
-        except OSError:  # no place for a cache: listing still works, slower
-            connection = None
-        try:
-            yield connection
-        finally:
-            if connection is not None:
-                connection.close()
-
-
-def _index_name(shelf: Path) -> str:
-    return f"shelf-{hashlib.sha256(f'{shelf} {JOB_SCHEMA}'.encode()).hexdigest()[:16]}.sqlite"
-
-
-def lost_summary(job_id: str, error: Exception, shelf: Path) -> Summary:
-    """Of a folder that cannot be read. A line of a listing has no room for the way to the shelf before the reason."""
-    why = str(error).replace(f"{shelf}/", "")
-    return Summary(job_id, "", "", "", "", "lost", "integration", why, 0.0, None, None, None, None, None)
-
-
-def summarise(record: JobRecord) -> Summary:
-    spec, attempt = record.spec, record.attempt
-    return Summary(
-        id=spec.id,
-        name=spec.name,
-        tier=spec.tier,
-        device=spec.device,
-        site=spec.site,
-        state=record.state.value,
-        cause=attempt.cause,
-        message=attempt.message or attempt.reason,
-        created_at=spec.created_at,
-        submitted_at=record.submitted_at,
-        running_at=attempt.running_at,
-        ended_at=attempt.ended_at,
-        size=spec.size,
-        done=record.done,
-    )
-
-
-_WORST_FIRST = (State.FAILED, State.TIMED_OUT, State.LOST, State.CANCELLED, State.COMPLETED)
-
-
-def combine(array: JobRecord, elements: Sequence[JobRecord]) -> JobRecord:
-    """An array is running while any element is, waiting while any waits, then as bad as its worst element.
-
-    Its one attempt speaks for the whole: from the first begin to the last end, with the counts of states as message.
-    """
-    states = [e.state for e in elements]
-    latest = [e.attempt for e in elements]
-    active = [s for s in states if not s.final]
-    if any(s in (State.RUNNING, State.FINISHING, State.STARTING) for s in active):
-        state = State.RUNNING
-    elif active:
-        state = State.HELD if all(s is State.HELD for s in active) else State.QUEUED
-    else:
-        state = next((s for s in _WORST_FIRST if s in states), State.COMPLETED)
-    worst = next((a for a in latest if a.state is state), latest[0] if latest else Attempt())
-    begins = [a.running_at for a in latest if a.running_at is not None]
-    ends = [a.ended_at for a in latest if a.ended_at is not None]
-    # what waits for the site's first look is told as waiting like the rest
-    told = [State.QUEUED if s in (State.CREATED, State.SUBMITTED) else s for s in states]
-    counts = {s: told.count(s) for s in dict.fromkeys(told)}
-    text = ", ".join(f"{n} {s.value.replace('_', ' ')}" for s, n in counts.items())
-    whole = replace(
-        worst,
-        number=1,
-        state=state,
-        running_at=min(begins, default=None),
-        ended_at=max(ends, default=None) if state.final else None,
-        message=f"{text}." + (f" {worst.message}" if worst.message and state is not State.COMPLETED else ""),
-    )
-    submitted = [e.submitted_at for e in elements if e.submitted_at is not None]
-    return replace(
-        array,
-        state=state,
-        attempts=(whole,),
-        done=sum(1 for s in states if s.final),
-        parts=tuple(elements),
-        submitted_at=array.submitted_at if array.submitted_at is not None else min(submitted, default=None),
-    )
 
 
 def _stamp(folder: os.DirEntry[str]) -> int | None:
@@ -358,64 +224,6 @@ def _stamp(folder: os.DirEntry[str]) -> int | None:
 
 def _stamps(folders: Iterable[os.DirEntry[str]]) -> dict[str, int]:
     return {f.name: stamp for f in folders if (stamp := _stamp(f)) is not None}
-
-
-_COLUMNS = tuple(Summary.__dataclass_fields__)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=1.0, isolation_level=None)
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version != INDEX_VERSION:
-        connection.execute("DROP TABLE IF EXISTS finished")
-        connection.execute("DROP TABLE IF EXISTS checked")
-        connection.execute("CREATE TABLE checked (generation)")
-        connection.execute(f"CREATE TABLE finished (stamp INTEGER, {', '.join(_COLUMNS)}, PRIMARY KEY (id))")
-        connection.execute(f"PRAGMA user_version = {INDEX_VERSION}")
-    connection.execute("PRAGMA synchronous = OFF")
-    return connection
-
-
-def _read_index(index: sqlite3.Connection | None, wanted: Sequence[str]) -> dict[str, tuple[int, Summary]]:
-    """{id: (stamp of the folder then, summary)}. `wanted` is newest first; a few are asked for by name, many by their range."""
-    if index is None or not wanted:
-        return {}
-    few = len(wanted) <= FEW
-    which = f"IN ({', '.join('?' * len(wanted))})" if few else ">= ?"
-    asked = wanted if few else wanted[-1:]
-    try:
-        rows = index.execute(f"SELECT stamp, {', '.join(_COLUMNS)} FROM finished WHERE id {which}", asked).fetchall()
-    except sqlite3.DatabaseError:  # locked or torn: read the folders instead
-        return {}
-    names = set(wanted)
-    return {row[1]: (row[0], Summary(*row[1:])) for row in rows if row[1] in names}
-
-
-def _checked_in(index: sqlite3.Connection | None) -> str | None:
-    """The generation in which every row was last held against its folder."""
-    if index is None:
-        return None
-    try:
-        row = index.execute("SELECT generation FROM checked").fetchone()
-    except sqlite3.DatabaseError:
-        return None
-    return str(row[0]) if row else None
-
-
-def _write_index(
-    index: sqlite3.Connection | None, fresh: dict[str, tuple[int, Summary]], generation: str | None
-) -> None:
-    """`generation` is given when the whole shelf was looked at."""
-    rows = [(stamp, *(getattr(summary, c) for c in _COLUMNS)) for stamp, summary in fresh.values()]
-    if index is None or (not rows and (generation is None or _checked_in(index) == generation)):
-        return
-    with contextlib.suppress(sqlite3.DatabaseError):  # somebody else is writing the same lines
-        index.execute("BEGIN")
-        index.executemany(f"INSERT OR REPLACE INTO finished VALUES ({', '.join('?' * (len(_COLUMNS) + 1))})", rows)
-        if generation is not None:
-            index.execute("DELETE FROM checked")
-            index.execute("INSERT INTO checked VALUES (?)", (generation,))
-        index.execute("COMMIT")
 
 
 def unwritable(error: OSError, shelf: Path) -> JobFolderError:

@@ -11,7 +11,7 @@ from qhub_ext.job.identity import short_id
 from qhub_ext.job.state import FINAL, WAITING
 
 if TYPE_CHECKING:
-    from qhub_ext.jobfolder.shelf import Summary
+    from qhub_ext.jobfolder.summary import Summary
 
 REMEMBERED = 1000
 """Removed jobs that are remembered; who asks for what lies before them loads anew."""

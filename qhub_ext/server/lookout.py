@@ -11,7 +11,7 @@ from qhub_ext.jobfolder.pulse import Pulse, ShelfPulse, take_pulse, take_shelf_p
 
 if TYPE_CHECKING:
     from qhub_ext.job.record import JobRecord
-    from qhub_ext.jobfolder.shelf import Summary
+    from qhub_ext.jobfolder.summary import Summary
     from qhub_ext.service import JobService
 
 
@@ -109,7 +109,7 @@ class Lookout:
         return pulses + [take_pulse(folder.element(n)) for n in range(count - 1)]
 
     def _read(self, job_id: str, seen: Seen) -> None:
-        from qhub_ext.jobfolder.shelf import lost_summary, summarise
+        from qhub_ext.jobfolder.summary import lost_summary, summarise
         from qhub_ext.service.jobs import undecided
 
         try:

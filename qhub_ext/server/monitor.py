@@ -332,7 +332,7 @@ def ask_site(service: JobService, records: Iterable[JobRecord]) -> tuple[SiteWor
 
 
 def entry_of(record: JobRecord) -> Entry:
-    from qhub_ext.jobfolder.shelf import summarise
+    from qhub_ext.jobfolder.summary import summarise
 
     attempt = record.attempt
     return Entry(

@@ -25,7 +25,8 @@ from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.locks import attach
 from qhub_ext.jobfolder.outbox import Outbox
 from qhub_ext.jobfolder.outcome import read_spec
-from qhub_ext.jobfolder.shelf import Shelf, Summary, remove_drafts, summarise, unwritable
+from qhub_ext.jobfolder.shelf import Shelf, remove_drafts, unwritable
+from qhub_ext.jobfolder.summary import Summary, summarise
 from qhub_ext.reproduce.giving import give_lock
 from qhub_ext.service.again import Changes, draft_again
 from qhub_ext.service.device_wish import settle_wish

@@ -15,7 +15,8 @@ from qhub_ext.jobfolder.archives import add_archive
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.locks import attach, lock_of
 from qhub_ext.jobfolder.outcome import read_spec, require_own
-from qhub_ext.jobfolder.shelf import Shelf, Summary
+from qhub_ext.jobfolder.shelf import Shelf
+from qhub_ext.jobfolder.summary import Summary
 
 SETTLED_S = 3600.0
 """A torn folder in which something changed so lately may be in somebody's hands."""

@@ -16,7 +16,7 @@ from qhub_ext.display.words import duration, moment, plain, span, state_words
 from qhub_ext.job.context import TIERS
 from qhub_ext.job.identity import short_id
 from qhub_ext.job.state import State
-from qhub_ext.jobfolder.shelf import Summary
+from qhub_ext.jobfolder.summary import Summary
 from qhub_ext.service import Job
 from qhub_ext.service.broker_tasks import open_tasks
 from qhub_ext.service.fleet import word_about

@@ -147,7 +147,7 @@ def test_many_and_few_are_read_from_the_index_alike(tmp_path: Path, monkeypatch:
     for _ in range(4):
         finish(put(shelf, spec()))
     before = shelf.summaries()
-    monkeypatch.setattr("qhub_ext.jobfolder.shelf.FEW", 2)
+    monkeypatch.setattr("qhub_ext.jobfolder.index.FEW", 2)
     again = Shelf(tmp_path / "jobs", tmp_path / "cache")
     assert again.summaries() == before
     assert again.summaries(2) == before[:2]
@@ -191,7 +191,7 @@ def test_what_a_newer_version_listed_is_told_as_newer_and_listed_again_after_an_
     begin_generation(folder)
     for _ in range(2):
         with monkeypatch.context() as newer:
-            for module in ("outcome", "shelf"):
+            for module in ("outcome", "index"):
                 newer.setattr(f"qhub_ext.jobfolder.{module}.JOB_SCHEMA", "qhub.job/2")
             assert listed() == ("completed", "")
         state, told = listed()

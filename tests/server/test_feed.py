@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from qhub_ext.jobfolder.shelf import Summary
+from qhub_ext.jobfolder.summary import Summary
 from qhub_ext.server.feed import REMEMBERED, Entry, Feed, page
 
 
