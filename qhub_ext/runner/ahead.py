@@ -4,7 +4,7 @@ Nothing of a user's, no qiskit, no thread, no socket; a test compares what a cel
 """
 
 # ruff: noqa: F401, E402
-from qhub_ext.runner.jobkernel import without_debugger
+from qhub_ext.runner.boot import without_debugger
 
 without_debugger()  # before anything else asks ipykernel for its debugger
 
@@ -15,4 +15,4 @@ import IPython.extensions.storemagic
 import tornado.platform.asyncio
 
 from qhub_ext.capture import freeze, manifest, names, runtime, thaw
-from qhub_ext.runner import __main__, allocation, attempt, early, jobstream, setting, supervisor
+from qhub_ext.runner import __main__, allocation, attempt, early, jobkernel, jobstream, setting, supervisor

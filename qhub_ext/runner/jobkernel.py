@@ -21,13 +21,11 @@ import gc
 import io
 import json
 import os
-import resource
 import signal
 import sys
 import threading
 import time
 import warnings
-from collections import defaultdict, deque
 from pathlib import Path
 from typing import Any
 
@@ -36,25 +34,15 @@ from qhub_ext.job.notebook import first_cell
 from qhub_ext.jobfolder.atomic import read_json
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.outcome import read_spec
-from qhub_ext.runner.allocation import memory_headroom_mb
+from qhub_ext.runner.boot import boot
+from qhub_ext.runner.early import first_imports, import_ahead, without_a_word
+from qhub_ext.runner.memory import MIB, limit_memory, raise_memory_limit
 from qhub_ext.runner.raised import facts_of
+from qhub_ext.runner.status import StatusPipe
 from qhub_ext.telemetry import recorder as spans
 from qhub_ext.telemetry.context import VARIABLE, context_of_job
 
-_MIB = 1024 * 1024
 _PDEATHSIG = 1
-_HAND_OVER_S = 5.0
-
-
-class StatusPipe:
-    def __init__(self, fd: int) -> None:
-        os.set_inheritable(fd, False)
-        self._fd = fd
-
-    def tell(self, kind: str, **fields: Any) -> None:
-        line = json.dumps({"kind": kind, **fields}, default=str).encode() + b"\n"
-        with contextlib.suppress(BrokenPipeError):  # the supervisor is gone, and the kernel will be in a moment
-            os.write(self._fd, line)
 
 
 class Job:
@@ -82,7 +70,7 @@ class Job:
         from qhub_ext.runner.jobstream import BUDGET
 
         began = time.perf_counter()
-        BUDGET.allow(self.spec.output_limit_mb * _MIB)
+        BUDGET.allow(self.spec.output_limit_mb * MIB)
         limit_memory(self.spec.memory_mb)
         os.environ["QHUB_ATTEMPT"] = str(self.attempt.number)  # a kernel that was kept ready did not know it
         notes = setting.go_to_directory(self.spec)
@@ -122,7 +110,6 @@ class Job:
 
     def import_early(self) -> None:
         """While the supervisor connects, and while the collector rests: the cell's own imports, where it begins with them."""
-        from qhub_ext.runner.early import first_imports, without_a_word
         from qhub_ext.runner.jobstream import JobStream
 
         cell = self.cell if self.spec.kind != "notebook" else first_cell(read_json(self.folder.notebook))
@@ -242,49 +229,6 @@ def offer_to_oom_killer() -> None:
         Path("/proc/self/oom_score_adj").write_text("500")
 
 
-def limit_memory(memory_mb: int | None) -> None:
-    """Beyond it an allocation fails, and the user gets a MemoryError with a line number instead of a killed kernel."""
-    if memory_mb is not None:
-        _set_soft_limit((memory_mb + max(memory_headroom_mb(), 128 + _reserved_mb())) * _MIB)
-
-
-def _reserved_mb() -> int:
-    """What libraries have taken by now and never touched, which a limit counts too; 0 where the system does not tell."""
-    with contextlib.suppress(OSError, KeyError, ValueError):
-        lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-        return max(0, int(lines["VmData"].split()[0]) - int(lines["RssAnon"].split()[0])) // 1024
-    return 0
-
-
-def raise_memory_limit() -> None:
-    soft, _ = resource.getrlimit(resource.RLIMIT_DATA)
-    if soft != resource.RLIM_INFINITY:
-        _set_soft_limit(soft + 256 * _MIB)
-
-
-def _set_soft_limit(wanted: int) -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
-
-
-def flush_before_exit() -> None:
-    """`os._exit` in a cell: what was printed before it is still in this process, and would go with it."""
-    from qhub_ext.runner.jobstream import until_handed_over
-
-    leave, kernel = os._exit, os.getpid()
-
-    def flush_and_leave(code: int) -> None:
-        if os.getpid() == kernel:
-            for stream in (sys.stdout, sys.stderr):
-                with contextlib.suppress(Exception):  # leaving is what was asked for
-                    stream.flush()
-            until_handed_over(_HAND_OVER_S, 0.05)
-        leave(code)
-
-    os._exit = flush_and_leave  # type: ignore[assignment]
-
-
 def wake_loop_on_signals() -> None:
     """ipykernel cancels an awaiting cell in its SIGINT handler, which does not wake the loop: nothing would happen until the
     loop wakes for another reason.
@@ -306,74 +250,6 @@ def leave_when_told(fd: int) -> None:
 
 def _drain(fd: int, _events: int) -> None:
     os.read(fd, 4096)
-
-
-def without_debugger() -> None:
-    """Nobody attaches a debugger to a job, and debugpy is a fifth of ipykernel's imports. `import debugpy` still works."""
-    if "debugpy" not in sys.modules:
-        sys.modules["debugpy"] = None  # type: ignore[assignment]
-        import ipykernel.debugger
-
-        del sys.modules["debugpy"]
-        assert not ipykernel.debugger._is_debugpy_available
-
-
-def make_app(connection: Path) -> Any:
-    """An IPKernelApp that reads nobody's profile: a start-up file of the user's must not decide whether a job runs."""
-    from ipykernel.kernelapp import IPKernelApp
-    from traitlets import default
-    from traitlets.config import Config
-
-    class JobKernelApp(IPKernelApp):
-        @default("ipython_dir")
-        def _private_ipython_dir(self) -> str:
-            directory = connection.parent / "ipython"
-            directory.mkdir(mode=0o700)
-            return str(directory)
-
-        def load_config_file(self, *_: Any, **__: Any) -> None:
-            pass
-
-    config = Config()
-    config.HistoryManager.enabled = False
-    config.InteractiveShell.history_length = 0
-    app = JobKernelApp.instance(
-        config=config,
-        connection_file=str(connection),
-        outstream_class="qhub_ext.runner.jobstream.JobStream",
-        parent_handle=os.getppid(),
-        exec_PYTHONSTARTUP=False,
-        log_level=50,
-    )
-    app.initialize([])
-    return app
-
-
-def forget_outputs(shell: Any) -> None:
-    """IPython 9 keeps all that a cell prints and displays for its history, in memory: gigabytes of an endless loop's."""
-    if hasattr(shell, "_tee"):
-        shell._tee = lambda channel: contextlib.nullcontext()  # noqa: ARG005 - the name is IPython's
-    if hasattr(shell.history_manager, "outputs"):
-        shell.history_manager.outputs = defaultdict(lambda: deque(maxlen=0))
-
-
-def boot(connection: Path, status: StatusPipe) -> Any:
-    began = time.perf_counter()
-    without_debugger()
-    from qhub_ext.runner.jobstream import BUDGET, hold_displays_to_budget
-
-    app = make_app(connection)
-    hold_displays_to_budget(app.iopub_thread)
-    streams: list[Any] = [sys.stdout, sys.stderr]
-    for stream in streams:
-        stream.silence_copy()
-    BUDGET.report = lambda cut: status.tell("cut", bytes=cut)
-    forget_outputs(app.shell)
-    app.shell.ask_exit = lambda: None  # exit() and quit() end the kernel after the cell, which is what happens anyway
-    warnings.filterwarnings("ignore", message="To exit: use 'exit'")
-    flush_before_exit()
-    status.tell("bound", seconds=time.perf_counter() - began)
-    return app
 
 
 _exit = os._exit
@@ -407,19 +283,6 @@ def leave() -> None:
     if JobStream.silent:  # all that was ever written has arrived: the supervisor had a reply that came after it
         _exit(0)
     os._exit(0)
-
-
-def import_ahead(names: list[str]) -> list[str]:
-    """A warm kernel's own preparation; returns what failed. It fails again, and audibly, in the cell that needs it."""
-    from importlib import import_module
-
-    failed = []
-    for name in names:
-        try:
-            import_module(name)
-        except Exception as error:  # noqa: BLE001 - a module may raise anything
-            failed.append(f"{name} cannot be imported: {type(error).__name__}: {error}")
-    return failed
 
 
 def main(arguments: list[str]) -> None:
