@@ -109,6 +109,13 @@ def test_what_the_documents_point_to_is_there() -> None:
         assert [n for n in named if not (ROOT / n).exists()] == [], document
 
 
+def test_the_tour_of_the_package_has_every_part_of_it() -> None:
+    tour = (ROOT / "qhub_ext" / "README.md").read_text()
+    parts = [path for path in (ROOT / "qhub_ext").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()]
+    names = [f"{path.name}/" if path.is_dir() else path.name for path in parts]
+    assert [name for name in names if f"`{name}`" not in tour] == []
+
+
 def test_what_an_operator_is_told_to_set_are_settings() -> None:
     text = (ROOT / "docs" / "operators.md").read_text() + (ROOT / "docs" / "guide.md").read_text()
     keys = {key for key, _ in sections(Settings)}

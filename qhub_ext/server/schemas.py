@@ -223,14 +223,14 @@ SCHEMAS: dict[str, Schema] = {
         "properties": {
             "tier": TIER,
             "device": TEXT,
-            "snapshot": {"type": "string", "enum": ["same", "latest"], "description": "The calibration: that of then, or the present one; by itself that of then, where the tier simulates."},
-            "runtime": {"type": "string", "enum": ["same", "current"], "description": "The environment: that of then, built again if need be, or the present one; by itself the interpreter of then."},
+            "snapshot": {"type": "string", "enum": ["same", "latest"], "description": "The calibration: that of then, or the present one; default: that of then, where the tier simulates."},
+            "runtime": {"type": "string", "enum": ["same", "current"], "description": "The environment: that of then, built again if need be, or the present one; default: the interpreter of then."},
         },
     },
     "Folder": {
         "type": "object",
         "additionalProperties": False,
-        "properties": {"path": {**TEXT, "minLength": 1, "description": "A folder below the server's root; by itself qhub-tutorials."}},
+        "properties": {"path": {**TEXT, "minLength": 1, "description": "A folder below the server's root; default: qhub-tutorials."}},
     },
     "Tutorials": thing(path=TEXT, notebooks=many(thing(path=TEXT, title=TEXT, here=TEXT))),
     "Action": {

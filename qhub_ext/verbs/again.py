@@ -25,12 +25,12 @@ def rerun_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--snapshot",
                 type=click.Choice(["same", "latest"]),
-                help="The calibration: that of then, or the present one; by itself that of then, where the tier simulates.",
+                help="The calibration: that of then, or the present one; default: that of then, where the tier simulates.",
             ),
             click.option(
                 "--runtime",
                 type=click.Choice(["same", "current"]),
-                help="The environment: that of then, built again if need be, or the present one; by itself the interpreter of then.",
+                help="The environment: that of then, built again if need be, or the present one; default: the interpreter of then.",
             ),
         )
     ):

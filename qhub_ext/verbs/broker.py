@@ -192,13 +192,13 @@ def lease(surface: Surface, device: str | None, length: str | None, profile: str
 
 @broker.command("token")
 @click.argument("user")
-@click.option("--revoke", is_flag=True, help="The user's token is good no more.")
+@click.option("--revoke", is_flag=True, help="Withdraw the token of this user instead.")
 @facts_verb
 def token(surface: Surface, user: str, revoke: bool) -> Text:
     """Makes a token for a user who comes over TCP where there is no MUNGE (operators): `[broker] token_file` names the file with it."""
     if revoke:
         ask_broker(_socket(surface), "DELETE", f"/v1/tokens/{_segment(user)}")
-        return Text(f"The token of {user} is good no more.", {"user": user})
+        return Text(f"The token of {user} is withdrawn.", {"user": user})
     found = ask_broker(_socket(surface), "POST", "/v1/tokens", {"user": user})
     return Text(f"{found['token']}\nShown this once: {user} keeps it in a file of mode 0600 that `token_file` under [broker] names.", found)  # fmt: skip
 

@@ -70,7 +70,7 @@ def _error(value: float | None) -> str:
     is_flag=False,
     flag_value="before",
     metavar="[SNAPSHOT]",
-    help="List what moved since this one; by itself: since the one before.",
+    help="List what moved since this one; default: the one before.",
 )
 @click.option(
     "-n", "--most", type=click.IntRange(1), default=12, show_default=True, help="Values to show with --drift."
