@@ -113,17 +113,18 @@ class DeviceThread(threading.Thread):
         return found is not None
 
     def _surely(self, verb: Callable[[], T]) -> T | None:
-        """Until the ledger took it; None when the broker closes first. Every verb of the desk may be said again."""
+        """Until the ledger took it, and once where the broker closes; None when it did not. Every verb of the desk may be said again."""
         told = ""
-        while not self._turns.closed:
+        while True:
             try:
                 return verb()
             except LedgerError as error:
+                if self._turns.closed:
+                    return None
                 if error.message != told:
                     told = error.message
                     log.warning(told)
                 time.sleep(LEDGER_S)
-        return None
 
     def _answers(self) -> bool:
         status = self.link.status()
@@ -180,12 +181,12 @@ class DeviceThread(threading.Thread):
                     continue
                 self._take(one, str(result), about)
                 return
-            if state == _LOST and self._turns.wanted(one):
+            if state == _LOST and wanted:
                 lost = DeviceError(f"{self._title} does not know the task {one.vendor} any more.")
                 self._surely(partial(self._turns.setbacks.uncertain, one, lost))
                 return
             if state not in ("Queued", "Running"):
-                self._ended(one, str(state), about)
+                self._ended(one, str(state), about, wanted=wanted)
                 return
             time.sleep(pause)
             pause = min(self._settings.poll_max_s, pause * 1.3)
@@ -212,8 +213,8 @@ class DeviceThread(threading.Thread):
         metadata = dict(check_result(one.pieces, text).metadata)
         return quantum_seconds(metadata), str(metadata.get("snapshot", ""))
 
-    def _ended(self, one: SliceRow, state: str, about: dict[str, Any]) -> None:
-        if not self._turns.wanted(one):
+    def _ended(self, one: SliceRow, state: str, about: dict[str, Any], *, wanted: bool) -> None:
+        if not wanted:
             self._surely(lambda: self._turns.setbacks.stopped(one))
             return
         words = " ".join(str(self._tolerant("task_logs", one.vendor) or "").split())[-300:]

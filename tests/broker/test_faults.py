@@ -313,6 +313,19 @@ def test_a_task_whose_payload_is_gone_fails_alone_and_the_device_goes_on(tmp_pat
     desk.ledger.close()
 
 
+def test_what_a_device_answers_while_the_broker_closes_is_written_down_still(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "ledger", ["kingston"])
+    mine = desk.sessions.open(ALICE, "alice", profile="test")
+    desk.submit(mine, "kingston", "sampler", PARAMS)
+    thread = DeviceThread(desk, Resource("kingston", "t", "s", "kingston", {}), QpuSettings())
+    _, one = desk.turns.next_slice("kingston", 0.0)
+    desk.close()
+    thread._surely(lambda: desk.turns.sent(one, "v1"))
+    assert [(s.state, s.vendor) for s in desk.ledger.open_slices("kingston")] == [("sent", "v1")]
+    desk.ledger.close()
+    assert thread._surely(lambda: desk.turns.sent(one, "v2")) is None, "and where that cannot be, nobody waits for it"
+
+
 def test_every_profile_that_there_is_by_default_can_be_used(ask: Ask) -> None:
     for profile in DEFAULTS:
         assert submit(ask, ALICE, session(ask, ALICE, profile=profile.name)["id"]).status_code == 201
