@@ -29,6 +29,8 @@ TASKS, KILLS = (2000, 300) if FULL else (50, 8)
 VICTIMS = ("broker", "helper", "virtual QPU", "client")
 WEIGHTS = (1, 5, 1, 3)
 """What begins anew in no time is killed more often."""
+SPEED = "4"
+"""A slice is on the device for a tenth of a second: kills meet it there."""
 
 
 def free_port() -> str:
@@ -52,7 +54,7 @@ class House:
 
     def start_qpu(self) -> None:
         (self.folder / "qpu" / "server.json").unlink(missing_ok=True)
-        self.qpu, self.server = start_server(self.folder / "qpu", "--port", self.port, within_s=300)
+        self.qpu, self.server = start_server(self.folder / "qpu", "--port", self.port, "--speed", SPEED, within_s=300)
 
     def start_client(self) -> None:
         words = [
