@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from qhub_ext.server.monitor import Monitor
     from qhub_ext.service import JobService
     from qhub_ext.service.resources import ResourceState
-    from qhub_ext.tiers.catalog import DeviceSummary
+    from qhub_ext.tiers.device_summary import DeviceSummary
 
 ACTIONS = ("cancel", "hold", "release", "requeue")
 MOST_IDS = 1000
@@ -117,11 +117,12 @@ def _newer_snapshots(service: JobService) -> dict[str, DeviceSummary]:
     from qhub_ext.jobfolder.calibrations import CalibrationStore
     from qhub_ext.service.calibrations import snapshot_of
     from qhub_ext.tiers import catalog
+    from qhub_ext.tiers.device_summary import summarise
 
     found = {}
     for name in set(CalibrationStore(service.shelf.path).devices()) & set(catalog.names()):
         snapshot = snapshot_of(name, service.shelf.path)
-        found[name] = catalog.summarise(snapshot, catalog.read_configuration(name))
+        found[name] = summarise(snapshot, catalog.read_configuration(name))
     return found
 
 

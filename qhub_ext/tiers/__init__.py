@@ -1,6 +1,7 @@
 """Where a payload runs: `local` (ideal), `emulation` (the snapshot's noise) and `qpu`, all for a chosen device.
 
     catalog     which devices there are, without importing qiskit
+    device_summary  how each was doing, in a row
     snapshots   the vendor's properties file -> qhub.calibration/1; `iqm_metrics` reads IQM's, `reading` is what comes out
     devices     a device's full Target and limits
     pulser_specs    what a device of neutral atoms tells of itself -> qhub.calibration/1

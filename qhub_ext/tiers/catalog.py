@@ -1,7 +1,6 @@
 """Which devices there are, and how they were doing: listed from the snapshots' JSON, without importing qiskit.
 
-The snapshots come with qiskit-ibm-runtime; those of the site's own devices lie on the shelf (`site_devices`). Summaries are cached in one file, named by the package's version and path; a cache
-that is torn, old or cannot be written is rebuilt or done without, never an error.
+The snapshots come with qiskit-ibm-runtime; those of the site's own devices lie on the shelf (`site_devices`).
 """
 
 from __future__ import annotations
@@ -10,58 +9,19 @@ import functools
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from qhub_ext.errors import JobFolderError, QhubError, UnknownNameError
+from qhub_ext.errors import QhubError, UnknownNameError
 from qhub_ext.job.calibration import Snapshot
-from qhub_ext.jobfolder.atomic import read_json, write_json
 from qhub_ext.tiers import site_devices
+from qhub_ext.tiers.device_summary import DeviceSummary, SummaryFile, summarise
 from qhub_ext.tiers.snapshots import parse_ibm_properties
 
-SCHEMA = "qhub.catalog/2"
 PACKAGE = "qiskit_ibm_runtime"
-
-
-@dataclass(frozen=True)
-class DeviceSummary:
-    """`snapshot_at` ISO 8601 UTC, `rep_delay_s` in s, `max_shots` per circuit.
-
-    `medians` has t1_s, t2_s, readout_error, one_qubit_error and two_qubit_error, each without the dead and null values that
-    `left_out` counts: {"two_qubit_error": {"dead": 7, "null": 0}, ...}.
-    """
-
-    name: str
-    backend_name: str
-    qubits: int
-    family: str
-    revision: str
-    snapshot_at: str
-    snapshot_id: str
-    synthetic: bool
-    max_shots: int
-    basis_gates: tuple[str, ...]
-    rep_delay_s: float | None
-    edges: int
-    dead_edges: tuple[tuple[int, int], ...]
-    dead_qubits: tuple[int, ...]
-    medians: dict[str, float | None]
-    left_out: dict[str, dict[str, int]]
-    flags: tuple[str, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @staticmethod
-    def from_json(record: Mapping[str, Any]) -> DeviceSummary:
-        fields = dict(record)
-        for name in ("basis_gates", "dead_qubits", "flags"):
-            fields[name] = tuple(fields[name])
-        fields["dead_edges"] = tuple((a, b) for a, b in fields["dead_edges"])
-        return DeviceSummary(**fields)
 
 
 @dataclass(frozen=True)
@@ -95,13 +55,19 @@ def list_devices(cache_dir: Path | None = None) -> list[DeviceSummary]:
 
 
 def _list_packaged(cache_dir: Path | None) -> list[DeviceSummary]:
-    cache = _cache_file(_user_cache() if cache_dir is None else cache_dir)
-    kept = _read_cache(cache)
-    if kept is not None:
-        return kept
+    kept = _kept(cache_dir)
+    known = kept.read()
+    if known is not None:
+        return known
     summaries = [summarise(read_snapshot(files.name), read_configuration(files.name)) for files in _files().values()]
-    _write_cache(cache, summaries)
+    kept.write(summaries)
     return summaries
+
+
+def _kept(cache_dir: Path | None) -> SummaryFile:
+    spec = find_spec(PACKAGE)
+    where = spec.submodule_search_locations[0] if spec and spec.submodule_search_locations else ""
+    return SummaryFile({"package": package_version(), "path": str(where)}, cache_dir)
 
 
 def undescribed(known: Iterable[DeviceSummary]) -> list[str]:
@@ -112,7 +78,7 @@ def undescribed(known: Iterable[DeviceSummary]) -> list[str]:
 
 def is_cached(cache_dir: Path) -> bool:
     """Whether `list_devices` opens one file, or every snapshot that there is: seconds of work."""
-    return _read_cache(_cache_file(cache_dir)) is not None
+    return _kept(cache_dir).read() is not None
 
 
 def describe(name: str) -> DeviceSummary:
@@ -151,7 +117,7 @@ def snapshot_of(name: str, cache_dir: Path | None = None) -> tuple[str, str]:
     if own_name not in _files():
         entry = site_devices.newest(own_name)
         return ("", "") if entry is None else (entry.id, entry.taken_at)
-    kept = _read_cache(_cache_file(_user_cache() if cache_dir is None else cache_dir)) or [_describe(own_name)]
+    kept = _kept(cache_dir).read() or [_describe(own_name)]
     return next((s.snapshot_id, s.snapshot_at) for s in kept if s.name == own_name)
 
 
@@ -227,31 +193,6 @@ def _read_configuration(name: str) -> dict[str, Any]:
     return configuration
 
 
-def summarise(snapshot: Snapshot, configuration: Mapping[str, Any]) -> DeviceSummary:
-    medians = snapshot.medians()
-    processor = configuration.get("processor_type") or {}
-    rep_delay_us = configuration.get("default_rep_delay")
-    return DeviceSummary(
-        name=snapshot.device,
-        backend_name=str(configuration.get("backend_name", snapshot.device)),
-        qubits=snapshot.qubits,
-        family=str(processor.get("family", "")),
-        revision=str(processor.get("revision", "")),
-        snapshot_at=snapshot.taken_at,
-        snapshot_id=snapshot.id,
-        synthetic=snapshot.synthetic,
-        max_shots=int(configuration.get("max_shots") or 0),
-        basis_gates=snapshot.basis,
-        rep_delay_s=None if rep_delay_us is None else rep_delay_us * 1e-6,
-        edges=len(snapshot.edges),
-        dead_edges=snapshot.dead_edges,
-        dead_qubits=snapshot.dead_qubits,
-        medians={name: value.median for name, value in medians.items()},
-        left_out={name: {"dead": value.dead, "null": value.null} for name, value in medians.items()},
-        flags=tuple(flag.kind for flag in snapshot.flags()),
-    )
-
-
 def package_version() -> str:
     """`qiskit-ibm-runtime 0.51.0`, the source that snapshots name."""
     try:
@@ -285,37 +226,3 @@ def _spellings(name: str) -> list[str]:
 @functools.cache
 def _old_names() -> dict[str, tuple[str, ...]]:
     return {name: (str(json.loads(f.configuration.read_bytes())["backend_name"]),) for name, f in _files().items()}
-
-
-def _user_cache() -> Path:
-    import platformdirs  # only a listing pays for it
-
-    return Path(platformdirs.user_cache_dir("qhub"))
-
-
-def _cache_file(cache_dir: Path) -> Path:
-    return cache_dir / "devices.json"
-
-
-def _cache_key() -> dict[str, str]:
-    spec = find_spec(PACKAGE)
-    where = spec.submodule_search_locations[0] if spec and spec.submodule_search_locations else ""
-    return {"schema": SCHEMA, "package": package_version(), "path": str(where)}
-
-
-def _read_cache(path: Path) -> list[DeviceSummary] | None:
-    try:
-        record = read_json(path)
-        if record["key"] != _cache_key():
-            return None
-        return [DeviceSummary.from_json(entry) for entry in record["devices"]]
-    except (OSError, JobFolderError, KeyError, TypeError, ValueError):
-        return None
-
-
-def _write_cache(path: Path, summaries: list[DeviceSummary]) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, {"key": _cache_key(), "devices": [summary.to_json() for summary in summaries]})
-    except OSError:
-        return  # read-only homes are common on compute nodes: the next listing parses again

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from qhub_ext.errors import InvalidOptionError, UnknownNameError
-from qhub_ext.tiers.catalog import DeviceSummary
+from qhub_ext.tiers.device_summary import DeviceSummary
 
 _WISH = re.compile(r"\s*([A-Za-z0-9_]+)\s*(<=|>=|==|=|<|>)\s*([^\s,]+)\s*")
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {

@@ -10,7 +10,7 @@ import ipywidgets
 
 from qhub_ext.display.tables import Table
 from qhub_ext.service.offers import TierOffer
-from qhub_ext.tiers.catalog import DeviceSummary
+from qhub_ext.tiers.device_summary import DeviceSummary
 from qhub_ext.widgets.told import ToldWidget
 
 Choose = Callable[[dict[str, Any]], str]

@@ -35,7 +35,7 @@ from qhub_ext.sites.embedded.site import EmbeddedSite
 from qhub_ext.sites.embedded.table import TableJob
 from qhub_ext.telemetry.unsent import Unsent
 from qhub_ext.tiers import catalog
-from qhub_ext.tiers.catalog import DeviceSummary
+from qhub_ext.tiers.device_summary import DeviceSummary
 from tests.front.conftest import Place, set_up_place
 from tests.waiting import wait_until
 
@@ -176,9 +176,7 @@ def test_what_clients_caches_and_exports_write_fits_its_schema(
     assert site.hold([job.id]) == []
     for _, arrived in Unsent(job.folder).batches():
         arrived()
-    catalog._write_cache(
-        tmp_path / "cache" / "devices.json", [catalog.describe("manila"), catalog.describe("kingston")]
-    )
+    catalog._kept(tmp_path / "cache").write([catalog.describe("manila"), catalog.describe("kingston")])
     paths = [*site.spool.incoming.iterdir(), *site.spool.requests.iterdir(), job.folder.exported]
     found = {}
     for path in (*paths, tmp_path / "cache" / "devices.json"):
