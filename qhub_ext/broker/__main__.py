@@ -10,7 +10,6 @@ from qhub_ext.sites.embedded.installed_code import BEGAN_WITH  # before the rest
 # isort: split
 import argparse
 import asyncio
-import json
 import logging
 import logging.config
 import math
@@ -18,28 +17,25 @@ import os
 import secrets
 import signal
 import socket
-import struct
 import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from qhub_ext.broker.app import build, default_operators
 from qhub_ext.broker.database import LedgerError, LedgerInUseError
 from qhub_ext.broker.desk import Desk
 from qhub_ext.broker.devices import Devices
 from qhub_ext.broker.idle import Idle
+from qhub_ext.broker.listening import PeerProtocol, tcp_socket, unix_socket
 from qhub_ext.broker.membership import Membership, OneUser, SlurmJobs, Timed
 from qhub_ext.broker.policy import policy_of
 from qhub_ext.broker.postgres import Postgres
 from qhub_ext.broker.profiles import Rule
-from qhub_ext.errors import DeviceError, QhubError, SettingsError, UnknownNameError
+from qhub_ext.errors import DeviceError, QhubError, UnknownNameError
 from qhub_ext.jobfolder.atomic import write_json
 from qhub_ext.settings import BrokerSettings, Settings, current_settings
 from qhub_ext.sites.embedded.succession import TRY, Succession
@@ -55,20 +51,8 @@ SWITCH_S = 0.0005
 LOOK_S = 0.5
 TAKE_OVER_S = 15.0
 _ANY = ("", "0.0.0.0", "::")  # noqa: S104 - what an operator may choose to listen at
-_PEER = struct.Struct("3i")
 LOGS = configured("qhub-broker")
 log = logging.getLogger("qhub_ext.broker")  # run with -m, this module is called __main__
-
-
-class PeerProtocol(H11Protocol):
-    """On a unix socket the kernel says who is at the other end."""
-
-    def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        peer = transport.get_extra_info("socket")
-        if peer is not None and peer.family == socket.AF_UNIX:
-            pid, uid, _ = _PEER.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
-            self.client = (f"uid:{uid}", pid)
 
 
 def main() -> None:
@@ -123,9 +107,9 @@ def serve(
     )  # fmt: skip
     threads = Devices(desk, settings, resources, on_demand=on_demand)
     idle = Idle(given.idle_exit_s if on_demand else math.inf, lambda: desk.busy)
-    door = _door(directory, given.host, given.port)
+    door = tcp_socket(directory, given.host, given.port)
     url = f"http://{'127.0.0.1' if given.host in _ANY else given.host}:{door.getsockname()[1]}"
-    local = _unix_socket(at, 0o666 if slurm else 0o600)
+    local = unix_socket(at, 0o666 if slurm else 0o600)
     rules = tuple(Rule(r.profile, r.qos, r.partition, r.account) for r in settings.broker.rules)
     membership = Timed(SlurmJobs(policy.profiles, rules) if slurm else OneUser(policy.profiles))
     app = build(
@@ -161,23 +145,6 @@ def serve(
         keep_up(given)
 
 
-def _door(directory: Path, host: str, port: int) -> socket.socket:
-    """On the port of the broker before, where nobody else took it: clients that wait for their tasks find it again."""
-    try:
-        before = int(urlsplit(json.loads((directory / "broker.json").read_text())["url"]).port or 0)
-    except (OSError, ValueError, KeyError, TypeError):
-        before = 0
-    try:
-        return socket.create_server((host, port or before))
-    except OSError as error:
-        if port:
-            raise SettingsError(
-                f"The broker cannot listen at {host}:{port}: {error.strerror}.",
-                advice="Does another one run? broker.host and broker.port say where.",
-            ) from error
-        return socket.create_server((host, 0))
-
-
 async def _serve(server: uvicorn.Server, sockets: list[socket.socket]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -206,19 +173,6 @@ def _leave_when_due(idle: Idle, server: uvicorn.Server) -> None:
             log.info("the package was changed since this broker began: it leaves to one of the new code")
             idle.leave()
         server.should_exit = server.should_exit or idle.over()
-
-
-def _unix_socket(path: Path, mode: int) -> socket.socket:
-    path.unlink(missing_ok=True)
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        made.bind(str(path))
-    except OSError as error:
-        made.close()
-        raise SettingsError(f"The broker's socket cannot be {path}: {error.strerror or error}.", advice="A path of at most 107 characters in a folder that you may write to: broker.directory, or --socket.") from None  # fmt: skip
-    path.chmod(mode)
-    made.listen(128)
-    return made
 
 
 def _resources(devices: tuple[str, ...], settings: Settings, *, on_demand: bool) -> list[Resource]:
