@@ -11,13 +11,24 @@ import pytest
 from qhub_ext.jobfolder.outputs import read_messages
 from tests.runner.conftest import RUNNER, Run, Workshop
 from tests.slurm.small_disk import fill, small_disk
+from tests.waiting import wait_until
 
 MIB = 1024 * 1024
 
 
 def test_printing_without_end_is_cut_with_a_notice_and_can_be_interrupted(workshop: Workshop) -> None:
-    cell = "n = 0\nprint('the beginning')\nwhile True:\n    print('line', n, 'x' * 200)\n    n += 1\n"
-    run = workshop.start(cell, output_limit_mb=1, grace_s=10).until_it_prints("is cut").stop("cancel").wait()
+    cell = """
+n = 0
+print('the beginning')
+while True:
+    print('line', n, 'x' * 200)
+    n += 1
+    if n == 20_000:
+        open('enough', 'w').close()
+"""
+    run = workshop.start(cell, output_limit_mb=1, grace_s=10).until_it_prints("is cut")
+    wait_until((workshop.root / "enough").exists, what="four times the limit")
+    run.stop("cancel").wait()
     assert run.outcome["state"] == "cancelled"
     assert run.attempt.outputs.stat().st_size < 2 * MIB
     assert run.text.startswith("the beginning")
