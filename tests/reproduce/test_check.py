@@ -17,6 +17,8 @@ from qhub_ext.reproduce.baseline import Baseline, Known, Number
 from qhub_ext.schemas import load_schema
 from tests.front.conftest import Place
 
+# one pytest finds the plugin by its entry point; the others need not import everybody's
+ALONE, PLUGIN = ("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1"), "qhub_ext.pytest_plugin"
 V1 = Path(__file__).parents[1] / "data" / "baselines" / "v1.json"
 
 pytest_plugins = ["pytester"]
@@ -220,9 +222,10 @@ def test_a_script_is_checked_from_the_command_line_and_by_pytest(
     wrong = pytester.runpytest_subprocess("--qhub-tier=local", "-p", "no:cacheprovider")
     wrong.assert_outcomes(passed=1, failed=1)
     wrong.stdout.fnmatch_lines(["*energy: -1; all 2 runs of the baseline gave -1.1*"])
-    without = pytester.runpytest_subprocess("study.py")
+    monkeypatch.setenv(*ALONE)
+    without = pytester.runpytest_subprocess("-p", PLUGIN, "study.py")
     without.assert_outcomes()
-    refused = pytester.runpytest_subprocess("--qhub-tier=quantum")
+    refused = pytester.runpytest_subprocess("-p", PLUGIN, "--qhub-tier=quantum")
     refused.stderr.fnmatch_lines(["*there is no such tier*"])
 
 
@@ -257,6 +260,7 @@ def test_a_notebook_is_checked_by_its_tags_and_lines_also_by_pytest(
         assert (told["counts"][0], told["energy"][0]) == (True, passed)
         assert "baseline -1.1 ± 0.01" in told["energy"][1]
     (pytester.path / "study.ipynb").write_text(tagged(-1.2))
-    wrong = pytester.runpytest_subprocess("--qhub-tier=local", "-p", "no:cacheprovider")
+    monkeypatch.setenv(*ALONE)
+    wrong = pytester.runpytest_subprocess("-p", PLUGIN, "--qhub-tier=local", "-p", "no:cacheprovider")
     wrong.assert_outcomes(failed=1)
     wrong.stdout.fnmatch_lines(["*study.ipynb on local*", "energy: -1.2; baseline -1.1 ± 0.01"])
