@@ -9,10 +9,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qhub_ext.capture.command import Sweep
+from qhub_ext.job.state import State
 from qhub_ext.service import Job
 from qhub_ext.service.draft import Draft
 from tests.diagnosis.corpus import limits
 from tests.diagnosis.corpus.case import NOTHING, Case, waits_for
+from tests.slurm.small_disk import fill, small_disk
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -70,6 +72,11 @@ def drained(place: ClusterPlace) -> None:
 
 def no_prologue(place: ClusterPlace) -> None:
     place.cluster.configuration.fail_prolog.touch()
+
+
+def no_room(place: ClusterPlace) -> None:
+    """The node cannot write the script down that it was sent."""
+    fill(place.in_place.enter_context(small_disk(place.cluster.root / "spool" / "two01", 64)))
 
 
 # ------------------------------------------------------------------ what is done to a job
@@ -136,6 +143,11 @@ def suspended(job: Job) -> bool:
     return job.service.site("slurm").poll([job.id])[job.id].word == "SUSPENDED"
 
 
+def held(job: Job) -> bool:
+    found = job.service.site("slurm").poll([job.id]).get(job.id)
+    return found is not None and found.state is State.HELD
+
+
 def silent(job: Job) -> bool:
     return job.service.record(job.id).stale_since is not None
 
@@ -200,6 +212,9 @@ ALONE = (
     case("a partition that is closed", "queue policy", partition="wide", prepare=closed("wide", "down"), until=waits_for("PartitionDown"), held_out=True),
     case("a partition that is inactive", "queue policy", partition="wide", prepare=closed("wide", "inactive"), until=waits_for("PartitionInactive"), held_out=True),
     case("a prologue that fails", "integration", prepare=no_prologue, until=waits_for("launch", "JobHeld")),
+    case("a prologue that fails, and it may not wait for another", "integration", requeue="no", prepare=no_prologue),
+    case("a node that cannot take it in", "integration", partition="wide", requeue="no", prepare=no_room),
+    case("a node that cannot take it in, and it waits", "integration", partition="wide", prepare=no_room, until=held),
     case("a folder that the node does not see", "integration", begin="now+2", act=folder_away),
     case("a controller that is away", "integration", begin="now+600", act=controller_away, until=silent, held_out=True),
 )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ class ClusterPlace:
         self.cluster = cluster
         self.jobs: dict[str, Job] = {}
         self.refused: dict[str, QhubError] = {}
+        self.in_place = ExitStack()
+        """What a case has put in the way of its job, and what takes it away again."""
         self.service = JobService(
             Settings(
                 shelf=root / "shelf",
@@ -85,6 +87,7 @@ class ClusterPlace:
             return Heard(case.name, case.cause, "unknown", type(error).__name__, "", str(error), 0)
 
     def free(self) -> None:
+        self.in_place.close()
         for line in self.ask("scontrol", "--oneliner", "show", "reservation").splitlines():
             if line.startswith("ReservationName="):
                 self.ask("scontrol", "delete", f"reservation={line.split()[0].partition('=')[2]}")
