@@ -85,6 +85,8 @@ def parse_memory(text: str, option: str = "--memory") -> int:
             raise InvalidOptionError(f"{option} {text} has no unit.", advice=f"Write {forms}.")
         raise InvalidOptionError(f"{option} {text!r} is not an amount of memory.", advice=f"Write {ACCEPTED_SIZES}.")
     mebibytes = float(match[1]) * _MEBIBYTES[match[2].lower()]
-    if not 64 <= mebibytes < 2**40:
+    if not mebibytes < 2**40:
+        raise InvalidOptionError(f"{option} {text!r} is more than any machine has.", advice=f"Write {ACCEPTED_SIZES}.")
+    if mebibytes < 64:
         raise InvalidOptionError(f"{option} {text!r} is less than a job can start with.", advice=_LEAST_MEMORY)
     return round(mebibytes)

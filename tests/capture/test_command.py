@@ -116,6 +116,7 @@ def test_a_line_with_everything() -> None:
         ("--time 0", "--time 0 is less than one second. Write 10m"),
         ("--time 0s", "not between one second and a year"),
         ("--memory 0", "less than a job can start with. Write at least 64M"),
+        ("--memory 9999999999T", "more than any machine has. Write 500M or 2G"),
         ("--memory 4", "has no unit. Write 4G."),
         ("--name -1", "-1 is the latest"),
         ("--name=-12", "-1 is the latest"),
