@@ -86,7 +86,19 @@ def test_a_value_that_looks_like_an_option_stays_a_value(option: str) -> None:
 
 
 def test_what_exactly_once_relies_on_cannot_be_chosen() -> None:
-    for option in ("job-name", "comment", "output", "wrap", "export", "signal", "dependency", "array", "time", "uid"):
+    for option in (
+        "job-name",
+        "comment",
+        "output",
+        "wrap",
+        "export",
+        "signal",
+        "dependency",
+        "array",
+        "time",
+        "uid",
+        "clusters",
+    ):
         with pytest.raises(UnknownNameError, match=option):
             ask(spec(site_options={option: "x"}), SITE)
     with pytest.raises(InvalidOptionError):

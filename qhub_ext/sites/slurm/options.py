@@ -47,7 +47,6 @@ SITE_OPTIONS = {
     "deadline": "--deadline",
     "nice": "--nice",
     "priority": "--priority",
-    "clusters": "--clusters",
     "wckey": "--wckey",
     "mail-type": "--mail-type",
     "mail-user": "--mail-user",
