@@ -50,6 +50,23 @@ def test_a_reservation_that_ended_is_told_from_the_jobs_own_limit() -> None:
 
 
 @pytest.mark.parametrize(
+    ("reservation", "said", "advice"),
+    [
+        ("cal", "after 75 s, although it was given 600 s: most likely its reservation 'cal' had ended.", "outside"),
+        ("", "after 75 s, although it was given 600 s: its limit was shortened while it ran.", "Ask the site"),
+    ],
+)
+def test_a_time_limit_that_came_early_was_not_the_jobs_own(reservation: str, said: str, advice: str) -> None:
+    seen = Evidence(launched=True, time_s=600, reservation=reservation)
+    found = conclude(Ending("7", "TIMEOUT", 0, 0, start=1000.0, end=1075.0), seen, owner_uid=1000)
+    assert (found.state, found.cause) == (State.TIMED_OUT, Cause.QUEUE_POLICY)
+    assert said in found.message
+    assert advice in found.advice
+    late = conclude(Ending("7", "TIMEOUT", 0, 0, start=1000.0, end=1590.0), seen, owner_uid=1000)
+    assert late.cause is Cause.RESOURCES, "Slurm looks at limits now and then"
+
+
+@pytest.mark.parametrize(
     ("by", "reason", "seen", "cause", "said"),
     [
         (1000, "", BEGUN, Cause.USER, "It was cancelled."),

@@ -17,13 +17,16 @@ def gather(places: Places, folder: JobFolder, number: int, *, again: bool = Fals
     """`again`: there is a later attempt."""
     stops = [e for e in read_all(folder.journals) if e.get("kind") == "stop" and e.get("attempt", number) == number]
     launched = folder.attempt(number).launch.exists()
+    spec = read_spec(folder)
+    tier = places.settings.tiers.get(spec.tier)
     return Evidence(
         element=split_element(folder.id)[1] is not None,
         launched=launched,
         last_words=ledger.last_words(folder, number),
         stop_why=str(stops[-1].get("why", "")) if stops else "",
         unmet="" if launched else unmet(places, folder, final=True),
-        time_s=read_spec(folder).time_s,
+        time_s=spec.time_s,
+        reservation=spec.site_options.get("reservation") or (tier.reservation if tier else "") or "",
         again=again,
     )
 

@@ -22,7 +22,7 @@ class Places:
     def __init__(self, shelf: Path, sender: Sender, settings: SlurmSettings) -> None:
         self._shelf = shelf.expanduser()
         self._sender = sender
-        self._settings = settings
+        self.settings = settings
         self._known: dict[str, Place] = {}
         self.changes = 0
         """Grows with everything that is learnt."""
@@ -100,9 +100,9 @@ class Places:
             first[folder.id] = made[-1].first_attempt
             since = min(since, made[0].at)
             with contextlib.suppress(SiteError):  # one that cannot be read is no reason to know nothing of the others
-                parcels([folder], self._settings, first)
+                parcels([folder], self.settings, first)
                 usable.append(folder)
-        wanted = parcels(usable, self._settings, first)
+        wanted = parcels(usable, self.settings, first)
         places = self._sender.find(wanted, since)
         for parcel in wanted:
             for folder in parcel.folders:

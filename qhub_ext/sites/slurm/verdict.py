@@ -37,7 +37,8 @@ class Verdict:
 @dataclass(frozen=True)
 class Evidence:
     """What the folder adds: `launched` the script began; `last_words` of its console; `stop_why` a client's own request;
-    `unmet` a sentence about a dependency; `time_s` what the job was given; `node_says` why its node is closed, where somebody asked."""
+    `unmet` a sentence about a dependency; `time_s` what the job was given; `node_says` why its node is closed, where somebody asked;
+    `reservation` the name of the one that it ran in."""
 
     launched: bool = False
     last_words: str = ""
@@ -47,6 +48,11 @@ class Evidence:
     again: bool = False
     element: bool = False
     node_says: str = ""
+    reservation: str = ""
+
+
+EARLY_S = 60
+"""Slurm ends a job up to so many seconds around its limit."""
 
 
 def was_taken_back(ending: Ending, seen: Evidence) -> bool:
@@ -102,6 +108,9 @@ def conclude(ending: Ending | None, seen: Evidence, *, owner_uid: int, names: di
         if read_sentence(reason):  # it was not its own limit
             told = explain(reason)
             return Verdict(State.TIMED_OUT, Cause.QUEUE_POLICY, told.sentence, told.advice, ending.state)
+        ran_s = ending.end - ending.start if ending.end is not None and ending.start is not None else seen.time_s
+        if ran_s < seen.time_s - EARLY_S:
+            return _ended_early(ending, seen, ran_s)
         return Verdict(
             State.TIMED_OUT,
             Cause.RESOURCES,
@@ -117,6 +126,17 @@ def conclude(ending: Ending | None, seen: Evidence, *, owner_uid: int, names: di
         known.advice,
         ending.state,
     )
+
+
+def _ended_early(ending: Ending, seen: Evidence, ran_s: float) -> Verdict:
+    """Older versions of Slurm have the same word for it where a reservation ends, or somebody shortens the limit of a job."""
+    told = f"Slurm ended it for its time after {ran_s:.0f} s, although it was given {seen.time_s} s"
+    if seen.reservation:
+        why = f"most likely its reservation {seen.reservation!r} had ended"
+        advice = "Ask for no more time than the reservation has left, or run it outside of it."
+    else:
+        why, advice = "its limit was shortened while it ran", "Ask the site why; then requeue it."
+    return Verdict(State.TIMED_OUT, Cause.QUEUE_POLICY, f"{told}: {why}.", advice, ending.state)
 
 
 def _stopped_for_another(seen: Evidence, word: str) -> Verdict:
