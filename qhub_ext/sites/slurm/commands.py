@@ -222,7 +222,3 @@ def unreachable(verb: str, answer: Answer) -> SiteUnreachableError:
         f"Slurm did not answer {verb}: {said}.",
         advice="What is shown is what was known before; it is asked again later.",
     )
-
-
-def refused(verb: str, answer: Answer) -> SiteError:
-    return SiteError(f"Slurm refused {verb}: {answer.sentence or f'exit code {answer.code}'}.")
