@@ -16,13 +16,16 @@ def _told(surface: Surface, name: str, words: tuple[str, str], ids: Sequence[str
     lines = []
     for job_id in ids:
         whys = {i: w for i, w in refused.items() if i == job_id or i.startswith(f"{job_id}.")}
+        size = surface.service.spec(job_id).size if whys else None
         if not whys:
             lines.append(f"Job {short_id(job_id)}: {words[0]}.")
+        elif size is not None and len(whys) < size:
+            lines.append(f"Job {short_id(job_id)}: {words[0]}, but not of {len(whys)} of its {size} elements.")
+        else:
+            surface.exit_code = EXIT_JOB_FAILED
         lines.extend(f"Job {short_id(i)}: not {words[1]}: {w}" for i, w in list(whys.items())[:5])
         if len(whys) > 5:
             lines.append(f"... and {len(whys) - 5} more elements of {short_id(job_id)}.")
-    if refused:
-        surface.exit_code = EXIT_JOB_FAILED
     return Text("\n".join(lines), {"verb": name, "jobs": list(ids), "refused": refused})
 
 
