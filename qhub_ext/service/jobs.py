@@ -431,13 +431,13 @@ class JobService:
     def estimate(self, job_id: str) -> StartEstimate:
         """When a waiting job may start, as far as the site can tell; asks the site anew. Of an array, its next element."""
         spec = self.spec(job_id)
-        asked = job_id if spec.size is None else self._first_waiting(self.record(job_id))
-        return self.site(spec.site).estimate(asked)
-
-    def _first_waiting(self, record: JobRecord) -> str:
-        """The id that the site knows: of an array, that of its first element that waits."""
-        elements = (element_id(record.id, n) for n in range(record.spec.size or 0))
-        return next((i for i in elements if self.record(i).state.waiting), record.id)
+        if spec.size is not None:
+            elements = (element_id(job_id, n) for n in range(spec.size))
+            waiting = next((i for i in elements if self.record(i).state.waiting), None)
+            if waiting is None:
+                return StartEstimate(None, None, "None of its elements waits.")
+            job_id = waiting
+        return self.site(spec.site).estimate(job_id)
 
     def doctor(self) -> list[Finding]:
         from qhub_ext.service.doctor import examine

@@ -139,10 +139,12 @@ def estimate_verb(surface: Surface, job: str) -> Text:
     found = surface.job(job)
     guess = surface.service.estimate(found.id)
     when = "The site cannot say when it starts"
-    if not found.record.state.waiting:
+    state, size = found.record.state, found.record.spec.size
+    if guess.earliest is not None and (state.waiting or size is not None):
+        which = "It" if size is None else "Its next element"
+        when = f"{which} may start {span(guess.earliest, guess.latest, time.time())}"
+    elif not state.waiting:
         when = f"Job {short_id(found.id)}"
-    elif guess.earliest is not None:
-        when = f"It may start {span(guess.earliest, guess.latest, time.time())}"
     return Text(f"{when}: {guess.why}", vars(guess) | {"job": found.id})
 
 

@@ -281,6 +281,18 @@ def test_a_job_that_runs_has_no_cause(place: Place) -> None:
     place.command("wait", "slow three", code=1)
 
 
+def test_an_array_of_which_some_has_ended_is_cancelled_and_that_is_said(place: Place) -> None:
+    file = script(place, "partly.py", "import time\nif x == 2: time.sleep(600)")
+    facts = json.loads(place.command("run", file, "--sweep", "x=1,2", "--json"))
+    wait_until(lambda: [one.state for one in place.service.job(facts["id"]).elements] == ["completed", "running"], what="one that ends")  # fmt: skip
+    assert "None of its elements waits." in place.command("estimate", facts["id"])
+    told = place.command("cancel", facts["id"])
+    assert f"Job {facts['short_id']}: cancel is asked for, but not of 1 of its 2 elements." in told
+    assert f"Job {facts['short_id']}.0: not cancelled: It has ended: completed." in told
+    place.command("wait", facts["id"], code=1)
+    assert "cancel is asked for" not in place.command("cancel", facts["id"], code=1)
+
+
 def test_settings_that_are_wrong_are_one_sentence(place: Place) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "qhub_ext.cli", "jobs"],
