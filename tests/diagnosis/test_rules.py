@@ -60,6 +60,12 @@ def test_a_job_that_waits_for_a_silent_site_says_that_it_is_the_site_that_is_sil
     assert "squeue did not answer" in why.sentence
 
 
+@pytest.mark.parametrize("state", ["starting", "running", "finishing"])
+def test_a_job_that_waits_for_nothing_says_what_it_does(state: str) -> None:
+    why = explain(ended(state))
+    assert (why.cause, why.sentence) == ("", f"It is {state} and waits for nothing.")
+
+
 @pytest.mark.parametrize(("hits", "doubtful"), [(4000, False), (3570, False), (3200, True)])
 def test_counts_far_below_what_the_calibration_promised_are_doubtful(hits: int, doubtful: bool) -> None:
     why = explain(ended("completed", tasks=[expected(hits, 4000, 0.9)]))

@@ -115,6 +115,9 @@ def test_a_provoked_reason_is_explained_with_its_numbers(
     assert f"try    {found.advice}" in text
     assert found.audience in ("you", "site")
     assert found.advice
+    start = bench.site.estimate(job.id)
+    assert start.why.startswith("Slurm") or (start.earliest, start.latest) == (None, None)
+    assert word != "PartitionDown" or start.why == "The partition is closed at the moment."
 
 
 def test_sacctmgr_has_every_column_that_a_limit_is_looked_up_in(cluster: Cluster) -> None:

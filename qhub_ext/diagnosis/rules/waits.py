@@ -8,6 +8,7 @@ from qhub_ext.diagnosis.evaluation import Rules
 from qhub_ext.diagnosis.evidence import NOBODY, Clue, Confidence, Evidence, Finding
 from qhub_ext.diagnosis.rules.device import CALIBRATING, MAINTAINED
 from qhub_ext.errors import Audience, Cause
+from qhub_ext.job.state import State
 from qhub_ext.sites.embedded.policy import DEPENDENCY, HELD_BY_USER, LAUNCH_FAILED, PRIORITY, RESOURCES, TOO_WIDE
 from qhub_ext.sites.slurm.reasons import is_known
 from qhub_ext.sites.slurm.states import STATES
@@ -74,7 +75,9 @@ def site_reason(seen: Evidence) -> Finding | None:
     if reason is None:
         return None
     word = reason.word
-    if _on_the_way(seen):
+    if word == "BeginTime" and reason.audience == Audience.YOU:
+        cause, trust = Cause.USER, Confidence.SURE
+    elif _on_the_way(seen):
         cause, trust = Cause.QUEUE_POLICY, Confidence.POSSIBLE
     elif word == "ReqNodeNotAvail":
         reserved = re.search(r"reserv|maint", reason.sentence.partition(".")[2], re.I)
@@ -147,7 +150,10 @@ def at_device(seen: Evidence) -> Finding | None:
 
 
 def running(seen: Evidence) -> Finding | None:
-    attempt = seen.record.attempt
+    attempt, state = seen.record.attempt, seen.record.state
+    if state in (State.STARTING, State.FINISHING):
+        sentence = f"It is {state.value} and waits for nothing."
+        return Finding("running", Cause.UNKNOWN, sentence, audience=NOBODY, confidence=Confidence.POSSIBLE)
     text = f" ({attempt.phase_text})" if attempt.phase_text else ""
     sentence = (
         f"It is running{text} and waits for nothing."

@@ -10,23 +10,32 @@ from qhub_ext.sites.scheduler import Reason, StartEstimate
 from qhub_ext.sites.slurm.commands import Commands
 from qhub_ext.sites.slurm.limits import describe_limit, name_holders, tell_excess
 from qhub_ext.sites.slurm.listing import Row, list_everything, parse_duration, precedence
-from qhub_ext.sites.slurm.reasons import explain
+from qhub_ext.sites.slurm.reasons import YOU, explain
 from qhub_ext.sites.slurm.states import read_state
 
+IN_LINE = frozenset({"", "None", "Priority", "Resources", "Cleaning", "Prolog", "SchedDefer", "JobArrayTaskLimit"})
+"""With these reasons it starts, at the latest, when all that is ahead of it has ended."""
 
-def explain_wait(commands: Commands, row: Row, unmet: str) -> Reason:
-    """`unmet` is a sentence about a job that this one waits for. A question that Slurm does not answer costs detail only."""
+
+def explain_wait(commands: Commands, row: Row, unmet: str, begin: str = "") -> Reason:
+    """`unmet` is a sentence about a job that this one waits for, `begin` the earliest start that it was submitted with. A question that Slurm
+    does not answer costs detail only.
+    """
     word = row.reason
-    facts = {
-        "qos": f" {row.qos!r}" if row.qos else "",
-        "account": f" {row.account!r}" if row.account else "",
-        "detail": "",
-    }
     try:
-        facts["detail"] = _detail(commands, row, word, unmet)
+        detail = _detail(commands, row, word, unmet)
     except SiteError:
-        facts["detail"] = ""
-    return explain(word, facts)
+        detail = ""
+    if word == "BeginTime" and begin and not row.restarts:  # later ones are Slurm's own
+        told = f"Its earliest start, which it was submitted with ({begin}), has not come yet.{detail}"
+        return Reason(
+            word, told, YOU, "Nothing needs to be done; to start earlier, cancel it and submit it with another begin."
+        )
+    return explain(word, facts_of(row) | {"detail": detail})
+
+
+def facts_of(row: Row) -> dict[str, str]:
+    return {"qos": f" {row.qos!r}" if row.qos else "", "account": f" {row.account!r}" if row.account else ""}
 
 
 def _detail(commands: Commands, row: Row, word: str, unmet: str) -> str:
@@ -129,6 +138,8 @@ def estimate_start(commands: Commands, row: Row) -> StartEstimate:
         return StartEstimate(start, start, "Slurm's own plan; it moves when jobs end early or others come first.")
     if row.reason == "Dependency":
         return StartEstimate(None, None, "It waits for other jobs; Slurm plans its start when they have ended.")
+    if row.reason not in IN_LINE:  # those ahead say nothing about when that is over
+        return StartEstimate(None, None, explain(row.reason, facts_of(row)).sentence)
     latest = _bound(commands, row, now)
     if latest is None:
         return StartEstimate(now, None, "Slurm has no answer yet, and jobs without a time limit are ahead.")

@@ -135,7 +135,9 @@ class SlurmSite:
             return Reason("", self._reports.absence(job_id), audience="you")
         if not read_state(row.state, row.reason).state.waiting:
             return Reason("", "It has started and waits for nothing.", audience="you")
-        return explain_wait(self._commands, row, evidence.unmet(self._places, self._places.folder(job_id)))
+        folder = self._places.folder(job_id)
+        begin = read_spec(folder).site_options.get("begin", "")
+        return explain_wait(self._commands, row, evidence.unmet(self._places, folder), begin)
 
     def _active(self, job_id: str) -> Row | None:
         """As Slurm has it now; None when it has ended or was never there."""
