@@ -13,6 +13,7 @@ from typing import Any
 
 from qhub_ext.diagnosis import counts, estimates
 from qhub_ext.diagnosis.estimates import Estimate
+from qhub_ext.diagnosis.sameness import alike
 from qhub_ext.errors import InvalidOptionError
 
 NEAR = 3.0
@@ -56,8 +57,8 @@ def compare_values(name: str, first: Any, second: Any, known: Known) -> Result:
     numbers = [_numbers(value) for value in (first, second)]
     if numbers[0] and numbers[1] and len(numbers[0]) == len(numbers[1]):
         return _as_numbers(name, numbers[0], numbers[1], known, _told(first, second))
-    same = _equal(first, second)
-    return Result(name, "identical" if same else "differs", _short(first) if same else _told(first, second))
+    equal = alike(first, second)
+    return Result(name, "identical" if equal else "differs", _short(first) if equal else _told(first, second))
 
 
 def _counts(name: str, first: Any, second: Any, _known: Known) -> Result | None:
@@ -203,13 +204,6 @@ def _flat(value: Iterable[Any]) -> Iterable[Any]:
             yield from _flat(one)
         else:
             yield one
-
-
-def _equal(a: Any, b: Any) -> bool:
-    try:
-        return bool(a == b)
-    except Exception:  # noqa: BLE001 - a value of the user's may raise anything when it is compared
-        return False
 
 
 def _told(first: Any, second: Any) -> str:

@@ -80,6 +80,17 @@ def test_a_job_is_verified_by_running_it_again(place: Place, job: str) -> None:
     )
 
 
+def test_parameters_circuits_and_functions_that_a_cell_makes_anew_confirm_it(place: Place) -> None:
+    lines = [
+        "circuit = QuantumCircuit(1)",
+        "theta = Parameter('θ')",
+        "circuit.rx(theta, 0)",
+        "def energy(x): return 2 * x",
+    ]
+    cell = "from qiskit import QuantumCircuit\nfrom qiskit.circuit import Parameter\n" + "\n".join(lines)
+    assert "identical results" in place.command("verify", submit(place, cell=cell))
+
+
 def test_other_seeds_are_shot_noise_of_counts_and_of_estimated_values(place: Place, job: str, again: str) -> None:
     facts = diff(place, job, again)
     found = {r["name"]: (r["verdict"], r["kind"]) for r in facts["results"]}
