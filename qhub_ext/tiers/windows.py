@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import threading
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
 
 from qhub_ext.errors import InvalidOptionError
 
@@ -43,7 +44,7 @@ class Window:
         if not self.rule:
             end = self.start + self.length_s
             return None if now >= end else (self.start, end)
-        found = _parsed(self.rule, self.start).after(_moment(now - self.length_s), inc=False)
+        found = _parsed(self.rule, self.start).after(_moment(now - self.length_s))
         if found is None:
             return None
         begin = found.replace(tzinfo=UTC).timestamp()
@@ -62,15 +63,33 @@ def next_window(windows: Iterable[Window], device: str, now: float) -> tuple[flo
     return begin, end
 
 
+class _Moments:
+    """Of a rule, those found so far: who begins at its start for each question pays more for it with every month that the rule holds."""
+
+    def __init__(self, rule: Iterable[datetime]) -> None:
+        self._coming: Iterator[datetime] = iter(rule)
+        self._found: list[datetime] = []
+        self._lock = threading.Lock()
+
+    def after(self, moment: datetime) -> datetime | None:
+        with self._lock:
+            while not self._found or self._found[-1] <= moment:
+                following = next(self._coming, None)
+                if following is None:
+                    return None
+                self._found.append(following)
+            return self._found[bisect_right(self._found, moment)]
+
+
 @lru_cache(maxsize=256)
-def _parsed(rule: str, start: float) -> Any:
+def _parsed(rule: str, start: float) -> _Moments:
     from dateutil.rrule import rrulestr
 
     try:
         # dateutil never comes back from a step of nothing, and only after minutes from one of seconds
         if re.search(r"INTERVAL=[+-]?0*(;|$)|INTERVAL=-|FREQ=(SECONDLY|MINUTELY)", rule, re.IGNORECASE):
             raise ValueError("a device is calibrated every hour at most, and later each time")
-        return rrulestr(rule.removeprefix("RRULE:"), dtstart=_moment(start))
+        return _Moments(rrulestr(rule.removeprefix("RRULE:"), dtstart=_moment(start)))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise InvalidOptionError(
             f"{rule[:200]!r} is no recurrence rule: {error}.",

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from dateutil.rrule import rrulestr
 
 from qhub_ext.errors import InvalidOptionError
-from qhub_ext.tiers.windows import Window, next_window
+from qhub_ext.tiers.windows import Window, _Moments, next_window
 
 NOON = datetime(2026, 3, 28, 12, tzinfo=UTC).timestamp()
 HOUR = 3600.0
@@ -34,6 +37,32 @@ def test_rules_are_read_in_utc_so_that_no_hour_comes_twice() -> None:
 
 def test_a_rule_that_has_ended_gives_no_more_windows() -> None:
     assert Window(NOON, HOUR, "FREQ=DAILY;COUNT=2").next_span(NOON + 2 * 86400) is None
+
+
+def test_a_rule_says_the_same_of_any_moment_whatever_was_asked_before() -> None:
+    luck = random.Random(3)
+    for rule in ("FREQ=HOURLY", "FREQ=DAILY;BYHOUR=3,15", "FREQ=WEEKLY;COUNT=20", "FREQ=MONTHLY;BYDAY=1MO"):
+        asked, moments = Window(NOON, HOUR, rule), [NOON + luck.uniform(-2, 200) * 86400 for _ in range(20)]
+        for number, moment in enumerate(moments):
+            afresh = rrulestr(rule, dtstart=datetime(2026, 3, 28, 12)).after(datetime.fromtimestamp(moment - HOUR, UTC).replace(tzinfo=None))  # fmt: skip
+            expected = None if afresh is None else afresh.replace(tzinfo=UTC).timestamp()
+            found = asked.next_span(moment)
+            assert (None if found is None else found[0]) == expected, (rule, number)
+
+
+def test_a_rule_that_holds_for_years_is_walked_through_once() -> None:
+    walked = 0
+
+    def moments() -> Iterator[datetime]:
+        nonlocal walked
+        for hour in range(100_000):
+            walked += 1
+            yield datetime(2026, 3, 28) + timedelta(hours=hour)
+
+    kept = _Moments(moments())
+    for day in (1000, 1000, 7, 1001, 999):
+        assert kept.after(datetime(2026, 3, 28) + timedelta(days=day)) == datetime(2026, 3, 28, 1) + timedelta(days=day)
+    assert walked == 1001 * 24 + 2
 
 
 NO_RULES = (
