@@ -24,9 +24,9 @@ from qhub_ext.settings import BrokerSettings
 LOOK = 64
 """Tasks of one group that are looked at for one that fits before a window."""
 
-TURN_S = 600.0
-"""As long as a development task may be, so none of them is ever interrupted by its equals. Where an hour of one keeps all others of its rank
-waiting, the last of development wait half as long again (`tests/benchmarks/README.md`).
+TURN_S = 300.0
+"""Where a task of an hour keeps the device until it is done, the last of development wait half as long again as first come, first served; with
+ten minutes seldom, with five on none of 28 draws of a public trace's arrivals (`tests/benchmarks/README.md`).
 """
 
 AVAILABLE, DRAINING, MAINTENANCE, DOWN = "available", "draining", "maintenance", "down"

@@ -99,7 +99,7 @@ class BrokerSettings(Section):
     )
     slice_s: float = Field(default=60.0, gt=0, description="Seconds of QPU after which another task may have its turn.")
     turn_s: float = Field(
-        default=600.0,
+        default=300.0,
         gt=0,
         description="Seconds of QPU for which a task keeps the device on end, against others of its rank; then goes who had less.",
     )
