@@ -19,8 +19,9 @@ from qhub_ext.primitives.task import Task
 from qhub_ext.primitives.task_job import TaskJob
 from qhub_ext.tiers.backend import DEFAULT_SHOTS, Execution, Outcome
 from qhub_ext.tiers.devices import Device
+from qhub_ext.tiers.isa import check_isa
 from qhub_ext.tiers.opening import check_tier, device_on
-from qhub_ext.tiers.preflight import check_isa, check_sampled, check_shots
+from qhub_ext.tiers.preflight import check_sampled, check_shots
 from qhub_ext.tiers.seeds import SeedSequence, check_seed
 
 _RUN_OPTIONS = ("shots", "seed_simulator", "memory")

@@ -26,8 +26,10 @@ from qhub_ext.primitives.task_job import TaskJob
 from qhub_ext.tiers.backend import DEFAULT_PRECISION, Execution, Outcome, Prepared
 from qhub_ext.tiers.device_options import own_estimator
 from qhub_ext.tiers.devices import Device
+from qhub_ext.tiers.findings import NOTE, Finding
 from qhub_ext.tiers.fingerprint import fingerprint
-from qhub_ext.tiers.preflight import NOTE, Finding, check_duplicates, check_estimated, check_isa, check_shots
+from qhub_ext.tiers.isa import check_isa
+from qhub_ext.tiers.preflight import check_duplicates, check_estimated, check_shots
 from qhub_ext.tiers.seeds import SeedSequence, check_seed
 
 _ACCEPTED = ("mode", "backend", "default_precision", "seed", "options")

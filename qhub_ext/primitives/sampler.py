@@ -20,7 +20,8 @@ from qhub_ext.primitives.task import Task
 from qhub_ext.primitives.task_job import TaskJob
 from qhub_ext.tiers.backend import DEFAULT_SHOTS, Execution, Outcome
 from qhub_ext.tiers.ideal import check_outcomes
-from qhub_ext.tiers.preflight import check_duplicates, check_isa, check_sampled, check_shots
+from qhub_ext.tiers.isa import check_isa
+from qhub_ext.tiers.preflight import check_duplicates, check_sampled, check_shots
 from qhub_ext.tiers.seeds import SeedSequence, check_seed
 
 _ACCEPTED = ("mode", "backend", "default_shots", "seed", "options")

@@ -13,8 +13,9 @@ from qhub_ext.errors import InvalidOptionError
 from qhub_ext.job.context import ExecutionContext, current
 from qhub_ext.primitives.refusal import told_to_the_caller
 from qhub_ext.primitives.task import SCHEMA, error_record, utc
+from qhub_ext.tiers.findings import NOTE, WARN, Finding, PreflightWarning, raise_refusals
 from qhub_ext.tiers.opening import check_tier
-from qhub_ext.tiers.preflight import NOTE, WARN, Finding, PreflightWarning, note_tier, raise_refusals
+from qhub_ext.tiers.preflight import note_tier
 from qhub_ext.tiers.seeds import check_seed
 from qhub_ext.tiers.sequences import DEFAULT_RUNS, built, check_sequence, emulate, noise_of, results_of
 

@@ -26,9 +26,11 @@ from qhub_ext.settings import Settings, current_settings
 from qhub_ext.telemetry import recorder as spans
 from qhub_ext.tiers.backend import Execution, Outcome, Prepared, TierBackend
 from qhub_ext.tiers.device_options import check_primitive
+from qhub_ext.tiers.findings import NOTE, WARN, Finding, PreflightWarning, raise_refusals
 from qhub_ext.tiers.ideal import Expectation, expectation
+from qhub_ext.tiers.isa import Rules
 from qhub_ext.tiers.opening import open_tier
-from qhub_ext.tiers.preflight import NOTE, WARN, Finding, PreflightWarning, Rules, check_qpu_time, raise_refusals
+from qhub_ext.tiers.preflight import check_qpu_time
 from qhub_ext.tiers.seeds import task_seed
 
 SCHEMA = "qhub.task/1"

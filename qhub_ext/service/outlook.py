@@ -83,7 +83,8 @@ def _since(tried: Tried, asked: Run) -> str:
 def _sentences(circuit: QuantumCircuit, spec: JobSpec, device: Device, settings: Settings) -> list[str]:
     from qhub_ext.tiers.backend import DEFAULT_SHOTS
     from qhub_ext.tiers.facts import circuit_seconds, shot_seconds
-    from qhub_ext.tiers.preflight import Rules, check_isa, check_qpu_time, check_sampled
+    from qhub_ext.tiers.isa import Rules, check_isa
+    from qhub_ext.tiers.preflight import check_qpu_time, check_sampled
 
     if circuit.num_qubits > device.qubits:
         return [f"has {circuit.num_qubits} qubits, {device.name} has {device.qubits}: it cannot run there."]

@@ -5,7 +5,7 @@
     snapshots   the vendor's properties file -> qhub.calibration/1; `iqm_metrics` reads IQM's, `reading` is what comes out
     devices     a device's full Target and limits
     pulser_specs    what a device of neutral atoms tells of itself -> qhub.calibration/1
-    preflight   what a device would refuse, said before anything is sent
+    preflight   what a device would refuse, said before anything is sent; `isa` of a circuit's instructions; `findings` is what comes out
     age         how old its calibration is
     differences     what a run on one tier cannot tell of another
     reduce      a circuit on the qubits that it uses

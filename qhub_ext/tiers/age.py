@@ -12,7 +12,7 @@ from qhub_ext.job.context import current
 from qhub_ext.settings import current_settings
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers.devices import Device
-from qhub_ext.tiers.preflight import NOTE, WARN, Finding
+from qhub_ext.tiers.findings import NOTE, WARN, Finding
 
 DAY_S = 86400
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
 
 from qhub_ext.tiers.devices import Device
-from qhub_ext.tiers.preflight import Finding
+from qhub_ext.tiers.findings import Finding
 
 DEFAULT_SHOTS = 4096
 """Per circuit, on every tier: what the device's own service takes when nothing is said."""

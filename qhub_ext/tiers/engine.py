@@ -18,6 +18,7 @@ from qhub_ext.tiers.aer import aer_devices, pack_words, run_aer
 from qhub_ext.tiers.backend import Execution, Outcome, Prepared
 from qhub_ext.tiers.devices import Device
 from qhub_ext.tiers.facts import circuit_facts, circuit_seconds, line_order, shot_seconds
+from qhub_ext.tiers.findings import Finding
 from qhub_ext.tiers.fingerprint import fingerprint
 from qhub_ext.tiers.memory import memory_limit_mb
 from qhub_ext.tiers.method import Choice, CircuitFacts, choose_method
@@ -31,7 +32,6 @@ from qhub_ext.tiers.noise import (
     used_sites,
     without_readout,
 )
-from qhub_ext.tiers.preflight import Finding
 from qhub_ext.tiers.reduce import reduce, reorder
 from qhub_ext.tiers.seeds import derive_seed
 

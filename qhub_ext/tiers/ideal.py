@@ -21,7 +21,7 @@ from qiskit.exceptions import QiskitError
 from qhub_ext.job.calibration import DEAD
 from qhub_ext.tiers.devices import Device
 from qhub_ext.tiers.facts import circuit_seconds
-from qhub_ext.tiers.preflight import NOTE, Finding
+from qhub_ext.tiers.findings import NOTE, Finding
 
 MOST_QUBITS, MOST_GATES = 10, 600
 """A state vector of so many is made in a few milliseconds."""

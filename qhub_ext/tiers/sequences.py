@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from qhub_ext.errors import InvalidOptionError, PreflightError
-from qhub_ext.tiers.preflight import REFUSE, WARN, Finding
+from qhub_ext.tiers.findings import REFUSE, WARN, Finding
 
 NEEDED = ("pulser", "pulser_simulation")
 DEFAULT_RUNS = 1000

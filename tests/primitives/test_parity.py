@@ -12,8 +12,8 @@ from qiskit_aer import AerSimulator
 from qhub_ext.errors import InvalidOptionError, PreflightError, UnknownNameError
 from qhub_ext.job.context import using
 from qhub_ext.primitives import Estimator, Sampler, backend
+from qhub_ext.tiers.findings import PreflightWarning
 from qhub_ext.tiers.noise import _Snippet
-from qhub_ext.tiers.preflight import PreflightWarning
 
 ZZ = SparsePauliOp("ZZ")
 

@@ -16,7 +16,7 @@ with warnings.catch_warnings():
 from qhub_ext.errors import InvalidOptionError, PreflightError
 from qhub_ext.job import context
 from qhub_ext.primitives.sequences import PulserBackend
-from qhub_ext.tiers.preflight import PreflightWarning
+from qhub_ext.tiers.findings import PreflightWarning
 
 
 def pair(device: Any = AnalogDevice, *, apart: float = 6, area: float = 3.14, layout: bool = True) -> pulser.Sequence:

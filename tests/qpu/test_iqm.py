@@ -28,8 +28,8 @@ from qhub_ext.service.outlook import foresee
 from qhub_ext.settings import load_settings
 from qhub_ext.tiers.backend import Execution, Prepared
 from qhub_ext.tiers.devices import Device, uninstall
+from qhub_ext.tiers.findings import PreflightWarning
 from qhub_ext.tiers.iqm import as_vendor_document
-from qhub_ext.tiers.preflight import PreflightWarning
 from qhub_ext.tiers.qpu import target
 from qhub_ext.tiers.qpu.capabilities import CAPABILITIES
 from qhub_ext.tiers.qpu.iqm import IqmWriter, timeline_seconds
@@ -404,7 +404,7 @@ def test_a_cancel_does_not_wait_for_the_answer_that_the_service_holds(
         assert client.get(f"{qpu.url}/iqm/api/v1/jobs/{steps[-1]['task']}").json()["status"] == "cancelled"
 
 
-@pytest.mark.filterwarnings("ignore::qhub_ext.tiers.preflight.PreflightWarning")
+@pytest.mark.filterwarnings("ignore::qhub_ext.tiers.findings.PreflightWarning")
 @pytest.mark.parametrize(
     ("resource", "changed", "words"),
     [

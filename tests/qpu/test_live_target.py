@@ -19,7 +19,7 @@ from qhub_ext.primitives import Sampler, backend
 from qhub_ext.service import JobService
 from qhub_ext.settings import load_settings
 from qhub_ext.tiers import catalog, devices
-from qhub_ext.tiers.preflight import PreflightWarning
+from qhub_ext.tiers.findings import PreflightWarning
 from qhub_ext.tiers.qpu import target
 from qhub_ext.tiers.qpu.pool import close_all
 from tests.circuits import bell_pair

@@ -16,7 +16,7 @@ from qhub_ext.job import context
 from qhub_ext.primitives import Estimator, Sampler
 from qhub_ext.settings import current_settings
 from qhub_ext.tiers import device_options
-from qhub_ext.tiers.preflight import PreflightWarning
+from qhub_ext.tiers.findings import PreflightWarning
 from qhub_ext.tiers.qpu import backend as tier
 from qhub_ext.tiers.qpu.process import ResourceProcess
 from tests.qpu.conftest import VirtualQpu

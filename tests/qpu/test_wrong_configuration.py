@@ -15,7 +15,7 @@ from qhub_ext.errors import Cause, DeviceError
 from qhub_ext.job import context
 from qhub_ext.primitives import Sampler
 from qhub_ext.settings import current_settings
-from qhub_ext.tiers.preflight import PreflightWarning
+from qhub_ext.tiers.findings import PreflightWarning
 from qhub_ext.tiers.qpu import target
 from qhub_ext.tiers.qpu.process import ResourceProcess
 from qhub_ext.tiers.qpu.resources import resource_for
@@ -40,7 +40,7 @@ def described(qpu: VirtualQpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         target._live.clear()
 
 
-@pytest.mark.filterwarnings("ignore::qhub_ext.tiers.preflight.PreflightWarning")
+@pytest.mark.filterwarnings("ignore::qhub_ext.tiers.findings.PreflightWarning")
 @pytest.mark.parametrize(
     ("changed", "cause", "words"),
     [

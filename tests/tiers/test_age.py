@@ -15,7 +15,7 @@ from qhub_ext.primitives import Sampler
 from qhub_ext.tiers import devices
 from qhub_ext.tiers.age import age_words, check_age
 from qhub_ext.tiers.devices import Device
-from qhub_ext.tiers.preflight import NOTE, REFUSE, WARN, raise_refusals
+from qhub_ext.tiers.findings import NOTE, REFUSE, WARN, raise_refusals
 
 KINGSTON = devices.load("kingston")
 

@@ -6,22 +6,12 @@ from qiskit.circuit import ClassicalRegister, Clbit, QuantumCircuit, QuantumRegi
 from qhub_ext.errors import InvalidOptionError, PreflightError, UnknownNameError
 from qhub_ext.job.context import ExecutionContext
 from qhub_ext.tiers import devices
+from qhub_ext.tiers.findings import NOTE, REFUSE, WARN, raise_refusals
 from qhub_ext.tiers.fingerprint import fingerprint
+from qhub_ext.tiers.isa import Rules, check_isa
 from qhub_ext.tiers.opening import open_tier
 from qhub_ext.tiers.options import read_options
-from qhub_ext.tiers.preflight import (
-    NOTE,
-    REFUSE,
-    WARN,
-    Rules,
-    check_duplicates,
-    check_estimated,
-    check_isa,
-    check_qpu_time,
-    check_sampled,
-    check_shots,
-    raise_refusals,
-)
+from qhub_ext.tiers.preflight import check_duplicates, check_estimated, check_qpu_time, check_sampled, check_shots
 
 KINGSTON = devices.load("kingston")
 

@@ -15,7 +15,7 @@ from qhub_ext.job import context
 from qhub_ext.primitives import Sampler, backend
 from qhub_ext.settings import current_settings
 from qhub_ext.tiers import catalog
-from qhub_ext.tiers.preflight import PreflightWarning
+from qhub_ext.tiers.findings import PreflightWarning
 from qhub_ext.tiers.qpu import backend as tier
 from qhub_ext.tiers.qpu.pool import close_all
 from qhub_ext.tiers.qpu.process import ResourceProcess

@@ -27,8 +27,9 @@ from qhub_ext.tiers.backend import Execution, Outcome, Prepared
 from qhub_ext.tiers.device_options import ESTIMATED, SENT, check_randomizations, check_rep_delay, own_estimator
 from qhub_ext.tiers.devices import Device
 from qhub_ext.tiers.facts import circuit_seconds, shot_seconds
+from qhub_ext.tiers.findings import WARN, Finding, PreflightWarning
 from qhub_ext.tiers.fingerprint import fingerprint
-from qhub_ext.tiers.preflight import WARN, Finding, PreflightWarning, note_tier
+from qhub_ext.tiers.preflight import note_tier
 from qhub_ext.tiers.qpu.capabilities import CIRCUITS, IQM_CIRCUITS
 from qhub_ext.tiers.qpu.ibm import IbmWriter, read_estimator, write_estimator
 from qhub_ext.tiers.qpu.iqm import IqmWriter, timeline_seconds

@@ -17,8 +17,8 @@ from qhub_ext.settings import QpuSettings
 from qhub_ext.tiers import catalog, devices, site_devices
 from qhub_ext.tiers.age import check_age
 from qhub_ext.tiers.devices import Device
+from qhub_ext.tiers.findings import WARN, Finding
 from qhub_ext.tiers.iqm import vendor_document
-from qhub_ext.tiers.preflight import WARN, Finding
 from qhub_ext.tiers.qpu.pool import process_for
 from qhub_ext.tiers.qpu.resources import Resource
 from qhub_ext.tiers.snapshots import read_document as read_vendor
