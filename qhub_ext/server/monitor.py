@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import logging
 import math
@@ -331,13 +332,21 @@ def ask_site(service: JobService, records: Iterable[JobRecord]) -> tuple[SiteWor
     return word, [service.merge(record, word) for record in records]
 
 
+@functools.lru_cache(256)
+def _sentence(reason: str) -> str:
+    """A bare word, which is all that a site tells of many jobs at once, as what it means; the numbers are for who asks about one job."""
+    from qhub_ext.sites.slurm.reasons import explain, is_known
+
+    return explain(reason).sentence if reason.isalpha() and is_known(reason) else reason
+
+
 def entry_of(record: JobRecord) -> Entry:
     from qhub_ext.jobfolder.summary import summarise
 
     attempt = record.attempt
     return Entry(
         summarise(record),
-        attempt.reason,
+        _sentence(attempt.reason),
         attempt.phase,
         attempt.phase_text,
         None if record.starts_by is None else float(math.floor(record.starts_by)),

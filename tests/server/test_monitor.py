@@ -10,7 +10,11 @@ from typing import Any
 
 import pytest
 
-from qhub_ext.server.monitor import ASK_FIRST_S, Monitor
+from qhub_ext.job.identity import new_job_id
+from qhub_ext.job.record import Attempt, JobRecord
+from qhub_ext.job.spec import JobSpec
+from qhub_ext.job.state import State
+from qhub_ext.server.monitor import ASK_FIRST_S, Monitor, entry_of
 from qhub_ext.service import JobService
 from tests.server.conftest import until
 
@@ -135,3 +139,18 @@ async def test_a_shelf_that_cannot_be_read_is_an_error_for_who_asks_and_the_moni
         return answer.status == 200 and answer["total"] == 1
 
     await until(well, what="recovery")
+
+
+@pytest.mark.parametrize(
+    ("told", "listed"),
+    [
+        ("JobHeldUser", "It is held, by its owner."),
+        ("1 of 2 CPUs are busy, and it needs 2 of them.", "1 of 2 CPUs are busy, and it needs 2 of them."),
+        ("NoSuchWord", "NoSuchWord"),
+        ("", ""),
+    ],
+)
+def test_a_bare_word_of_the_site_is_listed_as_what_it_means(told: str, listed: str) -> None:
+    spec = JobSpec(id=new_job_id(), name="a job", tier="local", device="kingston", created_at=1.0, owner="ada")
+    record = JobRecord(spec, State.HELD, (Attempt(state=State.HELD, reason=told),), submitted_at=1.0)
+    assert entry_of(record).to_json()["reason"] == listed
