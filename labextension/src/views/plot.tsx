@@ -1,7 +1,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { Widget } from '@lumino/widgets';
-import { ReactNode, useEffect, useRef, useState } from 'react';
+import { ReactNode, useLayoutEffect, useRef, useState } from 'react';
 
 import type { Figure } from '../api/types';
 
@@ -37,7 +37,8 @@ export function Plot(props: {
   const { rendermime } = props;
   const host = useRef<HTMLDivElement>(null);
   const text = JSON.stringify(props.figure);
-  useEffect(() => {
+  // in the layout phase: a widget wants to leave the page before its host does
+  useLayoutEffect(() => {
     const data = { [PLOTLY]: JSON.parse(text) }; // plotly writes into what it is given
     const model = rendermime.createModel({ data, trusted: true });
     const renderer = rendermime.createRenderer(PLOTLY);

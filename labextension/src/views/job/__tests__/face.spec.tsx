@@ -389,19 +389,23 @@ describe('the view of a job', () => {
 
   it('draws the timeline as a figure where the page has plotly, and only when it is asked for', async () => {
     const drawn: unknown[] = [];
+    const widgets: Widget[] = [];
     const registry = new RenderMimeRegistry({
       initialFactories: standardRendererFactories
     });
     registry.addFactory({
       safe: true,
       mimeTypes: [PLOTLY],
-      createRenderer: () =>
-        Object.assign(new Widget(), {
+      createRenderer: () => {
+        const widget = new Widget();
+        widgets.push(widget);
+        return Object.assign(widget, {
           renderModel: (model: { data: Record<string, unknown> }) => {
             drawn.push(model.data[PLOTLY]);
             return Promise.resolve();
           }
-        })
+        });
+      }
     });
     const node = show(registry);
     await choose(node, 'Timeline');
@@ -416,6 +420,10 @@ describe('the view of a job', () => {
       ])
     );
     expect(await violations(node)).toEqual([]);
+    await choose(node, 'Outputs');
+    expect(
+      widgets.map(({ isDisposed, isAttached }) => [isDisposed, isAttached])
+    ).toEqual([[true, false]]);
   });
 
   it('has no figure where the page has no plotly', async () => {
