@@ -1,5 +1,6 @@
 import type { IOutput } from '@jupyterlab/nbformat';
 import { OutputAreaModel, SimplifiedOutputArea } from '@jupyterlab/outputarea';
+import type { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { Widget } from '@lumino/widgets';
 import { useEffect, useLayoutEffect, useRef, useState } from 'react';
 
@@ -11,7 +12,7 @@ import type { JobContext } from './context';
 
 /** What a job has shown, drawn as a notebook draws it. */
 export function Outputs(props: { context: JobContext }): JSX.Element {
-  const { model, trans } = props.context;
+  const { model, rendermime, trans } = props.context;
   const [trusted, setTrusted] = useState(false);
   useSignal(model.changed);
   useEffect(() => {
@@ -47,7 +48,7 @@ export function Outputs(props: { context: JobContext }): JSX.Element {
           </button>
         </p>
       )}
-      <Area outputs={outputs} trusted={trusted} context={props.context} />
+      <Area outputs={outputs} trusted={trusted} rendermime={rendermime} />
     </>
   );
 }
@@ -55,15 +56,14 @@ export function Outputs(props: { context: JobContext }): JSX.Element {
 function Area(props: {
   outputs: IOutput[];
   trusted: boolean;
-  context: JobContext;
+  rendermime: IRenderMimeRegistry;
 }): JSX.Element {
-  const { outputs, trusted, context } = props;
+  const { outputs, trusted, rendermime } = props;
   const host = useRef<HTMLDivElement>(null);
   const area = useRef<SimplifiedOutputArea | null>(null);
   // in the layout phase: a widget wants to leave the page before its host does
   useLayoutEffect(() => {
     const model = new OutputAreaModel({ trusted });
-    const { rendermime } = context;
     const widget = new SimplifiedOutputArea({
       model,
       rendermime: trusted
@@ -79,10 +79,10 @@ function Area(props: {
       widget.dispose();
       model.dispose();
     };
-  }, [trusted, context]);
+  }, [trusted, rendermime]);
   useEffect(() => {
     putOutputs(area.current!.model, outputs);
-  }, [outputs, trusted, context]);
+  }, [outputs, trusted, rendermime]);
   return <div className="qhub-Job-outputs" ref={host} />;
 }
 

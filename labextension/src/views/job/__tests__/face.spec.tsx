@@ -346,6 +346,16 @@ describe('the view of a job', () => {
     await waitFor(() => expect(signal.aborted).toBe(true));
   });
 
+  it('lets stand what it has drawn when the job moves on', async () => {
+    jobs.answer = job({ state: 'running' });
+    const node = show();
+    const drawn = await within(node).findByText('ran');
+    jobs.answer = job({ state: 'completed' });
+    await pool.take(jobs.answer.id).refresh();
+    await within(node).findByText('completed');
+    expect(within(node).getByText('ran')).toBe(drawn);
+  });
+
   it('comes back to its outputs from another tab', async () => {
     const node = show();
     await within(node).findByText('ran');
