@@ -70,10 +70,10 @@ export function beginWords(
   { earliest, latest }: Pick<Task, 'earliest' | 'latest'>,
   trans: TranslationBundle
 ): string {
-  if (earliest === null) {
+  if ((earliest ?? null) === null) {
     return trans.__('Nobody can say when it begins.');
   }
-  return latest === null
+  return (latest ?? null) === null
     ? trans.__('It begins at %1 at the earliest.', moment(earliest))
     : trans.__(
         'It is expected to begin between %1 and %2.',

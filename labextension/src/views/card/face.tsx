@@ -42,7 +42,11 @@ export function CardFace(props: Props): JSX.Element {
     >
       <header className="qhub-Card-head">
         <StateSign state={record.state} />
-        <span className="qhub-Card-name" title={plain(record.name, 500)}>
+        <span
+          className="qhub-Card-name"
+          dir="auto"
+          title={plain(record.name, 500)}
+        >
           {plain(record.name, 120)}
         </span>
         <code className="qhub-Id">{shortId(record.id)}</code>

@@ -20,9 +20,12 @@ export function Devices(props: {
   useSignal(devices.changed);
   const [all, setAll] = useState(false);
   if (devices.devices.length === 0) {
-    return devices.trouble ? (
+    const words =
+      plain(devices.trouble) ||
+      (devices.loadedAt === null ? trans.__('Asking how they stand …') : '');
+    return words ? (
       <Section name="devices" folds={folds} title={trans.__('Devices')}>
-        <p className="qhub-Words">{plain(devices.trouble)}</p>
+        <p className="qhub-Words qhub-mod-coming">{words}</p>
       </Section>
     ) : null;
   }

@@ -91,10 +91,21 @@ export function Filters(props: {
           >
             <StateSign state={state} />
             <span className="qhub-Chip-word">{label}</span>
-            <span className="qhub-Chip-count">{tally.get(tone) ?? 0}</span>
+            <span className="qhub-Chip-count">
+              {brief(tally.get(tone) ?? 0)}
+            </span>
           </button>
         ))}
       </div>
     </div>
   );
+}
+
+/** `640`, `6.4k`, `12k`: five of them have room side by side. */
+function brief(count: number): string {
+  if (count < 1000) {
+    return String(count);
+  }
+  const thousands = count / 1000;
+  return `${thousands < 10 ? Math.floor(10 * thousands) / 10 : Math.floor(thousands)}k`;
 }

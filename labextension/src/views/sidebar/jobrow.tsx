@@ -60,7 +60,7 @@ export const JobRow = memo(function JobRow(props: JobRowProps) {
       <div role="gridcell" className="qhub-JobRow-facts">
         <div className="qhub-JobRow-line">
           <StateSign state={job.state} />
-          <span className="qhub-JobRow-name" title={name}>
+          <span className="qhub-JobRow-name" dir="auto" title={name}>
             {name}
           </span>
           <code className="qhub-JobRow-id">{job.short_id}</code>

@@ -67,11 +67,13 @@ function Tier(props: {
             </span>
           )}
           <span className="qhub-Tier-noise" title={plain(tier.noise)}>
-            {tier.open && plain(tier.noise)}
+            {tier.open && noiseWords(tier, trans)}
           </span>
-          <span className="qhub-Tier-open">
-            {tier.open ? trans.__('open') : trans.__('closed')}
-          </span>
+          {tier.open ? (
+            <span className="qhub-unseen">{trans.__('open')}</span>
+          ) : (
+            <span className="qhub-Tier-open">{trans.__('closed')}</span>
+          )}
         </div>
         {tier.open && window !== null && (
           <div className="qhub-Tier-words">
@@ -87,4 +89,18 @@ function Tier(props: {
       </div>
     </li>
   );
+}
+
+/** In two or three words, for a narrow sidebar; all of it is in the title. */
+function noiseWords(tier: TierState, trans: TranslationBundle): string {
+  switch (tier.name) {
+    case 'local':
+      return trans.__('no noise');
+    case 'emulation':
+      return trans.__('the snapshot’s noise');
+    case 'qpu':
+      return trans.__('the device’s own noise');
+    default:
+      return plain(tier.noise);
+  }
 }
