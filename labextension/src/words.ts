@@ -89,10 +89,13 @@ export function isWaiting(state: State): boolean {
   return ['created', 'submitted', 'queued', 'held'].includes(state);
 }
 
-/** `38 s`, `4 min 10 s`, `2 h 05 min`, `3 d 4 h`: an age that ticks once a second, so no parts of seconds in it; `26 ms`, `0.42 s`, `4.3 s` where it is over. */
+/** `38 s`, `4 min 10 s`, `2 h 05 min`, `3 d 4 h`: an age that ticks once a second, so no parts of seconds in it; `7.2 µs`, `26 ms`, `0.42 s`, `4.3 s` where it is over. */
 export function duration(seconds: number | null | undefined): string {
   if (seconds === null || seconds === undefined || !isFinite(seconds)) {
     return '–';
+  }
+  if (seconds > 0 && seconds < 0.0001) {
+    return `${Number((seconds * 1e6).toPrecision(2))} µs`;
   }
   if (seconds > 0 && seconds < 0.1) {
     return `${Number((seconds * 1000).toPrecision(2))} ms`;

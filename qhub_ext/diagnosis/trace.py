@@ -108,7 +108,7 @@ def assemble(record: JobRecord, recorded: Sequence[RecordedSpan], facts: Mapping
     above = "" if outer is None else outer.span_id
     job = TraceSpan("job", "container", spans[0].begin_ns, end, root.span_id, above, 0, "", _job_attributes(record))
     seen = {c.host: c for c in clocks.values() if c is not None}
-    notes = () if record.state.final else ("It is not at its end: what lasts still goes on.",)
+    notes = () if record.state.final else ("It has not ended: what is still open goes on.",)
     return Trace(root.trace_id, (job, *spans), tuple(seen.values()), notes)
 
 

@@ -66,7 +66,17 @@ function Waterfall(props: {
     <>
       <table className="qhub-Timeline">
         <caption>
-          {trans.__('From %1: %2 in all', moment(begin), duration(now - begin))}
+          {trace.end === null
+            ? trans.__(
+                'From %1: %2 so far',
+                moment(begin),
+                duration(now - begin)
+              )
+            : trans.__(
+                'From %1: %2 in all',
+                moment(begin),
+                duration(now - begin)
+              )}
         </caption>
         <thead>
           <tr>
