@@ -97,9 +97,9 @@ function noiseWords(tier: TierState, trans: TranslationBundle): string {
     case 'local':
       return trans.__('no noise');
     case 'emulation':
-      return trans.__('the snapshot’s noise');
+      return trans.__('snapshot’s noise');
     case 'qpu':
-      return trans.__('the device’s own noise');
+      return trans.__('device’s own noise');
     default:
       return plain(tier.noise);
   }
