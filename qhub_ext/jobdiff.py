@@ -89,6 +89,8 @@ def probable_reason(results: Sequence[Result], parts: Sequence[Part], states: Se
     worst = next(iter(results), None)
     if worst is None:
         return "Neither brought a result back."
+    if worst.verdict == "unknown":
+        return "Neither brought a result back that can be compared."
     if worst.verdict == "rounding":
         libraries = next((part.sentence for part in parts if part.name == "place"), "")
         return f"The results are identical but for the last digits. {libraries}".rstrip()
@@ -134,7 +136,7 @@ def verify_job(old: Job, new: Job) -> tuple[Page, bool]:
     page = diff_jobs(old, new)
     exact = new.record.spec.tier != "qpu"
     verdicts = [r["verdict"] for r in page.facts["results"] if not r["name"].startswith("_")]
-    accepted = {"identical", "rounding"} if exact else {"identical", "rounding", "explained", "near"}
+    accepted = {"identical", "rounding", "unknown"} | (set() if exact else {"explained", "near"})
     confirmed = new.record.state is old.record.state and all(v in accepted for v in verdicts)
     if confirmed:
         said = f"Job {short_id(old.id)} is confirmed by {short_id(new.id)}: {_confirming(set(verdicts))}."
@@ -153,4 +155,5 @@ def _confirming(verdicts: set[str]) -> str:
         "rounding": "results that are identical but for the last digits",
         "explained": "results within shot noise",
         "near": "results within shot noise, or as near as their estimated values scatter",
+        "unknown": "no result came back that can be compared",
     }[worst]

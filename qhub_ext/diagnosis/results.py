@@ -13,7 +13,7 @@ from typing import Any
 
 from qhub_ext.diagnosis import counts, estimates
 from qhub_ext.diagnosis.estimates import Estimate
-from qhub_ext.diagnosis.sameness import alike
+from qhub_ext.diagnosis.sameness import alike, comparable
 from qhub_ext.errors import InvalidOptionError
 
 NEAR = 3.0
@@ -27,9 +27,10 @@ WORDS = {
     "beyond": "differs beyond shot noise",
     "differs": "differs",
     "missing": "only in one",
+    "unknown": "cannot be compared",
 }
-ORDER = ("beyond", "differs", "missing", "near", "explained", "rounding", "identical")
-"""The worst first."""
+ORDER = ("beyond", "differs", "missing", "near", "explained", "rounding", "identical", "unknown")
+"""The worst first; what cannot be compared says nothing for either side."""
 
 Known = tuple[Sequence[Estimate], Sequence[Estimate]]
 
@@ -57,8 +58,11 @@ def compare_values(name: str, first: Any, second: Any, known: Known) -> Result:
     numbers = [_numbers(value) for value in (first, second)]
     if numbers[0] and numbers[1] and len(numbers[0]) == len(numbers[1]):
         return _as_numbers(name, numbers[0], numbers[1], known, _told(first, second))
-    equal = alike(first, second)
-    return Result(name, "identical" if equal else "differs", _short(first) if equal else _told(first, second))
+    if alike(first, second):
+        return Result(name, "identical", _short(first))
+    if type(first) is type(second) and not comparable(first):
+        return Result(name, "unknown", f"A {type(first).__name__} has no equality of its own.")
+    return Result(name, "differs", _told(first, second))
 
 
 def _counts(name: str, first: Any, second: Any, _known: Known) -> Result | None:

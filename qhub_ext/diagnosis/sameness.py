@@ -21,6 +21,11 @@ def alike(first: Any, second: Any, *, depth: int = 0) -> bool:
         return False
 
 
+def comparable(value: Any) -> bool:
+    """Whether there is more to say of it than that it is itself: of a tool, such as a pass manager, there is not."""
+    return isinstance(value, FunctionType | type) or any("__eq__" in vars(kind) for kind in type(value).__mro__[:-1])
+
+
 def _alike(a: Any, b: Any, depth: int) -> bool:
     if depth > DEEP:
         return False
@@ -43,7 +48,7 @@ def _alike(a: Any, b: Any, depth: int) -> bool:
         found = test(a, b)
         if found is not None:
             return found
-    if hasattr(a, "__dict__") and not any("__eq__" in vars(kind) for kind in type(a).__mro__[:-1]):
+    if hasattr(a, "__dict__") and not comparable(a):
         return alike(vars(a), vars(b), depth=depth + 1)
     return bool(a == b)
 
@@ -87,10 +92,14 @@ def _parameters(a: Any, b: Any) -> bool | None:
 def _circuits(a: Any, b: Any) -> bool | None:
     if not hasattr(a, "assign_parameters") or not hasattr(a, "parameters"):
         return None
-    theirs = {parameter.name: parameter for parameter in b.parameters}
-    if {parameter.name for parameter in a.parameters} != set(theirs):
+    from qiskit.circuit import Parameter  # who has a circuit has imported it
+
+    names = sorted(parameter.name for parameter in a.parameters)
+    if names != sorted(parameter.name for parameter in b.parameters):
         return False
-    return bool(a.assign_parameters({parameter: theirs[parameter.name] for parameter in a.parameters}) == b)
+    stand_ins = {name: Parameter(f"{name} of both") for name in names}
+    same_names = [one.assign_parameters({p: stand_ins[p.name] for p in one.parameters}) for one in (a, b)]
+    return bool(same_names[0] == same_names[1])
 
 
 def _tables(a: Any, b: Any) -> bool | None:

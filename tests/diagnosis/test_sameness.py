@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
 
+from qhub_ext.diagnosis.results import compare_values
 from qhub_ext.diagnosis.sameness import alike
 
 CELL = """
@@ -24,6 +25,7 @@ theta, angles = Parameter("θ"), ParameterVector("a", 2)
 circuit = QuantumCircuit(1)
 circuit.rx(theta + {turn}, 0)
 circuit.ry(angles[1], 0)
+circuit.rz(angles[0] * (3 - angles[1]), 0)
 binding = {{theta: 0.5}}
 twice = 2 * theta
 whole = np.arange(6).reshape(2, 3) + {whole}
@@ -87,6 +89,15 @@ def test_names_kinds_and_shapes_count() -> None:
     assert not alike([1], (1,))
     assert not alike(pd.Series([1]), pd.DataFrame([1]))
     assert alike({"a": 1, "b": 2}, {"b": 2, "a": 1})
+
+
+def test_a_tool_without_an_equality_says_nothing_for_either_side() -> None:
+    class Tool:
+        def __init__(self) -> None:
+            self.own = object()
+
+    found = compare_values("ready", Tool(), Tool(), ((), ()))
+    assert (found.verdict, found.said) == ("unknown", "A Tool has no equality of its own.")
 
 
 def test_a_value_that_holds_itself_or_raises_ends_the_question() -> None:
