@@ -16,7 +16,7 @@ from qhub_ext.primitives.task import SCHEMA, error_record, utc
 from qhub_ext.tiers.findings import NOTE, WARN, Finding, PreflightWarning, raise_refusals
 from qhub_ext.tiers.opening import check_tier
 from qhub_ext.tiers.preflight import note_tier
-from qhub_ext.tiers.seeds import check_seed
+from qhub_ext.tiers.seeds import check_seed, task_seed
 from qhub_ext.tiers.sequences import DEFAULT_RUNS, built, check_sequence, emulate, noise_of, results_of
 
 # by name: only a sequence that goes to a device needs its client
@@ -27,7 +27,7 @@ class PulserBackend:
     """A Pulser sequence on the current tier: `PulserBackend(sequence).run(runs=500).final_bitstrings`.
 
     On `local` it is emulated without noise, on `emulation` with the noise model of its device (or `noise_model`), on `qpu` it goes to the
-    device. `seed` makes emulated results repeatable.
+    device. `seed` makes emulated results repeatable; without one a job draws and keeps it, as for circuits.
     """
 
     def __init__(self, sequence: Any, *, noise_model: Any = None, seed: int | None = None) -> None:
@@ -59,18 +59,16 @@ class PulserBackend:
         wanted = next(n for n in (runs, context.shots, DEFAULT_RUNS) if n is not None)
         sequence = built(self._sequence, None if variables is None else dict(variables))
         seed = self._seed if self._seed is not None else check_seed(context.seed)
-        record = _begin(context, sequence, wanted, seed)
+        record = _begin(context, sequence, wanted, seed, task_seed(context) if seed is None else seed)
         try:
-            results = self._execute(context, sequence, wanted, seed, record)
+            results = self._execute(context, sequence, wanted, record)
         except BaseException as error:
             _finish(context, record, error)
             raise
         _finish(context, record)
         return results
 
-    def _execute(
-        self, context: ExecutionContext, sequence: Any, runs: int, seed: int | None, record: dict[str, Any]
-    ) -> Any:
+    def _execute(self, context: ExecutionContext, sequence: Any, runs: int, record: dict[str, Any]) -> Any:
         if context.tier != "qpu":
             noise = self._noise_model or noise_of(sequence) if context.tier == "emulation" else None
             findings = [note_tier(context.tier), *check_sequence(sequence, runs)]
@@ -79,7 +77,7 @@ class PulserBackend:
                     Finding(NOTE, "option-without-effect", "The noise model has no effect on the tier local.")
                 )
             _settle(findings, record)
-            return emulate(sequence, runs, noise_model=noise, seed=seed)
+            return emulate(sequence, runs, noise_model=noise, seed=record["root_seed"])
         device = import_module(_DEVICE)
         resource = device.sequence_resource(context.device)
         target, asked = device.ask_device(resource)
@@ -106,7 +104,7 @@ def pulser_device(name: str | None = None) -> Any:
     return device.ask_device(device.sequence_resource(name or current().device))[0]
 
 
-def _begin(context: ExecutionContext, sequence: Any, runs: int, seed: int | None) -> dict[str, Any]:
+def _begin(context: ExecutionContext, sequence: Any, runs: int, seed: int | None, root_seed: int) -> dict[str, Any]:
     atoms = len(sequence.register.qubit_ids)
     return {
         "schema": SCHEMA,
@@ -118,6 +116,7 @@ def _begin(context: ExecutionContext, sequence: Any, runs: int, seed: int | None
         "snapshot": None,
         "options": {},
         "seed": seed,
+        "root_seed": root_seed,
         "seeds": [],
         "pubs": [{"circuit": "sequence", "shape": [], "shots": runs, "atoms": atoms, "duration_ns": sequence.get_duration()}],
         "executions": 1,

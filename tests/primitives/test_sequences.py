@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ with warnings.catch_warnings():
 from qhub_ext.errors import InvalidOptionError, PreflightError
 from qhub_ext.job import context
 from qhub_ext.primitives.sequences import PulserBackend
+from qhub_ext.tiers import seeds
 from qhub_ext.tiers.findings import PreflightWarning
 
 
@@ -47,6 +49,19 @@ def test_the_same_seed_gives_the_same_bits_and_leaves_numpy_s_generator_alone() 
     assert np.random.random(2).tolist() == expected
     assert PulserBackend(pair(), seed=7).run(runs=500).final_bitstrings == first
     assert PulserBackend(pair(), seed=8).run(runs=500).final_bitstrings != first
+
+
+def test_a_job_that_names_no_seed_draws_the_same_again_when_it_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(drawn: int) -> list[Any]:
+        """Two tasks of a job, as a fresh process has them."""
+        monkeypatch.setattr(seeds, "_tasks", itertools.count())
+        with context.using(drawn_seed=drawn):
+            return [PulserBackend(pair()).run(runs=500).final_bitstrings for _ in range(2)]
+
+    first, second = run(5)
+    assert run(5) == [first, second]
+    assert first != second
+    assert run(6)[0] != first
 
 
 def test_variables_and_job_params_are_as_pulser_has_them() -> None:
