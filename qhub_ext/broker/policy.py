@@ -230,7 +230,7 @@ class Policy:
             return Wait("next", "It is the next to run.")
         told = ", ".join(f"{count} of {name}" for name, count in sorted(ahead.items()))
         count = sum(ahead.values())
-        had = f"It had {task.turn_s:.0f} s on end. " if task.turn_s >= self.turn_s else ""
+        had = f"It had its turn of {task.turn_s:.0f} s. " if task.turn_s >= self.turn_s else ""
         return Wait("order", f"{had}{count} {'task is' if count == 1 else 'tasks are'} before it: {told}.")
 
     def ahead(self, queue: TaskQueue, task: WaitingTask, now: float) -> Counter[str]:

@@ -26,8 +26,6 @@ WINDOWS = (Window(660 * MINUTE, 60 * MINUTE, "FREQ=HOURLY;INTERVAL=12"),)
 OVERHEAD_S = 3.0
 KINGSTON = DeviceFacts("kingston")
 PROFILES = ("production", "test", "development")
-
-
 SEEDS = tuple(range(8, 28))
 """The length of a turn (`TURN_S`) was chosen on the seeds before these."""
 
@@ -70,7 +68,7 @@ def in_the_middle_and_worst(what: str, peer: str, pairs: Iterable[tuple[float, f
     """Of one pair per seed, those in the middle and at the end by ours / theirs; the target is for the worst."""
     ranked = sorted(pairs, key=lambda pair: pair[0] / pair[1] if pair[1] else math.inf)
     middle, worst = ranked[len(ranked) // 2], ranked[-1]
-    return [Line(f"{what}, middle seed", middle[0], peer, middle[1]), Line("the same, worst seed", worst[0], peer, worst[1], **target)]  # fmt: skip
+    return [Line(f"{what}, middle seed", middle[0], peer, middle[1]), Line(f"{what}, worst seed", worst[0], peer, worst[1], **target)]  # fmt: skip
 
 
 def on_a_public_trace(count: int, seeds: Sequence[int]) -> list[Line]:
@@ -84,15 +82,15 @@ def on_a_public_trace(count: int, seeds: Sequence[int]) -> list[Line]:
 
     longest = max(wait("production", 0.5, FIFO))
     found = [
-        middle(f"{count} tasks of a public trace, {len(seeds)} seeds: wait of production, median", FIFO, wait("production", 0.5, FIFO)),
-        Line("the same, worst seed", longest[0], FIFO, longest[1], at_most=MINUTE, note="one slice"),
-        middle("the same, middle of the seeds", CLASSES, wait("production", 0.5, CLASSES)),
-        middle("the same, middle of the seeds", KILL, wait("production", 0.5, KILL)),
+        middle(f"{count} tasks of a public trace, {len(seeds)} seeds: wait of production, median, middle of the seeds", FIFO, wait("production", 0.5, FIFO)),
+        Line("wait of production, median, worst seed", longest[0], FIFO, longest[1], at_most=MINUTE, note="one slice"),
+        middle("wait of production, median, middle of the seeds", CLASSES, wait("production", 0.5, CLASSES)),
+        middle("wait of production, median, middle of the seeds", KILL, wait("production", 0.5, KILL)),
         *in_the_middle_and_worst("wait of production, 95 %", FIFO, wait("production", 0.95, FIFO)),
         *in_the_middle_and_worst("wait of test, 95 %", FIFO, wait("test", 0.95, FIFO)),
         *in_the_middle_and_worst("wait of development, 95 %", FIFO, wait("development", 0.95, FIFO), ratio_at_most=1.5),
-        middle("the same, middle of the seeds", CLASSES, wait("development", 0.95, CLASSES)),
-        middle("the same, middle of the seeds", KILL, wait("development", 0.95, KILL)),
+        middle("wait of development, 95 %, middle of the seeds", CLASSES, wait("development", 0.95, CLASSES)),
+        middle("wait of development, 95 %, middle of the seeds", KILL, wait("development", 0.95, KILL)),
         *in_the_middle_and_worst(
             "until all of it is done", "a device that never idles while there is work",
             [(one.runs["ours"].end, one.bound) for one in played], ratio_at_most=1 / 0.98,

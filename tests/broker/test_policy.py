@@ -124,7 +124,10 @@ def test_a_turn_is_over_after_five_minutes_on_end_and_the_task_says_so() -> None
         assert decision.preempts == "", "nobody more urgent came"
         if chosen is other:
             told = policy.why(queue, long, KINGSTON, now)
-            assert (told.reason, told.sentence) == ("order", "It had 300 s on end. 1 task is before it: 1 of test.")
+            assert (told.reason, told.sentence) == (
+                "order",
+                "It had its turn of 300 s. 1 task is before it: 1 of test.",
+            )
         decision.give(chosen)
         now += decision.seconds
         policy.charge(chosen, decision.seconds, now)
