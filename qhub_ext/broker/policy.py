@@ -265,4 +265,5 @@ def policy_of(settings: BrokerSettings) -> Policy:
     known = {p.name: p for p in DEFAULTS} | {
         name: Profile(name, **given.model_dump()) for name, given in settings.profiles.items()
     }
-    return Policy(known, settings.slice_s, settings.turn_s, settings.overhead_s)
+    had, lent = (FairShare(settings.share_half_life_s) for _ in range(2))
+    return Policy(known, settings.slice_s, settings.turn_s, settings.overhead_s, fair_share=had, lent=lent)

@@ -103,6 +103,11 @@ class BrokerSettings(Section):
         gt=0,
         description="Seconds of QPU for which a task keeps the device on end, against others of its rank; then goes who had less.",
     )
+    share_half_life_s: float = Field(
+        default=21600.0,
+        ge=60,
+        description="Seconds after which what somebody had of the devices counts half in the fair share; with days, who had much waits behind all others for days.",
+    )
     overhead_s: float = Field(default=1.0, ge=0, description="Seconds that the device needs once per slice.")
     on_calibration_change: Literal["accept", "flag", "restart"] = Field(
         default="flag",

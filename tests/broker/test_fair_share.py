@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ import pytest
 from qhub_ext.broker.desk import Desk
 from qhub_ext.broker.fair_share import FairShare, account_owner
 from qhub_ext.broker.limits import Limit
-from qhub_ext.broker.policy import Policy
+from qhub_ext.broker.policy import Policy, policy_of
 from qhub_ext.broker.task_queue import TaskQueue
+from qhub_ext.settings import BrokerSettings
 from tests.broker.house import ALICE, BOB, PARAMS
 from tests.broker.test_policy import KINGSTON, queue_of, task
 
@@ -97,3 +99,31 @@ def test_an_account_s_share_holds_after_a_restart_and_for_what_was_used_before_i
     assert found is not None
     assert found[0].id == "hers", "a hundred seconds of four beside fifty of one"
     again.ledger.close()
+
+
+def test_a_site_says_how_long_what_was_used_counts_and_how_long_a_turn_is() -> None:
+    policy = policy_of(BrokerSettings(share_half_life_s=7 * 86400.0, turn_s=900.0))
+    policy.charge(task("before", user="alice"), 100.0, 0.0)
+    assert policy.fair_share.used("alice", 7 * 86400.0) == pytest.approx(50.0)
+    assert policy.lent.half_life_s == 7 * 86400.0
+    assert policy.turn_s == 900.0
+
+
+def test_a_long_task_leaves_the_device_to_another_user_when_its_turn_is_over_and_comes_back(tmp_path: Path) -> None:
+    now = [1000.0]
+    desk = Desk(tmp_path / "ledger", ["kingston"], Policy(slice_s=10.0, turn_s=20.0), clock=lambda: now[0])
+    for name, uid, shots in (("alice", ALICE, 50), ("bob", BOB, 20)):
+        session = desk.sessions.open(uid, name, profile="test")
+        desk.submit(session, "kingston", "sampler", {"pubs": [["OPENQASM 3.0;", None, shots]], "version": 2}, task_id=name)  # fmt: skip
+        for waiting in desk._queue:
+            waiting.pieces = tuple(replace(piece, unit_s=1.0) for piece in waiting.pieces)
+    ran = []
+    while (found := desk.turns.next_slice("kingston", 0.0)) is not None:
+        row, one = found
+        units = sum(piece.units for piece in one.pieces)
+        now[0] += units
+        if desk.turns.finished(one, "{}", float(units), ""):
+            desk.turns.forget(row.id)
+        ran.append((row.id, units))
+    assert ran == [("alice", 10)] * 2 + [("bob", 10)] * 2 + [("alice", 10)] * 3
+    desk.ledger.close()
