@@ -101,7 +101,7 @@ class PulserBackend:
 def pulser_device(name: str | None = None) -> Any:
     """The pulser Device that the resource of the current device (or of `name`) describes, to make sequences for."""
     device = import_module(_DEVICE)
-    return device.ask_device(device.sequence_resource(name or current().device))[0]
+    return device.ask_device(device.sequence_resource(name or current().device, to_look=True))[0]
 
 
 def _begin(context: ExecutionContext, sequence: Any, runs: int, seed: int | None, root_seed: int) -> dict[str, Any]:

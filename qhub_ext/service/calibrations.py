@@ -45,11 +45,11 @@ def is_known(device: str, shelf: Path) -> bool:
 
 def refresh(device: str, settings: Settings) -> Imported:
     """Asks the resource that stands for a device for its calibration now. Raises DeviceError, PreflightError."""
-    from qhub_ext.tiers.qpu.standing import find_resource
+    from qhub_ext.tiers.qpu.standing import look_at
     from qhub_ext.tiers.qpu.target import ask_target
 
     name = own_name(device)
-    asked = ask_target(find_resource(name, settings.qpu, settings.site_of("qpu")), settings.qpu)
+    asked = ask_target(look_at(name, settings.qpu, settings.site_of("qpu")), settings.qpu)
     path = CalibrationStore(settings.shelf).put(asked.snapshot, lambda: asked.document)
     return Imported(asked.snapshot, asked.unread, path)
 

@@ -122,15 +122,16 @@ def ensure(name: str) -> None:
     if newest(name) is not None:
         return
     require_circuits(name)
-    from qhub_ext.tiers.qpu.brokered import resource_at
     from qhub_ext.tiers.qpu.resources import resource_for
     from qhub_ext.tiers.qpu.virtual import virtual_resource
 
-    settings, broker = current_settings().qpu, current_settings().broker.shared
-    resource = resource_for(name, settings) if broker is None else resource_at(broker, name)
-    if resource is None and broker is None and name in _virtual_devices():
-        resource = virtual_resource(name, settings)
-    if resource is None:
-        nobody = "No quantum resource of this site" if broker is None else f"Nothing behind the broker at {broker}"
-        raise DeviceError(f"{nobody} stands for {name}.")
+    settings = current_settings().qpu
+    if current_settings().broker.shared is not None:
+        resource = import_module("qhub_ext.tiers.qpu.standing").look_at(name, settings, "")
+    else:
+        resource = resource_for(name, settings)
+        if resource is None and name in _virtual_devices():
+            resource = virtual_resource(name, settings)
+        if resource is None:
+            raise DeviceError(f"No quantum resource of this site stands for {name}.")
     import_module("qhub_ext.tiers.qpu.target").ask_target(resource, settings)  # by name: it needs what needs this

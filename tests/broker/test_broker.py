@@ -17,12 +17,16 @@ from qiskit import QuantumCircuit
 
 from qhub_ext.errors import PreflightError
 from qhub_ext.job.context import using
-from qhub_ext.primitives import Estimator, Sampler
+from qhub_ext.primitives import Estimator, Sampler, backend
+from qhub_ext.primitives.sequences import pulser_device
+from qhub_ext.service.calibrations import refresh
+from qhub_ext.settings import current_settings
 from qhub_ext.tiers.qpu import qcs, standing
 from qhub_ext.tiers.qpu.brokered import ask_broker
+from qhub_ext.tiers.qpu.pool import close_all
 from tests.broker.conftest import Broker, decoded
 from tests.qpu.by_hand import by_hand, task_runner
-from tests.qpu.conftest import isa
+from tests.qpu.conftest import VirtualQpu, isa
 from tests.qpu.test_genuine_client import BY_HAND
 from tests.waiting import wait_until
 
@@ -220,6 +224,24 @@ def test_a_task_sent_again_with_its_id_is_the_same_task_and_another_payload_is_r
         broker.submit(session, bell_qasm, 101, id="mine-1")
     assert broker.until_ended("mine-1")["state"] == "completed"
     assert len(broker.server.tasks()) >= 1
+
+
+def test_what_a_device_is_like_is_told_outside_of_jobs_too(
+    server: VirtualQpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = Broker(tmp_path / "broker", server, options=("--slurm", "--device", "FRESNEL"))
+    broker.start()
+    try:
+        monkeypatch.setenv("QHUB_BROKER_SOCKET", str(broker.socket))
+        monkeypatch.setenv("QHUB_SHELF", str(tmp_path / "jobs"))
+        with using(tier="qpu", device="kingston"):
+            assert backend().num_qubits == 156
+        assert refresh("kingston", current_settings()).snapshot.device == "kingston"
+        with using(tier="qpu", device="FRESNEL"):
+            assert pulser_device().max_atom_num
+    finally:
+        broker.stop()
+        close_all()
 
 
 def test_a_device_that_does_not_answer_keeps_its_tasks_waiting_and_says_since_when(

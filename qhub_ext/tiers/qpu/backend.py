@@ -30,13 +30,14 @@ from qhub_ext.tiers.facts import circuit_seconds, shot_seconds
 from qhub_ext.tiers.findings import WARN, Finding, PreflightWarning
 from qhub_ext.tiers.fingerprint import fingerprint
 from qhub_ext.tiers.preflight import note_tier
+from qhub_ext.tiers.qpu.brokered import resource_at
 from qhub_ext.tiers.qpu.capabilities import CIRCUITS, IQM_CIRCUITS
 from qhub_ext.tiers.qpu.ibm import IbmWriter, read_estimator, write_estimator
 from qhub_ext.tiers.qpu.iqm import IqmWriter, timeline_seconds
 from qhub_ext.tiers.qpu.pool import _processes, process_for  # noqa: F401 - tests look into the pool through the tier
 from qhub_ext.tiers.qpu.resources import Resource, resource_for
 from qhub_ext.tiers.qpu.sending import Sender
-from qhub_ext.tiers.qpu.standing import brokered, find_resource, require
+from qhub_ext.tiers.qpu.standing import find_resource, require
 from qhub_ext.tiers.qpu.target import ask_target, live_device
 from qhub_ext.tiers.qpu.task_spans import task_span
 from qhub_ext.tiers.qpu.virtual import running_resource
@@ -49,8 +50,8 @@ T = TypeVar("T")
 def present_device(device: Device) -> Device:
     """The device as what stands for it describes it now. A virtual QPU is not started for that."""
     settings, broker = current_settings().qpu, current_settings().broker.shared
-    resource = resource_for(device.name, settings) if broker is None else brokered(device.name, broker)
-    if resource is None and settings.virtual_at(current().site):
+    resource = resource_for(device.name, settings) if broker is None else resource_at(broker, device.name)
+    if resource is None and broker is None and settings.virtual_at(current().site):
         resource = running_resource(device.name, settings)
     if resource is None:
         return device

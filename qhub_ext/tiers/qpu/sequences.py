@@ -15,14 +15,15 @@ from qhub_ext.tiers.pulser_specs import specs_of
 from qhub_ext.tiers.qpu.capabilities import SEQUENCES
 from qhub_ext.tiers.qpu.resources import Resource
 from qhub_ext.tiers.qpu.sending import Record, Sender
-from qhub_ext.tiers.qpu.standing import find_resource, require
+from qhub_ext.tiers.qpu.standing import find_resource, look_at, require
 from qhub_ext.tiers.qpu.target import Asked, ask_target
 from qhub_ext.tiers.qpu.task_spans import task_span
 
 
-def sequence_resource(device: str) -> Resource:
-    """The resource that stands for a device and takes sequences. Raises DeviceError, PreflightError."""
-    resource = find_resource(device, current_settings().qpu, current().site)
+def sequence_resource(device: str, *, to_look: bool = False) -> Resource:
+    """The resource that stands for a device and takes sequences, or only tells what the device is like. Raises DeviceError, PreflightError."""
+    find = look_at if to_look else find_resource
+    resource = find(device, current_settings().qpu, current().site)
     require(resource, SEQUENCES)
     return resource
 

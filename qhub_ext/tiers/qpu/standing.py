@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from qhub_ext.errors import Cause, PreflightError
+from qhub_ext.errors import Cause, DeviceError, PreflightError
 from qhub_ext.job.context import current
 from qhub_ext.settings import QpuSettings, current_settings
-from qhub_ext.tiers.qpu.brokered import Place, brokered_resource, job_here
+from qhub_ext.tiers.qpu.brokered import Place, brokered_resource, job_here, resource_at
 from qhub_ext.tiers.qpu.own_broker import keep_up
 from qhub_ext.tiers.qpu.pool import succeed
 from qhub_ext.tiers.qpu.resources import Resource, prologue_trouble, resource_for
@@ -30,6 +30,17 @@ def find_resource(device: str, settings: QpuSettings, site: str) -> Resource:
         advice="`qhub devices` lists those that there are; the same cell runs on the tiers local and emulation.",
         cause=Cause.INTEGRATION,
     )
+
+
+def look_at(device: str, settings: QpuSettings, site: str) -> Resource:
+    """What stands for a device, to be asked what it is like: at a site's broker without a session, as only a job can open one. Raises as `find_resource`."""
+    broker = current_settings().broker.shared
+    if broker is None:
+        return find_resource(device, settings, site)
+    found = resource_at(broker, device)
+    if found is None:
+        raise DeviceError(f"Nothing behind the broker at {broker} stands for {device}.")
+    return found
 
 
 _sessions: dict[tuple[str, Place, str | None, str], Resource] = {}
