@@ -75,7 +75,9 @@ function Head(props: { context: JobContext }): JSX.Element {
   return (
     <div className={`qhub-Job-head qhub-tone-${stateTone(job.state)}`}>
       <div className="qhub-Job-title">
-        <h2 dir="auto">{plain(job.name, 200)}</h2>
+        <h2 dir="auto" title={plain(job.name, 500)}>
+          {plain(job.name, 200)}
+        </h2>
         <code className="qhub-Id" title={job.id}>
           {shortId(job.id)}
         </code>
