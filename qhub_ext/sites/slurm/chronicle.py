@@ -90,11 +90,14 @@ class Chronicle:
         if ending is not None and was_taken_back(ending, found):
             found = replace(found, node_says=accounting.why_closed(self._commands, ending.nodes))
         verdict = conclude(ending, found, owner_uid=os.geteuid(), names=_names(ending))
-        if ending is not None and ending.start is not None and folder.attempt(number).path.exists():
-            known = {a.number: a for a in read_record(folder).attempts}.get(number)
-            if known is None or known.started_at is None:
-                ledger.say(folder, "state", state="starting", attempt=number, at=ending.start)
-        moment = {} if ending is None or ending.end is None else {"at": ending.end}
+        record = read_record(folder)
+        known = {a.number: a for a in record.attempts}.get(number)
+        unstarted = known is None or known.started_at is None
+        if unstarted and ending is not None and ending.start is not None and folder.attempt(number).path.exists():
+            ledger.say(folder, "state", state="starting", attempt=number, at=ending.start)
+        # Slurm's moments are whole seconds: never before it was queued
+        queued_at = (known.queued_at if known is not None else None) or record.asked_at or 0.0
+        moment = {} if ending is None or ending.end is None else {"at": max(ending.end, queued_at)}
         ledger.say(folder, "state", attempt=number, **verdict.to_event(), **moment)
         ledger.refresh(folder)
         self._told[folder.id] = (number, State.CANCELLED)
