@@ -23,15 +23,16 @@ from tests.slurm.wrappers import LOGGED, Wrap, logged
 from tests.waiting import wait_until
 
 
-@pytest.mark.parametrize("command", ["scancel", "scontrol"])
+@pytest.mark.parametrize("command", ["squeue", "scancel", "scontrol"])
 def test_a_request_that_hangs_ends_at_its_deadline_and_may_be_made_again(
     command: str, bench: SlurmWorkshop, wrap: Wrap
 ) -> None:
     job = bench.submit("sleep 60", site_options={"begin": "now+600"})
     site = wrap(timeout_s=3, **{command: '[ -e "$0.calm" ] || exec sleep 60\nexec /usr/bin/' + command + ' "$@"'})
-    verb = site.cancel if command == "scancel" else site.hold
-    with pytest.raises(SiteUnreachableError, match="did not answer"):
+    verb = site.hold if command == "scontrol" else site.cancel
+    with pytest.raises(SiteUnreachableError, match="did not answer") as caught:
         verb([job.id])
+    assert ("Nothing was done" if command == "squeue" else "may have been done") in caught.value.advice
     assert bench.reported(job) is State.QUEUED
     assert site._slurm.commands is not None
     (site._slurm.commands / f"{command}.calm").touch()

@@ -220,5 +220,5 @@ def unreachable(verb: str, answer: Answer) -> SiteUnreachableError:
     said = answer.sentence or (f"it was ended by signal {-code}" if code < 0 else "it said nothing")
     return SiteUnreachableError(
         f"Slurm did not answer {verb}: {said}.",
-        advice="What is shown is what was known before; it is asked again later.",
+        advice="Ask again in a while; `qhub doctor` looks into it.",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Sequence
 
-from qhub_ext.errors import JobFolderError, SiteError
+from qhub_ext.errors import JobFolderError, SiteError, SiteUnreachableError
 from qhub_ext.job.record import JobRecord
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.outcome import read_record
@@ -133,7 +133,12 @@ class Verbs:
         expanded = list(dict.fromkeys(member for job_id in job_ids for member in self._places.expand(job_id)))
         places = self._places.locate(expanded)
         refusals = [Refusal(i, "The site does not know this job.") for i in expanded if i not in places]
-        rows = listing.list_jobs(self._commands, {p.base for p in places.values()}, self._user).rows
+        try:
+            rows = listing.list_jobs(self._commands, {p.base for p in places.values()}, self._user).rows
+        except SiteUnreachableError as error:
+            raise SiteUnreachableError(
+                error.message, advice="Nothing was done; say it again when Slurm answers."
+            ) from error
         over = (i for i, p in places.items() if (row := rows.get(p.key)) is None or read_state(row.state).ended)
         if self._places.follow(over):
             return self._addressed(job_ids)
@@ -157,7 +162,10 @@ class Verbs:
         if answer.ok:
             return []
         if answer.silent:
-            raise unreachable(" ".join([command, *words]), answer)
+            error = unreachable(" ".join([command, *words]), answer)
+            raise SiteUnreachableError(
+                error.message, advice="It may have been done all the same: look when Slurm answers."
+            )
         if len(keys) == 1:
             return [Refusal(next(iter(keys.values())), answer.sentence or f"{command} failed.")]
         return [refusal for job_id, place in places.items() for refusal in self._apply(command, words, {job_id: place})]
