@@ -28,6 +28,16 @@ def test_a_job_that_another_user_cancels_names_that_user(bench: SlurmWorkshop, c
     assert record.attempt.cause == Cause.QUEUE_POLICY
 
 
+def test_a_job_that_is_cancelled_at_once_did_not_end_before_it_was_asked_for(bench: SlurmWorkshop) -> None:
+    """Slurm's moments are whole seconds."""
+    job = bench.submit("seal completed", site_options={"begin": "now+600"})
+    assert bench.site.cancel([job.id]) == []
+    (record,) = bench.until_final(job)
+    assert record.asked_at is not None
+    assert record.attempt.ended_at is not None
+    assert record.attempt.ended_at >= record.asked_at
+
+
 def test_a_node_that_fails_begins_a_second_attempt_and_the_first_says_why(
     bench: SlurmWorkshop, cluster: Cluster
 ) -> None:
@@ -117,6 +127,8 @@ def test_who_cancelled_a_job_is_told_although_the_books_hear_of_it_late(
     cluster.run("scancel", bench.site.find([job.id])[job.id], user="qhub-operator")
     wait_until(lambda: "by whom" in told(site, job), what="the end without a name")
     assert not bench.state(job).final
+    (refusal,) = site.cancel([job.id])
+    assert "by whom" in refusal.why
     (site._slurm.commands / "sacct.open").touch()
     wait_until(lambda: not site.poll([job.id]) and bench.state(job).final, what="the name")
     assert "qhub-operator" in bench.record(job).attempt.message

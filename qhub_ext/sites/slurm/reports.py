@@ -117,13 +117,16 @@ class Reports:
 
     def absence(self, job_id: str) -> str:
         """Why Slurm has nothing to say about it."""
+        report = None
         try:
             if self._places.known(job_id) is not None:
-                self.poll([job_id])
+                report = self.poll([job_id]).get(job_id)
             state = read_record(self._places.folder(job_id)).state
         except (JobFolderError, OSError, SiteUnreachableError):
             return "The site does not know this job."
-        return f"It has ended: {state.value.replace('_', ' ')}." if state.final else "The site does not know this job."
+        if state.final:
+            return f"It has ended: {state.value.replace('_', ' ')}."
+        return (report.message if report is not None else "") or "The site does not know this job."
 
     def state_of(self, job_id: str, place: Place, row: Row) -> State:
         """Our word, with what the folder knows better than Slurm."""
