@@ -74,7 +74,7 @@ CASES: dict[str, tuple[Case, tuple[str, ...]]] = {
     "Priority": (priority, ("1 job is ahead", "yours")),
     "Dependency": (dependency, ("which it waits for, is",)),
     "Licenses": (licences, ("qpu_cloud: 2 of 2", "Yours that hold it")),
-    "BeginTime": (begin, ("earliest start",)),
+    "BeginTime": (begin, ("earliest start", "(now+600)")),
     "QOSMaxJobsPerUserLimit": (jobs_per_user, ("'tiny'", "limit is 1 (MaxJobsPU)", "1 of yours run")),
     "QOSMaxWallDurationPerJobLimit": (wall_per_job, ("asks for 60 minutes", "allows 5: 55 too many")),
     "QOSMaxCpuPerJobLimit": (cpus_per_job, ("cpu=1", "asks for 2 CPUs")),

@@ -40,7 +40,7 @@ def policy(seen: Evidence) -> Finding | None:
         return None
     attempt = seen.record.attempt
     preempted = re.search(r"took its place|for another job|stronger claim", seen.message)
-    mine = re.search(r"dependency|deadline|profile", seen.message)
+    mine = re.search(r"dependency|deadline|profile|reservation", seen.message)
     return Finding(
         "preempted" if preempted else "site policy", Cause.QUEUE_POLICY, seen.message, (seen.in_outcome(seen.message), *_word(seen)),
         Audience.YOU if mine else Audience.SITE, attempt.advice or "`requeue` runs it again.", again=bool(preempted), word=attempt.word,

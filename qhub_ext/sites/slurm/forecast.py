@@ -17,6 +17,10 @@ IN_LINE = frozenset({"", "None", "Priority", "Resources", "Cleaning", "Prolog", 
 """With these reasons it starts, at the latest, when all that is ahead of it has ended."""
 
 
+OWN_PAUSE_S = 300
+"""What Slurm puts back waits for less by itself."""
+
+
 def explain_wait(commands: Commands, row: Row, unmet: str, begin: str = "") -> Reason:
     """`unmet` is a sentence about a job that this one waits for, `begin` the earliest start that it was submitted with. A question that Slurm
     does not answer costs detail only.
@@ -26,7 +30,7 @@ def explain_wait(commands: Commands, row: Row, unmet: str, begin: str = "") -> R
         detail = _detail(commands, row, word, unmet)
     except SiteError:
         detail = ""
-    if word == "BeginTime" and begin and not row.restarts:  # later ones are Slurm's own
+    if word == "BeginTime" and begin and (not row.restarts or (row.start or 0.0) - time.time() > OWN_PAUSE_S):
         told = f"Its earliest start, which it was submitted with ({begin}), has not come yet.{detail}"
         return Reason(
             word, told, YOU, "Nothing needs to be done; to start earlier, cancel it and submit it with another begin."
