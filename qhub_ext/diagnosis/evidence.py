@@ -177,7 +177,10 @@ class Evidence:
         return text if line is None else f"{text}:{line}"
 
     def in_outcome(self, text: str, tab: str = "attempts") -> Clue:
-        return Clue(text, self.place(self.attempt.outcome), tab)
+        """What the site alone knows, or has said later, stands in a journal instead."""
+        message = self.record.attempt.message
+        told = not self.outcome or (text == message and self.outcome.get("message") != message)
+        return Clue(text, self.place(self.folder.journals if told else self.attempt.outcome), tab)
 
     def in_console(self, pattern: str = "") -> tuple[Clue, ...]:
         """The last line of the console that has these words; the very last where none are asked for."""

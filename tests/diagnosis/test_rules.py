@@ -60,6 +60,15 @@ def test_a_job_that_waits_for_a_silent_site_says_that_it_is_the_site_that_is_sil
     assert "squeue did not answer" in why.sentence
 
 
+@pytest.mark.parametrize(
+    ("outcome", "place"),
+    [({}, "journal"), ({"message": "It was asked to end."}, "journal"), ({"message": "Slurm took it."}, "attempts/1/outcome.json")],
+)  # fmt: skip
+def test_what_only_the_site_has_said_is_seen_in_the_journal(outcome: dict[str, Any], place: str) -> None:
+    why = explain(ended("cancelled", cause="queue policy", message="Slurm took it.", outcome=outcome))
+    assert [clue.where for clue in why.findings[0].clues[:1]] == [place]
+
+
 @pytest.mark.parametrize("state", ["starting", "running", "finishing"])
 def test_a_job_that_waits_for_nothing_says_what_it_does(state: str) -> None:
     why = explain(ended(state))
