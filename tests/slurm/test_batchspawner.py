@@ -51,7 +51,7 @@ c.JupyterHub.load_roles = [{{"name": "test", "services": ["test"], "scopes": ["a
 CELL = """
 import os, pathlib, time
 print("runs in job", os.environ["SLURM_JOB_ID"], flush=True)
-until = time.monotonic() + 120
+until = time.monotonic() + 600
 while not pathlib.Path({gate!r}).exists() and time.monotonic() < until:
     time.sleep(0.1)
 seen = sorted(os.environ)
@@ -100,6 +100,7 @@ def operator(cluster: Cluster, tmp_path: Path) -> Iterator[Api]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_cell_of_a_server_on_a_node_is_a_job_of_its_own_and_outlives_the_server(
     operator: Api, cluster: Cluster
 ) -> None:
@@ -111,7 +112,7 @@ def test_a_cell_of_a_server_on_a_node_is_a_job_of_its_own_and_outlives_the_serve
 
     wait_until(
         lambda: server().get("ready"),
-        within_s=120,
+        within_s=240,
         every_s=0.2,
         what=f"the server of {USER}\n{operator.hub.log[-4000:]}",
     )
@@ -123,17 +124,17 @@ def test_a_cell_of_a_server_on_a_node_is_a_job_of_its_own_and_outlives_the_serve
     cell = {"source": CELL.format(gate=str(gate)), "name": "outlives", "tier": "local"}
     job = alice.ask("POST", f"user/{USER}/qhub_ext/jobs", cell)["id"]
     folder = folder_of(Path(pwd.getpwnam(USER).pw_dir) / ".local" / "share" / "qhub" / "jobs", job)
-    wait_until(lambda: read_record(folder).state is State.RUNNING, within_s=120, what="the cell's start")
+    wait_until(lambda: read_record(folder).state is State.RUNNING, within_s=240, what="the cell's start")
     site_id = read_record(folder).site_id
     assert site_id != its_job
     assert cluster.ask("squeue", "-h", "-j", str(site_id), "-o", "%u").split() == [USER]
 
     operator.ask("DELETE", f"hub/api/users/{USER}/server")
-    wait_until(lambda: not server(), within_s=60, every_s=0.2, what="the end of the server")
+    wait_until(lambda: not server(), within_s=120, every_s=0.2, what="the end of the server")
     wait_until(
-        lambda: its_job not in cluster.ask("squeue", "-h", "-o", "%i").split(), within_s=60, what="the end of its job"
+        lambda: its_job not in cluster.ask("squeue", "-h", "-o", "%i").split(), within_s=120, what="the end of its job"
     )
     assert read_record(folder).state is State.RUNNING
     gate.touch()
-    record = wait_until(lambda: (r := read_record(folder)).state.final and r, within_s=120, what="the end of the cell")
+    record = wait_until(lambda: (r := read_record(folder)).state.final and r, within_s=240, what="the end of the cell")
     assert record.state is State.COMPLETED, record

@@ -165,6 +165,7 @@ def service(cluster: Cluster, device: VirtualQpu) -> Iterator[Service]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_unit_serves_jobs_of_the_cluster_as_its_own_user_and_writes_nowhere_but_into_its_folders(
     service: Service, cluster: Cluster, device: VirtualQpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
