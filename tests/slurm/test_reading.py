@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qhub_ext.sites.slurm.accounting import parse_sacct, parse_scontrol
-from qhub_ext.sites.slurm.listing import expand, parse_duration, parse_rows
+from qhub_ext.sites.slurm.listing import expand, holds_several, parse_duration, parse_rows
 
 NASTY = "a b 'c' \"d\" | e\n<b>\tf, $(g) \\ é"
 
@@ -34,6 +34,22 @@ def test_waiting_elements_in_one_line_become_rows() -> None:
     assert expand("8_[0-4:2,7%4]") == ["8_0", "8_2", "8_4", "8_7"]
     assert expand("8_[3]") == ["8_3"]
     assert expand("12+0") == ["12+0"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "several"),
+    [
+        ("JobArrayTaskLimit,JobHeldUser", True),
+        ("launch failed requeued held,JobArrayTaskLimit", True),
+        ("JobArrayTaskLimit,launch failed requeued held", True),
+        ("JobArrayTaskLimit", False),
+        ("ReqNodeNotAvail, May be reserved for other job", False),
+        ("ReqNodeNotAvail, UnavailableNodes:n1,n2", False),
+        ("Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions", False),
+    ],
+)
+def test_the_reasons_of_several_elements_are_told_from_one_with_a_comma(reason: str, several: bool) -> None:
+    assert holds_several(reason) is several
 
 
 @pytest.mark.parametrize("text", ["<html>no</html>", row()[:-5], "7\x1f8\x1e\n", "JOBID PARTITION\n7 narrow\n"])

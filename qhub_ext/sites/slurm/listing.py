@@ -137,13 +137,17 @@ def _list(commands: Commands, *which: str | None) -> Listing:
             f"squeue answered something that is no list of jobs: {answer.output.strip()[:80]!r}.",
             advice="Is another program of that name in front of Slurm's on PATH?",
         )
-    if mixed := {row.base for row in rows.values() if "_" in row.key and _MIXED.search(row.reason)}:
-        rows |= _one_by_one(commands, mixed)
+    if mixed := set(filter(holds_several, {row.reason for row in rows.values()})):
+        rows |= _one_by_one(commands, {row.base for row in rows.values() if "_" in row.key and row.reason in mixed})
     return Listing(rows, as_of)
 
 
 _MIXED = re.compile(r",(?=[A-Za-z]+(?: [a-z]+)*(?:,|$))")
-"""Where elements in one line wait for different reasons, it holds all of them: `JobArrayTaskLimit,JobHeldUser`."""
+
+
+def holds_several(reason: str) -> bool:
+    """Where elements in one line wait for different reasons, it has all of them: `JobArrayTaskLimit,JobHeldUser`."""
+    return _MIXED.search(reason) is not None
 
 
 def _one_by_one(commands: Commands, bases: set[str]) -> dict[str, Row]:
