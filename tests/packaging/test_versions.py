@@ -78,6 +78,9 @@ def test_the_wheel_installs_with_all_extras_and_runs_a_job(
         "QHUB_CACHE": str(tmp_path / "cache"),
         "QHUB_EMBEDDED_DIRECTORY": str(tmp_path / "site"),
         "QHUB_EMBEDDED_IDLE_EXIT_S": "1",
+        # what is kept ready for the next jobs would be for nobody, and compile all of its imports once more
+        "QHUB_EMBEDDED_TEMPLATE": "0",
+        "QHUB_EMBEDDED_WARM_KERNELS": "0",
     }
     done = subprocess.run(
         [place / "bin" / "qhub", "run", "bell.py", "--tier", "emulation", "--wait", "--json"],
