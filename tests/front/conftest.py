@@ -73,6 +73,7 @@ def set_up_place(path: Path, **more: str) -> Iterator[Place]:
         "QHUB_CACHE": str(path / "cache"),
         "QHUB_EMBEDDED_DIRECTORY": str(path / "site"),
         "QHUB_EMBEDDED_CPUS": "2",
+        "QHUB_EMBEDDED_WARM_KERNELS": "0",  # few of the jobs here import what such a kernel has imported for each of them
         "QHUB_QPU_VIRTUAL_DIRECTORY": str(path / "virtual-qpu"),
         "PYTHONWARNINGS": "default",
         **more,
