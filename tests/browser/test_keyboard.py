@@ -19,7 +19,9 @@ def test_jobs_are_reached_opened_and_cancelled_by_keys_alone(desk: Desk) -> None
 
     # from the palette, as any command of JupyterLab
     press("Control+Shift+C")
+    expect(page.locator(".lm-CommandPalette-input").last).to_be_focused()
     page.keyboard.type("Show Quantum Jobs")
+    expect(page.locator(".lm-CommandPalette-item.lm-mod-active")).to_contain_text("Show Quantum Jobs")
     press("Enter")
     expect(desk.row("keys two")).to_contain_text("running", timeout=60_000)
     expect(desk.row("keys one")).to_contain_text("running", timeout=60_000)
