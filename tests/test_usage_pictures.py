@@ -23,6 +23,12 @@ def test_a_bar_is_made_of_profiles_and_says_its_sum_and_the_largest_is_first() -
     assert plot.layout.title.text == "Seconds of QPU in the last day, by user"
 
 
+def test_a_name_is_shown_as_it_is_written_and_not_as_markup() -> None:
+    plot = broker_figure([row("<b>eve</b>", "<i>own</i>", 1.0)], "user", 1.0)
+    assert list(plot.data[0].y) == ["&lt;b&gt;eve&lt;/b&gt;"]
+    assert plot.data[0].name == "&lt;i&gt;own&lt;/i&gt;"
+
+
 def test_many_users_are_a_picture_of_the_largest_and_of_all_others_together() -> None:
     rows = [row(f"user{number:04d}", "test", 1.0 + 1.0 / (1 + number)) for number in range(1000)]
     bar = broker_figure(rows, "user", 7.0).data[0]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from qhub_ext.display.colours import BETTER_TO_WORSE
-from qhub_ext.display.pages import GRID, PLAIN, PROFILE_COLOURS
+from qhub_ext.display.pages import GRID, PLAIN, PROFILE_COLOURS, escaped
 from qhub_ext.display.tables import Table
 from qhub_ext.display.words import duration
 from qhub_ext.job.identity import is_job_id, short_id
@@ -107,7 +107,7 @@ def _bars(keys: Sequence[str], series: Mapping[str, Counter[str]], title: str) -
     import plotly.graph_objects as go  # 0.1 s that only a picture needs
 
     shown, others = list(keys[:MOST_BARS]), keys[MOST_BARS:]
-    names = [key or "–" for key in shown] + ([f"{len(others)} others"] if others else [])
+    names = [escaped(key) or "–" for key in shown] + ([f"{len(others)} others"] if others else [])
     plot = go.Figure(
         layout={
             **PLAIN, "barmode": "stack", "title": title, "bargap": 0.35, "height": 170 + 34 * max(2, len(names)),
@@ -120,8 +120,8 @@ def _bars(keys: Sequence[str], series: Mapping[str, Counter[str]], title: str) -
         values = [series[name][key] for key in shown] + ([sum(series[name][key] for key in others)] if others else [])
         totals = [a + b for a, b in zip(totals, values, strict=True)]
         plot.add_bar(
-            orientation="h", name=name or "–", y=names, x=values, marker={"color": PROFILE_COLOURS.get(name)}, showlegend=True,
-            hovertemplate="%{y}: %{x:.4g} s<extra>" + (name or "–") + "</extra>",
+            orientation="h", name=escaped(name) or "–", y=names, x=values, marker={"color": PROFILE_COLOURS.get(name)}, showlegend=True,
+            hovertemplate="%{y}: %{x:.4g} s<extra>" + (escaped(name) or "–") + "</extra>",
         )  # fmt: skip
     plot.add_scatter(
         x=totals, y=names, mode="text", text=[f" {seconds_told(total)}" for total in totals], textposition="middle right",
