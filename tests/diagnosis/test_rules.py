@@ -17,6 +17,7 @@ from qhub_ext.job.record import Attempt, JobRecord
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.sites.slurm.reasons import explain as reason_of
 
 SPEC = JobSpec("a-job", "a job", "emulation", "kingston", 1000.0, "me")
 
@@ -67,6 +68,19 @@ def test_a_job_that_waits_for_a_silent_site_says_that_it_is_the_site_that_is_sil
 def test_what_only_the_site_has_said_is_seen_in_the_journal(outcome: dict[str, Any], place: str) -> None:
     why = explain(ended("cancelled", cause="queue policy", message="Slurm took it.", outcome=outcome))
     assert [clue.where for clue in why.findings[0].clues[:1]] == [place]
+
+
+@pytest.mark.parametrize(
+    ("state", "said", "advice"),
+    [("queued", "It waits for its next attempt. Of attempt 1: Slurm stopped it.", "by itself"), ("held", "It was put back into the queue and is held.", "`release`")],
+)  # fmt: skip
+def test_a_job_that_was_put_back_and_held_does_not_start_by_itself(state: str, said: str, advice: str) -> None:
+    first = Attempt(1, State.CANCELLED, cause="queue policy", message="Slurm stopped it.")
+    seen = ended("queued", waits=reason_of("job requeued in held state" if state == "held" else "BeginTime"))
+    attempts = (first, Attempt(2, State(state)))
+    why = explain(replace(seen, record=replace(seen.record, state=State(state), attempts=attempts)))
+    assert (why.cause, why.sentence) == ("queue policy", said)
+    assert advice in why.advice
 
 
 @pytest.mark.parametrize("state", ["starting", "running", "finishing"])

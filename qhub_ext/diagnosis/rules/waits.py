@@ -50,7 +50,11 @@ def site_silent(seen: Evidence) -> Finding | None:
 
 
 def back_in_the_queue(seen: Evidence) -> Finding | None:
-    """An attempt was taken from its node, and the next one waits: why, is what ended the one before it."""
+    """An attempt was taken from its node, and the next one waits: why, is what ended the one before it. Not of one that is held: that
+    waits for somebody.
+    """
+    if seen.record.state is State.HELD:
+        return None
     attempts = seen.record.attempts
     before = attempts[-2] if len(attempts) > 1 else None
     if before is None or before.cause not in (Cause.QUEUE_POLICY.value, Cause.INTEGRATION.value) or not before.message:
