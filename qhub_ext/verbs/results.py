@@ -36,7 +36,7 @@ def logs_verb(surface: Surface, job: str, follow: bool) -> None:
     """What the cell printed, so far or while it runs."""
     found = surface.job(job)
     if not follow or found.size is not None:
-        surface.write(found.logs() or "Nothing was printed yet.\n")
+        surface.write(found.logs() or f"Nothing was printed{'' if found.record.state.final else ' yet'}.\n")
         return
     try:
         for text in follow_job(found):
