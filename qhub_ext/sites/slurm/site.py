@@ -133,7 +133,8 @@ class SlurmSite:
         row = self._active(job_id)
         if row is None:
             return Reason("", self._reports.absence(job_id), audience="you")
-        if not read_state(row.state, row.reason).state.waiting:
+        place = self._places.known(job_id)
+        if place is None or not self._reports.state_of(job_id, place, row).waiting:
             return Reason("", "It has started and waits for nothing.", audience="you")
         folder = self._places.folder(job_id)
         begin = read_spec(folder).site_options.get("begin", "")
