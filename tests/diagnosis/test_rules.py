@@ -72,7 +72,7 @@ def test_what_only_the_site_has_said_is_seen_in_the_journal(outcome: dict[str, A
 
 @pytest.mark.parametrize(
     ("state", "said", "advice"),
-    [("queued", "It waits for its next attempt. Of attempt 1: Slurm stopped it.", "by itself"), ("held", "It was put back into the queue and is held.", "`release`")],
+    [("queued", "It waits for its next attempt. Of attempt 1: Slurm stopped it.", "by itself"), ("held", "It was put back into the queue, and is held. Of attempt 1: Slurm stopped it.", "`release`")],
 )  # fmt: skip
 def test_a_job_that_was_put_back_and_held_does_not_start_by_itself(state: str, said: str, advice: str) -> None:
     first = Attempt(1, State.CANCELLED, cause="queue policy", message="Slurm stopped it.")

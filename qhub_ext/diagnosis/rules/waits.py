@@ -50,20 +50,20 @@ def site_silent(seen: Evidence) -> Finding | None:
 
 
 def back_in_the_queue(seen: Evidence) -> Finding | None:
-    """An attempt was taken from its node, and the next one waits: why, is what ended the one before it. Not of one that is held: that
-    waits for somebody.
-    """
-    if seen.record.state is State.HELD:
-        return None
+    """An attempt was taken from its node, and the next one waits: why, is what ended the one before it."""
     attempts = seen.record.attempts
     before = attempts[-2] if len(attempts) > 1 else None
     if before is None or before.cause not in (Cause.QUEUE_POLICY.value, Cause.INTEGRATION.value) or not before.message:
         return None
     clues = (Clue(before.message, f"attempt {before.number}", "attempts"),)
-    trust = Confidence.SURE if _on_the_way(seen) else Confidence.LIKELY
+    held = seen.record.state is State.HELD
+    trust = Confidence.SURE if _on_the_way(seen) and not held else Confidence.LIKELY
+    waits = "was put back into the queue, and is held" if held else "waits for its next attempt"
     return Finding(
-        "back in the queue", Cause(before.cause), f"It waits for its next attempt. Of attempt {before.number}: {before.message}", clues,
-        Audience.SITE, "Nothing needs to be done: it starts again by itself.", again=True, confidence=trust, word=before.word,
+        "back in the queue", Cause(before.cause), f"It {waits}. Of attempt {before.number}: {before.message}", clues,
+        Audience.YOU if held else Audience.SITE,
+        "`release` lets it run again." if held else "Nothing needs to be done: it starts again by itself.",
+        again=True, confidence=trust, word=before.word,
     )  # fmt: skip
 
 
