@@ -47,6 +47,8 @@ def build(house: House, key: str) -> FastAPI:
                     await anyio.sleep(3600)
                 elif fault.kind == "slow":
                     await anyio.sleep(fault.delay_s)
+                elif fault.kind == "cut":
+                    return Response('{"', media_type="application/json", headers={"content-length": "4096"})
                 elif fault.kind != "late":
                     return refusal(int(fault.kind), f"a fault that was switched on ({fault.kind})")
             bearer = request.headers.get("authorization", "").removeprefix("Bearer ")

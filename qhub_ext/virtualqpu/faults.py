@@ -8,7 +8,7 @@ from typing import Any
 
 from qhub_ext.errors import InvalidOptionError
 
-AT_THE_DOOR = ("401", "403", "404", "409", "429", "500", "503", "hang", "slow", "late")
+AT_THE_DOOR = ("401", "403", "404", "409", "429", "500", "503", "hang", "slow", "late", "cut")
 IN_THE_MACHINE = ("paused", "offline", "null_target", "failed_job", "bad_result", "session_expired", "calibrating")
 
 
@@ -16,7 +16,7 @@ IN_THE_MACHINE = ("paused", "offline", "null_target", "failed_job", "bad_result"
 class Fault:
     """`where` is a part of the path that it strikes (all when empty); `times` how often, None for ever.
 
-    `delay_s`: of slow before the request is heard, of late after it was done, before the answer.
+    `delay_s`: of slow before the request is heard, of late after it was done, before the answer. cut: the answer breaks off after its first letters.
     """
 
     kind: str

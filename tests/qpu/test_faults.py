@@ -74,7 +74,7 @@ def test_a_start_that_is_never_answered_is_uncertain_within_its_deadline_and_not
     assert len(qpu.tasks()) == before
 
 
-@pytest.mark.parametrize("kind", ["503", "hang", "slow"])
+@pytest.mark.parametrize("kind", ["503", "hang", "slow", "cut"])
 def test_a_question_that_stays_without_answer_is_asked_again(
     qpu: VirtualQpu, steps: list[dict[str, Any]], bell: QuantumCircuit, kind: str
 ) -> None:

@@ -95,6 +95,13 @@ _WORDS: tuple[tuple[str, Cause, str, str, bool], ...] = (
         True,
     ),
     (
+        r"error decoding response body|error reading a body",
+        Cause.INTEGRATION,
+        "broke off in the middle of an answer, or answered what cannot be read",
+        "Try again later; if it stays so, tell the operator.",
+        True,
+    ),
+    (
         r"[Cc]onnection refused|error sending request|dns error|[Cc]onnect",
         Cause.INTEGRATION,
         "cannot be reached",
