@@ -24,7 +24,7 @@ from qhub_ext.runner.allocation import give_half_back, memory_headroom_mb, oom_k
 from qhub_ext.runner.export import Export
 from qhub_ext.runner.kernel import JobKernel, proportional_mb, resident_mb
 from qhub_ext.runner.recording import NO_ROOM, Recorder
-from qhub_ext.runner.verdict import Sighting, Stop
+from qhub_ext.runner.verdict import Sighting, Stop, words_at_exit
 from qhub_ext.runner.widget_state import WidgetStates
 from qhub_ext.runner.wire import Message, Wire
 from qhub_ext.telemetry.console import pass_on
@@ -229,12 +229,11 @@ class Supervisor:
             if fields["ename"] == "SystemExit" and fields["evalue"] in ("", "0", "None"):
                 return  # the ordinary end of a script
             self.seen.error = fields
-            if (
-                fields["ename"] == "SystemExit" and self.seen.script
-            ):  # Python would print the reason, if it is words, and no traceback
-                if fields["evalue"].lstrip("-").isdigit():
+            if fields["ename"] == "SystemExit" and self.seen.script:
+                words = words_at_exit(fields["evalue"])
+                if not words:
                     return
-                kind, fields = "stream", {"name": "stderr", "text": f"{fields['evalue']}\n"}
+                kind, fields = "stream", {"name": "stderr", "text": f"{words}\n"}  # as Python does, without a traceback
         self._recorder.record(kind, fields if self.seen.cells is None else {**fields, "cell": cell.place})
 
     def _hear_reply(self, message: Message) -> None:

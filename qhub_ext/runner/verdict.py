@@ -156,9 +156,8 @@ def _raised(spec: JobSpec, seen: Sighting) -> Verdict:
     if told and told["cause"] not in (Cause.CODE, Cause.UNKNOWN):
         return Verdict(State.FAILED, Cause(told["cause"]), _sentence(told["message"], place), told["advice"])
     if "SystemExit" in kinds:
-        said = _first_line(value).strip()
-        words = f", saying: {said}" if said and not said.lstrip("-").isdigit() else ""
-        exited = f"{seen.whole} exited with code {seen.ended.get('exit', 1)}{words}"
+        said = _first_line(words_at_exit(value)).strip()
+        exited = f"{seen.whole} exited with code {seen.ended.get('exit', 1)}{f', saying: {said}' if said else ''}"
         return Verdict(State.FAILED, Cause.CODE, _sentence(exited, place))
     if seen.ended.get("own"):  # whatever its class: the cell's own words
         return _said_so(seen, sentence)
@@ -281,6 +280,11 @@ def _line_of(spec: JobSpec, seen: Sighting, number: int) -> str:
     if spec.kind != "script":
         return f"line {number} of the cell"
     return f"line {number} of {PurePath(spec.file).name or 'the script'}"
+
+
+def words_at_exit(value: str) -> str:
+    """What a SystemExit says; "" of one that carries only a code."""
+    return "" if value.lstrip("-").isdigit() else value
 
 
 def _sentence(said: str, place: str) -> str:

@@ -45,14 +45,8 @@ _acting(
     "cancelled",
     "Ends jobs: a waiting one at once, a running one after its `finally:`.",
 )
-
-
 _acting("hold", "held", "held", "Keeps waiting jobs from starting.")
-
-
 _acting("release", "released", "released", "Lets held jobs start when their turn comes.")
-
-
 _acting(
     "requeue", "queued again", "queued again", "Begins a new attempt, from the start; one that runs is stopped first."
 )
