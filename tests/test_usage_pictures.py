@@ -19,7 +19,7 @@ def test_a_bar_is_made_of_profiles_and_says_its_sum_and_the_largest_is_first() -
     plot = broker_figure(rows, "user", 1.0)
     assert [bar.name for bar in plot.data] == ["production", "test", "development", None]
     assert list(plot.data[0].y) == ["alice", "bob"]
-    assert [text.strip() for text in plot.data[-1].text] == ["100.0 s", "40.0 s"]
+    assert [text.strip() for text in plot.data[-1].text] == ["1 min 40 s", "40 s"]
     assert plot.layout.title.text == "Seconds of QPU in the last day, by user"
 
 
@@ -50,5 +50,5 @@ def test_a_picture_may_be_by_account_device_or_job(by: str) -> None:
     rows = [{**row("alice", "test", 5.0), by: "one"}, {**row("bob", "production", 9.0), by: "two"}, {**row("bob", "test", 2.0), by: "one"}]  # fmt: skip
     plot = broker_figure(rows, by, 7.0)
     assert list(plot.data[0].y) == ["two", "one"]
-    assert [text.strip() for text in plot.data[-1].text] == ["9.0 s", "7.0 s"]
+    assert [text.strip() for text in plot.data[-1].text] == ["9 s", "7 s"]
     assert plot.layout.title.text == f"Seconds of QPU in the last 7 days, by {by}"

@@ -7,7 +7,7 @@ import time
 from datetime import datetime
 from typing import Any
 
-from qhub_ext.display.words import dated, duration, moment, plain, state_words, whole
+from qhub_ext.display.words import age, dated, duration, moment, plain, state_words, whole
 from qhub_ext.job.identity import short_id
 from qhub_ext.job.record import JobRecord
 from qhub_ext.job.state import State
@@ -38,7 +38,7 @@ def card_lines(record: JobRecord, now: float | None = None) -> list[tuple[str, s
     lines.append(("runs on", " · ".join(filter(None, parts))))
     if record.state.waiting and record.asked_at is not None:
         why = f" ({attempt.reason})" if attempt.reason else ""
-        lines.append(("waiting", f"{duration(now - record.asked_at)}{why}"))
+        lines.append(("waiting", f"{age(now - record.asked_at)}{why}"))
         if record.standing:
             lines.append(("place", record.standing))
         if record.starts_by is not None:
@@ -50,7 +50,7 @@ def card_lines(record: JobRecord, now: float | None = None) -> list[tuple[str, s
             lines.append(("ran", f"{duration(attempt.ended_at - attempt.running_at)}, until {dated(attempt.ended_at)}"))
         else:
             limit = f" of {duration(spec.time_s)}"
-            lines.append(("running", duration(now - attempt.running_at) + limit))
+            lines.append(("running", age(now - attempt.running_at) + limit))
             if (spec.kind == "notebook" or attempt.phase == "device") and attempt.phase_text:
                 lines.append(("now", attempt.phase_text))
     if len(record.attempts) > 1:
@@ -65,7 +65,7 @@ def card_lines(record: JobRecord, now: float | None = None) -> list[tuple[str, s
     if record.stale_since is not None:
         lines.append(("as of", f"{moment(record.stale_since, now)}: the site cannot be reached; stale since then"))
     elif not record.state.final and record.as_of is not None and (record.standing or now - record.as_of >= 1):
-        lines.append(("as of", f"{duration(max(0.0, now - record.as_of))} ago"))
+        lines.append(("as of", f"{age(now - record.as_of)} ago"))
     notes = [note for note in record.notes if note not in record.doubt]
     lines.extend(("note", _first_line(note)) for note in notes[:5])
     return lines

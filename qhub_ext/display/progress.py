@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any, Self
 
-from qhub_ext.display.words import duration, state_words
+from qhub_ext.display.words import age, duration, state_words
 from qhub_ext.job.identity import short_id
 from qhub_ext.job.record import JobRecord
 from qhub_ext.job.state import State
@@ -45,7 +45,8 @@ class Progress:
         told = record.spec.kind == "notebook" or record.attempt.phase == "device"
         if told and record.state is State.RUNNING and record.attempt.phase_text:
             reason = f" ({record.attempt.phase_text})"
-        text = f"Job {self._id}  {state_words(record.state)}{reason}  {duration(now - since)}"
+        took = duration(now - since) if record.state.final else age(now - since)
+        text = f"Job {self._id}  {state_words(record.state)}{reason}  {took}"
         if self._handle is not None:
             self._handle.update({"text/plain": text}, raw=True)
         elif self._terminal:

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from qhub_ext.display.tables import Table
-from qhub_ext.display.words import duration
+from qhub_ext.display.words import age
 
 
 def tasks_table(found: dict[str, Any], title: str = "") -> Table:
@@ -20,7 +20,7 @@ def tasks_table(found: dict[str, Any], title: str = "") -> Table:
             t["profile"],
             t["device"],
             f"{t['done']}/{t['of']}",
-            duration(now - t["submitted_at"]),
+            age(now - t["submitted_at"]),
             "–" if not t["why"] else t["expected"] or "unknown",
             t["why"],
         )

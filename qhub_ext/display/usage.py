@@ -65,13 +65,13 @@ def broker_usage_table(found: dict[str, Any], by: str | None) -> Table:
     """`found` is the broker's answer to `/v1/usage`."""
     rows = found["usage"]
     total = sum(row["qpu_s"] for row in rows)
-    footer = f"{total:.1f} s of QPU" if rows else ""
+    footer = f"{duration(total)} of QPU" if rows else ""
     if by is None:
-        shown = [(*(row[key] for key in BROKER_KEYS), f"{row['qpu_s']:.1f} s", str(row["tasks"]), str(row["slices"])) for row in rows]  # fmt: skip
+        shown = [(*(row[key] for key in BROKER_KEYS), duration(row['qpu_s']), str(row["tasks"]), str(row["slices"])) for row in rows]  # fmt: skip
         return Table((*BROKER_KEYS, "QPU", "tasks", "slices"), shown, facts=found, empty=_NOTHING, footer=footer)
     sums = _summed(rows, by)
     parts = [
-        (key or "–", f"{seconds:.1f} s", f"{100 * seconds / total:.0f} %" if total else "–", str(tasks), str(slices))
+        (key or "–", duration(seconds), f"{100 * seconds / total:.0f} %" if total else "–", str(tasks), str(slices))
         for key, (seconds, tasks, slices) in sums.items()
     ]
     facts = found | {
@@ -124,16 +124,12 @@ def _bars(keys: Sequence[str], series: Mapping[str, Counter[str]], title: str) -
             hovertemplate="%{y}: %{x:.4g} s<extra>" + (escaped(name) or "–") + "</extra>",
         )  # fmt: skip
     plot.add_scatter(
-        x=totals, y=names, mode="text", text=[f" {seconds_told(total)}" for total in totals], textposition="middle right",
+        x=totals, y=names, mode="text", text=[f" {duration(total)}" for total in totals], textposition="middle right",
         cliponaxis=False, showlegend=False, hoverinfo="skip",
     )  # fmt: skip
     plot.update_xaxes(**GRID, title="seconds of QPU", range=[0, 1.15 * max([*totals, 1e-9])])
     plot.update_yaxes(autorange="reversed", type="category", automargin=True, ticksuffix=" ")
     return plot
-
-
-def seconds_told(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 120 else duration(seconds)
 
 
 def _summed(rows: Sequence[Mapping[str, Any]], by: str) -> dict[str, tuple[float, int, int]]:

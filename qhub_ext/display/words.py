@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import datetime
 
@@ -45,20 +46,32 @@ def state_words(state: State | str) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """`0.42 s`, `38 s`, `4 min 10 s`, `2 h 05 min`; an en dash where there is none."""
-    if seconds is None:
+    """`7.2 µs`, `5.5 ms`, `0.42 s`, `4.3 s`, `38 s`, `4 min 10 s`, `2 h 05 min`; an en dash where there is none.
+
+    The front end says the same: labextension/src/__tests__/durations.json holds both to it.
+    """
+    if seconds is None or not math.isfinite(seconds):
         return "–"
-    if seconds < 10:
-        return f"{seconds:.2g} s" if seconds < 1 else f"{seconds:.1f} s"
+    for below, factor, unit in ((1e-4, 1e6, "µs"), (0.1, 1e3, "ms"), (1, 1, "s")):
+        if 0 < seconds < below:
+            return f"{float(f'{seconds * factor:.2g}'):g} {unit}"
+    if 0 < seconds < 10 and seconds != int(seconds):
+        return f"{seconds:.1f} s"
+    whole_s = max(0, int(seconds + 0.5))
     if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
+        return f"{whole_s} s"
+    minutes, rest = divmod(whole_s, 60)
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     hours, minutes = divmod(minutes, 60)
     if hours < 48:
         return f"{hours} h {minutes:02d} min"
     return f"{hours // 24} d {hours % 24} h"
+
+
+def age(seconds: float) -> str:
+    """Of something that goes on: whole seconds, never below none."""
+    return duration(max(0, int(seconds)))
 
 
 def whole(count: int) -> str:
@@ -106,7 +119,11 @@ def dated(at: float) -> str:
     return datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M:%S")
 
 
+# what only joins or separates letters and emoji: 👩‍🔬 is two of them and a joiner
+_JOINERS = "\u200c\u200d"
+
+
 def plain(text: str, width: int | None = None) -> str:
     """One line that is harmless in a terminal: control characters shown, never obeyed; cut with an ellipsis at `width`."""
-    line = "".join(c if c.isprintable() else {"\n": "⏎", "\t": " "}.get(c, "�") for c in text)
+    line = "".join(c if c.isprintable() or c in _JOINERS else {"\n": "⏎", "\t": " "}.get(c, "�") for c in text)
     return line if width is None or len(line) <= width else line[: width - 1] + "…"

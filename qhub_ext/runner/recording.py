@@ -51,7 +51,7 @@ class Recorder:
         if not self._over and not self.disk_full:
             self._over = True
             self._notice(
-                f"[Output beyond {_mib(self._limit)} is cut; its end will follow when the cell has ended.]\n",
+                f"[The rest of the output comes when the cell has ended; of more than {_mib(self._limit)} in all, the middle is cut.]\n",
                 self._cell,
             )
         self._keep(kind, fields, size)

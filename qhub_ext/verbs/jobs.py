@@ -12,7 +12,7 @@ from qhub_ext.display.card import card_text
 from qhub_ext.display.site_queue import queue_table
 from qhub_ext.display.tables import Page, Table, Text
 from qhub_ext.display.tasks import tasks_table
-from qhub_ext.display.words import duration, moment, plain, span, state_words
+from qhub_ext.display.words import age, duration, moment, plain, span, state_words
 from qhub_ext.job.context import TIERS
 from qhub_ext.job.identity import short_id
 from qhub_ext.job.state import State
@@ -42,8 +42,8 @@ def jobs_table(summaries: Sequence[Summary], title: str = "", empty: str = "") -
                 s.device,
                 state,
                 moment(s.submitted_at, now),
-                duration(waited),
-                duration(ran),
+                _so_far(waited, over=bool(s.running_at or s.ended_at)),
+                _so_far(ran, over=bool(s.ended_at)),
                 s.message,
             )
         )
@@ -55,6 +55,10 @@ def jobs_table(summaries: Sequence[Summary], title: str = "", empty: str = "") -
         empty=empty or "You have no jobs here yet. Put %%qpu at the top of a cell, or use `qhub run FILE.py`.",
         widths={"name": 32, "because": 60},
     )
+
+
+def _so_far(seconds: float | None, *, over: bool) -> str:
+    return duration(seconds) if over or seconds is None else age(seconds)
 
 
 def summary_facts(summary: Summary) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def test_each_output_stays_with_its_cell_when_the_limit_cuts(workshop: Workshop)
     run = workshop.run(folder(workshop, *cells, output_limit_mb=1))
     first, second, last = printed(run)
     assert first == "x" * 40 + "\n"
-    assert "Output beyond 1.0 MiB is cut" in second
+    assert "of more than 1.0 MiB in all, the middle is cut" in second
     assert len(second) < 1_300_000
     assert last.endswith("the end\n")
     assert run.outcome["state"] == "completed"

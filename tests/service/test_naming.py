@@ -1,13 +1,14 @@
-"""What a draft makes of names that a person gives, or does not; how a guessed moment is told."""
+"""What a draft makes of names that a person gives, or does not; how moments, durations and hostile text are told."""
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
 import pytest
 
-from qhub_ext.display.words import minute
+from qhub_ext.display.words import age, duration, minute, plain
 from qhub_ext.errors import UnknownNameError
 from qhub_ext.service.draft import job_name
 from qhub_ext.service.profiles import check_profile
@@ -51,3 +52,19 @@ def test_a_profile_that_nothing_knows_is_refused_with_those_that_there_are(tmp_p
 )
 def test_a_guessed_moment_is_told_no_more_exactly_than_it_is_known(at: float, told: str) -> None:
     assert minute(NOW + at, NOW) == told
+
+
+DURATIONS = Path(__file__).parents[2] / "labextension" / "src" / "__tests__" / "durations.json"
+
+
+@pytest.mark.parametrize(("seconds", "told"), [*json.loads(DURATIONS.read_text("utf-8")), (float("nan"), "–")])
+def test_a_duration_is_told_as_the_front_end_tells_it(seconds: float | None, told: str) -> None:
+    assert duration(seconds) == told
+
+
+def test_what_goes_on_is_told_in_whole_seconds_even_when_clocks_differ() -> None:
+    assert [age(seconds) for seconds in (-0.4, 0.0055, 4.9, 62.9, 250)] == ["0 s", "0 s", "4 s", "62 s", "4 min 10 s"]
+
+
+def test_what_would_steer_a_terminal_is_shown_and_joined_emoji_stay_whole() -> None:
+    assert plain("a\nb\tc\x1b[31m\u202e 👩\u200d🔬") == "a⏎b c�[31m� 👩\u200d🔬"

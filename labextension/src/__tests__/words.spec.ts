@@ -15,6 +15,7 @@ import {
   stateWord,
   whole
 } from '../words';
+import durations from './durations.json';
 
 const trans = nullTranslator.load('qhub_ext');
 
@@ -35,20 +36,7 @@ describe('words', () => {
     expect(stateTone(unheard)).toBe('quiet');
   });
 
-  it.each([
-    [0, '0 s'],
-    [0.0000072, '7.2 µs'],
-    [0.0263, '26 ms'],
-    [0.42, '0.42 s'],
-    [4.27, '4.3 s'],
-    [5, '5 s'],
-    [38.9, '38 s'],
-    [250, '4 min 10 s'],
-    [7500, '2 h 05 min'],
-    [270_000, '3 d 3 h'],
-    [null, '–'],
-    [NaN, '–']
-  ])('say %s s as %s', (seconds, told) => {
+  it.each([...durations, [NaN, '–']] as [number | null, string][])('say %s s as %s', (seconds, told) => {
     expect(duration(seconds)).toBe(told);
   });
 
@@ -80,6 +68,7 @@ describe('words', () => {
   it('make hostile text harmless and short', () => {
     expect(plain('a\nb\tc\x1b[31m\u202e')).toBe('a⏎b c\ufffd[31m\ufffd');
     expect(plain('abcdef', 4)).toBe('abc…');
+    expect(plain('👩\u200d🔬')).toBe('👩\u200d🔬');
     expect(shortId('01kayt4w2-7qm3xd.7')).toBe('7qm3xd.7');
   });
 });
