@@ -8,6 +8,9 @@ from typing import Any
 from qhub_ext.broker.database import Database, Execute, Row
 from qhub_ext.broker.tables import TIME_BOUNDS_S
 
+Used = dict[str, tuple[float, float]]
+"""Owner -> seconds of QPU, and the moment at which they were so many (s since 1970 UTC)."""
+
 
 class Accounts:
     def __init__(self, database: Database) -> None:
@@ -21,8 +24,13 @@ class Accounts:
             GROUP BY t."user", t.account, t.profile, s.device, t.job ORDER BY qpu_s DESC"""
         return self._database.rows(query, since)
 
-    def shares(self) -> dict[str, tuple[float, float]]:
+    def shares(self) -> Used:
+        """What owners had."""
         return {row["owner"]: (row["seconds"], row["at"]) for row in self._database.rows("SELECT * FROM shares")}
+
+    def lent(self) -> Used:
+        """What others had in the places of owners."""
+        return {row["owner"]: (row["seconds"], row["at"]) for row in self._database.rows("SELECT * FROM lent")}
 
     def set_share(self, owner: str, seconds: float, now: float) -> None:
         with self._database.transaction() as execute:
@@ -54,6 +62,14 @@ class Accounts:
 def put_share(execute: Execute, owner: str, seconds: float, now: float) -> None:
     execute(
         "INSERT INTO shares (owner, seconds, at) VALUES (?, ?, ?) "
+        "ON CONFLICT (owner) DO UPDATE SET seconds = excluded.seconds, at = excluded.at",
+        owner, seconds, now,
+    )  # fmt: skip
+
+
+def put_lent(execute: Execute, owner: str, seconds: float, now: float) -> None:
+    execute(
+        "INSERT INTO lent (owner, seconds, at) VALUES (?, ?, ?) "
         "ON CONFLICT (owner) DO UPDATE SET seconds = excluded.seconds, at = excluded.at",
         owner, seconds, now,
     )  # fmt: skip

@@ -33,8 +33,6 @@ from qhub_ext.broker.task_queue import TaskQueue, WaitingTask
 from qhub_ext.broker.turns import Turns
 from qhub_ext.errors import InvalidOptionError, UnknownNameError
 
-KEPT_S = 7 * 86400.0
-
 
 @dataclass(frozen=True)
 class TaskState:
@@ -73,6 +71,7 @@ class Desk:
         )  # fmt: skip
         self.orders = Orders(self.ledger, self.policy, devices, clock, self.changed)
         self.policy.fair_share.restore(self.ledger.accounts.shares())
+        self.policy.lent.restore(self.ledger.accounts.lent())
         self._restore_day()
         self._queue = TaskQueue()
         finished = []
@@ -119,7 +118,7 @@ class Desk:
             for session_id, why in list(self.sessions.over(ended, busy)):
                 self.close_session(session_id, why)
             self.orders.end_leases(lambda session_id: None if session_id in busy else self.ledger.last_end(session_id))
-        self.ledger.forget_ended(self.clock() - KEPT_S)
+        self.ledger.forget_ended(self.clock())
 
     # ------------------------------------------------------------------ tasks
 
@@ -263,5 +262,5 @@ def _waiting(row: TaskRow) -> WaitingTask:
     return WaitingTask(
         row.id, row.user, row.profile, row.submitted_at, row.pieces,
         account=row.account, session=row.session, job=row.job, devices=(row.device,), deadline_at=row.deadline_at, priority=row.priority,
-        restarts=row.on_calibration_change == "restart",
+        restarts=row.on_calibration_change == "restart", turn_s=row.turn_s, place_of=row.place_of, preempted_by=row.preempted_by,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from qhub_ext.broker.accounts import Accounts, add_to_times, add_to_totals, put_share
+from qhub_ext.broker.accounts import Accounts, add_to_times, add_to_totals, put_lent, put_share
 from qhub_ext.broker.database import Database, Execute, Row, Sqlite
 from qhub_ext.broker.order_book import OrderBook
 from qhub_ext.broker.rows import (
@@ -30,6 +30,9 @@ from qhub_ext.broker.tables import STEPS, VERSION
 from qhub_ext.broker.task_files import TaskFiles
 from qhub_ext.broker.work import Piece
 from qhub_ext.errors import JobFolderError
+
+KEPT_S = 7 * 86400.0
+"""So long the payload and the results of a task are kept after its end."""
 
 
 class Ledger:
@@ -92,16 +95,22 @@ class Ledger:
         with self.transaction() as execute:
             execute("UPDATE sessions SET ended_at = ? WHERE id = ? AND ended_at IS NULL", now, session_id)
 
-    def set_trace(self, session_id: str, traceparent: str) -> None:
-        with self.transaction() as execute:
-            execute("UPDATE sessions SET traceparent = ? WHERE id = ?", traceparent, session_id)
-
-    def shift(self, seconds: float) -> None:
-        """Deadlines of sessions and leases, when the clock was set."""
+    def change_session(self, session: Session) -> None:
+        """What a later call of its job may change."""
         with self.transaction() as execute:
             execute(
-                "UPDATE sessions SET seen_at = seen_at + ?, until = until + ? WHERE ended_at IS NULL", seconds, seconds
-            )
+                "UPDATE sessions SET traceparent = ?, on_calibration_change = ? WHERE id = ?",
+                session.traceparent, session.on_calibration_change, session.id,
+            )  # fmt: skip
+
+    def shift(self, seconds: float) -> None:
+        """What is to last so long from now, when the clock was set: sessions, leases, and results that nobody fetched."""
+        with self.transaction() as execute:
+            execute(
+                "UPDATE sessions SET created_at = created_at + ?, seen_at = seen_at + ?, until = until + ? WHERE ended_at IS NULL",
+                seconds, seconds, seconds,
+            )  # fmt: skip
+            execute("UPDATE tasks SET kept_until = kept_until + ? WHERE kept_until IS NOT NULL", seconds)
             execute("UPDATE leases SET since = since + ?, until = until + ? WHERE ended_at IS NULL", seconds, seconds)
 
     # -- tasks
@@ -147,8 +156,8 @@ class Ledger:
         """Whether this ended it: a task ends once."""
         with self.transaction() as execute:
             ended = execute(
-                f"UPDATE tasks SET state = ?, ended_at = ?, cause = ?, message = ?, advice = ? WHERE id = ? AND state NOT IN {ENDED} RETURNING device, profile, started_at",
-                state, ended_at, cause, message, advice, task_id,
+                f"UPDATE tasks SET state = ?, ended_at = ?, kept_until = ?, cause = ?, message = ?, advice = ? WHERE id = ? AND state NOT IN {ENDED} RETURNING device, profile, started_at",
+                state, ended_at, ended_at + KEPT_S, cause, message, advice, task_id,
             )  # fmt: skip
             for row in ended:
                 if row["started_at"] is not None:
@@ -165,23 +174,33 @@ class Ledger:
         with self.transaction() as execute:
             execute("UPDATE tasks SET priority = ? WHERE id = ?", priority, task_id)
 
-    def forget_ended(self, before: float) -> int:
-        """Payloads and results of tasks that ended before this moment; their rows stay for the accounts. Returns how many."""
-        rows = self._rows(f"SELECT id FROM tasks WHERE state IN {ENDED} AND ended_at < ?", before)
-        return sum(self.files.forget(row["id"]) for row in rows)
+    def forget_ended(self, now: float) -> int:
+        """Payloads and results that were kept long enough; the tasks' rows stay for the accounts. Returns how many."""
+        due = [row["id"] for row in self._rows("SELECT id FROM tasks WHERE kept_until < ?", now)]
+        for task_id in due:
+            self.files.forget(task_id)
+        if due:
+            with self.transaction() as execute:
+                execute("UPDATE tasks SET kept_until = NULL WHERE kept_until < ?", now)
+        return len(due)
 
     # -- slices
 
-    def begin_slice(self, task_id: str, device: str, pieces: Sequence[Piece], now: float) -> SliceRow:
-        """Written down before it is sent."""
+    def begin_slice(
+        self, task_id: str, device: str, pieces: Sequence[Piece], now: float, *,
+        turn_s: float = 0.0, place_of: str = "", preempts: str = "", profile: str = "",
+    ) -> SliceRow:  # fmt: skip
+        """Written down before it is sent, with what its task has of its turn then, and with the task that yields to the profile."""
         with self.transaction() as execute:
             last = execute("SELECT coalesce(max(number), 0) AS last FROM slices WHERE task = ?", task_id)[0]["last"]
             row = SliceRow(task_id, last + 1, device, tuple(pieces), "sending", "", now, None, None, "")
             self._insert_into(execute, "slices", packed(row))
             begun = execute(
-                "UPDATE tasks SET state = 'running', started_at = coalesce(started_at, ?) WHERE id = ? RETURNING profile, submitted_at",
-                now, task_id,
+                "UPDATE tasks SET state = 'running', started_at = coalesce(started_at, ?), turn_s = ?, place_of = ?, preempted_by = '' WHERE id = ? RETURNING profile, submitted_at",
+                now, turn_s, place_of, task_id,
             )  # fmt: skip
+            if preempts:
+                execute("UPDATE tasks SET preempted_by = ? WHERE id = ?", profile, preempts)
             for task in begun if row.number == 1 else ():
                 add_to_times(execute, task["profile"], "wait", now - task["submitted_at"])
         return row
@@ -193,10 +212,11 @@ class Ledger:
 
     def finish_slice(
         self, row: SliceRow, result: bytes, *, rest: Sequence[Piece], units: int, qpu_s: float, snapshot: str, now: float,
-        shares: Mapping[str, float] | None = None, running: bool = False, stale: Sequence[SliceRow] = (),
+        shares: Mapping[str, float] | None = None, lent: Mapping[str, float] | None = None, running: bool = False, stale: Sequence[SliceRow] = (),
     ) -> None:  # fmt: skip
-        """The result is on disk before the slice counts; what is done, what is left and the owners' `shares` change at once, and only once. `running`:
-        another slice of it is on the device still. `stale` ones ran under an older calibration and count no more: they are part of the `rest`.
+        """The result is on disk before the slice counts; what is done, what is left and what owners had (`shares`) and `lent` change at once, and only
+        once. `running`: another slice of it is on the device still. `stale` ones ran under an older calibration and count no more: they are part of
+        the `rest`.
         """
         self.files.keep_slice(row, result)
         with self.transaction() as execute:
@@ -215,6 +235,8 @@ class Ledger:
             add_to_totals(execute, row.device, task["profile"], "slice", "", qpu_s)
             for owner, seconds in (shares or {}).items():
                 put_share(execute, owner, seconds, now)
+            for owner, seconds in (lent or {}).items():
+                put_lent(execute, owner, seconds, now)
 
     def slices(self, task_id: str) -> list[SliceRow]:
         return [slice_row(row) for row in self._rows("SELECT * FROM slices WHERE task = ? ORDER BY number", task_id)]
@@ -224,6 +246,11 @@ class Ledger:
             slice_row(r)
             for r in self._rows("SELECT * FROM slices WHERE device = ? AND state IN ('sending', 'sent')", device)
         ]
+
+    def last_task(self, device: str) -> str:
+        """The one that had the device last; "" where none had."""
+        rows = self._rows("SELECT task FROM slices WHERE device = ? ORDER BY sent_at DESC LIMIT 1", device)
+        return str(rows[0]["task"]) if rows else ""
 
     def last_slices(self, device: str, count: int) -> list[tuple[str, SliceRow]]:
         """Those that ended last on a device, in the order of their ends, each with its task's profile."""

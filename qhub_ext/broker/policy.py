@@ -125,13 +125,20 @@ class Policy:
 
     def charge(self, task: WaitingTask, seconds: float, now: float) -> None:
         """A slice of it ran."""
-        for owner in owners_of(task.user, task.account):
-            self.fair_share.charge(owner, seconds, now)
-        if task.place_of not in ("", self.fair_share.owner(task.user, task.account)):
-            self.lent.charge(task.place_of, seconds, now)
+        for share, owners in ((self.fair_share, owners_of(task.user, task.account)), (self.lent, self._lenders(task))):
+            for owner in owners:
+                share.charge(owner, seconds, now)
         self.usage.turn(now)
         self.usage.users[task.user] += seconds  # type: ignore[assignment]
         self.usage.accounts[task.account] += seconds  # type: ignore[assignment]
+
+    def used_with(self, task: WaitingTask, seconds: float, now: float) -> tuple[dict[str, float], dict[str, float]]:
+        """What its owners will have had, and others in the place of one, when a slice of it is charged."""
+        had, lent = self.fair_share, self.lent
+        return (
+            {owner: had.used(owner, now) + seconds for owner in owners_of(task.user, task.account)},
+            {owner: lent.used(owner, now) + seconds for owner in self._lenders(task)},
+        )
 
     def decide(self, queue: TaskQueue, device: DeviceFacts, now: float, current: str = "") -> Decision | None:
         """The slice that runs next; None when nothing may run now. `current` is the task whose slice has just ended."""
@@ -244,6 +251,10 @@ class Policy:
         )
 
     # ------------------------------------------------------------------
+
+    def _lenders(self, task: WaitingTask) -> tuple[str, ...]:
+        """In whose place it went, where that is not its own."""
+        return () if task.place_of in ("", self.fair_share.owner(task.user, task.account)) else (task.place_of,)
 
     def _giver(self, profile: str, whose: str, name: str) -> str:
         own = any((one.scope, one.name, one.what) == (whose, name, f"{whose}_day_s") for one in self.limits.all())

@@ -34,7 +34,9 @@ class Session:
 
 @dataclass(frozen=True)
 class TaskRow:
-    """`pieces` is what is left; `done` of `shots` are finished (PUBs, for an estimator); `digest` is that of the payload."""
+    """`pieces` is what is left; `done` of `shots` are finished (PUBs, for an estimator); `digest` is that of the payload. `turn_s`, `place_of` and
+    `preempted_by` are those of its turn (`WaitingTask`), `kept_until` how long its payload and results are.
+    """
 
     id: str
     uid: int
@@ -61,6 +63,10 @@ class TaskRow:
     priority: int = 0
     on_calibration_change: str = "flag"
     traceparent: str = ""
+    turn_s: float = 0.0
+    place_of: str = ""
+    preempted_by: str = ""
+    kept_until: float | None = None
 
     @property
     def ended(self) -> bool:

@@ -17,6 +17,8 @@ IDLE_S = 3600.0
 LIFE_S = 7 * 86400.0
 SEEN_S = 30.0
 """A session's last call is written down about so often, or ten times within its idle time."""
+SAME_S = 1.0
+"""Deadlines that differ by less are the same: they come back from a sum of moments."""
 JUMP_S = 5.0
 """A wall clock that moved so much against the machine's own was set; less is what NTP does all day."""
 
@@ -47,23 +49,33 @@ class Sessions:
         if profile not in self.profiles:
             raise UnknownNameError.among("profile", profile, list(self.profiles))
         now = self.clock()
-        idle_s = min(self.idle_s, idle_s or self.idle_s)
-        longest = min(self.life_s, life_s or self.life_s)
+        asked = (None if idle_s is None else min(self.idle_s, idle_s), None if life_s is None else min(self.life_s, life_s))  # fmt: skip
+        idle_s, longest = asked[0] or self.idle_s, asked[1] or self.life_s
         with self.changed:
             for session in self.ledger.open_sessions():
                 if (session.uid, session.job, session.profile, session.account) == (uid, job, profile, account):
-                    if (idle_s, longest) != (session.idle_s, session.until - session.created_at) and life_s is not None:
+                    has = (session.idle_s, session.until - session.created_at)
+                    if any(a is not None and abs(a - h) > SAME_S for a, h in zip(asked, has, strict=True)):
                         raise ConflictError(f"The session {session.id} of this job is open, with other deadlines.", advice="Use it as it is, or close it first.")  # fmt: skip
                     self.seen(session)
-                    if traceparent and traceparent != session.traceparent:  # of a kernel that came later
-                        self.ledger.set_trace(session.id, traceparent)
-                    return replace(session, traceparent=traceparent or session.traceparent)
+                    return self._followed(session, traceparent, on_calibration_change)
             session = Session(
                 secrets.token_hex(8), uid, user, account, profile, job, secrets.token_urlsafe(32), now, now, idle_s, now + longest,
                 None, on_calibration_change, traceparent,
             )  # fmt: skip
             self.ledger.add_session(session)
         return session
+
+    def _followed(self, session: Session, traceparent: str, on_calibration_change: str) -> Session:
+        """Of a kernel of the same job that came later: its trace, and what it wants of a calibration."""
+        now = replace(
+            session,
+            traceparent=traceparent or session.traceparent,
+            on_calibration_change=on_calibration_change or session.on_calibration_change,
+        )
+        if now != session:
+            self.ledger.change_session(now)
+        return now
 
     def of_key(self, key: str) -> Session:
         """Raises NotAllowedError for a key of nobody, or of a session that has ended."""

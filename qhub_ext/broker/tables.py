@@ -72,5 +72,15 @@ CREATE TABLE times (profile TEXT, what TEXT, bound {{int}}, n {{int}}, seconds {
 {_counted("wait", "submitted_at", "started_at")};
 {_counted("run", "started_at", "ended_at")}
 """,
+    """
+ALTER TABLE tasks ADD COLUMN turn_s {real} NOT NULL DEFAULT 0;
+ALTER TABLE tasks ADD COLUMN place_of TEXT NOT NULL DEFAULT '';
+ALTER TABLE tasks ADD COLUMN preempted_by TEXT NOT NULL DEFAULT '';
+ALTER TABLE tasks ADD COLUMN kept_until {real};
+UPDATE tasks SET kept_until = ended_at + 604800.0 WHERE ended_at IS NOT NULL;
+CREATE INDEX tasks_kept ON tasks (kept_until) WHERE kept_until IS NOT NULL;
+CREATE INDEX slices_by_device ON slices (device, sent_at);
+CREATE TABLE lent (owner TEXT PRIMARY KEY, seconds {real}, at {real})
+""",
 )
 VERSION = len(STEPS)

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from qhub_ext.broker.fair_share import owners_of
 from qhub_ext.broker.ledger import Ledger
 from qhub_ext.broker.orders import Orders
 from qhub_ext.broker.policy import Decision, DeviceFacts, Policy
@@ -54,6 +53,7 @@ class Turns:
             elif (task := self._queue.get(one.task)) is not None:
                 task.pieces = minus(task.pieces, one.pieces)
                 self._stations.occupy(task, one, self._clock())
+        self._stations[device].current = self._ledger.last_task(device)
 
     def _ended(self, one: SliceRow, profile: str, ended_at: float) -> None:
         estimated = seconds_of(one.pieces) + self._policy.overhead_s
@@ -105,7 +105,10 @@ class Turns:
         task, row = self._queue.get(decision.task_id), self._ledger.task(decision.task_id)
         assert task is not None
         assert row is not None
-        one = self._ledger.begin_slice(task.id, device, decision.pieces, now)
+        one = self._ledger.begin_slice(
+            task.id, device, decision.pieces, now,
+            turn_s=decision.turn_s, place_of=decision.place_of, preempts=decision.preempts, profile=task.profile,
+        )  # fmt: skip
         if decision.preempts and (other := self._queue.get(decision.preempts)) is not None:
             other.preempted_by = task.profile
         task.preempted_by = ""
@@ -144,11 +147,10 @@ class Turns:
             stale = stale_of(self._ledger.slices(one.task), told) if task.restarts else []
             if stale:
                 rest = joined(rest, *map(measured, stale))
-            used = {o: self._policy.fair_share.used(o, now) + seconds for o in owners_of(task.user, task.account)}
+            used, lent = self._policy.used_with(task, seconds, now)
             self._ledger.finish_slice(
                 one, result.encode(), rest=joined(rest, *(s.pieces for s in others)), units=units, qpu_s=seconds,
-                snapshot=snapshot, now=now, shares=used, running=bool(others),
-                stale=stale,
+                snapshot=snapshot, now=now, shares=used, lent=lent, running=bool(others), stale=stale,
             )  # fmt: skip
             if task.restarts:  # said again after a lost answer, the ledger knows what was stale
                 rest = minus(self._ledger_pieces(one.task), joined(*(s.pieces for s in others)))

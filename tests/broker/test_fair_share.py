@@ -12,6 +12,8 @@ from qhub_ext.broker.desk import Desk
 from qhub_ext.broker.fair_share import FairShare, account_owner
 from qhub_ext.broker.limits import Limit
 from qhub_ext.broker.policy import Policy, policy_of
+from qhub_ext.broker.profiles import Profile
+from qhub_ext.broker.rows import packed_pieces
 from qhub_ext.broker.task_queue import TaskQueue
 from qhub_ext.settings import BrokerSettings
 from tests.broker.house import ALICE, BOB, PARAMS
@@ -127,3 +129,73 @@ def test_a_long_task_leaves_the_device_to_another_user_when_its_turn_is_over_and
         ran.append((row.id, units))
     assert ran == [("alice", 10)] * 2 + [("bob", 10)] * 2 + [("alice", 10)] * 3
     desk.ledger.close()
+
+
+def played_by_the_desk(directory: Path, *, restarts: bool) -> list[tuple[str, int, str]]:
+    """Who had the device for how many shots, and what bob was told meanwhile. With `restarts` the broker is killed after every slice."""
+    now = [1000.0]
+    profiles = {p.name: p for p in (Profile("production", 2), Profile("test", 1), Profile("development", 0, age_s=50.0, ages_to=1))}  # fmt: skip
+
+    def opened() -> Desk:
+        return Desk(directory, ["kingston"], Policy(profiles, slice_s=10.0, turn_s=20.0), clock=lambda: now[0])
+
+    def put(name: str, profile: str, shots: int) -> None:
+        session = desk.sessions.open(uids[name], name, profile=profile)
+        row = desk.submit(session, "kingston", "sampler", {"pubs": [["OPENQASM 3.0;", None, shots]], "version": 2}, task_id=f"{name}-{profile}-{shots}")  # fmt: skip
+        with desk.ledger.transaction() as execute:
+            pieces = tuple(replace(piece, unit_s=1.0) for piece in row.pieces)
+            execute("UPDATE tasks SET pieces = ? WHERE id = ?", packed_pieces(pieces), row.id)
+        desk._queue.get(row.id).pieces = pieces
+
+    uids = {name: 5001 + number for number, name in enumerate(("alice", "bob", "carol", "dora"))}
+    desk = opened()
+    desk.ledger.accounts.set_share("alice", 900.0, now[0])
+    desk.ledger.accounts.set_share("carol", 30.0, now[0])
+    desk.ledger.close()
+    desk = opened()
+    for shots in (35, 36, 37, 38):  # who had so much lends the place that her tasks have by their age
+        put("alice", "development", shots)
+    put("bob", "development", 50)
+    coming = {
+        3: ("carol", "test", 60),
+        5: ("dora", "test", 60),
+        9: ("dora", "production", 15),
+        12: ("carol", "development", 40),
+    }
+    ran: list[tuple[str, int, str]] = []
+    while (found := desk.turns.next_slice("kingston", 0.0)) is not None:
+        row, one = found
+        units = sum(piece.units for piece in one.pieces)
+        bob = desk.state("bob-development-50").wait
+        ran.append((row.id, units, bob.reason if bob else ""))
+        now[0] += units
+        if desk.turns.finished(one, "{}", float(units), ""):
+            desk.ledger.end_task(row.id, "completed", ended_at=now[0], cause="", message="", advice="")
+            desk.turns.forget(row.id)
+        if len(ran) in coming:
+            put(*coming[len(ran)])
+        if restarts:
+            desk.ledger.close()
+            desk = opened()
+    desk.ledger.close()
+    return ran
+
+
+def test_turns_and_places_are_the_same_whether_or_not_the_broker_is_killed_between_them(tmp_path: Path) -> None:
+    alone = played_by_the_desk(tmp_path / "alone", restarts=False)
+    assert len(alone) > 30
+    assert any(reason.startswith("preempted_by:") for _, _, reason in alone)
+    assert played_by_the_desk(tmp_path / "killed", restarts=True) == alone
+
+
+def test_what_others_had_in_a_lent_place_counts_after_a_restart(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "ledger", ["kingston"], clock=lambda: 1000.0)
+    desk.submit(desk.sessions.open(BOB, "bob", profile="test"), "kingston", "sampler", PARAMS, task_id="his")
+    found = desk.turns.next_slice("kingston", 0.0)
+    assert found is not None
+    desk._queue.get("his").place_of = "alice"
+    desk.turns.finished(found[1], "{}", 100.0, "")
+    desk.ledger.close()
+    again = Desk(tmp_path / "ledger", ["kingston"], clock=lambda: 1000.0)
+    assert (again.policy.lent.used("alice", 1000.0), again.policy.fair_share.used("bob", 1000.0)) == (100.0, 100.0)
+    again.ledger.close()

@@ -17,13 +17,15 @@ import pytest
 from qiskit.primitives import DataBin, PrimitiveResult, PubResult
 
 from qhub_ext import __version__
-from qhub_ext.broker.desk import KEPT_S, Desk
+from qhub_ext.broker.desk import Desk
 from qhub_ext.broker.dispatch import DeviceThread
 from qhub_ext.broker.front import Front
+from qhub_ext.broker.ledger import KEPT_S
 from qhub_ext.broker.membership import OneUser
 from qhub_ext.broker.policy import Policy
 from qhub_ext.broker.profiles import DEFAULTS
-from qhub_ext.broker.rows import TaskRow, packed
+from qhub_ext.broker.refusals import ConflictError
+from qhub_ext.broker.rows import Session, TaskRow, packed
 from qhub_ext.broker.work import Piece
 from qhub_ext.errors import DeviceError, UnknownNameError
 from qhub_ext.settings import QpuSettings
@@ -72,6 +74,45 @@ def test_a_clock_that_is_set_ends_no_session_no_lease_and_no_task(tmp_path: Path
     clocks.go_on(8 * 86400.0)
     desk.sweep()
     assert desk.ledger.session(id=mine.id).ended_at is not None, "its time is over by the machine's own clock"
+    desk.ledger.close()
+
+
+@pytest.mark.parametrize("jump", [30 * 86400.0, -30 * 86400.0])
+def test_a_result_is_kept_for_its_week_whatever_the_clock_is_set_to(tmp_path: Path, jump: float) -> None:
+    clocks = Clocks()
+    desk = Desk(tmp_path / "ledger", ["kingston"], clock=lambda: clocks.wall, steady=lambda: clocks.machine)
+    mine = desk.sessions.open(ALICE, "alice", profile="test")
+    row = desk.submit(mine, "kingston", "sampler", PARAMS)
+    desk.cancel(row.id)
+    clocks.go_on(KEPT_S - 60.0)
+    clocks.wall += jump
+    desk.sweep()
+    assert desk.ledger.files.folder(row.id).exists()
+    clocks.go_on(120.0)
+    desk.sweep()
+    assert not desk.ledger.files.folder(row.id).exists()
+    desk.ledger.close()
+
+
+def test_a_session_asked_for_again_is_the_same_also_with_odd_deadlines_and_after_the_clock_was_set(
+    tmp_path: Path,
+) -> None:
+    clocks = Clocks()
+    desk = Desk(tmp_path / "ledger", ["kingston"], clock=lambda: clocks.wall, steady=lambda: clocks.machine)
+
+    def asked(**more: Any) -> Session:
+        return desk.sessions.open(ALICE, "alice", profile="test", job="7", **more)
+
+    mine = asked(life_s=1000.1, idle_s=99.9)
+    clocks.wall += 86400.0
+    desk.sweep()
+    assert asked(life_s=1000.1, idle_s=99.9).id == asked().id == mine.id
+    for other in ({"life_s": 900.0}, {"idle_s": 60.0}):
+        with pytest.raises(ConflictError, match="other deadlines"):
+            asked(**other)
+    assert asked(on_calibration_change="restart").on_calibration_change == "restart"
+    assert asked().on_calibration_change == "restart", "a cell of the same job that says nothing takes nothing back"
+    assert desk.ledger.session(id=mine.id).on_calibration_change == "restart"
     desk.ledger.close()
 
 

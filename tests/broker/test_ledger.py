@@ -14,7 +14,7 @@ import pytest
 from qhub_ext.broker import database as database_module
 from qhub_ext.broker.database import Database, LedgerError, Sqlite
 from qhub_ext.broker.desk import Desk
-from qhub_ext.broker.ledger import Ledger
+from qhub_ext.broker.ledger import KEPT_S, Ledger
 from qhub_ext.broker.limits import Limit
 from qhub_ext.broker.policy import Policy
 from qhub_ext.broker.postgres import Postgres
@@ -136,7 +136,10 @@ def test_a_task_ends_once(opened: Open) -> None:
     assert set(ledger.tasks_of(["t1", "t3", "nobodys"])) == {"t1", "t3"}
     assert [tuple(r.values()) for r in ledger.accounts.totals()] == [("kingston", "test", "completed", "", 1, 0.0)]
     assert ledger.accounts.task_times() == [], "none of them ever began"
-    ledger.begin_slice("t2", "kingston", (), task(2).submitted_at + 7.0)
+    ledger.begin_slice(
+        "t2", "kingston", (), task(2).submitted_at + 7.0, turn_s=60.0, place_of="alice", preempts="t3", profile="test"
+    )
+    assert [(row.turn_s, row.place_of, row.preempted_by) for row in map(ledger.task, ("t2", "t3"))] == [(60.0, "alice", ""), (0.0, "", "test")]  # fmt: skip
     ledger.begin_slice("t2", "kingston", (), task(2).submitted_at + 9.0)
     ledger.end_task("t2", "failed", ended_at=task(2).submitted_at + 107.0, cause="", message="", advice="")
     (times,) = ledger.accounts.task_times()
@@ -144,7 +147,9 @@ def test_a_task_ends_once(opened: Open) -> None:
     assert [times[f"wait_{n}"] for n in range(9)] == [0, 0, 1, 1, 1, 1, 1, 1, 1]
     assert [times[f"run_{n}"] for n in range(9)] == [0, 0, 0, 0, 1, 1, 1, 1, 1]
     assert (round(times["wait_sum"]), round(times["run_sum"])) == (7, 100)
-    assert ledger.forget_ended(40.0) == 1
+    week = ledger.task("t1").kept_until
+    assert week == 30.0 + KEPT_S
+    assert (ledger.forget_ended(week), ledger.forget_ended(week + 1.0), ledger.forget_ended(week + 1.0)) == (0, 1, 0)
     assert not ledger.files.folder("t1").exists()
 
 
@@ -225,6 +230,7 @@ def test_an_early_sqlite_ledger_is_taken_on(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger")
     ledger.add_task(task(), b"{}")
     assert ledger.task("t1").priority == 0
+    assert ledger.forget_ended(113.0 + KEPT_S + 1.0) == 1, "what had ended before is kept as long as what ends now"
     assert [tuple(row.values()) for row in ledger.accounts.totals()] == [
         ("kingston", "test", "failed", "device", 1, 0.0),
         ("kingston", "test", "slice", "", 2, 4.0),
