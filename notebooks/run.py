@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import pwd
 import re
 import shutil
 import sys
@@ -30,8 +31,8 @@ from qhub_ext.jobfolder.outputs import without_colours
 LAST_WORD_TAGS = {"demo-table", "claims"}
 TEACHES_TAG = "teaches"
 SHOWN = ("image/png", "text/plain")
-OWN_PLACES = re.compile(r"/(?:home|root|tmp|work|Users)/[^\s:'\"]*/")
-"""Folders of whoever executed it teach nobody."""
+OWN_PLACES = re.compile(r"/(?:home|root|tmp|var|work|Users)/[^\s:'\"]*/")
+"""Folders of whoever executed it teach nobody, and the name neither."""
 CELL_LIMIT_S = 1200
 
 
@@ -93,10 +94,22 @@ def for_readers(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookN
             kept.append(nbformat.v4.new_output(output.output_type, data=data, **extra))
     for output in kept:
         if output.output_type == "stream":
-            output.text = OWN_PLACES.sub("…/", without_colours(output.text))
+            # a command that `!` runs has a terminal, which ends lines in two signs
+            output.text = _anybodys(without_colours(output.text).replace("\r\n", "\n"))
         elif "text/plain" in output.data:
-            output.data["text/plain"] = OWN_PLACES.sub("…/", output.data["text/plain"])
+            output.data["text/plain"] = _anybodys(output.data["text/plain"])
     return kept
+
+
+def _anybodys(text: str) -> str:
+    try:
+        own_name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a user of no password file, as in containers
+        own_name = f"uid {os.getuid()}"
+    own = re.compile(rf"(?<![\w/]){re.escape(own_name)}\b")
+    text = OWN_PLACES.sub("…/", text)
+    in_a_column = re.compile(own.pattern + "(?= {2})")
+    return own.sub("you", in_a_column.sub("you".ljust(len(own_name)), text))
 
 
 def teach(path: Path, executed: nbformat.NotebookNode) -> None:

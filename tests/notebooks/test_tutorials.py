@@ -11,6 +11,7 @@ import nbformat
 import pytest
 
 from tests.notebooks.execution import NOTEBOOKS, Execution, execute
+from tests.notebooks.told import stale
 
 FILES = sorted(NOTEBOOKS.glob("*.ipynb"))
 TUTORIALS = [path for path in FILES if not path.name.startswith("01-")]
@@ -38,6 +39,14 @@ def test_a_tutorial_runs_from_a_clean_kernel_and_keeps_what_it_promises(
     assert "✗" not in done.printed
     assert done.printed.count("✓") >= 3
     assert done.stray == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.name)
+def test_what_a_tutorial_shows_in_its_file_is_what_it_prints(running: dict[str, Future[Execution]], path: Path) -> None:
+    found = stale(nbformat.read(path, as_version=4), running[path.name].result().notebook)
+    assert found == [], f"renew it: .venv/bin/python notebooks/run.py notebooks/{path.name} --teach"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
