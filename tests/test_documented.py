@@ -152,14 +152,22 @@ def quantity(text: str) -> float:
     return float(number) * UNITS[unit]
 
 
+def measured_rows() -> list[list[str]]:
+    lines = (ROOT / "tests/benchmarks/README.md").read_text().splitlines()
+    return [columns(line) for line in lines if line.startswith("| ")]
+
+
+def test_the_decision_of_a_broker_takes_as_long_as_operators_are_told() -> None:
+    said = re.search(r"decides in ([\d.]+ ms) with 100,000 tasks", (ROOT / "docs" / "operators.md").read_text())
+    found = next(row[1] for row in measured_rows() if row[0] == "one decision with 100,000 tasks queued")
+    assert said is not None
+    assert 1 / 1.6 <= quantity(said[1]) / quantity(found) <= 1.6
+
+
 def test_the_numbers_of_the_readme_are_rounded_ones_of_the_benchmarks() -> None:
     told = (ROOT / "README.md").read_text().partition("## Measured")[2].partition("\n## ")[0]
     rows = [columns(line) for line in told.splitlines() if line.startswith("| ")][1:]
-    table = [
-        columns(line)
-        for line in (ROOT / "tests/benchmarks/README.md").read_text().splitlines()
-        if line.startswith("| ")
-    ]
+    table = measured_rows()
     assert len(rows) == len(MEASURED)
     for (_, ours, _, theirs), (what, beside) in zip(rows, MEASURED, strict=True):
         measured = next(row for row in table if row[0].startswith(what) and row[2].startswith(beside))
