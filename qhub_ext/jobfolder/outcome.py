@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import stat
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +13,7 @@ from qhub_ext.job.spec import JobSpec
 from qhub_ext.jobfolder.atomic import read_json, read_json_or_none, write_json
 from qhub_ext.jobfolder.journal import read_all
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
+from qhub_ext.jobfolder.ownership import find_exposure
 
 SCHEMA = "qhub.outcome/1"
 
@@ -79,14 +78,9 @@ def read_record(folder: JobFolder, spec: JobSpec | None = None) -> JobRecord:
 def require_own(folder: JobFolder) -> None:
     """Unpickling runs code: only from a folder of this user that nobody else can write to."""
     for path in {folder.path, folder.bundle_root}:
-        found = path.stat()
-        if found.st_uid != os.geteuid():
+        exposed = find_exposure(path)
+        if exposed is not None:
             raise JobFolderError(
-                f"{path} belongs to another user (uid {found.st_uid}); values are loaded only from your own job folders.",
-                advice="Its text outputs can be read, if its owner lets you.",
-            )
-        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise JobFolderError(
-                f"{path} can be written to by others (mode {stat.S_IMODE(found.st_mode):o}); values are not loaded from it.",
-                advice=f"chmod 700 {str(path)!r}",
+                f"{path} {exposed.words}; values are loaded only from job folders that are yours alone.",
+                advice=exposed.mend or "Its text outputs can be read, if its owner lets you.",
             )

@@ -8,7 +8,6 @@ ENVIRONMENTS/288631aeaf799860.lock        held while somebody builds; the others
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
@@ -26,10 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from qhub_ext.capture.runtime import environment_state
-from qhub_ext.errors import Cause, EnvironmentMismatchError, QhubWarning
+from qhub_ext.errors import EnvironmentMismatchError, QhubWarning
 from qhub_ext.jobfolder.atomic import write_beside
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.locks import digest_of, read_lock
+from qhub_ext.reproduce.build_failures import explain_build, no_room
 from qhub_ext.reproduce.lock import Lock, read_lock_text
 from qhub_ext.reproduce.uv import run_uv
 from qhub_ext.settings import current_settings
@@ -83,7 +83,7 @@ def build(text: bytes, where: str, root: Path, tell: Callable[[str], None] = lam
                 write_beside(place / "pylock.toml", text)
                 write_beside(place / COMPLETE, json.dumps({"at": time.time(), "host": platform.node()}).encode())
     except OSError as error:
-        raise _no_room(place, error) from error
+        raise no_room(place, error) from error
     return python
 
 
@@ -149,73 +149,3 @@ def _run(words: list[str], lock: Lock, place: Path) -> str:
     if done.returncode != 0:
         raise explain_build(done.stderr, lock, place)
     return done.stderr
-
-
-def explain_build(said: str, lock: Lock, place: Path) -> EnvironmentMismatchError:
-    """uv's words as one sentence, with what mends it."""
-    text = " ".join(re.sub(r"[├╰│▶×─]", " ", re.sub(r"^Using Python .*$", "", said, flags=re.MULTILINE)).split())
-    if re.search(r"No space left|os error 28|Disk quota|os error 122", text):
-        return _no_room(place, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-    if re.search(r"No interpreter found|No Python|not find.*python", text, re.IGNORECASE):
-        return EnvironmentMismatchError(
-            f"The lock is of Python {lock.python}, and no such Python was found here.",
-            advice="Load or install one, or run with --runtime current.",
-        )
-    if match := re.search(r"\b(401 Unauthorized|403 Forbidden)\b", text):
-        return EnvironmentMismatchError(
-            f"The package index refused to answer ({match[1]}).",
-            advice="Give uv or pip the credentials that it wants, or name another index.",
-        )
-    if match := re.search(r"([\w.-]+)==([\w.!+-]+) has no wheels with a matching (platform|Python)", text):
-        what = "platform" if match[3] == "platform" else "Python"
-        return EnvironmentMismatchError(
-            f"The lock's file of {match[1]} {match[2]} is for another {what} than there is here.",
-            advice=f"Run the job where that {what} is, or with --runtime current.",
-        )
-    match = re.search(r"Failed to build `([\w.-]+)==([\w.!+-]+)`", text)
-    if match and "build-system.requires" not in text:
-        return EnvironmentMismatchError(
-            f"{match[1]} {match[2]} of the lock is there as source only, and could not be built here.",
-            advice="Put a wheel of it where pip finds it (--find-links), or run with --runtime current.",
-            where=text[-300:],
-        )
-    if re.search(
-        r"error sending request|dns error|Could not connect|Connection refused|Failed to fetch|timed out|\bnetwork\b",
-        text,
-        re.IGNORECASE,
-    ):
-        return EnvironmentMismatchError(
-            f"The package index could not be reached, and uv's cache has not all of the lock's {len(lock.versions)} packages.",
-            advice='Build it where the index can be reached (`build = "before"` in [runtimes.TIER]), or fill uv\'s cache there first.',
-            where=text[:300],
-        )
-    if match := re.search(r"Hash mismatch for `([^`]+)`", text):
-        return EnvironmentMismatchError(
-            f"The index has another file for {match[1]} than the lock names: it was not installed.",
-            advice="Ask whoever keeps the index; the lock names the file by its hash.",
-        )
-    if match := re.search(r"(?:no version of|only .*?(?=[\w.-]+==)) ?([\w.-]+==[\w.!+-]+)", text) or re.search(
-        r"not found in the package registry and you require ([\w.-]+==[\w.!+-]+)(?=[, ])", text
-    ):
-        return EnvironmentMismatchError(
-            f"{match[1]} of the lock is not on the package index (any more): it may have been withdrawn.",
-            advice="Put its file where pip finds it (--find-links), or run with --runtime current.",
-        )
-    if match := re.search(r"(?:does not exist|Distribution not found at): ?`?(\S+?)`?(?:\s|$)", text):
-        return EnvironmentMismatchError(
-            f"The lock has a package of the folder {match[1]}, which is not here.",
-            advice="Put its source there, or run with --runtime current.",
-        )
-    return EnvironmentMismatchError(f"uv could not build the environment of the lock: {text[:400]}", advice="")
-
-
-def _no_room(place: Path, error: OSError) -> EnvironmentMismatchError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    shutil.rmtree(place, ignore_errors=True)
-    found = EnvironmentMismatchError(
-        f"The environment could not be built in {place.parent}: "
-        + ("the disk is full." if full else f"{error.strerror}."),
-        advice="Make room there, or name another folder: `environments` in qhub.toml.",
-    )
-    found.cause = Cause.RESOURCES if full else Cause.ENVIRONMENT
-    return found

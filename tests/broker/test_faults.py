@@ -35,7 +35,7 @@ from qhub_ext.tiers.qpu.wire import tagged
 from tests.broker.conftest import Broker, decoded
 from tests.broker.house import ALICE, BOB, OPERATOR, PARAMS, Ask, session, submit
 from tests.qpu.conftest import VirtualQpu
-from tests.slurm.small_disk import fill, small_disk
+from tests.small_disk import fill, small_disk
 from tests.waiting import wait_until
 
 FLOOD = 10_000

@@ -25,7 +25,7 @@ from qhub_ext.errors import JobFolderError, QhubError
 from qhub_ext.tiers.windows import Window
 from tests.broker.daemons import PostgresServer, postgres_server
 from tests.slurm.packages import Unavailable
-from tests.slurm.small_disk import fill, small_disk
+from tests.small_disk import fill, small_disk
 
 PARAMS = {"pubs": [["OPENQASM 3.0;", None, 100]], "version": 2}
 Open = Callable[[], Ledger]

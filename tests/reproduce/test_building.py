@@ -27,7 +27,7 @@ from qhub_ext.reproduce.lock import Interpreter, render_lock
 from qhub_ext.reproduce.uv import run_uv
 from tests.front.conftest import Place
 from tests.reproduce.small_index import SmallIndex, Wheel, make_wheel, small_index
-from tests.slurm.small_disk import fill, small_disk
+from tests.small_disk import fill, small_disk
 
 PYTHON = ".".join(map(str, sys.version_info[:3]))
 

@@ -19,7 +19,8 @@ from qhub_ext.job.spec import JobSpec
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.locks import digest_of
 from qhub_ext.reproduce import environments
-from qhub_ext.reproduce.environments import COMPLETE, build, explain_build
+from qhub_ext.reproduce.build_failures import explain_build
+from qhub_ext.reproduce.environments import COMPLETE, build
 from qhub_ext.reproduce.lock import Lock
 from qhub_ext.reproduce.runtimes import render_launch
 from qhub_ext.reproduce.uv import run_uv

@@ -10,7 +10,7 @@ import pytest
 
 from qhub_ext.jobfolder.outputs import read_messages
 from tests.runner.conftest import RUNNER, Run, Workshop
-from tests.slurm.small_disk import fill, small_disk
+from tests.small_disk import fill, small_disk
 from tests.waiting import wait_until
 
 MIB = 1024 * 1024

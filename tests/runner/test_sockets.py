@@ -14,7 +14,7 @@ import pytest
 from qhub_ext.errors import EnvironmentMismatchError
 from qhub_ext.runner import sockets
 from tests.runner.conftest import RUNNER, Run, Workshop
-from tests.slurm.small_disk import fill, small_disk
+from tests.small_disk import fill, small_disk
 
 NOWHERE = """
 import sys

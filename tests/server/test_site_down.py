@@ -13,20 +13,12 @@ from qhub_ext.jobfolder.journal import append_once
 from qhub_ext.service import JobService
 from qhub_ext.settings import load_settings
 from qhub_ext.sites.slurm.ledger import Place, write_place
-
-SILENT = """#!/bin/sh
-echo "error: Unable to contact slurm controller (connect failure)" >&2
-exit 1
-"""
+from tests.slurm.wrappers import COMMANDS, NO_CONTROLLER, wrappers
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> JobService:
-    commands = tmp_path / "commands"
-    commands.mkdir()
-    for name in ("sbatch", "squeue", "scancel", "scontrol", "sacct", "sinfo"):
-        (commands / name).write_text(SILENT)
-        (commands / name).chmod(0o755)
+    commands = wrappers(tmp_path / "commands", **dict.fromkeys(COMMANDS, NO_CONTROLLER))
     variables = {
         "QHUB_SHELF": str(tmp_path / "shelf"),
         "QHUB_SITE": "slurm",

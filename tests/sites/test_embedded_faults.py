@@ -20,7 +20,7 @@ from qhub_ext.sites.embedded import spool as spool_module
 from qhub_ext.sites.embedded.site import EmbeddedSite
 from qhub_ext.sites.embedded.spool import Spool, letters
 from tests.sites.workshop import Workshop, daemon_pids, embedded_workshop, site_of
-from tests.slurm.small_disk import fill, small_disk
+from tests.small_disk import fill, small_disk
 from tests.waiting import wait_until
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a folder away")

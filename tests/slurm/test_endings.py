@@ -13,8 +13,8 @@ from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.sites.slurm.site import SlurmSite
 from tests.slurm.cluster import Cluster
 from tests.slurm.fixtures import SlurmWorkshop, slurm_workshop
-from tests.slurm.small_disk import fill, small_disk
 from tests.slurm.wrappers import REAL, Wrap
+from tests.small_disk import fill, small_disk
 from tests.waiting import wait_until
 
 

@@ -16,8 +16,8 @@ from tests.sites.workshop import SEAL
 from tests.slurm.cluster import Cluster
 from tests.slurm.fixtures import SlurmWorkshop, slurm_workshop
 from tests.slurm.plain import bench, cluster
-from tests.slurm.small_disk import fill, small_disk
 from tests.slurm.test_exactly_once import let_a_minute_go_by, queued
+from tests.small_disk import fill, small_disk
 from tests.waiting import wait_until
 
 __all__ = ["bench", "cluster"]

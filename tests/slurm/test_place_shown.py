@@ -13,7 +13,7 @@ from qhub_ext.jobfolder.layout import JobFolder
 from tests.front.conftest import Notebook, Place
 from tests.slurm.cluster import Cluster
 from tests.slurm.fixtures import SlurmWorkshop, surroundings
-from tests.slurm.wrappers import logged, wrappers
+from tests.slurm.wrappers import NO_CONTROLLER, logged, wrappers
 from tests.waiting import wait_until
 
 
@@ -112,8 +112,7 @@ def test_what_is_known_while_slurm_does_not_answer_is_shown_with_its_age(
     screen: Screen, ask: Callable[..., str]
 ) -> None:
     ask("job", short_id(screen.second.id))
-    squeue = screen.commands / "squeue"
-    squeue.write_text("#!/bin/bash\necho 'slurm_load_jobs error: Unable to contact slurm controller' >&2\nexit 1\n")
+    wrappers(screen.commands, squeue=NO_CONTROLLER)
 
     def stale() -> bool:
         told = ask("job", short_id(screen.second.id))

@@ -17,6 +17,9 @@ COMMANDS = ("sbatch", "squeue", "sacct", "scontrol", "scancel", "sinfo", "sacctm
 LOGGED = 'echo "$*" >> "$0.log"'
 """A line that writes down what the command was asked."""
 
+NO_CONTROLLER = 'echo "error: Unable to contact slurm controller (connect failure)" >&2; exit 1'
+"""What each of them says of a slurmctld that is down."""
+
 Wrap = Callable[..., SlurmSite]
 
 

@@ -16,7 +16,6 @@ import contextlib
 import errno
 import json
 import os
-import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from typing import Any
 
 from qhub_ext.errors import SiteError
 from qhub_ext.jobfolder.atomic import write_beside
+from qhub_ext.jobfolder.ownership import find_exposure
 
 SUBMISSION_SCHEMA = "qhub.submission/1"
 REQUEST_SCHEMA = "qhub.request/1"
@@ -67,17 +67,12 @@ class Spool:
         """Makes what is missing. Raises SiteError when the folder cannot be made, or is not for this user alone."""
         try:
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            found = self.directory.stat()
-            if found.st_uid != os.geteuid():
+            exposed = find_exposure(self.directory)
+            if exposed is not None:
                 raise SiteError(
-                    f"{self.directory} belongs to another user (uid {found.st_uid}): the queue of the embedded site is one user's.",
-                    advice="Set embedded.directory in qhub.toml to a folder of your own.",
-                )
-            if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-                raise SiteError(
-                    f"{self.directory} can be written to by others (mode {stat.S_IMODE(found.st_mode):o}): "
-                    "who can write there can run jobs as you.",
-                    advice=f"chmod 700 {str(self.directory)!r}",
+                    f"{self.directory} {exposed.words}: the queue of the embedded site is one user's, "
+                    "for who can write there can run jobs as that user.",
+                    advice=exposed.mend or "Set embedded.directory in qhub.toml to a folder of your own.",
                 )
             self.incoming.mkdir(mode=0o700, exist_ok=True)
             self.requests.mkdir(mode=0o700, exist_ok=True)

@@ -14,7 +14,7 @@ from qhub_ext.service import Job
 from qhub_ext.service.draft import Draft
 from tests.diagnosis.corpus import limits
 from tests.diagnosis.corpus.case import NOTHING, Case, waits_for
-from tests.slurm.small_disk import fill, small_disk
+from tests.small_disk import fill, small_disk
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
