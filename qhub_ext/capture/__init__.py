@@ -1,4 +1,4 @@
-"""A cell and what it needs, turned into plain files. Runs in the user's kernel; `thaw`, `runtime` and `mismatch` also run in the job's.
+"""A cell and what it needs, turned into plain files. Runs in the user's kernel; `thaw`, `runtime`, `search_path` and `mismatch` also run in the job's.
 
     command        the %%qpu line -> Request
     names          the cell -> the names that it reads, binds and changes
@@ -7,6 +7,7 @@
     fingerprint    has a value of the notebook changed since?
     unchanged      which values are still what they were when they were thawed?
     runtime        Python, packages and environment of this place
+    search_path    folders that a person put into `sys.path`
     blas, machine  what it has below the packages: libraries of linear algebra; system, CPU, GPUs, container
     mismatch       how another place differs, and whether values may be loaded there
 

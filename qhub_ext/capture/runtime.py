@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from qhub_ext.capture.blas import blas_in
 from qhub_ext.capture.machine import container_record, loaded_modules, machine_record
+from qhub_ext.capture.search_path import own_folders
 from qhub_ext.telemetry.console import JSON
 from qhub_ext.telemetry.console import VARIABLE as LOGS
 from qhub_ext.telemetry.secrets import is_secret
@@ -62,7 +63,9 @@ def record_runtime(settings: Settings, directory: Path | None = None) -> dict[st
     record, packages_digest = _place()
     return record | {
         "environment": environment,
-        "environment_digest": _digest([sys.executable, sys.prefix, environment, packages_digest]),
+        "environment_digest": _digest(
+            [sys.executable, sys.prefix, environment, packages_digest, record["own_path"]["first"]]
+        ),
         "revision": git_revision(Path.cwd() if directory is None else directory),
     }
 
@@ -84,6 +87,7 @@ def _place() -> tuple[dict[str, Any], str]:
         "platform": sysconfig.get_platform(),
         "host": socket.gethostname(),
         "path": [entry for entry in sys.path if entry],
+        "own_path": own_folders(),
         "packages": dict(packages),
         "state": _state_of_known(),
         "blas": dict(blas),

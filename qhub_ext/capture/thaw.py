@@ -129,8 +129,9 @@ class _Thawing:
         except ModuleNotFoundError as error:
             package = (error.name or "").partition(".")[0]
             raise EnvironmentMismatchError(
-                f"`{name}` needs the package {package!r}, which is not installed here.",
-                advice=f"pip install {_PACKAGE_OF.get(package, package)}",
+                f"`{name}` needs {package!r}, which cannot be imported here.",
+                advice=f"If it is a package: pip install {_PACKAGE_OF.get(package, package)}. If it is a file of yours: keep it beside the "
+                "notebook, or in a folder of `sys.path` that the job can read.",
             ) from error
         except Exception as error:  # a pickle may raise anything
             raise EnvironmentMismatchError(

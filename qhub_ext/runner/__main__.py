@@ -84,7 +84,7 @@ def _run_warm(like: JobFolder, imports: list[str]) -> int:
     from qhub_ext.runner.supervisor import Signals
 
     try:
-        if not wait_until_imported(kernel, imports):
+        if not wait_until_imported(kernel, imports, (read_json_or_none(like.runtime) or {}).get("own_path")):
             return 1
         print(f"ready {Path(__file__).parents[1]}", flush=True)
         line = sys.stdin.readline()

@@ -155,9 +155,9 @@ def _metadata(notebook: Notebook, spec: JobSpec, attempt: AttemptFolder) -> dict
     }
 
 
-def wait_until_imported(kernel: JobKernel, imports: list[str]) -> bool:
-    """For a warm kernel; False when it died on the way."""
-    kernel.order({"imports": imports})
+def wait_until_imported(kernel: JobKernel, imports: list[str], folders: object) -> bool:
+    """For a warm kernel, which looks for them in `folders` too; False when it died on the way."""
+    kernel.order({"imports": imports, "folders": folders})
     while kernel.returncode is None:
         select.select([kernel.status_fd], [], [], 0.5)
         lines = kernel.read_status()

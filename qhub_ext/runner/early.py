@@ -10,7 +10,7 @@ import ast
 import contextlib
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.machinery import PathFinder
 from typing import Any
 
@@ -19,8 +19,8 @@ _OURS = __name__.partition(".")[0]
 _PRIMITIVES = {"Sampler", "Estimator", "backend"}  # what the front door of qhub_ext looks up when it is asked
 
 
-def first_imports(cell: str, beside: str) -> list[str]:
-    """Full names of modules, in order; none of a cell that is not plain Python, nor from a module of the folder `beside` on."""
+def first_imports(cell: str, beside: Sequence[str]) -> list[str]:
+    """Full names of modules, in order; none of a cell that is not plain Python, nor from a module of the folders `beside` on."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the cell itself will say it
@@ -43,7 +43,7 @@ def first_imports(cell: str, beside: str) -> list[str]:
             package = name.partition(".")[0]
             known = package in SLOW or package in sys.stdlib_module_names
             loaded = package == _OURS  # by this very process, so that no folder beside can stand before it
-            if not known or (not loaded and PathFinder.find_spec(package, [beside]) is not None):
+            if not known or (not loaded and PathFinder.find_spec(package, beside) is not None):
                 return found  # what it does, nobody knows: the order stays
             if package in SLOW:
                 found.append(name)

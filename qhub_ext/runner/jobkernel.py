@@ -29,6 +29,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from qhub_ext.capture.search_path import add_folders, own_folders
 from qhub_ext.errors import Cause, JobFolderError, QhubError
 from qhub_ext.job.notebook import first_cell
 from qhub_ext.jobfolder.atomic import read_json
@@ -113,7 +114,7 @@ class Job:
         from qhub_ext.runner.jobstream import JobStream
 
         cell = self.cell if self.spec.kind != "notebook" else first_cell(read_json(self.folder.notebook))
-        names = first_imports(cell, beside=sys.path[0] or os.getcwd())
+        names = first_imports(cell, beside=[sys.path[0] or os.getcwd(), *own_folders()["first"]])
         if any(name not in sys.modules for name in names):
             JobStream.held = self._unwritten
             try:
@@ -297,6 +298,7 @@ def main(arguments: list[str]) -> None:
     orders = os.fdopen(order_fd, "rb")
     order = json.loads(orders.readline() or b"null")
     while order and "imports" in order:
+        add_folders(order.get("folders"))
         status.tell("imported", failed=import_ahead(order["imports"]))
         order = json.loads(orders.readline() or b"null")
     if not order:

@@ -46,11 +46,13 @@ def restore_inputs(folder: JobFolder, attempt: AttemptFolder, namespace: dict[st
     from qhub_ext.capture.manifest import Manifest, read_manifest
     from qhub_ext.capture.mismatch import compare, refuse, verdict_of
     from qhub_ext.capture.runtime import place_record
+    from qhub_ext.capture.search_path import add_folders
 
     captured = read_json_or_none(folder.runtime)
     has_inputs = (folder.inputs / "manifest.json").exists()  # a cell that needs nothing has none
     manifest = read_manifest(folder.inputs) if has_inputs else Manifest()
     captured = captured or {"python": manifest.python, "packages": manifest.packages}
+    add_folders(captured.get("own_path"))
     here = place_record()
     if not captured.get("platform"):
         captured = {**captured, "platform": here["platform"]}

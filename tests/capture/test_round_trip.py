@@ -224,7 +224,10 @@ for name in ("thing", "only_here"):
 """
     empty = tmp_path / "none"
     freeze([], {}, limit_mb=1).write(empty)
+    mend = (
+        "If it is a package: pip install only_here. If it is a file of yours: keep it beside the notebook, or in a folder of "
+        "`sys.path` that the job can read."
+    )
     assert run_after_thaw(empty, code).splitlines() == [
-        "`thing` needs the package 'only_here', which is not installed here. pip install only_here",
-        "`only_here` needs the package 'only_here', which is not installed here. pip install only_here",
+        f"`{name}` needs 'only_here', which cannot be imported here. {mend}" for name in ("thing", "only_here")
     ]

@@ -29,20 +29,20 @@ from tests.runner.conftest import Workshop
     ],
 )
 def test_only_what_certainly_comes_first_is_imported_early(tmp_path: Path, cell: str, found: list[str]) -> None:
-    assert first_imports(cell, str(tmp_path)) == found
+    assert first_imports(cell, [str(tmp_path)]) == found
 
 
 def test_a_module_of_the_user_s_own_folder_is_left_to_the_cell(tmp_path: Path) -> None:
     (tmp_path / "qiskit.py").write_text("print('mine')")
     (tmp_path / "random.py").write_text("print('mine')")
-    assert first_imports("import numpy\nimport qiskit\nimport scipy", str(tmp_path)) == ["numpy"]
-    assert first_imports("import numpy\nimport random\nimport scipy", str(tmp_path)) == ["numpy"]
+    assert first_imports("import numpy\nimport qiskit\nimport scipy", [str(tmp_path)]) == ["numpy"]
+    assert first_imports("import numpy\nimport random\nimport scipy", [str(tmp_path)]) == ["numpy"]
 
 
 def test_this_package_is_loaded_already_so_a_checkout_of_it_beside_the_cell_changes_nothing(tmp_path: Path) -> None:
     (tmp_path / "qhub_ext").mkdir()
     (tmp_path / "qhub_ext" / "__init__.py").write_text("print('another')")
-    assert first_imports("import qhub_ext.primitives, numpy", str(tmp_path)) == ["qhub_ext.primitives", "numpy"]
+    assert first_imports("import qhub_ext.primitives, numpy", [str(tmp_path)]) == ["qhub_ext.primitives", "numpy"]
 
 
 def test_a_warning_is_kept_and_the_filters_stay_as_a_module_left_them() -> None:

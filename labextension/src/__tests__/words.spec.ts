@@ -36,9 +36,12 @@ describe('words', () => {
     expect(stateTone(unheard)).toBe('quiet');
   });
 
-  it.each([...durations, [NaN, '–']] as [number | null, string][])('say %s s as %s', (seconds, told) => {
-    expect(duration(seconds)).toBe(told);
-  });
+  it.each([...durations, [NaN, '–']] as [number | null, string][])(
+    'say %s s as %s',
+    (seconds, told) => {
+      expect(duration(seconds)).toBe(told);
+    }
+  );
 
   it('give the date of a moment only where it is not today', () => {
     const noon = new Date(2026, 10, 27, 12, 5, 9).getTime() / 1000;
