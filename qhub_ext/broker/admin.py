@@ -66,12 +66,12 @@ def add_admin(app: FastAPI, front: Front, tokens: Tokens) -> None:
 
     @app.post("/v1/devices/{name}/drain")
     def drain(name: str, body: DrainBody, request: Request) -> dict[str, Any]:
-        orders.drain(front.device(name), front.operator(request).user, drained=True, note=body.note)
+        orders.drain(front.named(name), front.operator(request).user, drained=True, note=body.note)
         return {"drained": orders.drained}
 
     @app.post("/v1/devices/{name}/resume")
     def resume(name: str, request: Request) -> dict[str, Any]:
-        orders.drain(front.device(name), front.operator(request).user, drained=False)
+        orders.drain(front.named(name), front.operator(request).user, drained=False)
         return {"drained": orders.drained}
 
     @app.get("/v1/windows")
@@ -82,7 +82,7 @@ def add_admin(app: FastAPI, front: Front, tokens: Tokens) -> None:
     @app.post("/v1/windows", status_code=201)
     def add_window(body: WindowBody, request: Request) -> dict[str, Any]:
         who = front.operator(request)
-        device = front.device(body.device) if body.device else ""
+        device = front.named(body.device) if body.device else ""
         return {"id": orders.add_window(Window(body.start, body.length_s, body.rule, device, body.note), who.user)}
 
     @app.delete("/v1/windows/{number}", status_code=204)

@@ -153,8 +153,8 @@ def add_api(app: FastAPI, front: Front) -> None:
     async def task(task_id: str, request: Request, wait: Seconds = 0.0) -> dict[str, Any]:
         """With `wait`, answers when the task has ended or after so many seconds."""
         row = await anyio.to_thread.run_sync(front.own_task, request, task_id)
-        found = await anyio.to_thread.run_sync(desk.wait_for, row.id, wait, abandon_on_cancel=True)
-        return await anyio.to_thread.run_sync(described, desk, found)
+        await desk.changed.until(lambda: not desk.is_open(row.id), wait)
+        return await anyio.to_thread.run_sync(lambda: described(desk, desk.state(row.id)))
 
     @app.get("/v1/tasks/{task_id}/result")
     def result(task_id: str, request: Request) -> Response:
@@ -196,7 +196,7 @@ def add_api(app: FastAPI, front: Front) -> None:
 
     @app.delete("/v1/devices/{name}/lease", status_code=204)
     def end_lease(name: str, request: Request) -> Response:
-        device, who = front.device(name), front.caller(request)
+        device, who = front.named(name), front.caller(request)
         held = desk.orders.leases.get(device)
         if held is not None and held.user != who.user and not who.operator:
             raise NotAllowedError(f"The lease of {device} is {held.user}'s.", advice="They or an operator can end it.")

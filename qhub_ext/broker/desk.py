@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from qhub_ext.broker.admission import hold_against_limits
+from qhub_ext.broker.changed import Changed
 from qhub_ext.broker.database import Database
 from qhub_ext.broker.forecasts import Forecasts
 from qhub_ext.broker.ledger import Ledger
@@ -64,7 +64,7 @@ class Desk:
         self.policy = policy or Policy()
         self.clock = clock
         self._on_calibration_change = on_calibration_change
-        self.changed = threading.Condition(threading.RLock())
+        self.changed = Changed()
         self.sessions = Sessions(
             self.ledger, self.policy.profiles, self.changed, clock, steady or (boot_clock if clock is time.time else clock),
             session_idle_s, session_s,
@@ -169,16 +169,9 @@ class Desk:
             wait = None if waiting is None or waiting.running else self.standing.why(waiting, facts, now)
             return TaskState(row, wait, facts.state(now), tuple(self.ledger.slices(task_id)))
 
-    def wait_for(self, task_id: str, timeout_s: float) -> TaskState:
-        """Until it has ended, or the time is over."""
-        until = time.monotonic() + timeout_s
-        with self.changed:
-            while (left := until - time.monotonic()) > 0:
-                row = self.ledger.task(task_id)
-                if row is None or row.ended:
-                    break
-                self.changed.wait(min(left, 1.0))
-            return self.state(task_id)
+    def is_open(self, task_id: str) -> bool:
+        """Whether it waits or runs."""
+        return task_id in self._queue
 
     def cancel(self, task_id: str, why: str = "It was cancelled.") -> TaskRow:
         """One on a device is stopped there; its thread writes the end."""

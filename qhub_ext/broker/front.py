@@ -166,10 +166,12 @@ class Front:
 
     def device(self, name: str) -> str:
         """By its name, or by what it should be like: `qubits>=100, least busy`."""
+        return str(self.choice(name)["device"]) if name not in self.desk.devices and is_wish(name) else self.named(name)
+
+    def named(self, name: str) -> str:
+        """By its name alone: an order is for one device, and not for whichever fits now."""
         if name in self.desk.devices:
             return name
-        if is_wish(name):
-            return str(self.choice(name)["device"])
         try:
             found = catalog.resolve(name)
         except UnknownNameError:
@@ -230,7 +232,9 @@ _STATUS: tuple[tuple[type[QhubError], int], ...] = (
 
 
 def result_of(desk: Desk, row: TaskRow) -> Response:
-    content = desk.ledger.files.result(row.id)
+    content = (
+        desk.ledger.files.result(row.id) if row.state == "completed" else None
+    )  # not of one cancelled while it was put together
     if content is None:
         return refusal(404, f"The task {row.id} has no result: it is {row.state}.")
     return Response(content, media_type="text/plain; charset=utf-8")

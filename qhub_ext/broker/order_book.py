@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 from qhub_ext.broker.database import Database, Row
 from qhub_ext.broker.rows import LeaseRow, Session
+from qhub_ext.errors import InvalidOptionError
 from qhub_ext.tiers.windows import Window
+
+log = logging.getLogger(__name__)
 
 
 class OrderBook:
@@ -12,8 +17,13 @@ class OrderBook:
         self._database = database
 
     def windows(self) -> list[tuple[int, Window]]:
-        rows = self._database.rows("SELECT * FROM windows ORDER BY id")
-        return [(r["id"], Window(r["start"], r["length_s"], r["rule"], r["device"], r["note"])) for r in rows]
+        found = []
+        for r in self._database.rows("SELECT * FROM windows ORDER BY id"):
+            try:
+                found.append((r["id"], Window(r["start"], r["length_s"], r["rule"], r["device"], r["note"])))
+            except InvalidOptionError as error:  # an earlier version took it; without a broker nobody could remove it
+                log.warning("window %s does not count: %s", r["id"], error.message)
+        return found
 
     def add_window(self, window: Window) -> int:
         with self._database.transaction() as execute:

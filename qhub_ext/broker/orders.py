@@ -46,6 +46,8 @@ class Orders:
         return next_window([window for _, window in self._windows], device, now)
 
     def add_window(self, window: Window, who: str) -> int:
+        if window.is_over(self._clock()):
+            raise InvalidOptionError(f"The window is over already: {window.sentence}.", advice="Give a --start that is to come, or a --rule by which it comes again.")  # fmt: skip
         with self.changed:
             number = self._book.add_window(window)
             self._windows = self._book.windows()
@@ -100,7 +102,7 @@ class Orders:
         """The device for this session alone, for at most the profile's `lease_s`. Raises NotAllowedError, ConflictError, InvalidOptionError."""
         if not 0 < length_s < 1e9:
             raise InvalidOptionError(f"A lease of {length_s:g} s is not accepted.", advice="Give a length above 0.")
-        profile = self._policy.profiles[session.profile]
+        profile = self._policy.profile(session.profile)
         longest = self._policy.limits.cap(profile, "lease_s", user=session.user, account=session.account) or 0.0
         if length_s > longest:
             told = f"at most {longest:g} s" if longest else "none"

@@ -231,3 +231,39 @@ def test_a_priority_out_of_range_and_a_task_that_ended_are_refused(ask: Ask) -> 
     assert ask(OPERATOR, "PUT", target, json={"priority": 4}).json()["priority"] == 4
     ask(ALICE, "POST", f"/v1/tasks/{mine}/cancel")
     assert ask(OPERATOR, "PUT", target, json={"priority": 4}).status_code == 409
+
+
+# ---------------------------------------------------------------------- windows and drain
+
+
+@pytest.mark.parametrize(
+    "body", [{"start": 1e9, "length_s": 60.0}, {"start": 1e9, "length_s": 60.0, "rule": "FREQ=DAILY;COUNT=3"}]
+)
+def test_a_window_that_is_over_already_is_refused_and_not_kept(ask: Ask, body: dict[str, Any]) -> None:
+    answer = ask(OPERATOR, "POST", "/v1/windows", json=body)
+    assert answer.status_code == 400
+    assert answer.json()["message"].startswith("The window is over already: all devices from 2001-09-09T01:46+00:00")
+    assert ask(OPERATOR, "POST", "/v1/windows", json=body | {"rule": "FREQ=DAILY"}).status_code == 201
+    assert len(ask(OPERATOR, "GET", "/v1/windows").json()["windows"]) == 1
+
+
+def test_an_order_is_for_a_device_by_its_name_and_not_for_whichever_fits(ask: Ask) -> None:
+    for method, path, body in (
+        ("POST", "/v1/devices/least%20busy/drain", {}),
+        ("POST", "/v1/devices/least%20busy/resume", None),
+        ("POST", "/v1/windows", {"start": 4e9, "length_s": 60.0, "device": "qubits>=100"}),
+        ("DELETE", "/v1/devices/least%20busy/lease", None),
+    ):
+        assert ask(OPERATOR, method, path, json=body).status_code == 404, path
+    assert ask(OPERATOR, "POST", "/v1/devices/ibm_kingston/drain", json={}).json() == {"drained": {"kingston": ""}}
+
+
+def test_a_window_that_an_earlier_version_took_and_this_one_does_not_keeps_no_broker_from_beginning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:  # fmt: skip
+    first = Desk(tmp_path / "ledger", ["kingston"])
+    with first.ledger.transaction() as execute:
+        execute("INSERT INTO windows (device, start, length_s, rule, note) VALUES ('', 4e9, 60.0, 'DTSTART:20200101T000000Z\nRRULE:FREQ=DAILY', '')")  # fmt: skip
+    first.ledger.close()
+    again = Desk(tmp_path / "ledger", ["kingston"])
+    assert "window 1 does not count" in caplog.text
+    again.orders.remove_window(1, "root")
+    again.ledger.close()

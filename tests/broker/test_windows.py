@@ -67,13 +67,50 @@ def test_a_rule_that_holds_for_years_is_walked_through_once() -> None:
 
 NO_RULES = (
     *("EVERY DAY", "FREQ=SOMETIMES", "FREQ=DAILY;BYHOUR=99", ";;;"),
-    *("FREQ=DAILY;INTERVAL=0", "INTERVAL=00;freq=daily", "FREQ=DAILY;INTERVAL=-1", "FREQ=SECONDLY"),
+    *(
+        "FREQ=DAILY;INTERVAL=0",
+        "INTERVAL=00;freq=daily",
+        "FREQ=DAILY;INTERVAL=-1",
+        "FREQ=SECONDLY",
+        "FREQ=DAILY;INTERVAL=99999999999999999999",
+    ),
+    *(
+        "FREQ=DAILY;COUNT=2;UNTIL=20300101T000000Z",
+        "FREQ=DAILY;FREQ=HOURLY",
+        "FREQ=DAILY;UNTIL=soon",
+        "☃",
+        "FREQ=DAILY;BYHOUR=٣",
+    ),
+    # dateutil takes whole calendars, with zones that do not compare with a broker's moments
+    *(
+        "DTSTART:20200101T000000Z\nRRULE:FREQ=DAILY",
+        "DTSTART;TZID=Europe/Berlin:20200101T000000\nRRULE:FREQ=DAILY",
+        "FREQ=DAILY\nEXDATE:20270101T000000",
+    ),
 )
 
 
 @pytest.mark.parametrize("rule", NO_RULES)
 def test_a_rule_that_is_none_is_refused_with_an_example(rule: str) -> None:
     with pytest.raises(InvalidOptionError, match=r"recurrence rule.*FREQ=DAILY"):
+        Window(NOON, HOUR, rule)
+
+
+@pytest.mark.parametrize(
+    "rule", ["FREQ=DAILY;UNTIL=20260330T120000Z", "FREQ=DAILY;UNTIL=20260330T120000", "RRULE:FREQ=DAILY;UNTIL=20260331"]
+)
+def test_an_end_is_in_utc_whether_or_not_it_says_so(rule: str) -> None:
+    window = Window(NOON, HOUR, rule)
+    assert window.next_span(NOON + 2 * 86400) == (NOON + 2 * 86400, NOON + 2 * 86400 + HOUR)
+    assert window.next_span(NOON + 2 * 86400 + HOUR) is None
+
+
+@pytest.mark.parametrize(
+    "rule",
+    ["FREQ=HOURLY;BYMONTH=2;BYMONTHDAY=30", "FREQ=DAILY;COUNT=0", "FREQ=DAILY;COUNT=-3", "FREQ=DAILY;UNTIL=20200101"],
+)
+def test_a_rule_that_never_comes_is_refused_and_not_looked_for_until_the_year_9999(rule: str) -> None:
+    with pytest.raises(InvalidOptionError, match="gives no moment from 2026-03-28 12:00 UTC on"):
         Window(NOON, HOUR, rule)
 
 
