@@ -11,13 +11,16 @@ from qhub_ext.broker.rows import Session
 from qhub_ext.broker.slices import shots_of
 from qhub_ext.broker.work import Piece, seconds_of
 
+MOST_SLICES = 10_000
+"""A week of the device by slices of a minute; the results of all of them are put together at once."""
+
 
 def hold_against_limits(
     policy: Policy, session: Session, program: str, params: Mapping[str, Any], pieces: Sequence[Piece],
     open_tasks: Callable[[], int],
 ) -> None:  # fmt: skip
     """Raises NotAllowedError. `open_tasks` counts those of the user; it is asked where there is a cap."""
-    profile = policy.profiles[session.profile]
+    profile = policy.profile(session.profile)
 
     def cap(what: str) -> float | None:
         return policy.limits.cap(profile, what, user=session.user, account=session.account)
@@ -35,6 +38,12 @@ def hold_against_limits(
             advice="Ask for fewer, or for another profile.",
         )
     seconds = seconds_of(pieces)
+    slices = seconds / max(policy.slice_s - policy.overhead_s, 1e-3)
+    if slices > MOST_SLICES:
+        raise NotAllowedError(
+            f"The task needs some {seconds:,.0f} s of QPU, which is {slices:,.0f} slices; a task may have {MOST_SLICES:,}.",
+            advice="Split it.",
+        )
     if seconds_cap is not None and seconds > seconds_cap:
         raise NotAllowedError(
             f"The task needs some {seconds:.0f} s of QPU; the profile {profile.name} allows {seconds_cap:.0f} s.",

@@ -44,7 +44,7 @@ class Batch:
     def shots(self, params: Mapping[str, Any]) -> int:
         given = params.get(self.count)
         if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= MOST:
-            raise InvalidOptionError(f"`{self.count}` of {given!r} is not accepted.", advice=f"Give a whole number from 1 to {MOST:,}.")  # fmt: skip
+            raise InvalidOptionError(f"`{self.count}` of {given!r:.40} is not accepted.", advice=f"Give a whole number from 1 to {MOST:,}.")  # fmt: skip
         return given
 
     def cut(self, params: Mapping[str, Any], pieces: Sequence[Piece]) -> dict[str, Any]:

@@ -14,13 +14,18 @@ from typing import Any
 import numpy as np
 from qiskit.primitives import BitArray, DataBin, PrimitiveResult, PubResult
 
-from qhub_ext.broker.batches import BATCHES, SHOT_S
+from qhub_ext.broker.batches import BATCHES, MOST, SHOT_S
 from qhub_ext.broker.work import Piece
 from qhub_ext.errors import DeviceError, InvalidOptionError
 from qhub_ext.tiers.backend import DEFAULT_PRECISION, DEFAULT_SHOTS
 from qhub_ext.tiers.qpu.wire import tagged, untagged
 
 GUESS_S = SHOT_S
+
+MOST_PUBS = 20_000
+"""What is left of a task is written down after each slice: with more PUBs that takes longer than all else."""
+FINEST = MOST**-0.5
+"""The precision that so many shots give."""
 
 PROGRAMS = ("sampler", "estimator", *BATCHES)
 
@@ -34,9 +39,11 @@ def read_work(program: str, params: Mapping[str, Any]) -> tuple[Piece, ...]:
     pubs = params.get("pubs")
     if not isinstance(pubs, list) or not pubs or not all(isinstance(pub, list) and pub for pub in pubs):
         raise InvalidOptionError("`pubs` must be a list of PUBs, each a list that begins with a circuit.")
+    if len(pubs) > MOST_PUBS:
+        raise InvalidOptionError(f"A task of {len(pubs):,} PUBs is not accepted.", advice=f"Send at most {MOST_PUBS:,} at a time, and sets of values as one PUB.")  # fmt: skip
     if program == "sampler":
         return tuple(
-            Piece(k, _shots(pub, params, k), GUESS_S * _settings(pub[1] if len(pub) > 1 else None))
+            Piece(k, _shots(pub, params, k), GUESS_S * _settings(pub[1] if len(pub) > 1 else None, k))
             for k, pub in enumerate(pubs)
         )
     return tuple(Piece(k, 1, GUESS_S * _estimator_shots(pub, params, k)) for k, pub in enumerate(pubs))
@@ -88,9 +95,14 @@ def check_result(pieces: Sequence[Piece], text: str) -> PrimitiveResult[Any]:
 
 
 def merge(program: str, slices: Sequence[tuple[Sequence[Piece], str]]) -> str:
-    """The results of all slices as one. Raises DeviceError for a result that is not what the slice asked for."""
-    if program in BATCHES:
-        return BATCHES[program].merge(slices)
+    """The results of all slices as one. Raises DeviceError for a result that is not what the slice asked for, or that does not fit the others."""
+    try:
+        return BATCHES[program].merge(slices) if program in BATCHES else _merged(program, slices)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise DeviceError(f"The results of its slices do not fit together: {error!r}.", advice="Each is in the broker's ledger; the device's operator can say why they differ.") from error  # fmt: skip
+
+
+def _merged(program: str, slices: Sequence[tuple[Sequence[Piece], str]]) -> str:
     decoded = [(pieces, check_result(pieces, text)) for pieces, text in slices]
     if len(decoded) == 1:
         return slices[0][1]
@@ -160,27 +172,35 @@ def _shots(pub: Sequence[Any], params: Mapping[str, Any], number: int) -> int:
         (s for s in (*pub[2:3], params.get("shots"), (options or {}).get("default_shots")) if s is not None),
         DEFAULT_SHOTS,
     )
-    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= MOST:
         raise InvalidOptionError(
-            f"PUB {number}: {given!r} shots are not accepted.", advice="Give a whole number above 0."
+            f"PUB {number}: {_short(given)} shots are not accepted.", advice=f"Give a whole number from 1 to {MOST:,}."
         )
     return given
 
 
 def _estimator_shots(pub: Sequence[Any], params: Mapping[str, Any], number: int) -> int:
     given = next((p for p in (*pub[3:4], params.get("precision")) if p is not None), DEFAULT_PRECISION)
-    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < 10:
+    if isinstance(given, bool) or not isinstance(given, int | float) or not FINEST <= given < 10:
         raise InvalidOptionError(
-            f"PUB {number}: a precision of {given!r} is not accepted.", advice="Give a number above 0."
+            f"PUB {number}: a precision of {_short(given)} is not accepted.",
+            advice=f"Give a number from {FINEST:.2g}, which takes {MOST:,} shots, to below 10.",
         )
-    return max(1, round(float(given) ** -2)) * _settings(pub[2] if len(pub) > 2 else None)
+    return max(1, round(float(given) ** -2)) * _settings(pub[2] if len(pub) > 2 else None, number)
 
 
-def _settings(values: Any) -> int:
+def _settings(values: Any, number: int) -> int:
     """How many parameter sets: a list of lists has as many as it is long; an encoded array is asked for its shape."""
-    if isinstance(values, dict) and values.get("__type__") == "ndarray":
-        array = np.asarray(untagged(values))
-        return max(1, int(np.prod(array.shape[:-1], dtype=int)))
-    if isinstance(values, list) and values and isinstance(values[0], list):
-        return max(1, int(np.prod(np.shape(values)[:-1], dtype=int)))
-    return 1
+    encoded = isinstance(values, dict) and values.get("__type__") == "ndarray"
+    if not encoded and not (isinstance(values, list) and values and isinstance(values[0], list)):
+        return 1
+    try:
+        shape = np.shape(untagged(values) if encoded else values)
+    except (ValueError, DeviceError):
+        raise InvalidOptionError(f"PUB {number}: its values are no array.", advice="Give each set of values as many numbers as the circuit has parameters.") from None  # fmt: skip
+    return max(1, int(np.prod(shape[:-1], dtype=int)))
+
+
+def _short(given: Any) -> str:
+    told = repr(given)
+    return told if len(told) <= 40 else f"{told[:40]}…"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 
@@ -52,31 +52,39 @@ def take_slice(pieces: Sequence[Piece], budget_s: float, *, overhead_s: float = 
 
 def without(pieces: Sequence[Piece], taken: Sequence[Piece]) -> tuple[Piece, ...]:
     """What is left when a slice from the front is done."""
-    rest = list(pieces)
+    backwards = list(reversed(pieces))
     for done in taken:
-        front = rest.pop(0)
+        front = backwards.pop()
         if (front.pub, front.first) != (done.pub, done.first) or done.units > front.units:
             raise ValueError(f"{done} is not at the front of {front}")
         if done.units < front.units:
-            rest.insert(0, replace(front, units=front.units - done.units, first=front.first + done.units))
-    return tuple(rest)
+            backwards.append(replace(front, units=front.units - done.units, first=front.first + done.units))
+    return tuple(reversed(backwards))
 
 
 def minus(pieces: Sequence[Piece], taken: Sequence[Piece]) -> tuple[Piece, ...]:
     """What is left when some are taken, from anywhere among them."""
-    left = list(pieces)
+    gone_of: dict[int, list[Piece]] = {}
     for gone in taken:
-        kept = []
-        for piece in left:
-            if piece.pub != gone.pub or piece.end <= gone.first or gone.end <= piece.first:
-                kept.append(piece)
-                continue
-            if piece.first < gone.first:
-                kept.append(replace(piece, units=gone.first - piece.first))
-            if gone.end < piece.end:
-                kept.append(replace(piece, units=piece.end - gone.end, first=gone.end))
-        left = kept
+        gone_of.setdefault(gone.pub, []).append(gone)
+    left: list[Piece] = []
+    for piece in pieces:
+        parts = [piece]
+        for gone in gone_of.get(piece.pub, ()):
+            parts = [rest for part in parts for rest in _beside(part, gone)]
+        left += parts
     return tuple(left)
+
+
+def _beside(piece: Piece, gone: Piece) -> Iterator[Piece]:
+    """What is left of a piece of the same PUB."""
+    if piece.end <= gone.first or gone.end <= piece.first:
+        yield piece
+        return
+    if piece.first < gone.first:
+        yield replace(piece, units=gone.first - piece.first)
+    if gone.end < piece.end:
+        yield replace(piece, units=piece.end - gone.end, first=gone.end)
 
 
 def joined(*parts: Sequence[Piece]) -> tuple[Piece, ...]:

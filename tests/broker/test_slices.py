@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -143,11 +144,34 @@ def test_a_result_that_is_not_what_the_slice_asked_for_is_never_taken(pieces, te
         ("sampler", {"pubs": [["x", None, -1]]}, "-1 shots"),
         ("sampler", {"pubs": [["x", None, True]]}, "True shots"),
         ("estimator", {"pubs": [["x", "Z", None, 0]]}, "precision of 0"),
+        ("sampler", {"pubs": [["x", None, 10**400]]}, "PUB 0: 1000.*… shots.*from 1 to 10,000,000"),
+        ("sampler", {"pubs": [["x"]], "shots": 10**7 + 1}, "10000001 shots"),
+        ("estimator", {"pubs": [["x", "Z", None, 1e-200]]}, "precision of 1e-200.*from 0.00032"),
+        ("estimator", {"pubs": [["x", "Z"]], "precision": 1e-5}, "precision of 1e-05"),
+        ("estimator", {"pubs": [["x", "Z"], ["x", "Z", [[1, 2], [1]]]]}, "PUB 1: its values are no array"),
+        ("sampler", {"pubs": [["x", [[[1], 2]]]]}, "PUB 0: its values are no array"),
+        ("sampler", {"pubs": [["x", {"__type__": "ndarray", "__value__": "☃"}]]}, "PUB 0: its values are no array"),
+        ("sampler", {"pubs": [["x"]] * 20_001}, "20,001 PUBs.*20,000"),
+        ("iqm", {"circuits": ["x"], "shots": 10**400}, "`shots` of 1000"),
     ],
 )
 def test_what_is_no_payload_is_refused_in_a_sentence(program: str, params: dict, said: str) -> None:
-    with pytest.raises(InvalidOptionError, match=said):
+    with pytest.raises(InvalidOptionError) as refused:
         read_work(program, params)
+    assert re.search(said, str(refused.value))
+    assert len(str(refused.value)) < 250
+
+
+def test_values_for_no_parameters_and_for_no_sets_of_them_are_one_setting() -> None:
+    params = {"pubs": [["x", values, 10] for values in (None, [], [[]], tagged(np.zeros((0,))), tagged(np.zeros((0, 3))))]}  # fmt: skip
+    assert len({(piece.units, piece.unit_s) for piece in read_work("sampler", params)}) == 1
+
+
+@pytest.mark.parametrize("others", [{"meas": BitArray(np.zeros((5, 1), np.uint8), 2)}, {"c": BitArray(np.zeros((5, 1), np.uint8), 1)}, {"c": BitArray(np.zeros((2, 5, 1), np.uint8), 2)}])  # fmt: skip
+def test_slices_that_do_not_fit_together_are_the_device_s_fault_and_said(others: dict) -> None:
+    first, second = (json.dumps(tagged(PrimitiveResult([PubResult(DataBin(**data, shape=()))]))) for data in ({"c": BitArray(np.zeros((5, 1), np.uint8), 2)}, others))  # fmt: skip
+    with pytest.raises(DeviceError, match="do not fit together"):
+        merge("sampler", [((Piece(0, 5, 1.0),), first), ((Piece(0, 5, 1.0, 5),), second)])
 
 
 def test_parameter_sets_count_in_the_time_and_shots_stay_those_of_one() -> None:

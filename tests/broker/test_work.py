@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qhub_ext.broker.work import Piece, seconds_of, take_slice, without
+from qhub_ext.broker.work import Piece, minus, seconds_of, take_slice, without
 
 PIECES = st.lists(
     st.builds(Piece, pub=st.integers(0, 50), units=st.integers(1, 10_000), unit_s=st.floats(1e-4, 5.0)),
@@ -29,6 +31,19 @@ def test_slices_from_the_front_add_up_to_the_whole_exactly(pieces: tuple[Piece, 
     left = {piece.pub: piece.units for piece in rest}
     for piece in pieces:
         assert done.get(piece.pub, 0) + left.get(piece.pub, 0) == piece.units
+
+
+@given(taken=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 30), st.integers(1, 30)), max_size=8))
+def test_what_is_left_is_what_nobody_took(taken: list[tuple[int, int, int]]) -> None:
+    pieces = tuple(Piece(pub, units, 1.0, first) for pub in range(3) for first, units in ((0, 10), (10, 5), (20, 12)))
+    gone = [Piece(pub, units, 1.0, first) for pub, first, units in taken]
+
+    def units_of(some: Iterable[Piece]) -> set[tuple[int, int]]:
+        return {(piece.pub, unit) for piece in some for unit in range(piece.first, piece.end)}
+
+    left = minus(pieces, gone)
+    assert units_of(left) == units_of(pieces) - units_of(gone)
+    assert sum(piece.units for piece in left) == len(units_of(left))
 
 
 def test_what_the_device_needs_once_per_slice_is_part_of_the_span() -> None:
