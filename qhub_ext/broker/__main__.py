@@ -26,7 +26,7 @@ from pathlib import Path
 import uvicorn
 
 from qhub_ext.broker.app import build, default_operators
-from qhub_ext.broker.database import LedgerError, LedgerInUseError
+from qhub_ext.broker.database import LedgerError, LedgerInUseError, translated
 from qhub_ext.broker.desk import Desk
 from qhub_ext.broker.devices import Devices
 from qhub_ext.broker.idle import Idle
@@ -92,7 +92,8 @@ def serve(
 ) -> None:  # fmt: skip
     at = at or directory / "broker.sock"
     sys.setswitchinterval(SWITCH_S)
-    directory.mkdir(mode=0o755 if slurm else 0o700, parents=True, exist_ok=True)
+    with translated(str(directory)):
+        directory.mkdir(mode=0o755 if slurm else 0o700, parents=True, exist_ok=True)
     resources = _resources(devices, settings, on_demand=on_demand)
     policy = policy_of(settings.broker)
     given = settings.broker

@@ -6,8 +6,8 @@ LedgerError that may be tried again.
 
 from __future__ import annotations
 
-import errno
 import fcntl
+import re
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -60,7 +60,8 @@ class Sqlite:
     def __init__(self, path: Path) -> None:
         self.title = str(path)
         self._lock = threading.RLock()
-        self._held = path.with_name("broker.lock").open("w")
+        with translated(self.title):
+            self._held = path.with_name("broker.lock").open("w")
         try:
             fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -115,16 +116,23 @@ def translated(title: str) -> Iterator[None]:
     try:
         yield
     except (sqlite3.OperationalError, sqlite3.ProgrammingError) as error:
-        raise LedgerError(f"The broker's ledger {title} cannot be used now: {error}.", advice=_advice(str(error))) from error  # fmt: skip
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS):
+        raise _not_now(title, str(error)) from error
+    except sqlite3.DatabaseError as error:
+        if type(error) is not sqlite3.DatabaseError:  # what is said of a file that is damaged, or none of a database
             raise
-        raise LedgerError(f"The broker's ledger {title} cannot be used now: {error.strerror}.", advice=_advice("full")) from error  # fmt: skip
+        raise _not_now(title, str(error)) from error
+    except OSError as error:
+        raise _not_now(title, error.strerror or str(error)) from error
 
 
-def _advice(words: str) -> str:
-    if "locked" in words:
-        return "Another program has it open for writing: end that one. Nothing is lost meanwhile."
-    return (
-        "Make room on that disk, or give it back. Nothing is lost meanwhile: what is not written down does not begin."
-    )
+_ADVICE = (
+    (r"locked", "Another program has it open for writing: end that one."),
+    (r"read-?only|permission|not permitted|unable to open", "Make it writable for the broker's user again: its disk is mounted read-only, or the folder belongs to somebody else."),
+    (r"malformed|not a database", "Stop the broker and put back the last backup of the ledger."),
+    (r"too many open files", "Let the broker have more files open (LimitNOFILE= of its unit)."),
+)  # fmt: skip
+
+
+def _not_now(title: str, words: str) -> LedgerError:
+    advice = next((told for found, told in _ADVICE if re.search(found, words, re.IGNORECASE)), "Make room on that disk, or give it back.")  # fmt: skip
+    return LedgerError(f"The broker's ledger {title} cannot be used now: {words}.", advice=f"{advice} Nothing is lost meanwhile: what is not written down does not begin.")  # fmt: skip

@@ -138,7 +138,7 @@ def begins(
         if earliest is None:
             continue
         latest = slow.begins.get(task.id)
-        rank = policy.profiles[task.profile].rank
+        rank = policy.profile(task.profile).rank
         urgent, equal = (
             [p.name for p in policy.profiles.values() if fits(p.rank)] for fits in (rank.__lt__, rank.__eq__)
         )

@@ -6,6 +6,7 @@ one transaction, and may be tried again after a LedgerError; after kill -9 the n
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from qhub_ext.broker.accounts import Accounts, add_to_times, add_to_totals, put_lent, put_share
-from qhub_ext.broker.database import Database, Execute, Row, Sqlite
+from qhub_ext.broker.database import Database, Execute, Row, Sqlite, translated
 from qhub_ext.broker.order_book import OrderBook
 from qhub_ext.broker.rows import (
     ENDED,
@@ -38,7 +39,8 @@ KEPT_S = 7 * 86400.0
 class Ledger:
     def __init__(self, directory: Path, database: Database | None = None) -> None:
         self.directory = directory
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with translated(str(directory)):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._database = database or Sqlite(directory / "broker.sqlite")
         self.files = TaskFiles(directory / "tasks")
         self.book, self.accounts = OrderBook(self._database), Accounts(self._database)
@@ -67,12 +69,13 @@ class Ledger:
     def secret(self) -> bytes:
         """Of this broker, made once; mode 0600."""
         path = self.directory / "secret"
-        try:
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with translated(str(path)):
+            with (
+                contextlib.suppress(FileExistsError),
+                os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file,
+            ):
                 file.write(os.urandom(32))
-        except FileExistsError:
-            pass
-        return path.read_bytes()
+            return path.read_bytes()
 
     # -- sessions
 

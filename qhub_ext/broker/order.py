@@ -9,7 +9,7 @@ aged, as what others use in a lent place counts against the place.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from qhub_ext.broker.fair_share import FairShare
@@ -36,11 +36,11 @@ class Place:
 
 class Order:
     def __init__(
-        self, profiles: Mapping[str, Profile], fair_share: FairShare, lent: FairShare, boost_s: float,
+        self, profile: Callable[[str], Profile], fair_share: FairShare, lent: FairShare, boost_s: float,
         first: Iterable[WaitingTask], now: float,
     ) -> None:  # fmt: skip
-        """`first` are the first tasks of the groups that may run; `lent` is what others had in the place of aged tasks, by those tasks' owners."""
-        self._profiles, self._fair_share, self._lent = profiles, fair_share, lent
+        """`profile` gives one by its name, `first` are the first tasks of the groups that may run; `lent` is what others had in the place of aged tasks, by those tasks' owners."""
+        self._profile, self._fair_share, self._lent = profile, fair_share, lent
         self._boost_s, self._now = boost_s, now
         self._ratios: dict[str, float] = {}
         had: dict[_Whose, dict[str, float]] = {}
@@ -48,7 +48,7 @@ class Order:
         for task in first:
             whose, rank, owner = (task.profile, task.devices), self._own_rank(task), self._owner(task)
             had.setdefault(whose, {})[owner] = self._ratio(owner)
-            if rank > profiles[task.profile].rank:
+            if rank > profile(task.profile).rank:
                 aged.setdefault(whose, {})[owner] = rank
         self._lent_places: dict[_Whose, tuple[list[float], list[Place]]] = {}
         for whose, owners in aged.items():
@@ -60,7 +60,7 @@ class Order:
         near = task.deadline_at is not None and task.deadline_at - self._now - task.seconds < self._boost_s
         ratio, place = self._ratio(self._owner(task)), self.place(task)
         return (
-            -(self._profiles[task.profile].rank if place is None else place.rank),
+            -(self._profile(task.profile).rank if place is None else place.rank),
             -task.priority,
             ratio if place is None else place.counts,
             ratio,
@@ -71,12 +71,12 @@ class Order:
 
     def rank(self, task: WaitingTask) -> int:
         place = self.place(task)
-        return self._profiles[task.profile].rank if place is None else place.rank
+        return self._profile(task.profile).rank if place is None else place.rank
 
     def place(self, task: WaitingTask) -> Place | None:
         """By its own age, or that of a task whose owner had more; None where it counts as its profile does."""
         rank = self._own_rank(task)
-        if rank > self._profiles[task.profile].rank:
+        if rank > self._profile(task.profile).rank:
             return self._place(self._owner(task), rank)
         ratios, best = self._lent_places.get((task.profile, task.devices), ((), ()))
         if not ratios:
@@ -91,7 +91,7 @@ class Order:
         return (self.rank(other), other.priority) > (self.rank(running), running.priority)
 
     def _own_rank(self, task: WaitingTask) -> int:
-        return self._profiles[task.profile].rank_at(self._now - task.submitted_at)
+        return self._profile(task.profile).rank_at(self._now - task.submitted_at)
 
     def _owner(self, task: WaitingTask) -> str:
         return self._fair_share.owner(task.user, task.account)

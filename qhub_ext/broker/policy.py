@@ -44,7 +44,7 @@ class Lease:
 @dataclass(frozen=True)
 class DeviceFacts:
     """What is known of a device now. `window` is the calibration window that `now` lies in, or the next one; `busy_until` when it is done with what
-    is there already, about.
+    is there already, about; `served` whether this broker has it, which earlier tasks may name all the same.
     """
 
     name: str
@@ -53,6 +53,7 @@ class DeviceFacts:
     drained: bool = False
     lease: Lease | None = None
     busy_until: float = 0.0
+    served: bool = True
 
     def state(self, now: float) -> str:
         if self.down_since is not None:
@@ -123,6 +124,10 @@ class Policy:
     limits: Limits = field(default_factory=Limits)
     lent: FairShare = field(default_factory=FairShare)
 
+    def profile(self, name: str) -> Profile:
+        """Of a task. One that the site has no more, of tasks and sessions from before, counts as the lowest."""
+        return self.profiles.get(name) or min(self.profiles.values(), key=lambda p: (p.rank, p.name))
+
     def charge(self, task: WaitingTask, seconds: float, now: float) -> None:
         """A slice of it ran."""
         for share, owners in ((self.fair_share, owners_of(task.user, task.account)), (self.lent, self._lenders(task))):
@@ -174,12 +179,12 @@ class Policy:
         return Decision(chosen.id, pieces, seconds + self.overhead_s, preempts, place.owner if place else "", turn_s)
 
     def order(self, first: Iterable[WaitingTask], now: float) -> Order:
-        return Order(self.profiles, self.fair_share, self.lent, self.boost_s, first, now)
+        return Order(self.profile, self.fair_share, self.lent, self.boost_s, first, now)
 
     def blocked(self, group: Group, device: DeviceFacts, now: float, has_slot: bool = False) -> Wait | None:
         """What keeps all tasks of a group from the device, whatever their order; one that is there already has its slot."""
         name, user, account, session, devices, *_ = group
-        profile = self.profiles[name]
+        profile = self.profile(name)
         if devices and device.name not in devices:
             return Wait("other_device", f"It is for {', '.join(devices)}.")
         lease = device.lease
@@ -211,6 +216,8 @@ class Policy:
     ) -> Wait:
         """Why a task waits: the device first, then limits, then who is before it (`ahead`, where that is known already)."""
         state = device.state(now)
+        if not device.served:
+            return Wait("device_down", f"This broker does not serve {device.name} any more; with an operator who starts it with that device the task goes on.")  # fmt: skip
         if state == DOWN:
             return Wait("device_down", f"{device.name} has been down for {now - (device.down_since or now):.0f} s.")
         if state == MAINTENANCE and device.window is not None:
@@ -233,12 +240,17 @@ class Policy:
                 f"A task of the profile {task.preempted_by} went before; what it had finished is kept.",
             )
         ahead = self.ahead(queue, task, now) if ahead is None else ahead
+        lost = (
+            ""
+            if task.profile in self.profiles
+            else f"The site has no profile {task.profile} any more, so that it counts as {self.profile(task.profile).name}. "
+        )
         if not ahead:
-            return Wait("next", "It is the next to run.")
+            return Wait("next", f"{lost}It is the next to run.")
         told = ", ".join(f"{count} of {name}" for name, count in sorted(ahead.items()))
         count = sum(ahead.values())
         had = f"It had its turn of {task.turn_s:.0f} s. " if task.turn_s >= self.turn_s else ""
-        return Wait("order", f"{had}{count} {'task is' if count == 1 else 'tasks are'} before it: {told}.")
+        return Wait("order", f"{lost}{had}{count} {'task is' if count == 1 else 'tasks are'} before it: {told}.")
 
     def ahead(self, queue: TaskQueue, task: WaitingTask, now: float) -> Counter[str]:
         """Tasks that go before this one as things are now, by profile."""

@@ -97,6 +97,6 @@ class Postgres:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (self._psycopg.OperationalError, self._psycopg.errors.InternalError_) as error:
+        except (self._psycopg.OperationalError, self._psycopg.InternalError, self._psycopg.InterfaceError) as error:
             words = " ".join(str(error).split())
             raise LedgerError(f"The broker's ledger {self.title} cannot be used now: {words}", advice="See whether its server runs, takes connections and has room. Nothing is lost meanwhile.") from error  # fmt: skip

@@ -58,6 +58,7 @@ class Stations:
             drained=device in self._orders.drained,
             lease=self._orders.lease(device, now),
             busy_until=station.busy_until if station.held else 0.0,
+            served=device in self._stations,
         )
 
     def down(self, device: str, why: str, now: float) -> None:

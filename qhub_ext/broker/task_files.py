@@ -20,10 +20,7 @@ class TaskFiles:
         return self._directory / task_id
 
     def keep_payload(self, task_id: str, payload: bytes) -> None:
-        folder = self.folder(task_id)
-        with translated(str(folder)):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(folder / "payload.json", payload)
+        _write(self.folder(task_id) / "payload.json", payload)
 
     def payload(self, task_id: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.folder(task_id) / "payload.json").read_bytes())
@@ -33,7 +30,7 @@ class TaskFiles:
         _write(self.folder(row.task) / f"slice-{row.number}.json", result)
 
     def slice_result(self, row: SliceRow) -> str:
-        return (self.folder(row.task) / f"slice-{row.number}.json").read_text()
+        return (self.folder(row.task) / f"slice-{row.number}.json").read_text("utf-8")
 
     def keep_result(self, task_id: str, result: bytes) -> None:
         _write(self.folder(task_id) / "result.json", result)
@@ -56,6 +53,7 @@ def _write(path: Path, content: bytes) -> None:
     """Beside, on the disk, then renamed."""
     beside = path.with_name(f".{path.name}.new")
     with translated(str(path)):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with beside.open("wb") as file:
             file.write(content)
             file.flush()

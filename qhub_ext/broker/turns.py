@@ -22,7 +22,7 @@ from qhub_ext.broker.stations import Stations
 from qhub_ext.broker.task_queue import TaskQueue
 from qhub_ext.broker.tempo import LAST, Tempo
 from qhub_ext.broker.work import Piece, joined, minus, seconds_of
-from qhub_ext.errors import QhubError
+from qhub_ext.errors import Cause, DeviceError, QhubError
 
 
 class Turns:
@@ -172,19 +172,25 @@ class Turns:
         return () if row is None else row.pieces
 
     def complete(self, task_id: str) -> None:
-        """Puts the results of its slices together and ends it."""
+        """Puts the results of its slices together and ends it. That may take seconds, and nobody waits for it at the desk: it may be cancelled meanwhile."""
+        row = self._ledger.task(task_id)
+        if row is None or row.ended:
+            return
+        done = [one for one in self._ledger.slices(task_id) if one.counts]
+        failed: QhubError | None = None
+        try:
+            merged = merge(row.program, [(one.pieces, self._ledger.files.slice_result(one)) for one in done])
+        except OSError as error:
+            failed = DeviceError(f"The result of a slice of the task {task_id} cannot be read any more: {error}.", advice="Submit it again.", cause=Cause.INTEGRATION)  # fmt: skip
+        except DeviceError as error:
+            failed = error
+        else:
+            self._ledger.files.keep_result(task_id, merged.encode())
         with self._changed:
-            row = self._ledger.task(task_id)
-            if row is None or row.ended:
-                return
-            done = [(s.pieces, self._ledger.files.slice_result(s)) for s in self._ledger.slices(task_id) if s.counts]
-            try:
-                merged = merge(row.program, done)
-            except QhubError as error:
-                self.end(row, "failed", cause=str(error.cause), message=error.message, advice=error.advice)
-            else:
-                self._ledger.files.keep_result(task_id, merged.encode())
+            if failed is None:
                 self.end(row, "completed")
+            else:
+                self.end(row, "failed", cause=str(failed.cause), message=failed.message, advice=failed.advice)
             self._queue.remove(task_id)
             self._changed.notify_all()
 

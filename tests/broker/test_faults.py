@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,19 +13,22 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import anyio
 import httpx
 import pytest
 from qiskit.primitives import DataBin, PrimitiveResult, PubResult
 
 from qhub_ext import __version__
+from qhub_ext.broker import turns
+from qhub_ext.broker.app import build
 from qhub_ext.broker.desk import Desk
 from qhub_ext.broker.dispatch import DeviceThread
-from qhub_ext.broker.front import Front
+from qhub_ext.broker.front import Front, result_of
 from qhub_ext.broker.ledger import KEPT_S
 from qhub_ext.broker.membership import OneUser
 from qhub_ext.broker.policy import Policy
-from qhub_ext.broker.profiles import DEFAULTS
-from qhub_ext.broker.refusals import ConflictError
+from qhub_ext.broker.profiles import DEFAULTS, Profile
+from qhub_ext.broker.refusals import ConflictError, NotAllowedError
 from qhub_ext.broker.rows import Session, TaskRow, packed
 from qhub_ext.broker.work import Piece
 from qhub_ext.errors import DeviceError, UnknownNameError
@@ -352,6 +356,121 @@ def test_a_task_whose_payload_is_gone_fails_alone_and_the_device_goes_on(tmp_pat
     assert (row.state, row.cause) == ("failed", "integration")
     assert "payload" in row.message
     desk.ledger.close()
+
+
+def test_a_task_of_whose_results_one_is_gone_fails_alone_also_when_the_broker_begins_anew(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "ledger", ["kingston"])
+    mine = desk.sessions.open(ALICE, "alice", profile="test")
+    row = desk.submit(mine, "kingston", "sampler", PARAMS)
+    found = desk.turns.next_slice("kingston", 0.0)
+    assert desk.turns.finished(found[1], SHORT, 0.1, "")
+    (desk.ledger.files.folder(row.id) / "slice-1.json").unlink()
+    desk.ledger.close()
+    again = Desk(tmp_path / "ledger", ["kingston"])
+    ended = again.ledger.task(row.id)
+    assert (ended.state, ended.cause) == ("failed", "integration")
+    assert "cannot be read any more" in ended.message
+    again.ledger.close()
+
+
+def test_a_task_that_is_cancelled_while_its_slices_are_put_together_is_cancelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    desk = Desk(tmp_path / "ledger", ["kingston"])
+    mine = desk.sessions.open(ALICE, "alice", profile="test")
+    row = desk.submit(mine, "kingston", "sampler", PARAMS)
+    found = desk.turns.next_slice("kingston", 0.0)
+    assert desk.turns.finished(found[1], SHORT, 0.1, "")
+    merging, cancelled, merge = threading.Event(), threading.Event(), turns.merge
+
+    def slowly(*given: Any) -> str:
+        merging.set()
+        assert cancelled.wait(60.0), "the desk answers meanwhile"
+        return merge(*given)
+
+    monkeypatch.setattr(turns, "merge", slowly)
+    thread = threading.Thread(target=desk.turns.complete, args=(row.id,))
+    thread.start()
+    assert merging.wait(60.0)
+    desk.cancel(row.id)
+    cancelled.set()
+    thread.join(60.0)
+    assert desk.ledger.task(row.id).state == "cancelled"
+    assert result_of(desk, desk.ledger.task(row.id)).status_code == 404
+    assert [(r["state"], r["n"]) for r in desk.ledger.accounts.totals() if r["state"] != "slice"] == [("cancelled", 1)]
+    desk.ledger.close()
+
+
+def test_a_profile_that_the_site_has_no_more_leaves_its_tasks_and_sessions_with_the_lowest(tmp_path: Path) -> None:
+    gold = {p.name: p for p in DEFAULTS} | {"gold": Profile("gold", 5, lease_s=60.0)}
+    first = Desk(tmp_path / "ledger", ["kingston"], Policy(gold))
+    mine = first.sessions.open(ALICE, "alice", profile="gold", job="7")
+    before = first.submit(mine, "kingston", "sampler", PARAMS).id
+    first.ledger.close()
+    desk = Desk(tmp_path / "ledger", ["kingston"])
+    after = desk.submit(desk.ledger.session(id=mine.id), "kingston", "sampler", PARAMS).id
+    theirs = desk.submit(desk.sessions.open(BOB, "bob", profile="test"), "kingston", "sampler", PARAMS).id
+    assert desk.state(before).wait.sentence == (
+        "The site has no profile gold any more, so that it counts as development. 1 task is before it: 1 of test."
+    )
+    assert desk.forecasts.of(before) is None, "nothing ran here yet"
+    with pytest.raises(NotAllowedError, match="the profile development gives: none"):
+        desk.take_lease("kingston", desk.ledger.session(id=mine.id), 10.0)
+    with pytest.raises(UnknownNameError, match="no profile 'gold'"):
+        desk.sessions.open(BOB, "bob", profile="gold")
+    ran = []
+    while (found := desk.turns.next_slice("kingston", 0.0)) is not None:
+        assert desk.turns.finished(found[1], SHORT, 0.1, "")
+        desk.turns.complete(found[0].id)
+        ran.append(found[0].id)
+    assert ran == [theirs, *sorted((before, after), key=ran.index)]
+    assert {desk.ledger.task(one).state for one in (before, after)} == {"completed"}
+    desk.ledger.close()
+
+
+def test_a_device_that_the_broker_serves_no_more_keeps_its_tasks_which_say_so_and_can_be_cancelled(
+    tmp_path: Path,
+) -> None:
+    first = Desk(tmp_path / "ledger", ["kingston", "fez"])
+    mine = first.sessions.open(ALICE, "alice", profile="test")
+    stays, goes = (first.submit(mine, "fez", "sampler", PARAMS).id for _ in range(2))
+    first.turns.next_slice("fez", 0.0)
+    first.ledger.close()
+    desk = Desk(tmp_path / "ledger", ["kingston"])
+    assert desk.state(stays).wait.sentence.startswith("This broker does not serve fez any more")
+    assert [row.id for _, row, _ in desk.queue()[0]] == [stays, goes]
+    desk.cancel(goes)
+    desk.ledger.close()
+    again = Desk(tmp_path / "ledger", ["kingston", "fez"])
+    assert again.turns.next_slice("fez", 0.0)[0].id == stays
+    again.ledger.close()
+
+
+def test_however_many_wait_for_their_tasks_everybody_else_is_answered(desk: Desk) -> None:
+    """Threads that answer are forty: who waits takes none."""
+    app = build(desk, {}, url=lambda: "", membership=OneUser(desk.policy.profiles), operators=frozenset())
+    mine = desk.sessions.open(ALICE, "alice", profile="test")
+    row = desk.submit(mine, "kingston", "sampler", PARAMS)
+    ended: list[str] = []
+
+    async def go() -> None:
+        transport = httpx.ASGITransport(app=app, client=(f"uid:{ALICE}", 9))
+        async with httpx.AsyncClient(transport=transport, base_url="http://broker", timeout=60.0) as session:
+
+            async def wait() -> None:
+                ended.append((await session.get(f"/v1/tasks/{row.id}?wait=60")).json()["state"])
+
+            async with anyio.create_task_group() as group:
+                for _ in range(100):
+                    group.start_soon(wait)
+                with anyio.fail_after(50.0):
+                    while len(desk.changed._bells) < 100:
+                        await anyio.sleep(0.01)
+                    assert (await session.get("/v1/status")).status_code == 200
+                    assert not ended
+                    assert (await session.post(f"/v1/tasks/{row.id}/cancel")).status_code == 200
+
+    anyio.run(go)
+    assert ended == ["cancelled"] * 100, "told as it ends, and not when their time is over"
+    assert not desk.changed._bells
 
 
 def test_what_a_device_answers_while_the_broker_closes_is_written_down_still(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -263,6 +264,30 @@ def test_a_locked_database_is_said_and_tried_again(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+def test_a_ledger_that_may_only_be_read_says_so_and_goes_on_when_it_may_be_written(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "ledger", ["kingston"])
+    mine = desk.sessions.open(5001, "alice", profile="test")
+    desk.ledger._database._db.execute("PRAGMA query_only = ON")
+    with pytest.raises(LedgerError, match=r"readonly database.*Make it writable for the broker's user again"):
+        desk.submit(mine, "kingston", "sampler", PARAMS, task_id="one")
+    assert desk.queue()[1] == 0
+    desk.ledger._database._db.execute("PRAGMA query_only = OFF")
+    assert desk.submit(mine, "kingston", "sampler", PARAMS, task_id="one").id == "one"
+    desk.ledger.close()
+
+
+def test_a_ledger_on_a_disk_that_is_mounted_read_only_or_damaged_is_refused_in_words(tmp_path: Path) -> None:
+    (folder := tmp_path / "disk").mkdir()
+    with small_disk(folder, 4096) as disk:
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        for ledger in (disk, disk / "ledger"):
+            with pytest.raises(LedgerError, match=r"Read-only file system.*Make it writable"):
+                Ledger(ledger)
+    (tmp_path / "broker.sqlite").write_bytes(b"no ledger at all " * 500)
+    with pytest.raises(LedgerError, match=r"file is not a database.*last backup"):
+        Ledger(tmp_path)
+
+
 def test_a_full_disk_loses_nothing_and_the_same_verb_goes_through_when_there_is_room(tmp_path: Path) -> None:
     (tmp_path / "ledger").mkdir()
     with small_disk(tmp_path / "ledger", 1024) as disk:
