@@ -59,7 +59,7 @@ def test_a_key_opens_the_vendors_face_for_its_own_session_alone(ask: Ask) -> Non
     [
         ("POST", "/v1/devices/kingston/drain", {}),
         ("POST", "/v1/devices/kingston/resume", None),
-        ("POST", "/v1/windows", {"start": 0, "length_s": 60}),
+        ("POST", "/v1/windows", {"start": 4e9, "length_s": 60}),
         ("DELETE", "/v1/windows/1", None),
         ("GET", "/v1/audit", None),
         ("PUT", "/v1/limits/user/alice/user_day_s", {"value": 60}),
