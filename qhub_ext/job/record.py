@@ -229,12 +229,15 @@ def _hear(draft: _Draft, heard: State, at: float, event: dict[str, Any]) -> None
 
 def _seal(draft: _Draft, outcome: dict[str, Any]) -> None:
     try:
-        draft.state = State(outcome.get("state", ""))
+        sealed = State(outcome.get("state", ""))
     except ValueError:
         return
     draft.fields["reason"] = ""
-    # a runner that was stopped without a word does not know why; the site may
+    # a runner that was stopped without a word does not know why; the site may, and that it was not cancelled but out of time
     told = outcome.get("cause") == "unknown" and draft.fields.get("cause") not in (None, "unknown")
+    known = draft.state in (State.TIMED_OUT, State.FAILED)
+    if not (told and known and sealed is State.CANCELLED):
+        draft.state = sealed
     for key in ("running_at", "ended_at", "qpu_s", *(() if told else ("cause", "message", "advice"))):
         if outcome.get(key) is not None:
             draft.fields[key] = outcome[key]

@@ -17,6 +17,7 @@ from qhub_ext.job.notebook import CodeCell, code_cells, one_cell, source_of
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.atomic import read_json
+from qhub_ext.jobfolder.console import last_words
 from qhub_ext.jobfolder.journal import JournalWriter, read_all
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
 from qhub_ext.jobfolder.outputs import KINDS
@@ -252,22 +253,19 @@ class Supervisor:
             now = time.monotonic()
             if self.seen.stop is None:
                 after_s = now - self.timings.began
-                self.seen.stop = Stop(why=self._why(after_s), signal=name, after_s=after_s)
+                self.seen.stop = Stop(self._why(), name, after_s, _time_up_s())
                 grace = float(self._spec.grace_s)
                 margin = max(grace * 0.2, min(2.0, grace / 2))
                 self._stop_at, self._deadline = now, now + grace - margin
                 self._interrupt_step = max((grace - margin) / 2, 0.25)
             self._interrupt_at = now
 
-    def _why(self, after_s: float) -> str:
-        """The site's own word, which it writes before it sends the signal; some tell beforehand when the time is up."""
+    def _why(self) -> str:
+        """The site's own word, which it writes before it sends the signal."""
         why = ""
         for event in sorted(read_all(self._folder.journals), key=lambda e: e.get("at", 0.0)):
             if event.get("kind") == "stop" and event.get("attempt", self._attempt.number) == self._attempt.number:
                 why = str(event.get("why", ""))
-        time_up = os.environ.get("QHUB_TIME_UP_S", "")
-        if not why and time_up.isdigit() and after_s >= int(time_up):
-            why = "time"
         return why
 
     def _hear_death(self) -> None:
@@ -281,6 +279,7 @@ class Supervisor:
         self.seen.returncode = self._kernel.returncode
         self.seen.crash = self._kernel.crash_report()
         self.seen.oom_killed = oom_kills() > self._oom_before
+        self.seen.console = "" if self.seen.cell_begun else last_words(self._attempt)
         if self.seen.crash and self._phase != "leaving":
             self.notes.append(self.seen.crash)
         self._phase = "gone"
@@ -408,6 +407,12 @@ class Supervisor:
         self.seen.lost_bytes = self._recorder.lost_to_disk
         if note := self._recorder.cut_note:
             self.notes.append(note)
+
+
+def _time_up_s() -> float | None:
+    """What the site told beforehand."""
+    told = os.environ.get("QHUB_TIME_UP_S", "")
+    return float(told) if told.isdigit() else None
 
 
 def _fields(message: Message) -> dict[str, Any]:

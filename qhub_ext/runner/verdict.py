@@ -10,6 +10,7 @@ from pathlib import PurePath
 from typing import Any
 
 from qhub_ext.errors import Cause
+from qhub_ext.job.shortage import find_shortage
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.outputs import without_colours
@@ -23,16 +24,23 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @dataclass(frozen=True)
 class Stop:
-    """Somebody asked for the end. `why` is the site's word (time, cancel, requeue, preempt), "" when it left none."""
+    """Somebody asked for the end. `why` is the site's word (time, cancel, requeue, preempt), "" when it left none; `time_up_s`
+    says from when on such silence means that the time is up, where the site told that beforehand. Seconds since the start."""
 
     why: str
     signal: str
     after_s: float
+    time_up_s: float | None = None
+
+    @property
+    def is_for_time(self) -> bool:
+        return self.why == "time" or (not self.why and self.time_up_s is not None and self.after_s >= self.time_up_s)
 
 
 @dataclass
 class Sighting:
-    """What the supervisor saw of one attempt. `source` is the text of the cell, `crash` the report of faulthandler.
+    """What the supervisor saw of one attempt. `source` is the text of the cell, `crash` the report of faulthandler, `console` the
+    end of what was printed outside of the cell, looked at when no cell was begun.
 
     Of a notebook, `cells` is how many run, and the rest is about the last one begun: its `number`; `left` come after it.
     """
@@ -50,6 +58,7 @@ class Sighting:
     killed_at_deadline: bool = False
     returncode: int | None = None
     crash: str = ""
+    console: str = ""
     memory_exceeded_mb: float | None = None
     oom_killed: bool = False
     disk_full: bool = False
@@ -118,14 +127,15 @@ def _stopped(spec: JobSpec, seen: Sighting, stop: Stop) -> Verdict:
         end = f"did not end within {spec.grace_s} s of the interrupt and was killed"
     elif seen.reply is None and seen.returncode is not None:
         end = "was interrupted, and its process ended"
-    why = stop.why
-    if not why:
-        why = "time" if stop.after_s + spec.grace_s >= spec.time_s else ""
-    if why == "time":
+    why, due = stop.why, stop.time_up_s is None and stop.after_s + spec.grace_s >= spec.time_s
+    if stop.is_for_time or (not why and due):
+        # a site may count in minutes, and ends a job a little before its limit
+        elsewhere = abs(stop.after_s - spec.time_s) > spec.grace_s
+        ran = f" after {stop.after_s:.0f} s" if elsewhere else ""
         return Verdict(
             State.TIMED_OUT,
             Cause.RESOURCES,
-            f"The job reached its wall time of {spec.time_s} s; {seen.subject} {end}.",
+            f"The job reached its wall time of {spec.time_s} s{ran}; {seen.subject} {end}.",
             "Ask for more with --time, or let the cell do less.",
         )
     if why == "cancel":
@@ -204,6 +214,14 @@ def _died(spec: JobSpec, seen: Sighting) -> Verdict:
         return Verdict(State.FAILED, Cause.INTEGRATION, "The job kernel stopped answering and was ended.")
     if not seen.cell_begun:
         ended = f"exit code {code}" if code >= 0 else _signal_name(-code)
+        shortage = find_shortage(seen.console)
+        if shortage is not None:
+            return Verdict(
+                State.FAILED,
+                Cause.RESOURCES,
+                f"The job kernel could not start ({ended}); the cell was not begun: {shortage.told}.",
+                shortage.advice,
+            )
         return Verdict(
             State.FAILED,
             Cause.ENVIRONMENT,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from qhub_ext.errors import JobFolderError, SiteError, UnknownNameError, UnreadableJobError, UserError
+from qhub_ext.errors import JobFolderError, UnknownNameError, UnreadableJobError, UserError
 from qhub_ext.job.identity import short_id
 from qhub_ext.job.state import verbs_for
 from qhub_ext.server.monitor import entry_of
@@ -54,8 +53,7 @@ def job(service: JobService, job_id: str, told: JobRecord | None) -> dict[str, A
 
     folder = known(service, job_id)
     record = service.record(job_id) if told is None else told
-    with contextlib.suppress(SiteError):  # the bare word stays
-        record = service.with_sentence(record)
+    record = service.with_sentence(record)
     return record.to_json() | {
         "short_id": short_id(job_id),
         "as_of": record.as_of,

@@ -238,12 +238,19 @@ class JobService:
         return self.with_sentence(self._refresh([record])[0])
 
     def with_sentence(self, record: JobRecord) -> JobRecord:
-        """A bare word of the site is explained by a question of its own; a site that has the sentence at hand sends it along."""
-        if record.attempt.reason.isalpha() and record.state in (State.QUEUED, State.HELD) and record.spec.size is None:
-            sentence = self.site(record.spec.site).explain_reason(record.id).sentence
-            latest = replace(record.attempt, reason=sentence or record.attempt.reason)
-            record = replace(record, attempts=(*record.attempts[:-1], latest))
-        return record
+        """A bare word of the site is explained by a question of its own; a site that has the sentence at hand sends it along. Of one
+        that has left the queue since it was asked about, how it is now. While the site is silent, the word stays."""
+        bare = record.attempt.reason.isalpha() and record.state in (State.QUEUED, State.HELD)
+        if not bare or record.spec.size is not None or record.stale_since is not None:
+            return record
+        try:
+            found = self.site(record.spec.site).explain_reason(record.id)
+        except SiteError:
+            return record
+        if not found.word:
+            return self._refresh([self.shelf.record(record.id)])[0]
+        latest = replace(record.attempt, reason=found.sentence or record.attempt.reason)
+        return replace(record, attempts=(*record.attempts[:-1], latest))
 
     def with_standing(self, record: JobRecord) -> JobRecord:
         """Of one that waits, where it stands: a question to the site. An answer that does not come is left out."""
@@ -308,7 +315,12 @@ class JobService:
             attempt = record.attempt
             if report.attempt < attempt.number:
                 return replace(record, as_of=report.as_of)
-            if report.attempt > attempt.number:  # the site has begun a new one, and no journal says so yet
+            if (
+                report.attempt > attempt.number
+            ):  # the site has begun a new one, and may just have said how those before it ended
+                record = self.shelf.record(record.id)
+                attempt = record.attempt
+            if report.attempt > attempt.number:  # no journal says so yet
                 attempt = Attempt(number=report.attempt)
                 record = replace(record, attempts=(*record.attempts, attempt))
             # an end that the site does not confirm: it stopped the attempt, and may put the job back into its queue

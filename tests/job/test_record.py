@@ -111,3 +111,24 @@ def test_waiting_and_running_are_told_apart() -> None:
     for order in itertools.islice(itertools.permutations(told), 24):
         record = fold(SPEC, order)
         assert (record.waiting_s, record.running_s) == (4.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("site", "sealed", "state", "cause"),
+    [
+        (("timed_out", "queue policy"), ("cancelled", "unknown"), State.TIMED_OUT, "queue policy"),
+        (("failed", "integration"), ("cancelled", "unknown"), State.FAILED, "integration"),
+        (("cancelled", "user"), ("cancelled", "unknown"), State.CANCELLED, "user"),
+        (("timed_out", "unknown"), ("cancelled", "unknown"), State.CANCELLED, "unknown"),
+        (("lost", "integration"), ("completed", None), State.COMPLETED, None),
+        (("timed_out", "resources"), ("cancelled", "user"), State.CANCELLED, "user"),
+    ],
+)
+def test_of_a_stop_that_the_runner_was_not_told_the_reason_of_the_sites_word_stands(
+    site: tuple[str, str], sealed: tuple[str, str | None], state: State, cause: str | None
+) -> None:
+    told = {"kind": "state", "attempt": 1, "at": 9.0, "state": site[0], "cause": site[1]}
+    outcome = {"state": sealed[0], "ended_at": 8.0, **({"cause": sealed[1]} if sealed[1] else {})}
+    record = fold(SPEC, [told], {1: outcome})
+    assert record.state is state
+    assert cause is None or record.attempt.cause == cause

@@ -208,6 +208,22 @@ def test_a_kernel_that_cannot_start_says_where_to_look(workshop: Workshop) -> No
     assert "console log" in run.outcome["advice"]
 
 
+def test_a_kernel_without_the_memory_to_start_is_told_from_one_without_its_packages(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    little = "import resource\nresource.setrlimit(resource.RLIMIT_AS, (40 << 20, 40 << 20))\n"
+    (tmp_path / "sitecustomize.py").write_text(little)
+    folder = workshop.folder("1\n", environment={"PYTHONPATH": str(tmp_path)})
+    attempt = folder.attempt(1)
+    attempt.path.mkdir(parents=True)
+    with attempt.console.open("wb") as console:  # as the site's script does
+        subprocess.run([*RUNNER, str(folder.path)], stdout=console, stderr=console)
+    outcome = read_json(attempt.outcome)
+    assert (outcome["state"], outcome["cause"]) == ("failed", "resources"), (outcome, attempt.console.read_text())
+    assert "memory" in outcome["message"]
+    assert "--memory" in outcome["advice"]
+
+
 def test_a_profile_of_the_user_has_no_say(workshop: Workshop, tmp_path: Path) -> None:
     startup = tmp_path / "ipython" / "profile_default" / "startup"
     startup.mkdir(parents=True)

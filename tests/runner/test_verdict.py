@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from qhub_ext.job.spec import JobSpec
-from qhub_ext.runner.verdict import Sighting, judge
+from qhub_ext.runner.verdict import Sighting, Stop, judge
 
 
 def spec(**fields: Any) -> JobSpec:
@@ -79,3 +79,39 @@ def test_a_crash_names_the_line_that_led_to_it(frames: list[str], place: str) ->
     report = CRASH.format(frames="\n".join([*frames, '  File "/opt/IPython/core.py", line 1 in run']) if frames else "")
     seen = Sighting(source="import x\ncrash()\n", returncode=-11, crash=report, cell_begun=True)
     assert place in judge(spec(), seen).message
+
+
+@pytest.mark.parametrize(
+    ("stop", "state", "said"),
+    [
+        (Stop("time", "SIGTERM", 30.4), "timed_out", "reached its wall time of 30 s; the cell"),
+        (Stop("", "SIGTERM", 25.0), "timed_out", "reached its wall time of 30 s; the cell"),
+        (
+            Stop("", "SIGTERM", 121.0, time_up_s=75.0),
+            "timed_out",
+            "reached its wall time of 30 s after 121 s; the cell",
+        ),
+        (Stop("", "SIGTERM", 66.0, time_up_s=75.0), "cancelled", "the site left no word why"),
+        (Stop("cancel", "SIGTERM", 121.0, time_up_s=75.0), "cancelled", "The job was cancelled"),
+    ],
+)
+def test_the_time_is_up_when_the_site_says_so_and_the_time_told_is_the_true_one(
+    stop: Stop, state: str, said: str
+) -> None:
+    found = judge(spec(time_s=30, grace_s=10), Sighting(stop=stop, reply={"status": "error"}, cell_begun=True))
+    assert found.state.value == state
+    assert said in found.message
+
+
+@pytest.mark.parametrize(
+    ("console", "cause", "said"),
+    [
+        ("Traceback / MemoryError", "resources", "the cell was not begun: there was less memory than it needs."),
+        ("RuntimeError: can't start new thread", "resources", "no more threads, most often for want of memory."),
+        ("No module named ipykernel", "environment", "the cell was not begun."),
+    ],
+)
+def test_a_kernel_that_could_not_start_for_lack_of_memory_says_so(console: str, cause: str, said: str) -> None:
+    found = judge(spec(), Sighting(returncode=1, console=console))
+    assert found.cause == cause
+    assert found.message.endswith(said)

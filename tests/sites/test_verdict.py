@@ -12,6 +12,10 @@ CASES = {
     "exit code zero": Evidence(LAUNCH, {"returncode": 0, "at": 2.0}),
     "no such module": Evidence(LAUNCH, {"returncode": 1, "at": 2.0}, last_words="No module named qhub_ext.runner"),
     "no such python": Evidence(LAUNCH, {"returncode": 127, "at": 2.0}, last_words="script: /x/python: not found"),
+    "no memory": Evidence(LAUNCH, {"returncode": 1, "at": 2.0}, last_words="MemoryError"),
+    "no threads": Evidence(
+        LAUNCH, {"signal": 6, "at": 2.0}, last_words="Resource temporarily unavailable (thread.cpp)"
+    ),
     "segfault": Evidence(LAUNCH, {"signal": 11, "at": 2.0}),
     "a shell's word for a segfault": Evidence(LAUNCH, {"returncode": 139, "at": 2.0}),
     "a real-time signal": Evidence(LAUNCH, {"signal": 63, "at": 2.0}),

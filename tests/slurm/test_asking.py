@@ -88,6 +88,9 @@ def test_munge_down_while_a_job_runs_shows_the_age_of_what_is_known_and_loses_no
     lost = bench.submit("until [ -e go ]; do sleep 0.1; done; exit 4", site="slurm")
     for each in (job, lost):
         bench.until_running(each)
+    held = bench.submit("seal completed", site="slurm", site_options={"begin": "now+600"})
+    assert bench.site.hold([held.id]) == []
+    wait_until(lambda: bench.reported(held) is State.HELD, what="the hold")
     known = bench.site.poll([job.id])[job.id].as_of
     cluster.stop("munged")
     service = JobService(bench.settings)
@@ -99,6 +102,10 @@ def test_munge_down_while_a_job_runs_shows_the_age_of_what_is_known_and_loses_no
     record = service.record(job.id)
     assert record.stale_since is not None
     assert record.state in (State.STARTING, State.RUNNING)
+    waits = service.record(held.id)
+    assert (waits.state, waits.attempt.reason) == (State.HELD, "It is held, by its owner.")
+    assert waits.stale_since is not None
+    assert "did not answer" in str(service.explain(held.id))
     for verb in (bench.site.cancel, bench.site.requeue):
         with pytest.raises(SiteUnreachableError, match=r"(?i)munge|authentication|did not answer"):
             verb([lost.id])

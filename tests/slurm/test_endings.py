@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from qhub_ext.errors import Cause, SiteError
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.service import JobService
 from qhub_ext.sites.slurm.site import SlurmSite
 from tests.slurm.cluster import Cluster
 from tests.slurm.fixtures import SlurmWorkshop, slurm_workshop
@@ -155,12 +157,42 @@ def test_a_folder_that_the_node_does_not_see_is_named_as_the_cause(bench: SlurmW
     assert "shelf" in record.attempt.advice
 
 
-def test_a_job_killed_for_memory_says_that_something_killed_it(bench: SlurmWorkshop) -> None:
+def test_a_job_killed_for_memory_says_how_much_it_used_and_was_given(bench: SlurmWorkshop) -> None:
+    """The nodes have no cgroups, so that Slurm says FAILED and 0:9 of it; its books know of the memory."""
     grow = "exec /usr/bin/python3 -c 'x = bytearray(400 << 20); import time; time.sleep(60)'"
     job = bench.submit(grow, memory_mb=64)
     (record,) = bench.until_final(job)
-    assert record.state is State.FAILED
-    assert "memory" in f"{record.attempt.message} {record.attempt.advice}"
+    assert (record.state, record.attempt.cause) == (State.FAILED, Cause.RESOURCES), record.attempt
+    assert "MiB of memory on two01, was given 64 MiB, and was killed." in record.attempt.message
+    assert "--memory" in record.attempt.advice
+
+
+def test_the_first_look_at_a_job_that_was_put_back_tells_how_the_attempt_before_ended(
+    bench: SlurmWorkshop, cluster: Cluster
+) -> None:
+    job = bench.submit("until [ -e go ]; do sleep 0.1; done; seal completed", site="slurm")
+    wait_until(lambda: job.attempt(1).launch.exists(), what="the start")
+    number = bench.site.find([job.id])[job.id]
+    cluster.ask("scontrol", "requeue", number)
+    wait_until(lambda: "Restarts=1" in cluster.ask("scontrol", "show", "job", number), what="the second attempt")
+    record = JobService(bench.settings).record(job.id)
+    first, _ = record.attempts
+    assert (first.state, first.cause) == (State.CANCELLED, Cause.QUEUE_POLICY), first
+    assert "put the job back" in first.message
+    (job.path / "go").touch()
+
+
+def test_of_a_job_that_has_left_the_queue_meanwhile_nobody_is_told_that_it_waits(bench: SlurmWorkshop) -> None:
+    service = JobService(bench.settings)
+    job = bench.submit("seal completed", site="slurm", site_options={"begin": "now+600"})
+    known = service.record(job.id)
+    seen = replace(known, attempts=(replace(known.attempt, reason="BeginTime"),))
+    assert "has not come yet" in service.with_sentence(seen).attempt.reason, "as it is"
+    service.apply("cancel", [job.id])
+    bench.until_final(job)
+    told = service.with_sentence(seen)
+    assert told.state is State.CANCELLED
+    assert "has ended" not in told.attempt.reason
 
 
 def test_a_dependency_that_ended_before_is_refused_with_its_end(bench: SlurmWorkshop) -> None:

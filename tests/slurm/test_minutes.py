@@ -34,6 +34,7 @@ class Minutes:
     demo: Path
     notebook: subprocess.Popen[str]
     asked: JobFolder
+    reserved: JobFolder
     slow: subprocess.Popen[str]
 
 
@@ -50,6 +51,17 @@ def minutes(slurm_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) ->
             "exec sleep 600", tier="emulation", site="slurm", time_s=1200, site_options={"partition": "narrow"}
         )
         bench.until_running(asked)
+        words = ("starttime=now", "duration=1", "users=root", "nodes=qpu01", "flags=ignore_jobs")
+        slurm_cluster.ask("scontrol", "create", "reservation", "reservationname=minute", *words)
+        reserved = bench.cell(
+            *("import time\ntime.sleep(600)",),
+            tier="emulation",
+            site="slurm",
+            time_s=61,
+            grace_s=10,
+            site_options={"partition": "qpu", "reservation": "minute"},
+        )
+        bench.site.submit([reserved])
         slow = subprocess.Popen(
             [sys.executable, "-m", "qhub_ext.cli", "job", asked.id],
             env=surroundings(
@@ -71,7 +83,7 @@ def minutes(slurm_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) ->
             text=True,
         )
         try:
-            yield Minutes(bench, polite, rude, folder / "demo", notebook, asked, slow)
+            yield Minutes(bench, polite, rude, folder / "demo", notebook, asked, reserved, slow)
         finally:
             for process in (notebook, slow):
                 process.kill()
@@ -112,3 +124,11 @@ def test_a_squeue_that_needs_half_a_minute_is_waited_for_and_believed(minutes: M
     waited = (Path(minutes.bench.settings.shelf).parent / "bin" / "squeue.log").read_text().split()
     assert len(waited) == 1, "and asked once"
     assert int(waited[0]) >= 30
+
+
+@pytest.mark.slow
+def test_a_job_whose_reservation_ended_did_not_reach_its_own_time_limit(minutes: Minutes) -> None:
+    (record,) = minutes.bench.until_final(minutes.reserved, within_s=300)
+    assert (record.state, record.attempt.cause) == (State.TIMED_OUT, Cause.QUEUE_POLICY), record.attempt
+    assert "most likely its reservation 'minute' had ended" in record.attempt.message
+    assert "although it was given 180 s" in record.attempt.message

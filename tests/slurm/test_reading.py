@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qhub_ext.sites.slurm.accounting import parse_sacct, parse_scontrol
+from qhub_ext.sites.slurm.accounting import Memory, parse_memory, parse_sacct, parse_scontrol
 from qhub_ext.sites.slurm.listing import expand, holds_several, parse_duration, parse_rows
 
 NASTY = "a b 'c' \"d\" | e\n<b>\tf, $(g) \\ é"
@@ -89,3 +89,23 @@ def test_a_name_cannot_forge_a_field_of_scontrol() -> None:
         "JobId=1 JobName=x JobState=COMPLETED UserId=root(0) GroupId=root(0) JobState=FAILED Reason=None ExitCode=3:0 "
     )
     assert parse_scontrol(text)["JobState"] == "FAILED"
+
+
+STEPS = """7||billing=1,cpu=1,mem=8M,node=1
+7.batch|11206K|cpu=1,mem=8M,node=1
+7.0|1.5G|cpu=1,mem=8M,node=1
+70.batch|9T|cpu=1,mem=8M,node=1
+sacct: error: something else
+"""
+
+
+def test_the_memory_of_an_attempt_is_the_most_of_its_steps_beside_what_the_whole_was_given() -> None:
+    assert parse_memory("7", STEPS) == Memory(1536.0, 8.0)
+    for text in (
+        "",
+        "sacct: error",
+        "7||cpu=1\n7.batch|11206K|\n",
+        "7||mem=8M\n7.batch||\n",
+        "7||mem=8M\n7.batch|?|\n",
+    ):
+        assert parse_memory("7", text) is None

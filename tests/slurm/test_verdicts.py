@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from qhub_ext.errors import Cause
 from qhub_ext.job.state import State
-from qhub_ext.sites.slurm.accounting import Ending
+from qhub_ext.sites.slurm.accounting import Ending, Memory
 from qhub_ext.sites.slurm.options import DUPLICATE, NO_FOLDER, NO_ROOM
 from qhub_ext.sites.slurm.verdict import Evidence, conclude
 
@@ -21,6 +23,10 @@ ENDINGS = {
     "preempted": (("PREEMPTED", 0, 0), BEGUN, State.CANCELLED, Cause.QUEUE_POLICY, "took its place", "profile"),
     "federation": (("REVOKED", 0, 0), Evidence(), State.CANCELLED, Cause.QUEUE_POLICY, "Another cluster", ""),
     "killed": (("FAILED", 0, 9), BEGUN, State.FAILED, Cause.UNKNOWN, "SIGKILL", "memory"),
+    "killed for its memory": (("FAILED", 0, 9), replace(BEGUN, memory=Memory(10.6, 8)), State.FAILED, Cause.RESOURCES, "used 11 MiB of memory on n1, was given 8 MiB, and was killed.", "--memory"),
+    "killed within its memory": (("FAILED", 0, 9), replace(BEGUN, memory=Memory(7, 8)), State.FAILED, Cause.UNKNOWN, "SIGKILL", "memory"),
+    "no memory to begin with": (("FAILED", 1, 0), replace(BEGUN, last_words="MemoryError"), State.FAILED, Cause.RESOURCES, "less memory than it needs. Its last words", "--memory"),
+    "no threads to begin with": (("FAILED", 0, 6), replace(BEGUN, last_words="RuntimeError: can't start new thread"), State.FAILED, Cause.RESOURCES, "by SIGABRT: the system gave it no more threads", "ulimit"),
     "killed, as the shell says it": (("FAILED", 139, 0), BEGUN, State.FAILED, Cause.UNKNOWN, "SIGSEGV", "Requeue"),
     "exit code": (("FAILED", 3, 0), BEGUN, State.FAILED, Cause.UNKNOWN, "last line", "console.log"),
     "no such command": (("FAILED", 127, 0), BEGUN, State.FAILED, Cause.ENVIRONMENT, "exit code 127", "console.log"),
@@ -38,7 +44,7 @@ def test_ends_are_told_apart(case: str) -> None:
     found = conclude(Ending("7", word, code, signal, nodes="n1"), seen, owner_uid=1000)
     assert (found.state, found.cause) == (state, cause)
     assert said in found.message
-    assert found.message.endswith(("." if not seen.last_words else "line", "."))
+    assert found.message.endswith((".", seen.last_words or "."))
     assert advice in found.advice
 
 

@@ -54,18 +54,6 @@ def ended(folder: JobFolder) -> bool:
     return latest is not None and latest.outcome.exists()
 
 
-def last_line(console: Path, at_most: int = 300) -> str:
-    try:
-        with console.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - 4096))
-            lines = file.read().decode("utf-8", "replace").split("\n")
-    except OSError:
-        return ""
-    words = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return words if len(words) <= at_most else words[: at_most - 1] + "…"
-
-
 def touch(folder: JobFolder) -> None:
     """An index that compares the time stamp of the folder (of an element: of its array's) then looks again."""
     with contextlib.suppress(OSError):

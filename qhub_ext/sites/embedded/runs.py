@@ -13,9 +13,10 @@ from typing import Any
 from qhub_ext.errors import Cause
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.atomic import write_json
+from qhub_ext.jobfolder.console import last_words
 from qhub_ext.jobfolder.outcome import Outcome
 from qhub_ext.sites.embedded import launcher, processes
-from qhub_ext.sites.embedded.attempt_files import attempt_of, exit_of, folder_of, last_line, launch_of, make_attempt
+from qhub_ext.sites.embedded.attempt_files import attempt_of, exit_of, folder_of, launch_of, make_attempt
 from qhub_ext.sites.embedded.ends import Ends
 from qhub_ext.sites.embedded.journals import Journals
 from qhub_ext.sites.embedded.line import Line
@@ -294,7 +295,7 @@ class Runs:
                 time_s=job.time_s,
                 rebooted=not same_boot,
                 never_ran=never_ran,
-                last_words=last_line(attempt.console),
+                last_words=last_words(attempt),
             )
             outcome = conclude(evidence, started_at=job.started_at, now=time.time())
             if never_ran and not job.stop_why:

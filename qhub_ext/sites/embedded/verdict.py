@@ -9,6 +9,7 @@ from typing import Any
 from qhub_ext.errors import Cause
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.outcome import Outcome
+from qhub_ext.sites.exits import read_exit
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,9 @@ def _words(evidence: Evidence) -> tuple[State, Cause, str, str]:
             f"The script ended with exit code 0 but no runner sealed an outcome.{said}",
             "Look at the job's script.",
         )
-    cause = Cause.ENVIRONMENT if code in (126, 127) or "No module named" in evidence.last_words else Cause.UNKNOWN
-    return State.FAILED, cause, f"The script ended with exit code {code} and no outcome.{said}", "Look at console.log."
+    end = read_exit(evidence.last_words, code=code if isinstance(code, int) else 0, advice="Look at console.log.")
+    told = f"The script ended with exit code {code} and no outcome{end.because}.{said}"
+    return State.FAILED, end.cause, told, end.advice
 
 
 def _killed(number: int, evidence: Evidence, said: str) -> tuple[State, Cause, str, str]:
@@ -94,12 +96,9 @@ def _killed(number: int, evidence: Evidence, said: str) -> tuple[State, Cause, s
             "The runner was killed (SIGKILL) while this computer ran out of memory.",
             "Ask for fewer qubits or shots, or free some memory.",
         )
-    return (
-        State.FAILED,
-        Cause.UNKNOWN,
-        f"The runner was ended by {name}; nothing says who sent it.{said}",
-        "Requeue it.",
-    )
+    end = read_exit(evidence.last_words, advice="Requeue it.")
+    told = f"The runner was ended by {name}{end.because or '; nothing says who sent it'}.{said}"
+    return State.FAILED, end.cause, told, end.advice
 
 
 def _signal_of(record: dict[str, Any]) -> int | None:

@@ -65,6 +65,49 @@ def _sacct(commands: Commands, which: str, since: float) -> dict[str, list[Endin
     return parse_sacct(answer.output)
 
 
+@dataclass(frozen=True)
+class Memory:
+    """Of one attempt: the most that a step of it used, and what the whole was given."""
+
+    used_mb: float
+    given_mb: float
+
+    @property
+    def exceeded(self) -> bool:
+        return self.used_mb > self.given_mb
+
+
+def memory_of(commands: Commands, key: str) -> Memory | None:
+    """Of the latest attempt; None where the books do not tell. Only a record of a step says what was used."""
+    if not commands.keeps_books:
+        return None
+    words = ("--parsable2", "--noheader", f"--jobs={key}", "--format=JobID,MaxRSS,AllocTRES")
+    return parse_memory(key, commands.run("sacct", *words).output)
+
+
+def parse_memory(key: str, text: str) -> Memory | None:
+    rows = [line.split("|") for line in text.splitlines() if line.count("|") == 2]
+    granted = [_tres(tres) for job, _, tres in rows if job == key]
+    used = [_megabytes(most) for job, most, _ in rows if job.startswith(f"{key}.")]
+    if not any(granted) or not any(used):
+        return None
+    return Memory(max(used), max(granted))
+
+
+def _tres(text: str) -> float:
+    """`billing=1,cpu=1,mem=4000M,node=1` -> 4000.0"""
+    return next((_megabytes(pair[4:]) for pair in text.split(",") if pair.startswith("mem=")), 0.0)
+
+
+def _megabytes(text: str) -> float:
+    """`10898K` -> 10.6; 0 for what is no amount."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGTP]?)", text.strip())
+    if found is None:
+        return 0.0
+    scale = {"": 2**-20, "K": 2**-10, "M": 1.0, "G": 2.0**10, "T": 2.0**20, "P": 2.0**30}
+    return float(found[1]) * scale[found[2]]
+
+
 def why_closed(commands: Commands, nodes: str) -> str:
     """What Slurm noted when it, or somebody, closed these nodes; "" for nodes that are open."""
     said = commands.run("sinfo", "--noheader", f"--nodes={nodes}", "--Format=Reason:\x1f").output if nodes else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import signal
 from dataclasses import replace
 
 from qhub_ext.errors import JobFolderError
@@ -18,7 +19,8 @@ from qhub_ext.sites.slurm.commands import Commands
 from qhub_ext.sites.slurm.ledger import Place
 from qhub_ext.sites.slurm.listing import Row
 from qhub_ext.sites.slurm.places import Places
-from qhub_ext.sites.slurm.verdict import conclude, was_taken_back
+from qhub_ext.sites.slurm.reasons import sentence_of
+from qhub_ext.sites.slurm.verdict import conclude, signal_of, was_taken_back
 
 
 class Chronicle:
@@ -42,7 +44,8 @@ class Chronicle:
             known = {a.number: a for a in read_record(folder).attempts}.get(number)
             if now[1] is not State.STARTING:
                 if known is None or known.state is not now[1]:
-                    ledger.say(folder, "state", state=now[1].value, attempt=number, reason=row.reason, word=row.state)
+                    told = sentence_of(row.reason, row.qos, row.account)
+                    ledger.say(folder, "state", state=now[1].value, attempt=number, reason=told, word=row.state)
             elif row.start is not None and (known is None or known.started_at is None):
                 # Slurm's moments are whole seconds: never before it was queued
                 moment = max(row.start, known.queued_at or 0.0) if known else row.start
@@ -89,6 +92,8 @@ class Chronicle:
         found = evidence.gather(self._places, folder, number)
         if ending is not None and was_taken_back(ending, found):
             found = replace(found, node_says=accounting.why_closed(self._commands, ending.nodes))
+        if ending is not None and ending.state == "FAILED" and signal_of(ending) == signal.SIGKILL:
+            found = replace(found, memory=accounting.memory_of(self._commands, ending.key))
         verdict = conclude(ending, found, owner_uid=os.geteuid(), names=_names(ending))
         record = read_record(folder)
         known = {a.number: a for a in record.attempts}.get(number)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from qhub_ext.errors import JobFolderError
 from qhub_ext.job.identity import split_element
 from qhub_ext.job.state import State
+from qhub_ext.jobfolder.console import last_words
 from qhub_ext.jobfolder.journal import read_all
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.outcome import read_record, read_spec
-from qhub_ext.sites.slurm import ledger
+from qhub_ext.sites.slurm.options import limit_min
 from qhub_ext.sites.slurm.places import Places
 from qhub_ext.sites.slurm.verdict import Evidence
 
@@ -16,16 +17,17 @@ from qhub_ext.sites.slurm.verdict import Evidence
 def gather(places: Places, folder: JobFolder, number: int, *, again: bool = False) -> Evidence:
     """`again`: there is a later attempt."""
     stops = [e for e in read_all(folder.journals) if e.get("kind") == "stop" and e.get("attempt", number) == number]
-    launched = folder.attempt(number).launch.exists()
+    attempt = folder.attempt(number)
+    launched = attempt.launch.exists()
     spec = read_spec(folder)
     tier = places.settings.tiers.get(spec.tier)
     return Evidence(
         element=split_element(folder.id)[1] is not None,
         launched=launched,
-        last_words=ledger.last_words(folder, number),
+        last_words=last_words(attempt),
         stop_why=str(stops[-1].get("why", "")) if stops else "",
         unmet="" if launched else unmet(places, folder, final=True),
-        time_s=spec.time_s,
+        time_s=limit_min(spec, places.settings) * 60,
         reservation=spec.site_options.get("reservation") or (tier.reservation if tier else "") or "",
         again=again,
     )

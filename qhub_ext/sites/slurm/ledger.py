@@ -23,7 +23,6 @@ from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.sites.scheduler import SITE_JOURNAL
 
 WRITER = f"{SITE_JOURNAL}-{os.getpid()}-{secrets.token_hex(3)}"
-LAST_WORDS = 300
 
 
 @dataclass(frozen=True)
@@ -178,18 +177,6 @@ def forget(root: JobFolder, first_attempt: int, folders: Sequence[JobFolder]) ->
     for claim in claims(folders[0]) if folders else ():
         if claim.first_attempt == first_attempt:
             drop_claim(root, claim)
-
-
-def last_words(folder: JobFolder, attempt: int) -> str:
-    """The end of the attempt's console, in one line."""
-    try:
-        with folder.attempt(attempt).console.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - 4096))
-            lines = file.read().decode("utf-8", "replace").strip().splitlines()
-    except OSError:
-        return ""
-    return " / ".join(line.strip() for line in lines[-3:])[-LAST_WORDS:]
 
 
 def refresh(folder: JobFolder) -> None:

@@ -7,6 +7,7 @@ that grammar; all others stand in the table. `{...}` is filled in with facts of 
 
 from __future__ import annotations
 
+import functools
 import re
 
 from qhub_ext.sites.scheduler import Reason
@@ -206,6 +207,14 @@ def explain(word: str, facts: dict[str, str] | None = None) -> Reason:
             )
         sentence, audience, advice = found
     return Reason(base, _fill(sentence, known) + detail + known["detail"], audience, advice)
+
+
+@functools.lru_cache(maxsize=1024)
+def sentence_of(word: str, qos: str, account: str) -> str:
+    """ "" where Slurm names no reason."""
+    if word in ("", "None"):
+        return ""
+    return explain(word, {"qos": f" {qos!r}", "account": f" {account!r}"}).sentence
 
 
 def _split(word: str) -> tuple[str, str]:

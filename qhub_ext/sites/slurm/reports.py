@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from qhub_ext.sites.slurm.ledger import Place
 from qhub_ext.sites.slurm.listing import Listing, Row
 from qhub_ext.sites.slurm.places import Places
 from qhub_ext.sites.slurm.poller import Poller
-from qhub_ext.sites.slurm.reasons import explain
+from qhub_ext.sites.slurm.reasons import sentence_of
 from qhub_ext.sites.slurm.states import read_state
 
 
@@ -178,7 +177,7 @@ class Reports:
         if not self._chronicle.has_told(job_id, number, state if state.waiting else State.STARTING):
             self._chronicle.tell(folder, place, row, number, state)
         reason = row.reason if state.waiting and row.reason != "None" else ""
-        message = _sentence(reason, row.qos, row.account) if reason else ""
+        message = sentence_of(reason, row.qos, row.account)
         report = SiteReport(job_id, place.key, state, as_of, row.state, reason, number, message)
         if state.waiting:
             self._kept[job_id] = _Kept(row, report)
@@ -187,8 +186,3 @@ class Reports:
         else:
             self._kept.pop(job_id, None)  # the next file in the folder may change it
         return report
-
-
-@functools.lru_cache(maxsize=1024)
-def _sentence(reason: str, qos: str, account: str) -> str:
-    return explain(reason, {"qos": f" {qos!r}", "account": f" {account!r}"}).sentence

@@ -132,9 +132,12 @@ class SlurmSite:
 
         row = self._active(job_id)
         if row is None:
+            if (place := self._places.known(job_id)) is not None:
+                self._poller.expire([place.base])  # whoever asks next is not told that it waits
             return Reason("", self._reports.absence(job_id), audience="you")
         place = self._places.known(job_id)
         if place is None or not self._reports.state_of(job_id, place, row).waiting:
+            self._poller.expire([row.base])
             return Reason("", "It has started and waits for nothing.", audience="you")
         folder = self._places.folder(job_id)
         begin = read_spec(folder).site_options.get("begin", "")

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from qhub_ext.errors import Cause
 from qhub_ext.job.state import State
-from qhub_ext.sites.slurm.accounting import Ending
+from qhub_ext.sites.exits import read_exit
+from qhub_ext.sites.slurm.accounting import Ending, Memory
 from qhub_ext.sites.slurm.options import DUPLICATE, NO_FOLDER, NO_ROOM
 from qhub_ext.sites.slurm.reasons import explain
 from qhub_ext.sites.slurm.sentences import read_sentence
@@ -37,8 +38,8 @@ class Verdict:
 @dataclass(frozen=True)
 class Evidence:
     """What the folder adds: `launched` the script began; `last_words` of its console; `stop_why` a client's own request;
-    `unmet` a sentence about a dependency; `time_s` what the job was given; `node_says` why its node is closed, where somebody asked;
-    `reservation` the name of the one that it ran in."""
+    `unmet` a sentence about a dependency; `time_s` what the job was given, in Slurm's whole minutes; `reservation` the name of the
+    one that it ran in. Where somebody asked: `node_says` why its node is closed, and `memory` what it used."""
 
     launched: bool = False
     last_words: str = ""
@@ -49,6 +50,7 @@ class Evidence:
     element: bool = False
     node_says: str = ""
     reservation: str = ""
+    memory: Memory | None = None
 
 
 EARLY_S = 60
@@ -61,6 +63,11 @@ def was_taken_back(ending: Ending, seen: Evidence) -> bool:
     if not ending.state.startswith("CANCELLED") or ending.by != 0 or ending.start is None:
         return False
     return not (seen.launched or seen.again or seen.stop_why or seen.unmet or ending.reason)
+
+
+def signal_of(ending: Ending) -> int:
+    """0 for one that ended by itself. A shell says 128 + N of a child that signal N ended."""
+    return ending.signal or (ending.code - 128 if 128 < ending.code < 160 else 0)
 
 
 def conclude(ending: Ending | None, seen: Evidence, *, owner_uid: int, names: dict[int, str] | None = None) -> Verdict:
@@ -186,7 +193,7 @@ def _cancelled(ending: Ending, seen: Evidence, owner_uid: int, names: dict[int, 
 
 
 def _failed(ending: Ending, seen: Evidence, where: str, said: str) -> Verdict:
-    number = ending.signal or (ending.code - 128 if 128 < ending.code < 160 else 0)
+    number = signal_of(ending)
     node = ending.nodes or "its node"
     if ending.code == NO_FOLDER and not seen.launched:
         return Verdict(
@@ -207,30 +214,25 @@ def _failed(ending: Ending, seen: Evidence, where: str, said: str) -> Verdict:
     if ending.code == DUPLICATE and not seen.launched:
         return Verdict(State.CANCELLED, Cause.INTEGRATION, "It was queued twice; the other one ran.", "", ending.state)
     if number:
+        if seen.memory is not None and seen.memory.exceeded:
+            told = f"It used {seen.memory.used_mb:.0f} MiB of memory{where}, was given {seen.memory.given_mb:.0f} MiB, and was killed."
+            return Verdict(State.FAILED, Cause.RESOURCES, told, read_state("OUT_OF_MEMORY").advice, ending.state)
         name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
-        return Verdict(
-            State.FAILED,
-            Cause.UNKNOWN,
-            f"The runner was ended{where} by {name}; nothing says who sent it.{said}",
-            "Requeue it."
-            if number != signal.SIGKILL
-            else "Lack of memory on the node is a common cause: ask for more.",
-            ending.state,
+        usual = (
+            "Lack of memory on the node is a common cause: ask for more." if number == signal.SIGKILL else "Requeue it."
         )
+        end = read_exit(seen.last_words, advice=usual)
+        told = f"The runner was ended{where} by {name}{end.because or '; nothing says who sent it'}.{said}"
+        return Verdict(State.FAILED, end.cause, told, end.advice, ending.state)
     if not seen.launched and ending.code == 0:
-        told = explain(ending.reason) if ending.reason else None
+        why = explain(ending.reason) if ending.reason else None
         return Verdict(
             State.FAILED,
-            Cause.INTEGRATION if told is None or told.audience != "you" else Cause.QUEUE_POLICY,
-            told.sentence if told else f"Slurm could not run it{where} and gives no reason.",
-            told.advice if told else "Ask the site to look at the node.",
+            Cause.INTEGRATION if why is None or why.audience != "you" else Cause.QUEUE_POLICY,
+            why.sentence if why else f"Slurm could not run it{where} and gives no reason.",
+            why.advice if why else "Ask the site to look at the node.",
             ending.state,
         )
-    cause = Cause.ENVIRONMENT if ending.code in (126, 127) or "No module named" in seen.last_words else Cause.UNKNOWN
-    return Verdict(
-        State.FAILED,
-        cause,
-        f"The script ended{where} with exit code {ending.code} and no outcome.{said}",
-        "Look at console.log of its attempt.",
-        ending.state,
-    )
+    end = read_exit(seen.last_words, code=ending.code, advice="Look at console.log of its attempt.")
+    told = f"The script ended{where} with exit code {ending.code} and no outcome{end.because}.{said}"
+    return Verdict(State.FAILED, end.cause, told, end.advice, ending.state)
