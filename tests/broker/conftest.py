@@ -23,7 +23,7 @@ from qhub_ext.tiers.qpu.pool import close_all
 from qhub_ext.tiers.qpu.wire import untagged
 from tests.broker.house import ask, desk
 from tests.circuits import bell_pair
-from tests.qpu.conftest import VirtualQpu, isa, server
+from tests.qpu.conftest import PATIENCE_S, VirtualQpu, isa, server
 from tests.waiting import wait_until
 
 __all__ = ["ask", "desk", "server"]
@@ -55,7 +55,7 @@ class Broker:
         return str(self.record["url"])
 
     def metrics(self) -> str:
-        return httpx.get(f"{self.url}/metrics", trust_env=False).text
+        return httpx.get(f"{self.url}/metrics", trust_env=False, timeout=PATIENCE_S).text
 
     def start(self) -> None:
         self.directory.mkdir(exist_ok=True)
@@ -99,12 +99,12 @@ class Broker:
     def kill(self) -> None:
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(20)
+        self.process.wait(PATIENCE_S)
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(30)
+            self.process.wait(PATIENCE_S)
 
     def ask(self, method: str, target: str, body: Any = None) -> Any:
         return ask_broker(self.socket, method, target, body)

@@ -9,7 +9,6 @@ import json
 import os
 import random
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import psutil
 import pytest
 
 from tests.broker.conftest import Broker, decoded
+from tests.ports import free_port
 from tests.qpu.conftest import VirtualQpu, start_server
 from tests.waiting import wait_until
 
@@ -33,16 +33,11 @@ SPEED = "4"
 """A slice is on the device for a tenth of a second: kills meet it there."""
 
 
-def free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return str(listener.getsockname()[1])
-
-
 class House:
     """The virtual QPU, the broker and a client, each to be killed and started again where it was."""
 
     def __init__(self, folder: Path, plan: Path) -> None:
-        self.folder, self.plan, self.port = folder, plan, free_port()
+        self.folder, self.plan, self.port = folder, plan, str(free_port())
         self.qpu: subprocess.Popen[bytes] | None = None
         self.client: subprocess.Popen[bytes] | None = None
         self.server: VirtualQpu | None = None
@@ -75,12 +70,12 @@ class House:
         elif what == "virtual QPU":
             assert self.qpu is not None
             self.qpu.kill()
-            self.qpu.wait(20)
+            self.qpu.wait(60)
             self.start_qpu()
         elif what == "client":
             assert self.client is not None
             self.client.kill()
-            self.client.wait(20)
+            self.client.wait(60)
             self.start_client()
         else:
             for pid in helpers_of(self.broker):
@@ -90,7 +85,7 @@ class House:
         for process in (self.client, self.qpu):
             if process is not None and process.poll() is None:
                 process.terminate()
-                process.wait(20)
+                process.wait(60)
         self.broker.stop()
 
     def ended(self) -> int:

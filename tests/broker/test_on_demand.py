@@ -140,9 +140,14 @@ def test_the_next_one_goes_on_with_what_was_left_on_any_device(own: Own) -> None
 
 def test_it_leaves_when_idle_and_comes_again_with_its_accounts(own: Own, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QHUB_BROKER_IDLE_EXIT_S", "1")
-    assert shots_of(sampled(100)) == 100
+    own.server.fault("paused")
+    job = sampled(100)
+    wait_until(lambda: is_up(current_settings().broker) and own.ask("GET", "/v1/tasks")["total"], what="the task")  # fmt: skip
     first = own.record
+    own.server.admin("DELETE")
+    assert shots_of(job) == 100
     wait_until(lambda: start_time(first["pid"]) is None, what="that it leaves")
+    monkeypatch.delenv("QHUB_BROKER_IDLE_EXIT_S")  # so that the next one can be asked afterwards
     assert shots_of(sampled(150, job="two")) == 150
     assert own.record["instance"] != first["instance"]
     assert sum(row["tasks"] for row in own.ask("GET", "/v1/usage")["usage"]) == 2

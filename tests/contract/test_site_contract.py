@@ -82,7 +82,7 @@ def test_find_knows_what_was_submitted_and_nothing_else(shop: Workshop) -> None:
 
 
 def test_poll_knows_a_job_from_the_moment_it_is_submitted(narrow: Workshop) -> None:
-    blocker = narrow.submit("sleep 60")
+    blocker = narrow.submit("sleep 600")
     waiting = narrow.submit("seal completed")
     reports = narrow.site.poll([blocker.id, waiting.id])
     assert set(reports) == {blocker.id, waiting.id}
@@ -133,7 +133,7 @@ def test_a_job_with_more_cpus_than_the_site_has_is_refused_and_nothing_is_queued
 
 
 def test_the_wall_time_ends_a_job_and_its_outcome_says_so(shop: Workshop) -> None:
-    job = shop.submit("sleep 60", time_s=1)
+    job = shop.submit("sleep 600", time_s=1)
     (record,) = shop.until_final(job)
     assert record.state is State.TIMED_OUT
     assert record.attempt.cause == Cause.RESOURCES
@@ -172,7 +172,7 @@ def test_processes_that_a_script_leaves_behind_are_ended(shop: Workshop) -> None
 
 
 def test_cancelling_a_waiting_job_ends_it_and_it_never_runs(narrow: Workshop) -> None:
-    blocker = narrow.submit("sleep 60")
+    blocker = narrow.submit("sleep 600")
     narrow.until_running(blocker)
     waiting = narrow.submit("touch ran; seal completed")
     assert narrow.site.cancel([waiting.id]) == []
@@ -194,7 +194,7 @@ def test_cancelling_what_has_ended_or_is_unknown_is_refused_with_the_reason(shop
 
 
 def test_a_held_job_waits_until_it_is_released(narrow: Workshop) -> None:
-    blocker = narrow.submit("sleep 60")
+    blocker = narrow.submit("sleep 600")
     narrow.until_running(blocker)
     job = narrow.submit("seal completed")
     assert narrow.site.hold([job.id]) == []
@@ -210,7 +210,7 @@ def test_a_held_job_waits_until_it_is_released(narrow: Workshop) -> None:
 
 
 def test_a_running_job_cannot_be_held_and_one_that_is_not_held_cannot_be_released(shop: Workshop) -> None:
-    job = shop.submit("sleep 60")
+    job = shop.submit("sleep 600")
     shop.until_running(job)
     assert "started" in shop.site.hold([job.id])[0].why
     assert shop.site.release([job.id])[0].job_id == job.id
@@ -218,7 +218,7 @@ def test_a_running_job_cannot_be_held_and_one_that_is_not_held_cannot_be_release
 
 
 def test_requeueing_a_running_job_stops_it_and_begins_a_second_attempt(shop: Workshop) -> None:
-    job = shop.submit('if [ "$QHUB_ATTEMPT" = 1 ]; then sleep 60; fi; seal completed')
+    job = shop.submit('if [ "$QHUB_ATTEMPT" = 1 ]; then sleep 600; fi; seal completed')
     shop.until_running(job)
     assert shop.site.requeue([job.id]) == []
     wait_until(lambda: job.attempt_numbers() == [1, 2], what="the second attempt")
@@ -239,7 +239,7 @@ def test_requeueing_an_ended_job_begins_a_new_attempt_and_indexes_notice(shop: W
 
 
 def test_requeueing_a_waiting_job_is_refused(narrow: Workshop) -> None:
-    blocker = narrow.submit("sleep 60")
+    blocker = narrow.submit("sleep 600")
     narrow.until_running(blocker)
     job = narrow.submit("true")
     assert "waiting" in narrow.site.requeue([job.id])[0].why
@@ -286,7 +286,7 @@ def test_an_array_is_one_submission_and_each_element_is_a_job(shop: Workshop) ->
 
 
 def test_cancelling_an_array_cancels_its_elements(narrow: Workshop) -> None:
-    array, elements = narrow.array("sleep 60", 5)
+    array, elements = narrow.array("sleep 600", 5)
     narrow.site.submit(elements)
     narrow.until_running(elements[0])
     assert narrow.site.cancel([array.id]) == []
@@ -295,7 +295,7 @@ def test_cancelling_an_array_cancels_its_elements(narrow: Workshop) -> None:
 
 
 def test_the_queue_lists_those_that_run_and_numbers_those_that_wait(narrow: Workshop) -> None:
-    jobs = [narrow.submit("sleep 60", name=f"job {n}") for n in range(3)]
+    jobs = [narrow.submit("sleep 600", name=f"job {n}") for n in range(3)]
     narrow.until_running(jobs[0])
     wait_until(lambda: len(narrow.site.queue()) == 3, what="three entries")
     entries = narrow.site.queue()
@@ -308,7 +308,7 @@ def test_the_queue_lists_those_that_run_and_numbers_those_that_wait(narrow: Work
 
 
 def test_a_waiting_job_has_a_reason_and_an_estimate(narrow: Workshop) -> None:
-    blocker = narrow.submit("sleep 60", time_s=100)
+    blocker = narrow.submit("sleep 600", time_s=100)
     narrow.until_running(blocker)
     second, third = narrow.submit("true", time_s=50), narrow.submit("true")
     wait_until(lambda: narrow.site.poll([third.id])[third.id].reason == "Priority", what="the third job's reason")
@@ -324,7 +324,7 @@ def test_a_waiting_job_has_a_reason_and_an_estimate(narrow: Workshop) -> None:
 
 
 def test_a_held_job_has_no_estimate_and_says_why(narrow: Workshop) -> None:
-    blocker = narrow.submit("sleep 60")
+    blocker = narrow.submit("sleep 600")
     narrow.until_running(blocker)
     job = narrow.submit("true")
     narrow.site.hold([job.id])
@@ -336,7 +336,7 @@ def test_a_held_job_has_no_estimate_and_says_why(narrow: Workshop) -> None:
 
 
 def test_a_nasty_name_is_harmless_everywhere(shop: Workshop) -> None:
-    job = shop.submit("sleep 60", name=NASTY)
+    job = shop.submit("sleep 600", name=NASTY)
     shop.until_running(job)
     (entry,) = shop.site.queue()
     assert entry.name == NASTY
@@ -364,7 +364,7 @@ def test_a_folder_that_is_not_there_is_refused_with_its_path(shop: Workshop) -> 
 
 
 def test_a_folder_that_vanishes_while_it_waits_troubles_nobody_else(narrow: Workshop) -> None:
-    blocker = narrow.submit("sleep 60")
+    blocker = narrow.submit("sleep 600")
     narrow.until_running(blocker)
     gone, next_one = narrow.job("seal completed"), narrow.job("seal completed")
     narrow.site.submit([gone, next_one])

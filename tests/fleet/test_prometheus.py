@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import urllib.parse
 import urllib.request
@@ -19,6 +18,7 @@ import qhub_ext.server
 from tests.broker.conftest import Broker
 from tests.broker.daemons import need
 from tests.fleet.test_store import summary
+from tests.ports import free_port
 from tests.qpu.conftest import VirtualQpu
 from tests.qpu.conftest import server as virtual
 from tests.server.process import TOKEN
@@ -70,14 +70,12 @@ def prometheus(virtual: VirtualQpu, tmp_path_factory: pytest.TempPathFactory) ->
         pytest.skip(str(why))
     path = tmp_path_factory.mktemp("prometheus")
     broker = Broker(path / "broker", virtual)
-    with ExitStack() as ends, socket.socket() as free:
+    with ExitStack() as ends:
         ends.callback(broker.stop)
         broker.start()
         broker.ask("POST", "/v1/summaries", {"summaries": [summary(1), summary(2)]})
         served = urllib.parse.urlsplit(ends.enter_context(jupyter(path / "jupyter")).url)
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
+        port = free_port()
         target = urllib.parse.urlsplit(broker.url).netloc
         configuration = path / "prometheus.yml"
         configuration.write_text(
@@ -91,7 +89,7 @@ def prometheus(virtual: VirtualQpu, tmp_path_factory: pytest.TempPathFactory) ->
         ]
         with (path / "log").open("wb") as log:
             process = subprocess.Popen(["prometheus", *words], stdout=log, stderr=log)
-        ends.callback(process.wait, 20)
+        ends.callback(process.wait, 60)
         ends.callback(process.terminate)
         found = Prometheus(port)
         wait_until(lambda: found.ready() or process.poll() is not None, what="Prometheus")

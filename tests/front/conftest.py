@@ -112,7 +112,7 @@ class Notebook:
         self._manager.start_kernel(env=place.environment | environment, cwd=str(place.path))
         self._client: BlockingKernelClient = self._manager.client()
         self._client.start_channels()
-        self._client.wait_for_ready(timeout=60)
+        self._client.wait_for_ready(timeout=120)
 
     def run(self, cell: str, *, ok: bool | None = True, timeout_s: float = 120) -> Told:
         text: list[str] = []
@@ -146,7 +146,7 @@ class Notebook:
         """A comm message (`comm_open`, `comm_msg`, `comm_close`), as a front end sends it."""
         self._client.shell_channel.send(self._client.session.msg(kind, content))
 
-    def hear_comm(self, kind: str, timeout_s: float = 30) -> dict[str, Any]:
+    def hear_comm(self, kind: str, timeout_s: float = 120) -> dict[str, Any]:
         """The content of the next comm message of this kind."""
         while True:
             message = self._client.get_iopub_msg(timeout=timeout_s)
@@ -164,7 +164,7 @@ class Notebook:
         """Ids of the living comms, as a page that was loaded anew asks for them."""
         self._client.comm_info(target_name=target)
         while True:
-            reply = self._client.get_shell_msg(timeout=30)
+            reply = self._client.get_shell_msg(timeout=120)
             if reply["msg_type"] == "comm_info_reply":
                 return list(reply["content"]["comms"])
 
@@ -174,7 +174,7 @@ class Notebook:
     def interrupt(self) -> None:
         self._manager.interrupt_kernel()
 
-    def reply(self, message_id: str, timeout_s: float = 60) -> dict[str, Any]:
+    def reply(self, message_id: str, timeout_s: float = 120) -> dict[str, Any]:
         while True:
             reply = self._client.get_shell_msg(timeout=timeout_s)
             if reply["parent_header"].get("msg_id") == message_id:

@@ -178,7 +178,7 @@ def test_its_progress_is_in_the_record_and_cancel_stops_it_there(place: Place) -
     wait_until(lambda: "begun" in job.logs(), what="the output of the first cell")
     assert "cell 2 of 3" in str(job)
     job.cancel()
-    record = job.wait(60)
+    record = job.wait(120)
     assert record.state == "cancelled"
     assert record.attempt.message == "The job was cancelled; cell 2 of 3 was interrupted."
     assert "no" not in job.logs()

@@ -21,6 +21,9 @@ from qhub_ext.tiers.qpu.pool import close_all
 from tests.circuits import bell_pair
 from tests.waiting import wait_until
 
+PATIENCE_S = 60.0
+"""For an answer of the server, or its end, on a busy machine."""
+
 
 @dataclass
 class VirtualQpu:
@@ -33,12 +36,12 @@ class VirtualQpu:
 
     def answers(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/health", trust_env=False).status_code == 200
+            return httpx.get(f"{self.url}/health", trust_env=False, timeout=PATIENCE_S).status_code == 200
         except httpx.TransportError:
             return False
 
     def admin(self, verb: str, /, **body: Any) -> Any:
-        with httpx.Client(trust_env=False) as client:
+        with httpx.Client(trust_env=False, timeout=PATIENCE_S) as client:
             answer = client.request(
                 verb, f"{self.url}/admin/faults", json=body or None, headers={"x-api-key": self.key}
             )
@@ -53,7 +56,7 @@ class VirtualQpu:
         return self._ask("GET", "/admin/calibration")["devices"][device]
 
     def _ask(self, verb: str, path: str) -> Any:
-        with httpx.Client(trust_env=False) as client:
+        with httpx.Client(trust_env=False, timeout=PATIENCE_S) as client:
             answer = client.request(verb, f"{self.url}{path}", headers={"x-api-key": self.key})
         answer.raise_for_status()
         return answer.json()
@@ -83,7 +86,7 @@ class VirtualQpu:
 
     def _service(self, path: str) -> Any:
         """Asked with a token of its own."""
-        with httpx.Client(trust_env=False) as client:
+        with httpx.Client(trust_env=False, timeout=PATIENCE_S) as client:
             token = client.post(f"{self.url}/identity/token", data={"apikey": self.key}).json()["access_token"]
             answer = client.get(f"{self.url}/api/v1{path}", headers={"authorization": f"Bearer {token}"})
         answer.raise_for_status()
@@ -122,7 +125,7 @@ def running_server(directory: Path, *options: str) -> Iterator[VirtualQpu]:
         yield server
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE_S)
 
 
 @pytest.fixture(scope="session")

@@ -119,7 +119,7 @@ def test_a_job_that_waits_at_the_device_says_so_and_why(service: JobService, tmp
     assert "waiting at kingston: paused, calibrating; 1 task there" in str(job)
     assert "waiting at kingston" in service.explain(job.id).sentence
     switch("DELETE")
-    assert job.wait(60).state is State.COMPLETED
+    assert job.wait(120).state is State.COMPLETED
     assert "waiting at" not in str(job)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from qhub_ext.tiers.findings import PreflightWarning
 from qhub_ext.tiers.qpu import target
 from qhub_ext.tiers.qpu.process import ResourceProcess
 from qhub_ext.tiers.qpu.resources import resource_for
+from tests.ports import closed_port
 from tests.qpu.conftest import VirtualQpu
 from tests.qpu.own_resource import QCS, describe_resource
 
@@ -56,9 +56,7 @@ def test_a_slip_in_the_configuration_ends_as_refused_with_its_own_words(
     qpu: VirtualQpu, described: Describe, bell: QuantumCircuit, changed: dict[str, str], cause: Cause, words: str
 ) -> None:
     if changed.get("QRMI_IBM_QCS_ENDPOINT") == "closed":
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            changed = {"QRMI_IBM_QCS_ENDPOINT": f"http://127.0.0.1:{free.getsockname()[1]}/api/v1"}
+        changed = {"QRMI_IBM_QCS_ENDPOINT": f"http://127.0.0.1:{closed_port()}/api/v1"}
     elif changed.get("QRMI_IBM_QCS_ENDPOINT") == "elsewhere":
         changed = {"QRMI_IBM_QCS_ENDPOINT": f"{qpu.url}/api/v7"}
     described(**changed)

@@ -34,7 +34,7 @@ class Run:
         self.process = process
         self.attempt: AttemptFolder = folder.attempt(number)
 
-    def wait(self, within_s: float = 90.0) -> Run:
+    def wait(self, within_s: float = 200.0) -> Run:
         assert self.process is not None
         self.process.wait(within_s)
         return self

@@ -26,7 +26,7 @@ while True:
     if n == 20_000:
         open('enough', 'w').close()
 """
-    run = workshop.start(cell, output_limit_mb=1, grace_s=10).until_it_prints("the middle is cut")
+    run = workshop.start(cell, output_limit_mb=1, grace_s=60).until_it_prints("the middle is cut")
     wait_until((workshop.root / "enough").exists, what="four times the limit")
     run.stop("cancel").wait()
     assert run.outcome["state"] == "cancelled"

@@ -29,7 +29,7 @@ def printed(run: Run) -> list[str]:
 
 
 def test_an_interrupt_is_the_end_even_of_a_notebook_whose_cells_may_raise(workshop: Workshop) -> None:
-    slow = "import time\ntry:\n    print('begun', flush=True)\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('caught')"
+    slow = "import time\ntry:\n    print('begun', flush=True)\n    time.sleep(600)\nexcept KeyboardInterrupt:\n    print('caught')"
     run = workshop.start(folder(workshop, "print('a')", new_code_cell(slow, metadata=MAY), "print('never')"))
     run.until_it_prints("begun")
     run.stop("cancel").wait()
@@ -60,7 +60,7 @@ def test_a_crash_in_a_function_of_an_earlier_cell_is_told_by_the_cell_that_calle
 def test_what_a_thread_prints_later_goes_to_the_cell_that_started_it(workshop: Workshop) -> None:
     late = (
         "import threading, time\ngo = threading.Event()\n"
-        "def later():\n    go.wait(20)\n    print('late', flush=True)\n"
+        "def later():\n    go.wait(600)\n    print('late', flush=True)\n"
         "thread = threading.Thread(target=later)\nthread.start()"
     )
     run = workshop.run(folder(workshop, late, "print('here')", "go.set(); thread.join(); import time; time.sleep(0.3)"))
@@ -69,7 +69,7 @@ def test_what_a_thread_prints_later_goes_to_the_cell_that_started_it(workshop: W
 
 
 def test_where_it_is_stands_in_the_journal(workshop: Workshop) -> None:
-    run = workshop.start(folder(workshop, "1", "import time\nprint('two', flush=True)\ntime.sleep(60)"))
+    run = workshop.start(folder(workshop, "1", "import time\nprint('two', flush=True)\ntime.sleep(600)"))
     run.until_it_prints("two")
     wait_until(lambda: [e["text"] for e in run.events if e["kind"] == "phase"][1:] == ["cell 1 of 2", "cell 2 of 2"])
     run.stop("cancel").wait()

@@ -31,7 +31,7 @@ finally:
 def test_a_stop_becomes_an_interrupt_and_the_finally_runs(
     workshop: Workshop, why: str | None, number: int, state: str, cause: str, words: str
 ) -> None:
-    run = workshop.start(WITH_FINALLY, time_s=60, grace_s=10).until_it_prints("begun").stop(why, number).wait()
+    run = workshop.start(WITH_FINALLY, time_s=60, grace_s=30).until_it_prints("begun").stop(why, number).wait()
     assert (run.outcome["state"], run.outcome["cause"]) == (state, cause)
     assert words in run.outcome["message"]
     assert "tidied up" in run.text
@@ -40,7 +40,7 @@ def test_a_stop_becomes_an_interrupt_and_the_finally_runs(
 
 
 def test_a_stop_without_a_word_at_the_end_of_the_time_is_a_time_out(workshop: Workshop) -> None:
-    run = workshop.start(WITH_FINALLY, time_s=3, grace_s=10).until_it_prints("begun").stop().wait()
+    run = workshop.start(WITH_FINALLY, time_s=3, grace_s=30).until_it_prints("begun").stop().wait()
     assert run.outcome["state"] == "timed_out"
 
 
@@ -54,7 +54,7 @@ try:
 finally:
     print("child ended with", child.wait())
 """
-    run = workshop.start(cell, grace_s=10).until_it_prints("begun").stop("cancel").wait()
+    run = workshop.start(cell, grace_s=60).until_it_prints("begun").stop("cancel").wait()
     assert run.outcome["state"] == "cancelled"
     assert "child ended with -2" in run.text
 
@@ -105,5 +105,5 @@ import atexit, time
 atexit.register(time.sleep, 1)
 atexit.register(print, "leaving", flush=True)
 """
-    run = workshop.start(cell, grace_s=10).until_it_prints("leaving").stop("cancel").wait()
+    run = workshop.start(cell, grace_s=60).until_it_prints("leaving").stop("cancel").wait()
     assert run.outcome["state"] == "completed", run.outcome

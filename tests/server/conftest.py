@@ -78,6 +78,7 @@ class Api:
 
     async def send(self, method: str, path: str, *, raw: bool = False, **options: Any) -> Answer:
         try:
+            options = {"request_timeout": 120, **options}
             response = await self._fetch("qhub_ext", path, method=method, **options)
         except HTTPClientError as error:
             if error.response is None:

@@ -7,16 +7,17 @@ from tests.server.conftest import until
 LONG = "import time\nprint('begun', flush=True)\ntime.sleep(300)"
 
 
-async def running(api, job):
+async def in_state(api, job, state):
     async def look():
-        return (await api.get(f"jobs/{job.id}"))["state"] == "running"
+        answer = await api.get(f"jobs/{job.id}")
+        return answer if answer["state"] == state else None
 
-    await until(look, what="running")
+    return await until(look, what=state)
 
 
 async def test_a_running_job_is_cancelled(api, submit, ended):
     job = submit(LONG)
-    await running(api, job)
+    await in_state(api, job, "running")
     answer = await api.post(f"jobs/{job.id}/cancel")
     assert answer.status == 200
     assert answer["refusals"] == []
@@ -28,10 +29,10 @@ async def test_a_held_job_waits_until_it_is_released(api, submit, ended):
     submit(LONG, cpus=2)
     job = submit("1")
     assert (await api.post(f"jobs/{job.id}/hold")).status == 200
-    assert (await api.get(f"jobs/{job.id}"))["state"] == "held"
-    assert (await api.get(f"jobs/{job.id}"))["actions"] == ["release", "cancel"]
+    held = await in_state(api, job, "held")
+    assert held["actions"] == ["release", "cancel"]
     assert (await api.post(f"jobs/{job.id}/release")).status == 200
-    assert (await api.get(f"jobs/{job.id}"))["state"] == "queued"
+    await in_state(api, job, "queued")
 
 
 async def test_a_requeue_begins_a_second_attempt(api, submit, ended):

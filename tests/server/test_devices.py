@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -14,22 +13,15 @@ import pytest
 from qhub_ext.service import JobService
 from qhub_ext.tiers.qpu.process import ResourceProcess
 from qhub_ext.tiers.qpu.virtual import virtual_resource
+from tests.ports import closed_port
 from tests.server.conftest import until
 from tests.server.test_hints import subscribe  # noqa: F401 - a fixture
 
 
 @pytest.fixture
-def silent_address() -> str:
-    """Nobody listens there."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{unused.getsockname()[1]}"
-
-
-@pytest.fixture
-def resource_that_fails(tmp_path, monkeypatch, silent_address, place: JobService) -> None:
+def resource_that_fails(tmp_path, monkeypatch, place: JobService) -> None:
     keys = ("ENDPOINT", "IAM_ENDPOINT", "IAM_APIKEY", "SERVICE_CRN")
-    environment = {f"QRMI_IBM_QCS_{key}": silent_address for key in keys}
+    environment = {f"QRMI_IBM_QCS_{key}": f"http://127.0.0.1:{closed_port()}" for key in keys}
     entry = {"name": "ibm_fez", "type": "ibm-quantum-compute-service", "environment": environment}
     path = tmp_path / "qrmi_config.json"
     path.write_text(json.dumps({"resources": [entry]}))
@@ -154,8 +146,8 @@ async def test_a_virtual_device_that_is_up_tells_its_queue_and_its_next_calibrat
     resource = virtual_resource("fez", settings)
     process = ResourceProcess(resource)
     try:
-        process.call("status", deadline_s=20.0)
-        process.call("target", deadline_s=20.0)
+        process.call("status", deadline_s=60.0)
+        process.call("target", deadline_s=60.0)
     finally:
         process.close()
     before = time.time()

@@ -24,7 +24,7 @@ def subscribe(jp_ws_fetch) -> Callable[[], Awaitable[Callable[..., Awaitable[dic
 
         async def hint(kind: str = "job", **fields: Any) -> dict[str, Any]:
             while True:
-                message = json.loads(await asyncio.wait_for(socket.read_message(), 30))
+                message = json.loads(await asyncio.wait_for(socket.read_message(), 120))
                 assert message.pop("schema_id") == "urn:qhub-ext:hint:1"
                 if message["kind"] == kind and all(message[k] == v for k, v in fields.items()):
                     return message

@@ -27,7 +27,7 @@ BROKER = {f"qhub_broker_{name}" for name in ("device_up", "oldest_task_seconds",
 
 
 async def scraped(jp_fetch: Any) -> dict[str, Any]:
-    answer = await jp_fetch("metrics")
+    answer = await jp_fetch("metrics", request_timeout=120)
     families = text_string_to_metric_families(answer.body.decode())
     return {m.name: m for m in families if m.name.startswith("qhub_") and not m.name.endswith("_created")}
 
@@ -58,7 +58,7 @@ async def test_a_scrape_alone_has_the_shelf_looked_at(place, submit, jp_serverap
         return "qhub_jobs" in await scraped(jp_fetch)
 
     await until(told, what="the jobs in a scrape")
-    job.wait(60)
+    job.wait(120)
 
 
 def test_dashboard_and_alerts_name_only_series_that_there_are() -> None:

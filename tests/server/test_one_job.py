@@ -60,7 +60,7 @@ async def test_detail_and_trace_of_a_sampler_job_tell_what_went_in_what_came_out
     assert by_name["put away"]["log_line"] == 1
     assert sum(p["seconds"] for p in trace["breakdown"]) == pytest.approx(trace["end"] - trace["begin"], abs=1e-3)
     assert trace["begin"] <= told["created_at"] <= trace["begin"] + 60
-    assert told["ended_at"] == pytest.approx(trace["end"], abs=1.0)
+    assert trace["begin"] < told["ended_at"] < trace["end"] + 60
 
 
 async def test_script_and_events_are_told_as_they_lie_in_the_folder(api, submit, ended):
@@ -106,24 +106,33 @@ async def test_a_running_job_has_a_trace_that_goes_on(api, submit):
     assert trace["note"]
 
 
-async def test_a_log_is_followed_to_the_end_of_the_job(api, submit, jp_fetch):
-    job = submit("import time\nfor n in range(5):\n    print('line', n, flush=True)\n    time.sleep(.1)")
+async def test_a_log_is_followed_to_the_end_of_the_job(api, submit, jp_fetch, tmp_path):
+    go = tmp_path / "go"
+    job = submit(
+        f"import os, time\nprint('line 0', flush=True)\nwhile not os.path.exists({str(go)!r}): time.sleep(.05)\nprint('line 1')"
+    )
     pieces = []
+
+    def told(piece: bytes) -> None:
+        pieces.append(piece.decode())
+        go.touch()
+
     answer = await jp_fetch(
-        "qhub_ext",
-        f"jobs/{job.id}/logs",
-        params={"follow": 1},
-        streaming_callback=lambda p: pieces.append(p.decode()),
-        request_timeout=60,
+        "qhub_ext", f"jobs/{job.id}/logs", params={"follow": 1}, streaming_callback=told, request_timeout=120
     )
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
-    assert "".join(pieces) == "".join(f"line {n}\n" for n in range(5))
-    assert len(pieces) > 1
+    assert pieces[0] == "line 0\n", "told while it runs, which waits for that"
+    assert "".join(pieces[1:]) == "line 1\n"
     assert (await api.get(f"jobs/{job.id}"))["state"] == "completed"
 
 
 async def test_following_ends_when_the_client_goes_away(api, submit, jp_fetch):
     job = submit("import time\nwhile True:\n    print('x', flush=True)\n    time.sleep(.05)")
+
+    async def running():
+        return (await api.get(f"jobs/{job.id}"))["state"] == "running"
+
+    await until(running, what="its start")
     with pytest.raises(Exception, match="imeout"):
         await jp_fetch("qhub_ext", f"jobs/{job.id}/logs", params={"follow": 1}, request_timeout=1)
 
@@ -172,7 +181,7 @@ async def test_the_doctor_is_asked(api):
 
 
 async def test_the_trace_is_a_figure_too_and_stands_beside_that_of_another_job(api, submit, ended):
-    one, other = submit("x = 1", tier="local"), submit("import time\ntime.sleep(0.5)", tier="local")
+    one, other = submit("x = 1", tier="local"), submit("import time\ntime.sleep(1)", tier="local")
     for job in (one, other):
         assert (await ended(job))["state"] == "completed"
     trace, figure = await api.get(f"jobs/{one.id}/trace"), await api.get(f"jobs/{one.id}/trace/figure")
@@ -185,7 +194,7 @@ async def test_the_trace_is_a_figure_too_and_stands_beside_that_of_another_job(a
         assert sum(part["seconds"][place] for part in told["parts"]) == pytest.approx(job["wall_s"], abs=1e-6)
     cell = next(span for span in told["spans"] if span["name"] == "cell")
     assert cell["counts"] == [1, 1]
-    assert cell["seconds"][1] - cell["seconds"][0] > 0.3
+    assert cell["seconds"][1] >= 1
     again = await api.get(f"jobs/{one.id}/trace/beside/{one.id}")
     assert (again.status, again["message"]) == (400, "A job is not compared with itself.")
     assert (await api.get(f"jobs/{one.id}/trace/beside/01kayt4w2-7qm3xd")).status == 404

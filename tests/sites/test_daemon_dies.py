@@ -91,7 +91,7 @@ def test_a_running_job_outlives_the_daemon_and_is_taken_up_again(shop: Workshop)
 
 
 def test_a_job_whose_wall_time_ends_while_no_daemon_lives_is_stopped_by_the_next(shop: Workshop) -> None:
-    job = shop.submit("touch begun; sleep 60", time_s=1)
+    job = shop.submit("touch begun; sleep 600", time_s=1)
     wait_until(
         lambda: (job.path / "begun").exists(), what="its begin"
     )  # its end may be near, so it need not be seen running
@@ -133,7 +133,7 @@ def test_a_killed_launcher_does_not_end_its_job(shop: Workshop) -> None:
 
 
 def test_a_job_without_launcher_is_still_cancelled(shop: Workshop) -> None:
-    job = shop.submit("sleep 60")
+    job = shop.submit("sleep 600")
     attempt = shop.until_running(job)
     os.kill(json.loads(attempt.launch.read_text())["pid"], signal.SIGKILL)
     shop.site.cancel([job.id])
@@ -168,7 +168,7 @@ def _started_before(shop: Workshop, **launch: object) -> tuple[object, Path]:
 
 
 def test_after_a_reboot_a_running_job_is_failed_and_its_old_pid_is_left_alone(shop: Workshop) -> None:
-    with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as stranger:
         job, _ = _started_before(
             shop, pid=stranger.pid, start_time=start_time(stranger.pid), session=stranger.pid, boot_id="another boot"
         )
@@ -180,7 +180,7 @@ def test_after_a_reboot_a_running_job_is_failed_and_its_old_pid_is_left_alone(sh
 
 
 def test_a_pid_that_belongs_to_somebody_else_by_now_is_not_taken_for_the_job(shop: Workshop) -> None:
-    with subprocess.Popen(["sleep", "60"], start_new_session=True) as stranger:
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as stranger:
         job, _ = _started_before(shop, pid=stranger.pid, start_time=1, session=stranger.pid, boot_id=boot_id())
         (record,) = shop.until_final(job)  # type: ignore[arg-type]
         assert record.state is State.FAILED

@@ -59,7 +59,7 @@ def test_no_job_is_lost_between_a_daemon_that_leaves_and_the_next(tmp_path: Path
 
 def test_a_job_that_runs_or_waits_keeps_the_daemon(tmp_path: Path) -> None:
     with embedded_workshop(tmp_path, idle_exit_s=0.05) as shop:
-        job = shop.submit("sleep 60")
+        job = shop.submit("sleep 600")
         shop.until_running(job)
         held = shop.submit("true")
         shop.site.hold([held.id])
@@ -320,7 +320,7 @@ def test_drafts_of_clients_that_died_while_writing_are_cleared_away(shop: Worksh
 
 
 def test_a_wiped_queue_forgets_nothing_that_is_sent_again(shop: Workshop) -> None:
-    job = shop.submit("sleep 60")
+    job = shop.submit("sleep 600")
     shop.until_running(job)
     done = shop.submit("seal completed")
     wait_until(lambda: shop.state(done).final, what="the end of the short job")

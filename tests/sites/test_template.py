@@ -187,7 +187,7 @@ def test_a_script_that_was_changed_is_run_as_it_is(shop: Workshop) -> None:
 def test_a_cancelled_job_runs_its_finally(shop: Workshop) -> None:
     until_ready(shop)
     job = shop.cell(
-        "import time\ntry:\n    print('begun', flush=True)\n    time.sleep(60)\nfinally:\n    print('tidied up')",
+        "import time\ntry:\n    print('begun', flush=True)\n    time.sleep(600)\nfinally:\n    print('tidied up')",
         grace_s=10,
     )
     shop.site.submit([job])
@@ -212,7 +212,7 @@ def test_a_forked_job_goes_on_when_its_launcher_is_killed(shop: Workshop) -> Non
 
 def test_a_forked_job_whose_runner_is_killed_ends_with_a_verdict(shop: Workshop) -> None:
     until_ready(shop)
-    job = shop.cell("import os, time; print(os.getpid(), flush=True); time.sleep(60)")
+    job = shop.cell("import os, time; print(os.getpid(), flush=True); time.sleep(600)")
     shop.site.submit([job])
     launch = launch_record(shop.until_running(job))
     kernel = int(wait_until(lambda: text(job), what="its output"))

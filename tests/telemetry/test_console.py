@@ -38,6 +38,7 @@ def test_a_runner_tells_begin_and_end_of_its_attempt_in_json(
     captured, extra = (JSON, {}) if of_the_submission else ({}, JSON)
     folder = shared_workshop.folder("1 / 0", traceparent=trace.traceparent, environment=captured)
     run = shared_workshop.run(folder, extra={**extra, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"})
+    wait_until(lambda: "spans were not exported" in run.console, what="what the runner need not wait for")
     told = lines(run.console)
     assert [line["message"] for line in told if line["level"] == "info"] == ["attempt begun", "attempt ended"]
     assert (told[-1]["level"], "spans were not exported" in told[-1]["message"]) == ("warning", True)
@@ -62,7 +63,7 @@ def test_the_daemon_of_an_embedded_site_names_job_and_trace(tmp_path: Path) -> N
     with set_up_place(tmp_path, **JSON) as place:
         request, _ = parse_words(["--tier=local"], None, OPTIONS)
         job = place.service.submit(place.service.draft(request, "x = 1", {}))
-        job.wait(60)
+        job.wait(120)
         log = tmp_path / "site"
 
         def told() -> list[dict[str, Any]]:
@@ -89,7 +90,7 @@ def test_a_launcher_whose_folder_is_gone_says_so_for_its_job(asked: bool, tmp_pa
     attempt = str(folder / "attempts" / "3")
     command = [sys.executable, "-I", "-S", launch.__file__, "run", attempt, "/no/script", str(tmp_path)]
     environment = {**os.environ, **(JSON if asked else {})}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode in (66, 74)
     if asked:
         (line,) = lines(done.stderr)

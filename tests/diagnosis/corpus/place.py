@@ -27,6 +27,7 @@ from qhub_ext.virtualqpu.faults import Fault
 from qhub_ext.virtualqpu.house import Cycles, House
 from tests.broker.conftest import Broker
 from tests.diagnosis.corpus.case import Case
+from tests.ports import closed_port
 from tests.qpu.conftest import start_server
 from tests.sites.workshop import Workshop, sweep_up
 
@@ -104,7 +105,10 @@ class Place:
         kind, name = changed.pop("type", "ibm-quantum-compute-service"), changed.pop("name", "kingston")
         keys = {
             **virtual.keys,
-            **{k: v.replace("$URL", virtual.url).replace("$CLOSED", _closed()) for k, v in changed.items()},
+            **{
+                k: v.replace("$URL", virtual.url).replace("$CLOSED", f"http://127.0.0.1:{closed_port()}")
+                for k, v in changed.items()
+            },
         }
         secrets = folder / "secrets"
         secrets.write_text("".join(f"{k}={v}\n" for k, v in keys.items() if v))
@@ -168,7 +172,7 @@ class Place:
             self.broker.stop()
         for process in self._processes:
             process.terminate()
-            process.wait(20)
+            process.wait(60)
 
 
 @contextmanager
@@ -200,9 +204,3 @@ def until(predicate: Any, within_s: float, what: str) -> bool:
                 return True
         time.sleep(0.05)
     return False
-
-
-def _closed() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
