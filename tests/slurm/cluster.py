@@ -39,6 +39,9 @@ MARIADB = [
     "--max-connections=50",
 ]
 
+PATIENCE_S = 120.0
+"""For a daemon, a node or a command on a busy machine: a cluster that does not come is one whose tests are left out."""
+
 
 class Cluster:
     def __init__(self, root: Path, **wanted: Any) -> None:
@@ -68,7 +71,7 @@ class Cluster:
             if name == "slurmdbd":
                 self._add_accounts()
         self._resume(self.node_states())
-        wait_for("idle nodes", self.idle, 60)
+        wait_for("idle nodes", self.idle, PATIENCE_S)
 
     def down(self) -> None:
         """Ends everything that was started from this folder, and removes the folder."""
@@ -91,10 +94,10 @@ class Cluster:
             self._start_database()
         elif name == "slurmdbd":
             self.daemons.start(name, ["/usr/sbin/slurmdbd", "-D"], c.logs / "slurmdbd.out", env)
-            wait_for(name, lambda: self._listens(name), 60, self._alive(name))
+            wait_for(name, lambda: self._listens(name), PATIENCE_S, self._alive(name))
         elif name == "slurmctld":
             self.daemons.start(name, ["/usr/sbin/slurmctld", "-D", "-i"], c.logs / "slurmctld.out", env)
-            wait_for(name, lambda: "is UP" in self.ask("scontrol", "ping"), 60, self._alive(name))
+            wait_for(name, lambda: "is UP" in self.ask("scontrol", "ping"), PATIENCE_S, self._alive(name))
         else:
             command = ["/usr/sbin/slurmd", "-D", "-N", name]
             self.daemons.start(name, command, c.logs / f"slurmd.{name}.out", env, reaped=True)
@@ -124,7 +127,7 @@ class Cluster:
             if self.daemons.pid(name) is None or self.daemons.stopped(name):
                 self.thaw(name)
                 self.start(name)
-        wait_for("nodes that are up", self.usable, 60)
+        wait_for("nodes that are up", self.usable, PATIENCE_S)
 
     @contextmanager
     def confined(self, node: str) -> Iterator[None]:
@@ -138,7 +141,7 @@ class Cluster:
         log = self.configuration.logs / f"slurmd.{node}.out"
         self.daemons.start(node, command, log, self.environment | {"SLURM_CONF": str(other)}, reaped=True)
         try:
-            wait_for(f"{node}, confined", lambda: self.node_states().get(node) == "idle", 60, self._alive(node))
+            wait_for(f"{node}, confined", lambda: self.node_states().get(node) == "idle", PATIENCE_S, self._alive(node))
             yield
         finally:
             self.stop(node)
@@ -180,7 +183,7 @@ class Cluster:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
             **who,  # type: ignore[arg-type]
         )
 
@@ -229,7 +232,7 @@ class Cluster:
         with packages.add_users() as users:  # they are there as long as the cluster is, whatever other test runs do
             self.daemons.start("munged", command, c.logs / "munged.log", self.environment, user="munge", holds=users)
         probe = ("munge", "-n", f"--socket={c.munge_socket}")
-        wait_for("munge", lambda: self.run(*probe).returncode == 0, 10, self._alive("munged"))
+        wait_for("munge", lambda: self.run(*probe).returncode == 0, PATIENCE_S, self._alive("munged"))
 
     def _start_database(self) -> None:
         c = self.configuration
@@ -249,7 +252,7 @@ class Cluster:
         wait_for(
             "MariaDB",
             lambda: self.run(*client, user="slurm", stdin=create).returncode == 0,
-            30,
+            PATIENCE_S,
             self._alive("mariadbd"),
         )
 

@@ -49,6 +49,8 @@ class Configuration:
     port: int
     min_job_age_s: int = 300
     slurmd_timeout_s: int = 12
+    kill_wait_s: int = 3
+    """Between the TERM and the KILL."""
     enforce: str = "ALL"
     """Whether what the partition can never run is refused (ALL) or waits for ever (NO)."""
     database: bool = True
@@ -260,7 +262,7 @@ JobRequeue=1
 MinJobAge={self.min_job_age_s}
 MaxJobCount=20000
 MaxArraySize=10001
-KillWait=3
+KillWait={self.kill_wait_s}
 SlurmctldTimeout=10
 SlurmdTimeout={self.slurmd_timeout_s}
 BatchStartTimeout=20

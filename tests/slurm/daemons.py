@@ -78,8 +78,8 @@ class Daemons:
         if pid is not None:
             os.kill(pid, number)
 
-    def stop(self, name: str, number: int = signal.SIGTERM, within_s: float = 10.0) -> None:
-        """Returns when it is gone; after `within_s` it is killed."""
+    def stop(self, name: str, number: int = signal.SIGTERM, within_s: float = 60.0) -> None:
+        """Returns when it is gone; after `within_s` it is killed, and slurmctld then lacks what it would have saved."""
         deadline = time.monotonic() + within_s
         self.send(name, number)
         while (pid := self.pid(name)) is not None:

@@ -27,7 +27,7 @@ from tests.waiting import wait_until
 def test_a_request_that_hangs_ends_at_its_deadline_and_may_be_made_again(
     command: str, bench: SlurmWorkshop, wrap: Wrap
 ) -> None:
-    job = bench.submit("sleep 60", site_options={"begin": "now+600"})
+    job = bench.submit("sleep 600", site_options={"begin": "now+600"})
     site = wrap(timeout_s=3, **{command: '[ -e "$0.calm" ] || exec sleep 60\nexec /usr/bin/' + command + ' "$@"'})
     verb = site.hold if command == "scontrol" else site.cancel
     with pytest.raises(SiteUnreachableError, match="did not answer") as caught:
@@ -71,7 +71,7 @@ def test_a_sacct_that_hangs_is_not_asked_by_everybody_who_looks(bench: SlurmWork
         scontrol="echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1",
         sacct=f"{LOGGED}\nexec sleep 60",
     )
-    site._reports._endings._pause_s = (20.0, 60.0)
+    site._reports._endings._pause_s = (600.0, 600.0)
     job = bench.submit("exec sleep 60")
     reports = [site.poll([job.id])[job.id] for _ in range(50)]
     assert site._slurm.commands is not None
@@ -90,7 +90,7 @@ def test_commands_that_greet_are_understood(greeting: str, bench: SlurmWorkshop,
             if "newline" not in greeting or name == "sbatch"
         }
     )
-    _, elements = bench.array("sleep 60", 3)
+    _, elements = bench.array("sleep 600", 3)
     ids = site.submit(elements)
     assert len({key.partition("_")[0] for key in ids.values()}) == 1
     ask = [element.id for element in elements]
@@ -147,7 +147,7 @@ def test_a_shelf_in_a_folder_with_a_hostile_name_works_to_the_end(cluster: Clust
 def test_very_many_jobs_are_asked_about_in_portions(bench: SlurmWorkshop, wrap: Wrap) -> None:
     """More than one command line takes: none of them exists, and the one that does is told all the same."""
     site = wrap(**logged("squeue", "scancel"))
-    real = bench.submit("sleep 60", site_options={"begin": "now+600"})
+    real = bench.submit("sleep 600", site_options={"begin": "now+600"})
     ids = [new_job_id() for _ in range(3000)]
     shelf = Path(bench.settings.shelf)
     site._places.learn({job_id: Place(str(900_000_000 + n)) for n, job_id in enumerate(ids)})
@@ -163,7 +163,7 @@ def test_very_many_jobs_are_asked_about_in_portions(bench: SlurmWorkshop, wrap: 
 def test_a_torn_claim_counts_as_one_and_the_job_is_asked_for_before_it_is_sent(
     bench: SlurmWorkshop, cluster: Cluster
 ) -> None:
-    sent, never = bench.submit("sleep 60"), bench.job("echo once >> ledger; seal completed")
+    sent, never = bench.submit("sleep 600"), bench.job("echo once >> ledger; seal completed")
     for journal in sent.journals.glob("site-*"):
         journal.unlink()
     never.sendings.mkdir()
@@ -181,7 +181,7 @@ def test_a_torn_claim_counts_as_one_and_the_job_is_asked_for_before_it_is_sent(
 
 
 def test_a_folder_that_cannot_be_read_troubles_no_other_job(bench: SlurmWorkshop) -> None:
-    good, bad = bench.submit("sleep 60"), bench.submit("sleep 60")
+    good, bad = bench.submit("sleep 600"), bench.submit("sleep 600")
     bad.spec.write_text("{")
     for journal in bad.journals.glob("site-*"):
         journal.unlink()

@@ -302,7 +302,7 @@ def test_a_probe_that_has_to_wait_is_a_warning_and_leaves_nothing(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(probe, "PROBE_S", 1.0)
-    cluster.run("sbatch", "-p", "narrow", "-t", "2", "--wrap", "sleep 60")
+    cluster.run("sbatch", "-p", "narrow", "-t", "2", "--wrap", "sleep 600")
     tiers = {"local": SlurmTierSettings(partition="narrow")}
     wait_until(lambda: "RUNNING" in cluster.ask("squeue", "-h", "-p", "narrow", "-o", "%T"), what="a full node")
     warnings = told(tmp_path, "warning", tiers=tiers)

@@ -8,7 +8,7 @@ from tests.waiting import wait_until
 
 
 def test_an_element_that_is_held_is_told_from_its_neighbours_in_the_same_line_of_squeue(bench: SlurmWorkshop) -> None:
-    _, elements = bench.array("sleep 60", 5, site_options={"array-running": "1"})
+    _, elements = bench.array("sleep 600", 5, site_options={"array-running": "1"})
     bench.site.submit(elements)
     bench.until_running(elements[0])
     assert bench.site.hold([elements[3].id]) == []

@@ -70,7 +70,7 @@ def test_a_client_that_dies_between_sbatch_and_its_note_finds_the_job_again(
 ) -> None:
     from qhub_ext.sites.slurm import ledger
 
-    job = bench.job("sleep 60")
+    job = bench.job("sleep 600")
     with monkeypatch.context() as patch:
         patch.setattr(ledger, "write_place", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
@@ -218,7 +218,7 @@ def test_a_slurmdbd_that_hangs_costs_a_failed_job_one_deadline_and_not_its_exit_
 def test_a_squeue_that_hangs_or_lies_is_no_answer_and_the_last_knowledge_keeps_its_age(
     bench: SlurmWorkshop, wrap: Wrap, body: str
 ) -> None:
-    job = bench.submit("sleep 60")
+    job = bench.submit("sleep 600")
     site = wrap(timeout_s=3, squeue=f'[ -e "$0.broken" ] || exec {REAL}/squeue "$@"\n{body}')
     wait_until(lambda: site.poll([job.id])[job.id].state is State.RUNNING, what="the start")
     known = site.poll([job.id])[job.id].as_of

@@ -26,7 +26,7 @@ def held(bench: SlurmWorkshop) -> JobFolder:
 
 
 def over_the_qos(bench: SlurmWorkshop) -> JobFolder:
-    bench.until_running(bench.submit("sleep 60", id=HOLDER, time_s=60, site_options={"qos": "tiny"}))
+    bench.until_running(bench.submit("sleep 600", id=HOLDER, time_s=60, site_options={"qos": "tiny"}))
     return bench.submit("true", site="slurm", time_s=60, site_options={"qos": "tiny"})
 
 

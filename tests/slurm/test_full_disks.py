@@ -41,7 +41,7 @@ def small_spool(cluster: Cluster) -> Iterator[Path]:
 def test_a_full_spool_of_slurmctld_refuses_in_one_sentence_and_the_next_try_sends_once(
     small_spool: Path, bench: SlurmWorkshop, cluster: Cluster
 ) -> None:
-    running = bench.submit("sleep 5; seal completed")
+    running = bench.submit("until [ -e go ]; do sleep 0.1; done; seal completed")
     bench.until_running(running)
     fill(small_spool)
     job = bench.job("echo once >> ledger; seal completed")
@@ -51,6 +51,7 @@ def test_a_full_spool_of_slurmctld_refuses_in_one_sentence_and_the_next_try_send
     assert caught.value.message == "Slurm could not take the job in: the disk of slurmctld is full. Nothing was queued."
     assert "make room" in caught.value.advice
     assert queued(cluster, job) == []
+    (running.path / "go").touch()
     (record,) = bench.until_final(running)
     assert record.state is State.COMPLETED
     (small_spool / "filler").unlink()
@@ -127,7 +128,7 @@ def test_a_job_is_cancelled_although_the_shelf_is_full(cluster: Cluster, tmp_pat
     shelf.mkdir()
     with small_disk(shelf, 1024) as disk, slurm_workshop(tmp_path, database=False) as bench:
         service = JobService(bench.settings)
-        job = bench.submit("sleep 60", site="slurm")
+        job = bench.submit("sleep 600", site="slurm")
         bench.until_running(job)
         fill(disk)
         assert service.apply("cancel", [job.id]) == []

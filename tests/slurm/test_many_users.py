@@ -85,7 +85,7 @@ def test_a_users_job_runs_as_that_user_in_folders_that_nobody_else_may_enter(clu
 def test_bob_can_neither_read_nor_cancel_what_is_alices_and_the_operator_can_cancel(
     cluster: Cluster, home: str
 ) -> None:
-    code = 'folder, key = submit("sleep 60"); print(json.dumps([folder.id, key]))'
+    code = 'folder, key = submit("sleep 600"); print(json.dumps([folder.id, key]))'
     job_id, key = answer(cluster, "qhub-alice", code, home)
 
     def state() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,16 @@ from tests.slurm.test_exactly_once import queued
 from tests.slurm.wrappers import Wrap
 from tests.waiting import wait_until
 
-SLOW_TO_END = """trap 'touch asked; sleep 4; exit 1' TERM
+SLOW_TO_END = """trap 'touch asked; until [ -e go ]; do sleep 0.1; done; exit 1' TERM
 [ "$QHUB_ATTEMPT" = 2 ] && { seal completed; exit 0; }
 while :; do sleep 0.1; done"""
+
+
+@pytest.fixture
+def patient(cluster: Cluster) -> Iterator[None]:
+    """Nodes that give a job time to end."""
+    with cluster.configured(kill_wait_s=120):
+        yield
 
 
 def states(cluster: Cluster, numbers: list[str]) -> set[str]:
@@ -43,9 +51,10 @@ def test_what_was_queued_before_the_refused_one_has_left_the_queue_and_can_be_se
 def test_one_that_ran_before_the_refusal_is_not_run_a_second_time(
     bench: SlurmWorkshop, wrap: Wrap, cluster: Cluster
 ) -> None:
-    # the second sbatch is late, so that the first job has begun when it is refused
-    site = wrap(sbatch='case "$*" in *no-such*) sleep 2;; esac\nexec /usr/bin/sbatch "$@"')
-    quick = bench.job("echo once >> ledger; sleep 30")
+    quick = bench.job("echo once >> ledger; sleep 600")
+    # the second sbatch is late: the first job has begun when it is refused
+    late = f"case \"$*\" in *no-such*) until [ -s '{quick.path}/ledger' ]; do sleep 0.05; done;; esac"
+    site = wrap(timeout_s=60, sbatch=f'{late}\nexec /usr/bin/sbatch "$@"')
     with pytest.raises(SiteError):
         site.submit([quick, bench.job("true", site_options={"partition": "no-such"})])
     assert (quick.path / "ledger").read_text() == "once\n"
@@ -65,7 +74,7 @@ def test_what_cannot_be_taken_back_is_said_and_stays_known(bench: SlurmWorkshop,
 
 
 def test_a_job_put_back_waits_again_while_its_last_attempt_is_cleaned_up(
-    bench: SlurmWorkshop, cluster: Cluster
+    patient: None, bench: SlurmWorkshop, cluster: Cluster
 ) -> None:
     job = bench.submit(SLOW_TO_END)
     bench.until_running(job)
@@ -77,12 +86,15 @@ def test_a_job_put_back_waits_again_while_its_last_attempt_is_cleaned_up(
     assert (report.state, report.attempt) == (State.QUEUED, 2)
     assert [r.why for r in bench.site.requeue([job.id])] == ["It is waiting already."]
     assert [r.why for r in bench.site.release([job.id])] == ["It is not held."]
+    (job.path / "go").touch()
     (record,) = bench.until_final(job)
     assert [(a.state, a.cause) for a in record.attempts] == [(State.CANCELLED, Cause.USER), (State.COMPLETED, None)]
     assert "as asked" in record.attempts[0].message
 
 
-def test_a_job_held_or_cancelled_in_that_time_is_held_or_cancelled(bench: SlurmWorkshop, cluster: Cluster) -> None:
+def test_a_job_held_or_cancelled_in_that_time_is_held_or_cancelled(
+    patient: None, bench: SlurmWorkshop, cluster: Cluster
+) -> None:
     job = bench.submit(SLOW_TO_END)
     bench.until_running(job)
     cluster.ask("scontrol", "requeue", queued(cluster, job)[0])
@@ -90,6 +102,7 @@ def test_a_job_held_or_cancelled_in_that_time_is_held_or_cancelled(bench: SlurmW
     assert bench.site.hold([job.id]) == []
     wait_until(lambda: bench.reported(job) is State.HELD, what="the hold")
     assert bench.site.cancel([job.id]) == []
+    (job.path / "go").touch()
     (record,) = bench.until_final(job)
     assert record.state is State.CANCELLED
     assert record.attempt.cause == Cause.USER
@@ -117,13 +130,13 @@ def test_elements_of_an_array_in_two_parts_are_taken_back_together(cluster: Clus
 
 def test_a_second_attempt_that_slurm_forgot_before_it_began_comes_to_an_end(cluster: Cluster, tmp_path: Path) -> None:
     with cluster.configured(min_job_age_s=2), slurm_workshop(tmp_path) as bench:
-        job = bench.submit("sleep 60")
+        job = bench.submit("sleep 600")
         bench.until_running(job)
         (number,) = queued(cluster, job)
         cluster.ask("scontrol", "requeuehold", number)
         wait_until(lambda: states(cluster, [number]) in ({"PENDING"}, {"REQUEUE_HOLD"}), what="the second attempt")
         cluster.ask("scancel", number)
-        wait_until(lambda: not queued(cluster, job), within_s=90, what="the purge")
+        wait_until(lambda: not queued(cluster, job), what="the purge")
         (record,) = bench.until_final(job)
         assert (record.attempt.number, record.state) in ((2, State.LOST), (2, State.CANCELLED)), record.attempts
         assert bench.site.requeue([job.id]) == []

@@ -18,7 +18,7 @@ Case = Callable[[SlurmWorkshop, Cluster], dict[str, Any]]
 
 
 def resources(bench: SlurmWorkshop, _: Cluster) -> dict[str, Any]:
-    bench.until_running(bench.submit("sleep 60", cpus=2))
+    bench.until_running(bench.submit("sleep 600", cpus=2))
     return {}
 
 
@@ -29,12 +29,12 @@ def priority(bench: SlurmWorkshop, cluster: Cluster) -> dict[str, Any]:
 
 
 def dependency(bench: SlurmWorkshop, _: Cluster) -> dict[str, Any]:
-    first = bench.submit("sleep 60")
+    first = bench.submit("sleep 600")
     return {"after": (first.id,)}
 
 
 def licences(bench: SlurmWorkshop, _: Cluster) -> dict[str, Any]:
-    bench.until_running(bench.submit("sleep 60", site_options={"licenses": "qpu_cloud:2"}))
+    bench.until_running(bench.submit("sleep 600", site_options={"licenses": "qpu_cloud:2"}))
     return {"site_options": {"licenses": "qpu_cloud:1"}}
 
 
@@ -43,7 +43,7 @@ def begin(bench: SlurmWorkshop, _: Cluster) -> dict[str, Any]:
 
 
 def jobs_per_user(bench: SlurmWorkshop, _: Cluster) -> dict[str, Any]:
-    bench.until_running(bench.submit("sleep 60", time_s=60, site_options={"qos": "tiny"}))
+    bench.until_running(bench.submit("sleep 600", time_s=60, site_options={"qos": "tiny"}))
     return {"time_s": 60, "site_options": {"qos": "tiny"}}
 
 
@@ -97,7 +97,7 @@ def test_a_provoked_reason_is_explained_with_its_numbers(
     word: str, bench: SlurmWorkshop, cluster: Cluster, lenient: None
 ) -> None:
     prepare, parts = CASES[word]
-    job = bench.submit("sleep 60", site="slurm", **prepare(bench, cluster))
+    job = bench.submit("sleep 600", site="slurm", **prepare(bench, cluster))
 
     def reason() -> Reason | None:
         found = bench.site.explain_reason(job.id)
@@ -129,7 +129,7 @@ def test_sacctmgr_has_every_column_that_a_limit_is_looked_up_in(cluster: Cluster
 def test_a_start_is_slurms_plan_or_a_range_and_says_which(bench: SlurmWorkshop) -> None:
     import time
 
-    running = bench.submit("sleep 60", cpus=2, time_s=600)
+    running = bench.submit("sleep 600", cpus=2, time_s=600)
     bench.until_running(running)
     job = bench.submit("true", cpus=2, time_s=600)
     first = wait_until(

@@ -32,7 +32,7 @@ def until_running(shop: SlurmWorkshop, *jobs: str) -> None:
 
 def test_one_answer_serves_all_until_an_outcome_appears(rarely: SlurmWorkshop) -> None:
     first = rarely.submit("until [ -e go ]; do sleep 0.05; done; seal completed; sleep 30")
-    second = rarely.submit("sleep 60")
+    second = rarely.submit("sleep 600")
     ids = [first.id, second.id]
     until_running(rarely, *ids)
     asked = rarely.site._poller.questions
@@ -47,7 +47,7 @@ def test_one_answer_serves_all_until_an_outcome_appears(rarely: SlurmWorkshop) -
 
 
 def test_a_request_ends_the_answer_that_was_true_before_it(rarely: SlurmWorkshop) -> None:
-    running, waiting = rarely.submit("sleep 60", cpus=2), rarely.submit("true", cpus=2)
+    running, waiting = rarely.submit("sleep 600", cpus=2), rarely.submit("true", cpus=2)
     ids = [running.id, waiting.id]
     until_running(rarely, running.id)
     rarely.site.poll(ids), rarely.site.poll(ids)

@@ -30,7 +30,7 @@ def test_a_cell_goes_and_comes_back(bench: SlurmWorkshop) -> None:
 
 def test_ends_are_told_apart_by_what_slurmctld_remembers(bench: SlurmWorkshop, cluster: Cluster) -> None:
     failed = bench.submit("echo 'no such thing'; exit 3")
-    stopped = bench.submit("sleep 60")
+    stopped = bench.submit("sleep 600")
     bench.until_running(stopped)
     cluster.ask("scancel", bench.site.find([stopped.id])[stopped.id])
     first, second = bench.until_final(failed, stopped)
@@ -41,7 +41,7 @@ def test_ends_are_told_apart_by_what_slurmctld_remembers(bench: SlurmWorkshop, c
 
 
 def test_the_verbs_work_and_a_second_attempt_has_its_history(bench: SlurmWorkshop) -> None:
-    job = bench.submit('[ "$QHUB_ATTEMPT" = 2 ] || sleep 60; seal completed')
+    job = bench.submit('[ "$QHUB_ATTEMPT" = 2 ] || sleep 600; seal completed')
     bench.until_running(job)
     assert bench.site.requeue([job.id]) == []
     (record,) = bench.until_final(job)
@@ -57,7 +57,7 @@ def test_the_verbs_work_and_a_second_attempt_has_its_history(bench: SlurmWorksho
 
 
 def test_a_full_node_is_explained_and_a_start_is_estimated(bench: SlurmWorkshop) -> None:
-    bench.until_running(bench.submit("sleep 60", cpus=2, time_s=600))
+    bench.until_running(bench.submit("sleep 600", cpus=2, time_s=600))
     job = bench.submit("true", cpus=2, time_s=600)
     reason = wait_until(
         lambda: (r := bench.site.explain_reason(job.id)).word == "Resources" and r, what="the reason Resources"

@@ -40,7 +40,7 @@ def logged(*names: str) -> dict[str, str]:
 
 @pytest.fixture
 def wrap(bench: SlurmWorkshop, tmp_path: Path) -> Wrap:
-    """A site with such commands: `wrap(squeue="sleep 60")`."""
+    """A site with such commands: `wrap(squeue="sleep 600")`."""
 
     def make(timeout_s: float = 5.0, settle_s: float = 1.0, place: str = "bin", **bodies: str) -> SlurmSite:
         commands = wrappers(tmp_path / place, **bodies)

@@ -118,9 +118,9 @@ def time_is_up(job: Job, place: ClusterPlace) -> None:
 
 def folder_away(job: Job, place: ClusterPlace) -> None:
     """The node looks for it in vain; whoever submitted sees it again."""
-    away = job.folder.path.with_name("away")
+    number, away = place.number(job), job.folder.path.with_name("away")
     job.folder.path.rename(away)
-    number = place.number(job)
+    place.ask("scontrol", "update", f"jobid={number}", "starttime=now")
     wait_until(lambda: place.ask("squeue", "-h", "-t", "all", "-j", number, "-o", "%T").strip() == "FAILED", what="its end")  # fmt: skip
     away.rename(job.folder.path)
 
@@ -215,6 +215,6 @@ ALONE = (
     case("a prologue that fails, and it may not wait for another", "integration", requeue="no", prepare=no_prologue),
     case("a node that cannot take it in", "integration", partition="wide", requeue="no", prepare=no_room),
     case("a node that cannot take it in, and it waits", "integration", partition="wide", prepare=no_room, until=held),
-    case("a folder that the node does not see", "integration", begin="now+2", act=folder_away),
+    case("a folder that the node does not see", "integration", begin="now+600", act=folder_away),
     case("a controller that is away", "integration", begin="now+600", act=controller_away, until=silent, held_out=True),
 )  # fmt: skip
