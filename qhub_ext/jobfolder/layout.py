@@ -34,6 +34,7 @@ SHELF/ID/                   mode 0700
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,7 +130,7 @@ class JobFolder:
     def exported(self) -> Path:
         return self.path / "exported.json"
 
-    @property
+    @functools.cached_property
     def bundle_root(self) -> Path:
         """Where cell, inputs and runtime lie: an element of an array uses its array's."""
         return self.path.parent.parent if self.path.parent.name == "elements" else self.path

@@ -117,6 +117,11 @@ def snapshot_of(name: str, cache_dir: Path | None = None) -> tuple[str, str]:
     if own_name not in _files():
         entry = site_devices.newest(own_name)
         return ("", "") if entry is None else (entry.id, entry.taken_at)
+    return _packaged_snapshot(own_name, cache_dir)
+
+
+@functools.lru_cache(maxsize=128)
+def _packaged_snapshot(own_name: str, cache_dir: Path | None) -> tuple[str, str]:
     kept = _kept(cache_dir).read() or [_describe(own_name)]
     return next((s.snapshot_id, s.snapshot_at) for s in kept if s.name == own_name)
 
@@ -193,6 +198,7 @@ def _read_configuration(name: str) -> dict[str, Any]:
     return configuration
 
 
+@functools.cache
 def package_version() -> str:
     """`qiskit-ibm-runtime 0.51.0`, the source that snapshots name."""
     try:

@@ -57,6 +57,9 @@ SWITCHES = {"exclusive": "--exclusive", "hold": "--hold", "contiguous": "--conti
 OTHERS = ("array-running", "requeue", "hetero")
 
 
+_NOTHING_SAID = SlurmTierSettings()
+
+
 @dataclass(frozen=True)
 class Asked:
     """What a job asks of Slurm, by option, after tier, device and site options are put together."""
@@ -77,7 +80,7 @@ class Asked:
 
 def ask(spec: JobSpec, settings: SlurmSettings) -> Asked:
     """Raises InvalidOptionError or UnknownNameError for a site option that is not accepted."""
-    tier = settings.tiers.get(spec.tier, SlurmTierSettings())
+    tier = settings.tiers.get(spec.tier, _NOTHING_SAID)
     options = {"--nodes": "1", "--ntasks": "1", "--cpus-per-task": str(spec.cpus)}
     if spec.memory_mb is not None:
         options["--mem"] = f"{spec.memory_mb}M"
@@ -127,7 +130,7 @@ def limit_min(spec: JobSpec, settings: SlurmSettings) -> int:
     """What is asked of Slurm, which counts minutes. As everywhere on Slurm, a job is interrupted a little before its limit;
     a short one gets that time on top, because it would otherwise be interrupted as soon as it has begun."""
     wanted_s = spec.time_s + (settings.signal_s + CHECK_S if spec.time_s < SHORT_S else 0)
-    most_s = settings.tiers.get(spec.tier, SlurmTierSettings()).time_max_s
+    most_s = settings.tiers.get(spec.tier, _NOTHING_SAID).time_max_s
     minutes = -(-wanted_s // 60)
     return max(1, minutes if most_s is None else min(minutes, most_s // 60))
 
