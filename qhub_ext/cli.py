@@ -17,15 +17,16 @@ from typing import Any, NoReturn
 import click
 
 import qhub_ext
-from qhub_ext.capture.command import OPTIONS, Option, parse_words
+from qhub_ext.capture.command import OPTIONS, Option, parse_words, refuse_other_dashes
 from qhub_ext.display.progress import Progress
 from qhub_ext.display.tables import Page, Table, Text
-from qhub_ext.errors import JobFailedError, QhubError, QhubWarning, SiteError, UserError
+from qhub_ext.errors import InvalidOptionError, JobFailedError, QhubError, QhubWarning, SiteError, UserError
+from qhub_ext.job.context import TIERS
 from qhub_ext.preview import preview_text
 from qhub_ext.service import Job, Jobs, JobService
 from qhub_ext.service.jobs import read_source
 from qhub_ext.verbs import Surface, slip_sentence, verbs
-from qhub_ext.verbs.group import complete_device, facts_verb
+from qhub_ext.verbs.group import Verb, complete_device, facts_verb
 from qhub_ext.verbs.jobs import job_page
 from qhub_ext.verbs.results import for_terminal
 from qhub_ext.verbs.surface import (
@@ -82,7 +83,24 @@ def _words(options: dict[str, Any]) -> list[str]:
     return words
 
 
-@verbs.command("run")
+class RunVerb(Verb):
+    """What stands behind `--` is the script's; before it a slip is not taken for an argument of the script."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        whole = "--" not in args
+        for word in args if whole else args[: args.index("--")]:
+            refuse_other_dashes(word)
+        rest = super().parse_args(ctx, args)
+        for word in ctx.params.get("arguments") or ():
+            if whole and word in TIERS:
+                raise InvalidOptionError(
+                    f"{word!r} stands where the script's own arguments do.",
+                    advice=f"Did you mean --tier {word}? Behind `--` it goes to the script.",
+                )
+        return rest
+
+
+@verbs.command("run", cls=RunVerb)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @submit_options

@@ -105,7 +105,8 @@ class UnknownNameError(UserError):
         """`kind` is the word that the sentence uses: tier, device, option, job."""
         import difflib  # only the failing path pays for it
 
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        by_folded = {one.lower(): one for one in reversed(known)}  # JOBS is meant for jobs
+        near = [by_folded[one] for one in difflib.get_close_matches(name.lower(), by_folded, n=3, cutoff=0.5)]
         if near:
             *others, last = map(repr, near)
             hint = f"Did you mean {', '.join(others)}{' or ' if others else ''}{last}?"
@@ -114,7 +115,7 @@ class UnknownNameError(UserError):
             shown = ", ".join(known[:most]) + (f" and {len(known) - most} more" if len(known) > most else "")
             hint = f"Known: {shown}."
         else:
-            hint = "There is none."
+            hint = f"There is no other {kind} either."
         return cls(f"There is no {kind} {name!r}.", advice=f"{hint} {advice}".strip())
 
 

@@ -33,6 +33,8 @@ def register(shell: InteractiveShell) -> None:
         return
     context.default_from(_default_context)
     shell.register_magics(QpuMagics(shell))
+    # what IPython looks for when `%%qpu` is not on the first line of its cell
+    shell.magics_manager.register_function(refuse_second_line, "line", "%qpu")
     kernel = getattr(shell, "kernel", None)
     if hasattr(kernel, "comm_manager"):
         from qhub_ext.choice_comm import connect
@@ -163,7 +165,8 @@ class QpuMagics(Magics):
             chosen=lambda: self.choice.told,
         )
         try:
-            return verbs.main(words, prog_name="%qpu", standalone_mode=False, obj=surface)
+            view = verbs.main(words, prog_name="%qpu", standalone_mode=False, obj=surface)
+            return None if isinstance(view, int) else view  # an exit code is nothing to show
         except click.ClickException as error:
             raise UsageError(slip_sentence(error)) from None
         except click.Abort:
@@ -177,6 +180,13 @@ class QpuMagics(Magics):
             words = f"--tier {words}"
         self.choice.take(parse_line(words, self._notebook))
         return Text(self.choice.sentence())
+
+
+def refuse_second_line(line: str) -> None:  # noqa: ARG001 - IPython's
+    raise UsageError(
+        "%%qpu has to be the first line of its cell, before comments too: this cell was not submitted. "
+        "Put what stands above it into a cell of its own, or below it."
+    )
 
 
 def _note(warning: str) -> None:
@@ -193,7 +203,7 @@ HELP = """Submit a cell as a batch job, or ask about jobs.
 %qpu                 the chosen tier and device, the queue, your latest jobs
 %qpu VERB ...        jobs, job, queue, explain, trace, fleet, estimate, devices, calibration, resources, usage, broker, logs,
                      outputs, fetch, compare, wait, cancel, hold, release, requeue, rerun, verify, diff, check, export, import,
-                     prune, archives, demo, site, tutorials, doctor; `%qpu VERB --help` explains one
+                     prune, archives, demo, site, doctor; `%qpu VERB --help` explains one
 %qpu use TIER ...    what the cells of this notebook use from now on
 
 Names of the notebook that the cell uses go along with it. What it makes comes back when you ask:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from qhub_ext.capture.quantity import ACCEPTED_SIZES, ACCEPTED_TIMES, parse_memory, parse_time
+from qhub_ext.capture.slips import meant_option, unquoted_value
 from qhub_ext.capture.sweep import ACCEPTED as ACCEPTED_SWEEPS
 from qhub_ext.capture.sweep import Sweep, elements, parse_sweep
 from qhub_ext.errors import InvalidOptionError, UnknownNameError
@@ -150,11 +151,20 @@ class Request:
 
 def parse_line(line: str, namespace: Mapping[str, Any] | None = None, options: tuple[Option, ...] = OPTIONS) -> Request:
     """Raises UnknownNameError for an option, tier or list that does not exist, InvalidOptionError for a value."""
-    request, rest = parse_words(split_line(line), namespace, options)
+    words = split_line(line)
+    request, rest = parse_words(words, namespace, options)
     if rest:
-        near = f" Did you mean --tier {rest[0]}?" if rest[0] in TIERS else ""
-        raise InvalidOptionError(f"{rest[0]!r} belongs to no option.{near}", advice="`%%qpu?` shows them all.")
+        raise InvalidOptionError(
+            f"{rest[0]!r} belongs to no option.{_meant(rest[0], words, options)}", advice="`%%qpu?` shows them all."
+        )
     return request
+
+
+def _meant(stray: str, words: list[str], options: tuple[Option, ...]) -> str:
+    whole = unquoted_value(stray, words, options)
+    if whole:
+        return f" Words with spaces stand in quotes: {whole}."
+    return f" Did you mean --tier {stray}?" if stray in TIERS else ""
 
 
 CHOICES = ("tier", "device", "shots", "seed", "profile", "time_s", "cpus", "memory_mb", "site")
@@ -255,6 +265,7 @@ def parse_words(
         if word == "--":
             rest += queue
             break
+        refuse_other_dashes(word, options)
         if not word.startswith("-") or word == "-":
             rest.append(word)
             continue
@@ -281,6 +292,13 @@ def parse_words(
     request = Request(**found)
     request.elements  # noqa: B018 - two sweeps of one name, or too many elements, are errors of the line
     return request, rest
+
+
+def refuse_other_dashes(word: str, options: tuple[Option, ...] = OPTIONS) -> None:
+    """Raises UnknownNameError for `-tier` and `—tier`."""
+    meant = meant_option(word, options)
+    if meant:
+        raise UnknownNameError(f"There is no option {word!r}.", advice=f"Did you mean {meant}?")
 
 
 def _take(found: dict[str, Any], option: Option, text: str, namespace: Mapping[str, Any]) -> None:

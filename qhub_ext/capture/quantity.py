@@ -36,7 +36,9 @@ def parse_time(text: str, option: str = "--time", years: int = 1) -> int:
         if _is_number(text):
             if float(text) < 1:
                 raise InvalidOptionError(f"{option} {text} is less than one second.", advice=f"Write {ACCEPTED_TIMES}.")
-            raise InvalidOptionError(f"{option} {text} has no unit.", advice=f"Write {text}s, {text}m or {text}h.")
+            raise InvalidOptionError(
+                f"{option} {text} has no unit.", advice=f"Write {text}s, {text}m, {text}h or {text}d."
+            )
         raise InvalidOptionError(f"{option} {text!r} is not a time.", advice=f"Write {ACCEPTED_TIMES}.")
     if not 1 <= seconds <= years * _YEAR_S:
         most = "a year" if years == 1 else f"{years} years"

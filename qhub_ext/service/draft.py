@@ -80,6 +80,8 @@ def draft_job(
     called = (PurePath(file).name or "The script") if kind == "script" else "The cell"
     if not cell.strip():
         raise CaptureError(f"{called} is empty: there is nothing to submit.")
+    if kind == "cell" and all(line.lstrip()[:1] in ("", "#") for line in cell.splitlines()):
+        raise CaptureError(f"{called} has comments only: there is nothing to submit.")
     if kind == "cell" and _TWICE.match(cell):
         raise CaptureError(
             "The cell has %%qpu twice, and one of them makes the job: nothing was submitted.",

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from qhub_ext.capture.command import OPTIONS
 from qhub_ext.display.tables import Text
 from qhub_ext.errors import InvalidOptionError, UnknownNameError
 from qhub_ext.job.identity import short_id
@@ -28,6 +29,7 @@ def complete_device(ctx: click.Context, param: click.Parameter, incomplete: str)
     return [d for d in catalog.names() if d.startswith(incomplete)]
 
 
+LONGEST_SENTENCE = 300
 JOB_ARGUMENTS = frozenset({"job", "jobs", "first", "second"})
 one_job = click.argument("job", shell_complete=complete_job)
 some_jobs = click.argument("jobs", nargs=-1, required=True, shell_complete=complete_job)
@@ -56,7 +58,25 @@ def slip_sentence(error: click.ClickException) -> str:
     """What click found wrong with a command, and where its help is, on one line."""
     said = " ".join(error.format_message().split())
     ctx = getattr(error, "ctx", None)
-    return f"{said} `{ctx.command_path} --help` says what it takes." if ctx is not None else said
+    more = _more_about(error, ctx)
+    help_at = f"`{ctx.command_path} --help` says what it takes." if ctx is not None else ""
+    return " ".join(part for part in (said, more, help_at) if part)
+
+
+def _more_about(error: click.ClickException, ctx: click.Context | None) -> str:
+    by_flag = {option.flag: option for option in OPTIONS} | {f"-{o.short}": o for o in OPTIONS if o.short}
+    if isinstance(error, click.NoSuchOption) and ctx is not None:
+        if ctx.parent is None and error.option_name in by_flag:
+            return (
+                f"It is one of `%%qpu` at the top of a cell, and of `%qpu use`: `%qpu use {error.option_name} ...`."
+                if ctx.command_path.startswith("%")
+                else f"It stands behind the verb: `qhub run FILE {error.option_name} ...`."
+            )
+        return "What is the script's own goes behind `--`." if ctx.info_name == "run" else ""
+    if isinstance(error, click.BadOptionUsage) and error.option_name in by_flag:
+        accepts = by_flag[error.option_name].accepts
+        return f"It accepts {accepts}." if accepts else ""
+    return ""
 
 
 class Verb(click.Command):
@@ -84,13 +104,25 @@ class Verb(click.Command):
 
 
 class VerbGroup(click.Group):
-    """Unknown verbs are answered with the nearest ones."""
+    """Unknown verbs are answered with the nearest ones; the list of verbs has the first sentence of each, whole."""
 
     command_class = Verb
+    group_class = type
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        rows = [(name, verb.get_short_help_str(LONGEST_SENTENCE)) for name, verb in found if verb and not verb.hidden]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] == "help":  # as git and others have it
+            args = [*args[1:], "--help"]
+            if args == ["--help"]:
+                click.echo(ctx.get_help())
+                ctx.exit()
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             if args[0] in ELSEWHERE:
                 what, instead = ELSEWHERE[args[0]]

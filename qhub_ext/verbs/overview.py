@@ -10,6 +10,14 @@ from qhub_ext.tiers import catalog
 from qhub_ext.verbs.jobs import jobs_table, summary_facts
 from qhub_ext.verbs.surface import Surface
 
+WHAT_NEXT_IN_A_NOTEBOOK = (
+    "`%qpu use TIER --device NAME` chooses; `%%qpu` at the top of a cell submits it; `%qpu --help` lists the verbs."
+)
+WHAT_NEXT_IN_A_TERMINAL = (
+    "`qhub run FILE.py --tier TIER --device NAME` submits a script; `qhub --help` lists the verbs; "
+    "QHUB_TIER and QHUB_DEVICE hold for every command."
+)
+
 
 def _device_words(device: str) -> str:
     name = catalog.resolve(device)
@@ -29,7 +37,7 @@ def overview(surface: Surface) -> Any:
     text = (
         f"Cells go to tier {tier}, device {_device_words(device)}, "
         f"through the site {settings.site_of(tier)!r}: {running} running, {waiting} waiting.\n"
-        "`%qpu use TIER --device NAME` chooses; `%%qpu` at the top of a cell submits it; `%qpu --help` lists the verbs."
+        + (WHAT_NEXT_IN_A_TERMINAL if surface.namespace is None else WHAT_NEXT_IN_A_NOTEBOOK)
     )
     summaries = surface.service.jobs(limit=8)
     facts = {"tier": tier, "device": device, "site": settings.site_of(tier), "running": running, "waiting": waiting}

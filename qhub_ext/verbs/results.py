@@ -136,6 +136,8 @@ def outputs_verb(surface: Surface, job: str, notebook: Path | None) -> Text:
         return Text(f"Wrote {notebook}.", {"notebook": str(notebook)})
     from qhub_ext.display.outputs import display_outputs, outputs_text
 
+    if not found.outputs:
+        return Text(f"Job {short_id(found.id)} has shown nothing.", [])
     if surface.namespace is not None:
         display_outputs(found.outputs)
         return Text("", found.outputs)

@@ -70,6 +70,12 @@ def test_a_line_with_everything() -> None:
         ("--teir local", "There is no option '--teir'. Did you mean '--tier'"),
         ("--tier loca", "There is no tier 'loca'. Did you mean 'local'?"),
         ("emulation", "Did you mean --tier emulation?"),
+        ("-tier local", "There is no option '-tier'. Did you mean --tier?"),
+        ("—tier local", "There is no option '—tier'. Did you mean --tier?"),
+        ("--wait –time=5m", "There is no option '–time=5m'. Did you mean --time?"),
+        ("--name my job --wait", "'job' belongs to no option. Words with spaces stand in quotes: --name \"my job\"."),
+        ("--wait --account=some group", 'stand in quotes: --account "some group".'),
+        ("job --name my", "'job' belongs to no option. `%%qpu?` shows them all."),
         ("--shots", "--shots needs a value (N). It accepts a whole number from 1 on."),
         ("--shots --wait", "--shots needs a value"),
         ("--shots 0", "--shots '0' is not accepted. It accepts a whole number from 1 on."),
@@ -77,7 +83,7 @@ def test_a_line_with_everything() -> None:
         ("--shots -5", "a whole number"),
         ("--seed -1", "from 0 on"),
         ("--wait=yes", "--wait takes no value"),
-        ("--time 90", "--time 90 has no unit. Write 90s, 90m or 90h."),
+        ("--time 90", "--time 90 has no unit. Write 90s, 90m, 90h or 90d."),
         ("--time soon", "Write 10m, 1h30, 90s, 1:30:00 or 2d."),
         ("--time 0s", "between one second and a year"),
         ("--memory 2", "Write 2G"),
@@ -128,6 +134,15 @@ def test_a_slip_is_one_sentence_that_says_what_would_be_accepted(line: str, says
         parse_line(line, namespace)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_short_option_with_its_value_attached_is_no_slip() -> None:
+    assert parse_line("-in -s200 -tlocal --name —x").given == {
+        "tier": "local",
+        "shots": 200,
+        "name": "—x",
+        "inputs": ["n"],
+    }
 
 
 @pytest.mark.parametrize(

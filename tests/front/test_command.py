@@ -418,6 +418,49 @@ def test_a_slip_in_the_words_is_one_sentence_that_says_where_the_help_is(place: 
     assert "more" not in known
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--tier local run x.py", "It stands behind the verb: `qhub run FILE --tier ...`."),
+        (
+            "run x.py emulation",
+            "'emulation' stands where the script's own arguments do. Did you mean --tier emulation?",
+        ),
+        ("run x.py —tier local", "There is no option '—tier'. Did you mean --tier?"),
+        ("run x.py -tier local", "There is no option '-tier'. Did you mean --tier?"),
+        ("run x.py --secret 3", "What is the script's own goes behind `--`."),
+        ("run x.py --tier", "It accepts local, emulation, qpu."),
+        ("JOBS", "There is no verb 'JOBS'. Did you mean 'jobs'"),
+    ],
+)
+def test_a_slip_of_a_newcomer_says_what_was_meant_and_submits_nothing(place: Place, words: str, said: str) -> None:
+    script(place, "x.py", "print(1)")
+    before = place.service.shelf.ids()
+    told = place.command(*words.split(), code=2)
+    assert said in told
+    assert len(told.splitlines()) == 1
+    assert place.service.shelf.ids() == before
+
+
+def test_a_word_that_is_also_a_tier_reaches_the_script_behind_two_hyphens(place: Place) -> None:
+    file = script(place, "argument.py", "import sys; print(sys.argv[1:])")
+    assert place.command("run", file, "--wait", "--", "emulation", "-tier").startswith("['emulation', '-tier']\n")
+
+
+def test_help_is_a_verb_too_and_no_sentence_of_a_list_is_cut(place: Place) -> None:
+    page = place.command("help")
+    assert page == place.command("--help")
+    listed = page.partition("Commands:")[2] + place.command("help", "broker").partition("Commands:")[2]
+    assert "..." not in listed
+    assert place.command("help", "jobs") == place.command("jobs", "--help")
+
+
+def test_without_a_verb_a_terminal_is_told_what_can_be_typed_there(place: Place) -> None:
+    told = place.command()
+    assert "`qhub run FILE.py --tier TIER --device NAME` submits a script" in told
+    assert "%qpu use" not in told
+
+
 def test_questions_about_a_job_that_has_ended_get_true_answers(place: Place, tmp_path: Path) -> None:
     facts = json.loads(place.command("run", script(place, "ended.py", "x = 1"), "--wait", "--json"))
     one = facts["short_id"]

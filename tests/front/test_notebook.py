@@ -209,6 +209,7 @@ def test_a_job_starts_after_another_and_hold_release_requeue_cancel_do_what_they
         ("", "print(no_such_name)", "The cell reads `no_such_name`, which neither the notebook nor the cell has"),
         ("", "x = (1", "The cell has a syntax error on line 1, column 5: '(' was never closed"),
         ("", "%%qpu --shots 5\n1", "The cell has %%qpu twice, and one of them makes the job: nothing was submitted."),
+        ("", "# what was here", "The cell has comments only: there is nothing to submit."),
         ("", "print(gen)", "`gen` is a generator"),
         ("", "print(lock, door)", "2 values cannot travel with the cell"),
         ("", "print(huge)", "`huge`"),
@@ -228,6 +229,33 @@ def test_bad_input_is_one_clear_sentence_and_nothing_is_submitted(
     assert len(told.text.strip().splitlines()) == 1
     assert place.service.shelf.ids() == before
     assert not list(place.settings.shelf.glob(".new-*"))
+
+
+@pytest.mark.parametrize("above", ["x = 1", "# what this cell is for"])
+def test_a_cell_with_something_above_its_magic_says_what_is_wrong_and_is_not_submitted(
+    notebook: Notebook, place: Place, above: str
+) -> None:
+    before = place.service.shelf.ids()
+    told = notebook.run(f"{above}\n%%qpu --tier local\nprint(1)", ok=False)
+    assert "%%qpu has to be the first line of its cell, before comments too: this cell was not submitted." in told.text
+    assert place.service.shelf.ids() == before
+
+
+def test_an_option_of_a_cell_behind_the_line_magic_is_told_where_it_belongs(notebook: Notebook) -> None:
+    told = notebook.run("%qpu --tier local", ok=False).text
+    assert "It is one of `%%qpu` at the top of a cell, and of `%qpu use`: `%qpu use --tier ...`." in told
+
+
+def test_help_shows_the_page_of_a_verb_and_nothing_behind_it(notebook: Notebook) -> None:
+    for line in ("%qpu help jobs", "%qpu jobs --help"):
+        shown = notebook.run(line)
+        assert shown.text.startswith("Usage: %qpu jobs"), line
+        assert shown.plain.strip().endswith("Show this message and exit."), line
+
+
+def test_a_job_without_outputs_says_so(notebook: Notebook) -> None:
+    notebook.run("%%qpu --tier local --as silent\nquiet = 1")
+    assert "has shown nothing" in notebook.run("silent.wait()\n%qpu outputs silent").plain
 
 
 def test_a_circuit_that_is_wider_than_the_device_is_told_at_once(notebook: Notebook) -> None:
@@ -297,7 +325,7 @@ def test_the_help_page_names_every_option_and_verb(notebook: Notebook) -> None:
     for option in OPTIONS:
         assert option.flag in page
     for verb in verbs.list_commands(click.Context(verbs)):
-        if verb not in ("run", "completion", "virtual-qpu"):  # a terminal's
+        if verb not in ("run", "completion", "tutorials", "virtual-qpu"):  # a terminal's
             assert verb in page
     assert "Submit a cell as a batch job" in notebook.run("%qpu --help").text
 

@@ -31,8 +31,10 @@ def examine(site: EmbeddedSite) -> list[Finding]:
         ]
     findings = [Finding("ok", f"The queue's folder {spool.directory} can be written to.")]
     free_mb = shutil.disk_usage(spool.directory).free // 2**20
-    level = "ok" if free_mb >= LOW_DISK_MB else "warning"
-    findings.append(Finding(level, f"{free_mb} MiB are free on its disk.", "" if level == "ok" else "Free some space."))
+    if free_mb >= LOW_DISK_MB:
+        findings.append(Finding("ok", f"{free_mb / 1024:.1f} GiB are free on its disk."))
+    else:
+        findings.append(Finding("warning", f"{free_mb} MiB are free on its disk.", "Free some space."))
     findings.append(_daemon(site))
     findings += _kept(site)
     findings.append(Finding("ok", f"Jobs may use {site.cpus} CPUs together.", facts={"cpus": str(site.cpus)}))
