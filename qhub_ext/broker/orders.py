@@ -106,7 +106,11 @@ class Orders:
         longest = self._policy.limits.cap(profile, "lease_s", user=session.user, account=session.account) or 0.0
         if length_s > longest:
             told = f"at most {longest:g} s" if longest else "none"
-            raise NotAllowedError(f"A lease of {length_s:g} s is more than the profile {profile.name} gives: {told}.")
+            others = [p.name for p in self._policy.profiles.values() if (self._policy.limits.cap(p, "lease_s") or 0.0) >= length_s]  # fmt: skip
+            raise NotAllowedError(
+                f"A lease of {length_s:g} s is more than the profile {profile.name} gives: {told}.",
+                advice=f"{' and '.join(others)} would: the site says which jobs have it." if others else "",
+            )
         with self.changed:
             now = self._clock()
             held = self.lease(device, now)

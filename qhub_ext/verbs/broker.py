@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,8 +20,11 @@ from qhub_ext.display.usage import BROKER_KEYS, broker_figure, broker_usage_tabl
 from qhub_ext.display.words import duration, moment
 from qhub_ext.errors import InvalidOptionError
 from qhub_ext.tiers.qpu.brokered import Place, ask_broker, job_session
-from qhub_ext.verbs.group import facts_verb, verbs
+from qhub_ext.verbs.group import Amount, facts_verb, verbs
 from qhub_ext.verbs.surface import Surface
+
+MOST, LAST, LONGEST_S = 1e12, 1e11, 31 * 86400.0
+"""What a broker takes: as a limit, as a moment (s since 1970 UTC), and as the length of a window."""
 
 
 def _socket(surface: Surface) -> Place:
@@ -99,20 +103,22 @@ def resume(surface: Surface, device: str) -> Text:
 @broker.command("window")
 @click.option("--start", help="Begin, ISO 8601 (UTC where it says no zone), or +30m from now.")
 @click.option("--length", help="How long, such as 45m.")
-@click.option("--rule", default="", help="iCalendar RRULE, such as FREQ=HOURLY;INTERVAL=12; default: once.")
-@click.option("--device", default="", help="Default: all devices.")
-@click.option("--note", default="", help="What for; users see it.")
+@click.option("--rule", help="iCalendar RRULE in UTC, such as FREQ=HOURLY;INTERVAL=12; default: once.")
+@click.option("--device", help="Default: all devices.")
+@click.option("--note", help="What for; users see it.")
 @click.option("--remove", type=int, help="Number of a window to remove.")
 @facts_verb
-def window(surface: Surface, start: str | None, length: str | None, rule: str, device: str, note: str, remove: int | None) -> Any:  # fmt: skip
+def window(surface: Surface, start: str | None, length: str | None, rule: str | None, device: str | None, note: str | None, remove: int | None) -> Any:  # fmt: skip
     """Calibration windows: lists them; with --start and --length adds one, with --remove removes one (operators)."""
     path = _socket(surface)
     if remove is not None:
         ask_broker(path, "DELETE", f"/v1/windows/{remove}")
-    elif start or length:
+    elif any(one is not None for one in (start, length, rule, device, note)):
         if not (start and length):
-            raise InvalidOptionError("A window needs --start and --length.")
-        body = {"start": _begin(start), "length_s": _seconds(length), "rule": rule, "device": device, "note": note}
+            raise InvalidOptionError(
+                "A window needs --start and --length.", advice="For example --start +30m --length 1h."
+            )
+        body = {"start": _begin(start), "length_s": _length(length), "rule": rule or "", "device": device or "", "note": note or ""}  # fmt: skip
         ask_broker(path, "POST", "/v1/windows", body)
     found = ask_broker(path, "GET", "/v1/windows")
     rows = [
@@ -129,7 +135,7 @@ def window(surface: Surface, start: str | None, length: str | None, rule: str, d
     return Table(("window", "device", "start", "length", "again", "note"), rows, facts=found, empty="No window is set.")
 
 
-@broker.command("limits")
+@broker.command("limits", context_settings={"ignore_unknown_options": True})  # -5 is a value, and refused as one
 @click.argument("scope", required=False, type=click.Choice(["profile", "user", "account"]))
 @click.argument("name", required=False)
 @click.argument("what", required=False)
@@ -204,7 +210,7 @@ def token(surface: Surface, user: str, revoke: bool) -> Text:
 
 
 @broker.command("usage")
-@click.option("--days", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="How far back.")
+@click.option("--days", type=Amount(0, 3650, min_open=True), default=1.0, show_default=True, help="How far back.")
 @click.option("--by", type=click.Choice(BROKER_KEYS), help="Add up by this alone; default: every combination.")
 @click.option("--figure", type=click.Path(dir_okay=False, path_type=Path), help="Write a picture (HTML) here as well.")
 @facts_verb
@@ -220,14 +226,12 @@ def usage(surface: Surface, days: float, by: str | None, figure: Path | None) ->
 @click.option(
     "--users", type=click.IntRange(1), multiple=True, required=True, help="How many users (repeatable: a row each)."
 )
-@click.option(
-    "--tasks", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True, help="Tasks per user and day."
-)
+@click.option("--tasks", type=Amount(0, min_open=True), default=1.0, show_default=True, help="Tasks per user and day.")
 @click.option(
     "--devices", type=click.IntRange(1), help="Default: as many as are in use for three quarters of the time."
 )
 @click.option(
-    "--days", type=click.FloatRange(0, min_open=True), default=2.0, show_default=True, help="Days on the virtual clock."
+    "--days", type=Amount(0, min_open=True), default=2.0, show_default=True, help="Days on the virtual clock."
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the users' random days.")
 @facts_verb
@@ -277,27 +281,37 @@ def serve(surface: Surface, devices: tuple[str, ...], directory: Path | None, at
 
 
 def _segment(text: str) -> str:
+    """A name as a part of a path."""
+    if not text.strip() or "/" in text:
+        raise InvalidOptionError(f"{text!r} is no name.", advice="`qhub broker status` and `qhub broker tasks --json` show those that there are.")  # fmt: skip
     return quote(text, safe="")
 
 
 def _number(text: str) -> float:
     try:
-        return float(text)
+        found = float(text)
     except ValueError:
-        raise InvalidOptionError(f"{text!r} is no limit.", advice="Give a number, `none` or `default`.") from None
+        found = math.nan
+    if not 0 <= found <= MOST:
+        raise InvalidOptionError(f"{text!r} is no limit.", advice=f"Give a number from 0 to {MOST:.0e}, `none` or `default`.")  # fmt: skip
+    return found
 
 
 def _begin(text: str) -> float:
     if text.startswith("+"):
-        return time.time() + _seconds(text[1:])
+        return time.time() + parse_time(text[1:], "--start")
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidOptionError(
-            f"--start {text!r} is no moment.", advice="For example 2026-12-01T03:00 or +30m."
-        ) from None
-    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+        moment = (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        moment = math.nan
+    if not 0 <= moment <= LAST:
+        raise InvalidOptionError(f"--start {text!r} is no moment.", advice="For example 2026-12-01T03:00 or +30m.")
+    return moment
 
 
-def _seconds(text: str) -> float:
-    return float(parse_time(text, "--length"))
+def _length(text: str) -> float:
+    found = float(parse_time(text, "--length"))
+    if found > LONGEST_S:
+        raise InvalidOptionError(f"--length {text} is more than 31 days.", advice="`qhub broker drain` keeps a device for as long as you want.")  # fmt: skip
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,16 @@ def complete_job(ctx: click.Context, param: click.Parameter, incomplete: str) ->
 
 def complete_device(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001 - click's
     return [d for d in catalog.names() if d.startswith(incomplete)]
+
+
+class Amount(click.FloatRange):
+    """Of something: `nan` passes every bound, and `inf` has no end."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        found = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value} is no amount.", param, ctx)
+        return found
 
 
 LONGEST_SENTENCE = 300

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from qhub_ext.broker.desk import Desk
@@ -12,6 +13,10 @@ from qhub_ext.broker.limits import Limit
 from qhub_ext.broker.policy import Policy
 from qhub_ext.broker.profiles import Profile
 from qhub_ext.broker.refusals import ConflictError, NotAllowedError
+from qhub_ext.errors import InvalidOptionError
+from qhub_ext.service import JobService
+from qhub_ext.settings import load_settings
+from qhub_ext.verbs import Surface, verbs
 from tests.broker.house import ALICE, BOB, OPERATOR, PARAMS, Ask, session, submit
 
 LEASING = {
@@ -267,3 +272,41 @@ def test_a_window_that_an_earlier_version_took_and_this_one_does_not_keeps_no_br
     assert "window 1 does not count" in caplog.text
     again.orders.remove_window(1, "root")
     again.ledger.close()
+
+
+# ---------------------------------------------------------------------- what is typed
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["window", "--rule", "FREQ=DAILY"], "needs --start and --length"),
+        (["window", "--start", "", "--length", ""], "needs --start and --length"),
+        (["window", "--start", "0001-01-01", "--length", "1h"], "--start '0001-01-01' is no moment"),
+        (["window", "--start", "9999-12-31T23:59+00:01", "--length", "1h"], "is no moment"),
+        (["window", "--start", "+9999999d", "--length", "1h"], "--start '9999999d' is not between"),
+        (["window", "--start", "+1h", "--length", "60d"], "--length 60d is more than 31 days"),
+        (["limits", "user", "alice", "user_day_s", "-5"], "'-5' is no limit"),
+        (["limits", "user", "alice", "user_day_s", "nan"], "'nan' is no limit"),
+        (["limits", "user", "alice", "user_day_s", "1e400"], "'1e400' is no limit"),
+        (["limits", "user", "", "user_day_s", "5"], "'' is no name"),
+        (["limits", "user", "../../x", "user_day_s", "5"], "'../../x' is no name"),
+        (["cancel", " "], "' ' is no name"),
+        (["drain", ""], "'' is no name"),
+        (["usage", "--days", "nan"], "nan is no amount"),
+        (["simulate", "--users", "1", "--days", "inf"], "inf is no amount"),
+        (["simulate", "--users", "1", "--tasks", "nan"], "nan is no amount"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_the_broker_is_asked(words: list[str], said: str) -> None:
+    surface = Surface(JobService(load_settings({}, [])))
+    with pytest.raises((InvalidOptionError, click.UsageError)) as refused:
+        verbs.main(["broker", *words], obj=surface, standalone_mode=False)
+    told = refused.value
+    assert said in (told.format_message() if isinstance(told, click.UsageError) else str(told))
+
+
+def test_a_lease_that_the_profile_does_not_give_names_those_that_would(leasing: Desk) -> None:
+    mine = leasing.sessions.open(ALICE, "alice", profile="development")
+    with pytest.raises(NotAllowedError, match=r"development gives: none.*production and test would"):
+        leasing.take_lease("kingston", mine, 60.0)
