@@ -57,7 +57,11 @@ export const sidebarPlugin: JupyterFrontEndPlugin<IListing> = {
       label: trans.__('Show Quantum Jobs'),
       caption: trans.__('Show tiers, devices and your jobs'),
       icon: jobsIcon,
-      execute: () => app.shell.activateById(panel.id),
+      execute: async () => {
+        // A palette that ran this gives the focus back to whatever had it, before the next await: the list takes it after that.
+        await null;
+        app.shell.activateById(panel.id);
+      },
       describedBy: { args: { type: 'object', properties: {} } }
     });
     palette?.addItem({

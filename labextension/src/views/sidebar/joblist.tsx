@@ -24,8 +24,9 @@ export function JobList(props: {
   listing: Listing;
   trans: TranslationBundle;
   run: Run;
+  onList?: () => void;
 }): JSX.Element {
-  const { listing, trans, run } = props;
+  const { listing, trans, run, onList } = props;
   const { model, rows, active } = listing;
   useSignal(listing.changed);
   useSignal(model.changed);
@@ -53,6 +54,8 @@ export function JobList(props: {
       row?.focus({ preventScroll: true });
     }
   }, [active, activeIndex, focused]);
+
+  useEffect(() => onList?.(), []);
 
   // Where the list becomes lower, as when a job is explained below it, the row stays in sight.
   const heightBefore = useRef(height);

@@ -36,6 +36,7 @@ export class JobsPanel extends ReactWidget {
         shown={this.isVisible}
         trans={this.trans}
         run={this.run}
+        onList={() => this.listCame()}
       />
     );
   }
@@ -75,5 +76,20 @@ export class JobsPanel extends ReactWidget {
       '[role=row][tabindex="0"]'
     );
     (row ?? this.node.querySelector<HTMLElement>('button'))?.focus();
+    const { loaded, jobs } = this.listing.model;
+    const isComing = row === null && (!loaded || jobs.length > 0);
+    this._meanwhile = isComing ? document.activeElement : null;
   }
+
+  /** Who came before the list did stands in it now, unless they have gone on. */
+  private listCame(): void {
+    const meanwhile = this._meanwhile;
+    this._meanwhile = null;
+    if (meanwhile !== null && document.activeElement === meanwhile) {
+      this.focus();
+    }
+  }
+
+  /** What has the focus until there is a list. */
+  private _meanwhile: Element | null = null;
 }

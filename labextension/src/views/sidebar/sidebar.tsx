@@ -26,8 +26,10 @@ export function Sidebar(props: {
   shown: boolean;
   trans: TranslationBundle;
   run: Run;
+  /** There are rows where there were none. */
+  onList?: () => void;
 }): JSX.Element {
-  const { listing, pool, folds, shown, trans, run } = props;
+  const { listing, pool, folds, shown, trans, run, onList } = props;
   const { model } = listing;
   useSignal(model.changed);
   const live = model.connection === 'live';
@@ -84,7 +86,7 @@ export function Sidebar(props: {
               <Tasks {...{ model, shown, folds, trans, run }} />
             )}
           </div>
-          <Jobs {...{ listing, pool, trans, run }} />
+          <Jobs {...{ listing, pool, trans, run, onList }} />
         </>
       )}
     </>
@@ -96,6 +98,7 @@ function Jobs(props: {
   pool: JobPool | null;
   trans: TranslationBundle;
   run: Run;
+  onList?: () => void;
 }): JSX.Element {
   const { listing, pool, trans, run } = props;
   useSignal(listing.changed);
