@@ -8,8 +8,10 @@ from playwright.sync_api import Locator
 
 SOURCE = Path(__file__).parents[2] / "labextension" / "node_modules" / "axe-core" / "axe.min.js"
 
-
 FIND = """async (node, excluded) => {
+  const moving = node.getAnimations({ subtree: true }).filter(one =>
+    one.playState === 'running' && Number.isFinite(one.effect.getComputedTiming().endTime));
+  await Promise.allSettled(moving.map(one => one.finished));
   const exclude = excluded ? [...node.querySelectorAll(excluded)] : [];
   return (await axe.run({ include: [node], exclude })).violations;
 }"""
@@ -17,7 +19,8 @@ FIND = """async (node, excluded) => {
 
 def violations(place: Locator, *, of_a_cell: bool = False) -> list[str]:
     """One line for each rule that a part of `place` breaks. What a user's cell shows is the user's own, unless asked for."""
-    place.page.evaluate("source => { if (!window.axe) { (0, eval)(source); } }", SOURCE.read_text())
+    if not place.page.evaluate("'axe' in window"):
+        place.page.evaluate("source => { (0, eval)(source); }", SOURCE.read_text())
     exclude = "" if of_a_cell else ".jp-OutputArea-output, .cm-editor"
     found = place.evaluate(FIND, exclude)
     return [

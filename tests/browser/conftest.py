@@ -19,12 +19,20 @@ from tests.browser.desk import Desk, Picture, Witness
 from tests.browser.hub import Enter, Hub
 from tests.browser.lab import Lab, running
 
-expect.set_options(timeout=20_000)
+# what must come comes, however busy the machine is
+expect.set_options(timeout=60_000)
+TEST_S = 900
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--screenshots", default=".screenshots", help="the folder for pictures of the front end")
     parser.addoption("--labs", default="4.2", help="older versions of JupyterLab to try, such as 4.2,4.3,4.4,4.5")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(TEST_S))
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +51,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
         **browser_type_launch_args,
         "executable_path": path,
         "args": ["--disable-dev-shm-usage", "--disable-quic"],
+        "timeout": 180_000,
     }
 
 
@@ -97,6 +106,7 @@ def desk_at(page: Page) -> Iterator[Callable[[Lab], Desk]]:
         return desks[-1]
 
     yield sit
+    page.unroute_all(behavior="ignoreErrors")  # nothing is asked for on behalf of a page that is about to go
     for desk in desks:
         desk.verdict()
 
@@ -104,6 +114,7 @@ def desk_at(page: Page) -> Iterator[Callable[[Lab], Desk]]:
 @pytest.fixture
 def desk(desk_at: Callable[[Lab], Desk], lab: Lab) -> Iterator[Desk]:
     """JupyterLab in a page; fails the test on traffic to other hosts, console errors and page errors."""
+    shutil.rmtree(lab.home / "user-settings", ignore_errors=True)  # such as a theme that another test has left
     yield desk_at(lab)
     service = lab.service  # nothing may go on holding the CPUs of the site that all share
     service.apply("cancel", [job.id for job in service.jobs() if not State(job.state).final])
@@ -122,7 +133,7 @@ def enter(browser: Browser, hub: Hub) -> Iterator[Enter]:
         page.get_by_label("Username").fill(user)
         page.get_by_label("Password").fill(hub.password)
         page.get_by_role("button", name="Sign in").click()
-        page.wait_for_url(f"{hub.address}user/{user}/lab*", timeout=90_000)
+        page.wait_for_url(f"{hub.address}user/{user}/lab*", timeout=240_000)
         witness.settled()
         return page
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from playwright.sync_api import ConsoleMessage, Locator, Page, WebSocket, expect
 
 from tests.browser.lab import Lab
+from tests.waiting import wait_until
 
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
@@ -27,6 +28,8 @@ class Witness:
         self.outside: list[str] = []
         self.errors: list[str] = []
         self.expected: list[re.Pattern[str]] = []
+        page.set_default_timeout(60_000)
+        page.set_default_navigation_timeout(120_000)
         page.on("request", lambda request: self._leaves(request.url))
         page.on("websocket", self._socket)
         page.on("console", self._console)
@@ -45,12 +48,20 @@ class Witness:
             self.errors.append(f"console: {message.text} ({message.location['url']})")
 
     def settled(self) -> None:
-        """The application has started, and the page is as it was left."""
-        self.page.wait_for_function("window.jupyterapp !== undefined", timeout=60_000)
+        """The application has started, and the page is as it was left, or has its launcher."""
+        self.page.wait_for_function("window.jupyterapp !== undefined", timeout=120_000)
         self.page.evaluate("window.jupyterapp.restored")
-        # Last, as the splash is not there yet at first. A theme change while it fades
-        # makes JupyterLab remove it twice, which is a page error.
-        self.page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=60_000)
+        # the launcher comes later, and takes the focus from whatever has it
+        self.page.wait_for_function("window.jupyterapp.shell.currentWidget")
+        self.themed()
+
+    def themed(self, name: str = "") -> None:
+        """It has that theme, or any. The splash stands there while a theme is loaded, and fades after its name is set.
+
+        A theme change while it fades makes JupyterLab remove it twice, which is a page error.
+        """
+        expect(self.page.locator("body")).to_have_attribute("data-jp-theme-name", name or re.compile("."))
+        expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
 
     def expect_errors(self, *patterns: str) -> None:
         """Errors that the test provokes, such as those of a server that is gone."""
@@ -89,6 +100,7 @@ class Desk(Witness):
 
     def notebook_ready(self) -> None:
         expect(self.page.locator(".jp-NotebookPanel-notebook")).to_be_visible()
+        self.page.wait_for_function("window.jupyterapp.shell.currentWidget?.sessionContext")
         # A command that runs before the kernel has answered opens a "Select Kernel" dialog
         # and its promise never settles; page.evaluate() has no time-out of its own.
         self.page.evaluate(
@@ -114,14 +126,48 @@ class Desk(Witness):
     def run_all(self) -> None:
         self.run("notebook:run-all-cells")
 
+    def close(self) -> None:
+        """The notebook in front, saved: of a change since the last save JupyterLab asks first."""
+        self.page.evaluate(
+            """async () => {
+              const { currentWidget } = window.jupyterapp.shell;
+              do {
+                await currentWidget.context.save();
+              } while (currentWidget.context.model.dirty);
+              currentWidget.close();
+            }"""
+        )
+
+    def from_palette(self, words: str) -> None:
+        """The command of that title, by keys alone. A palette closes when something else takes the focus; who sees it go tries again."""
+        press = self.page.keyboard.press
+        palette = self.page.locator(".lm-CommandPalette-input").last
+        chosen = self.page.locator(".lm-CommandPalette-item.lm-mod-active")
+
+        def found() -> bool:
+            if not palette.is_visible():
+                press("Control+Shift+C")
+            try:
+                expect(palette).to_be_focused(timeout=10_000)
+                press("Control+a")
+                self.page.keyboard.type(words)
+                expect(chosen).to_contain_text(words, timeout=10_000)
+            except AssertionError:
+                return False
+            return True
+
+        wait_until(found, what=f"{words} in the palette", within_s=90)
+        press("Enter")
+
     def dismiss_dialogs(self) -> None:
         """Closes JupyterLab's own, such as the one about a lost connection, whenever they come up."""
-        dialogs = self.page.locator(".jp-Dialog")
-        self.page.add_locator_handler(dialogs.first, lambda _: dialogs.last.get_by_role("button").last.click())
+        # in one step: a dialog may close while one reaches for its button
+        last = "[...document.querySelectorAll('.jp-Dialog button')].at(-1)?.click()"
+        self.page.add_locator_handler(self.page.locator(".jp-Dialog").first, lambda _: self.page.evaluate(last))
 
     def theme(self, name: str) -> None:
         self.run("apputils:change-theme", theme=THEMES[name])
-        expect(self.page.locator("body")).to_have_attribute("data-jp-theme-name", THEMES[name])
+        self.themed(THEMES[name])
 
     # -- places
 

@@ -45,6 +45,7 @@ c.Authenticator.allow_all = True
 c.JupyterHub.spawner_class = "simple"
 c.SimpleLocalProcessSpawner.home_dir_template = "{home}/{{username}}"
 c.Spawner.notebook_dir = "~"
+c.Spawner.start_timeout = c.Spawner.http_timeout = 180
 c.Spawner.args = ["--allow-root", "--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None"]
 c.Spawner.environment = {{"QHUB_EMBEDDED_CPUS": "1", "QHUB_EMBEDDED_WARM_KERNELS": "0"}}
 """
@@ -76,14 +77,14 @@ class Hub:
                 [sys.executable, "-m", "jupyterhub", "-f", config],
                 cwd=self.home, env=environment, stdout=log, stderr=log,
             )  # fmt: skip
-        wait_until(self._answers, within_s=90, every_s=0.1, what=f"the hub at {self.address}")
+        wait_until(self._answers, within_s=180, every_s=0.1, what=f"the hub at {self.address}")
 
     def _answers(self) -> bool:
         assert self.process is not None
         if self.process.poll() is not None:
             raise AssertionError(f"The hub ended with {self.process.returncode}:\n{self.log[-4000:]}")
         try:
-            with urllib.request.urlopen(f"{self.address}hub/health", timeout=10):
+            with urllib.request.urlopen(f"{self.address}hub/health", timeout=60):
                 return True
         except OSError:
             return False

@@ -11,7 +11,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,7 @@ class Lab:
         ]
         with (home / "server.log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=self.work, env=environment, stdout=log, stderr=log)
-        wait_until(self._answers, within_s=60, every_s=0.05, what=f"{self.app} at {self.address}")
+        wait_until(self._answers, within_s=120, every_s=0.05, what=f"{self.app} at {self.address}")
 
     def _answers(self) -> bool:
         assert self.process is not None
@@ -143,7 +143,7 @@ class Lab:
         """JSON of the server's own interface."""
         headers = {"Authorization": f"token {self.token}"}
         request = urllib.request.Request(f"{self.address}{path}", headers=headers, method=method)
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             text = answer.read()
         return json.loads(text) if text else None
 
@@ -156,10 +156,10 @@ class Lab:
         else:
             self.process.terminate()
         try:
-            self.process.wait(20)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait(20)
+            self.process.wait(60)
         self.process = None
 
     def submit(self, cell: str, namespace: dict[str, Any] | None = None, **options: Any) -> Job:
@@ -204,6 +204,8 @@ def running(lab: Lab) -> Iterator[Lab]:
 
 
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """Below those that the system gives to connections and to kernels: a server that is down for a while finds it free again."""
+    while True:
+        port = secrets.choice(range(20_000, 32_000))
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port

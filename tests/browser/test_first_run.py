@@ -28,7 +28,7 @@ def run_first_cell(desk: Desk, path: str, *more: str) -> None:
     desk.settled()
     desk.notebook_ready()
     desk.run_all()
-    expect(desk.card).to_have_attribute("data-state", "completed", timeout=60_000)
+    expect(desk.card).to_have_attribute("data-state", "completed")
     expect(desk.card).to_have_attribute("data-standing", "live")
     for plugin in ("jobs", "card", "sidebar"):
         assert desk.page.evaluate(f"window.jupyterapp.isPluginActivated('qhub-ext:{plugin}')")
@@ -39,7 +39,7 @@ def test_a_cell_becomes_a_job_and_its_card_lives_until_it_is_done_and_after_a_re
     desk.open_notebook("first.ipynb")
     desk.run_all()
     expect(desk.card).to_have_count(1)
-    expect(desk.card).to_have_attribute("data-state", "completed", timeout=60_000)
+    expect(desk.card).to_have_attribute("data-state", "completed")
     expect(desk.card).to_contain_text("first light")
     expect(desk.card).to_have_attribute("data-standing", "live")
 

@@ -68,12 +68,12 @@ def test_a_bad_week_is_told_with_its_common_cause(desk: Desk, picture: Picture, 
     view = shown(desk)
     expect(view).to_contain_text("runs on node n3 failed so")
     view.get_by_label("by").focus()
-    desk.page.keyboard.type("Node")
+    desk.page.keyboard.press("n")
     desk.page.keyboard.press("Enter")
     expect(view.get_by_role("rowheader", name="n3", exact=True)).to_be_visible()
     expect(view.get_by_role("row").filter(has_text="production")).to_contain_text("✗ no")
     view.get_by_text("As a figure to zoom into").click()
-    expect(view.locator(".js-plotly-plot .cartesianlayer .point").first).to_be_visible(timeout=60_000)
+    expect(view.locator(".js-plotly-plot .cartesianlayer .point").first).to_be_visible()
     picture(f"fleet-{theme}", view)
     assert violations(view) == []
 

@@ -141,7 +141,7 @@ def test_two_system_users_have_their_own_jobs_that_run_as_them_and_no_way_to_the
         assert names(page) == [own]
         page.evaluate("void window.jupyterapp.commands.execute('qhub-ext:show-jobs')")
         jobs = page.get_by_role("region", name="Quantum jobs").get_by_role("grid", name="Jobs")
-        expect(jobs).to_contain_text("completed", timeout=60_000)
+        expect(jobs).to_contain_text("completed")
         expect(jobs.get_by_text(other)).to_have_count(0)
         entry = pwd.getpwnam(user)
         shelf = Path(entry.pw_dir) / ".local/share/qhub/jobs"

@@ -33,7 +33,7 @@ def _text(output: dict[str, Any]) -> str:
 
 
 def ended(desk: Desk, card: Locator | None = None, state: str = "completed") -> None:
-    expect(card or desk.card).to_have_attribute("data-state", state, timeout=60_000)
+    expect(card or desk.card).to_have_attribute("data-state", state)
 
 
 def save(desk: Desk) -> None:
@@ -55,7 +55,7 @@ def test_outputs_come_back_under_each_card_once_and_those_of_a_new_attempt_repla
     assert texts(outputs_of(path, 1)) == ["completed", "False", "completed", "False"]
 
     desk.card.first.get_by_role("button", name="Requeue").click()
-    expect(plain).to_have_text(["True", "False"], timeout=60_000)
+    expect(plain).to_have_text(["True", "False"])
     expect(desk.card.first).to_contain_text("attempt 2")
     save(desk)
     outputs = outputs_of(path, 1)
@@ -71,15 +71,14 @@ def test_a_card_outlives_its_kernel_and_takes_what_came_while_the_notebook_was_c
     desk.open_notebook("closed.ipynb")
     desk.run_all()
     ended(desk, state="running")
-    expect(desk.card.locator(".qhub-Card-log")).to_have_text("waiting", timeout=30_000)
+    expect(desk.card.locator(".qhub-Card-log")).to_have_text("waiting")
     desk.expect_errors("Canceled future")  # JupyterLab's own, of what it had asked the old kernel
     desk.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
     expect(desk.card).to_have_attribute("data-state", "running")
-    save(desk)
-    desk.run("application:close")
+    desk.close()
     expect(desk.card).to_have_count(0)
     go.touch()
-    wait_until(lambda: all(s.state == "failed" for s in desk.lab.service.jobs() if "waiting" in s.name), within_s=60)
+    wait_until(lambda: all(s.state == "failed" for s in desk.lab.service.jobs() if "waiting" in s.name))
 
     desk.run("docmanager:open", path="closed.ipynb")
     ended(desk, state="failed")
@@ -128,10 +127,11 @@ def test_a_cell_runs_as_a_job_from_its_toolbar_and_stays_as_it_is(desk: Desk) ->
     desk.open_notebook("plain.ipynb")
     desk.page.locator(".jp-Cell").first.click()
     desk.run("notebook:run-cell-and-select-next")
-    desk.page.locator(".jp-Cell").nth(1).click()
-    desk.page.get_by_role("button", name="Run this cell as a job on").click()
+    cell = desk.page.locator(".jp-Cell").nth(1)
+    cell.click()
+    cell.get_by_role("button", name="Run this cell as a job on").click()
     ended(desk)
-    expect(desk.page.locator(".jp-Cell").nth(1)).to_contain_text("42")
+    expect(cell).to_contain_text("42")
     save(desk)
     saved = nbformat.read(path, 4).cells[1]
     assert saved.source == "base * 2 + 2"
@@ -147,10 +147,10 @@ def test_a_notebook_is_submitted_as_one_job_after_it_was_saved(desk: Desk) -> No
     expect(dialog).to_contain_text("saved first")
     assert violations(dialog) == []
     dialog.get_by_role("button", name="Save and submit").click()
-    job = wait_until(lambda: next((s for s in desk.lab.service.jobs() if "whole" in s.name), None), within_s=60)
+    job = wait_until(lambda: next((s for s in desk.lab.service.jobs() if "whole" in s.name), None))
     desk.run("qhub-ext:open-job", id=job.id)
     view = desk.page.locator(".qhub-Job")
-    expect(view.get_by_role("tabpanel")).to_contain_text("the whole notebook", timeout=60_000)
+    expect(view.get_by_role("tabpanel")).to_contain_text("the whole notebook")
 
 
 def test_a_job_view_follows_the_log_and_is_there_again_after_a_reload(desk: Desk) -> None:
@@ -165,12 +165,12 @@ def test_a_job_view_follows_the_log_and_is_there_again_after_a_reload(desk: Desk
     view = desk.page.locator(".qhub-Job")
     view.get_by_role("tab", name="Log").click()
     log = view.get_by_role("region", name="Log")
-    expect(log.get_by_text("line 199", exact=True)).to_be_in_viewport(timeout=60_000)
+    expect(log.get_by_text("line 199", exact=True)).to_be_in_viewport()
     log.evaluate("node => { node.scrollTop = 0; }")
     to_end = view.get_by_role("button", name="To the end")
     expect(to_end).to_be_visible()
     go.touch()
-    expect(log).to_contain_text("line 399", timeout=30_000)
+    expect(log).to_contain_text("line 399")
     expect(log.get_by_text("line 0", exact=True)).to_be_in_viewport()
     to_end.click()
     expect(log.get_by_text("line 399", exact=True)).to_be_in_viewport()

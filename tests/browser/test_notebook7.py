@@ -25,6 +25,6 @@ def test_a_cell_becomes_a_job_in_notebook_7(new_lab: Callable[..., Lab], desk_at
     cell.click()
     cell.get_by_role("button", name="Run this cell as a job on emulation · fez").click()
     card = cell.locator(".qhub-Card")
-    expect(card).to_have_attribute("data-state", "completed", timeout=60_000)
+    expect(card).to_have_attribute("data-state", "completed")
     expect(card).to_contain_text("fez")
     expect(cell).to_contain_text("42")

@@ -31,7 +31,7 @@ def test_a_newcomer_comes_to_the_first_tutorial_and_keeps_what_was_changed(
     picture("sidebar-no-jobs", desk.sidebar)
     link.focus()
     page.keyboard.press("Enter")
-    expect(tab).to_be_visible(timeout=60_000)
+    expect(tab).to_be_visible()
     folder = lab.work / "qhub-tutorials"
     assert sorted(path.name for path in folder.iterdir() if path.suffix) == [
         file.name for file in shipped() if file.suffix == ".ipynb"
@@ -50,6 +50,6 @@ def test_a_newcomer_comes_to_the_first_tutorial_and_keeps_what_was_changed(
     picture("launcher", launcher)
     card.focus()
     page.keyboard.press("Enter")
-    expect(tab).to_be_visible(timeout=60_000)
+    expect(tab).to_be_visible()
     expect(page.locator(".jp-NotebookPanel h1").first).to_contain_text("My own 01")
     expect(page.locator(".jp-DirListing-content")).to_contain_text(FIRST)
