@@ -9,6 +9,19 @@ from typing import Any
 SCHEMA = "qhub.job/1"
 
 
+def legible(text: str) -> str:
+    """Text that UTF-8 can carry. Of a file name that Python could not decode, its bytes are read as UTF-8, and � stands for the rest."""
+    try:
+        text.encode()
+        return text
+    except UnicodeEncodeError:
+        pass
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    except UnicodeEncodeError:  # half a pair, which is no byte of a file name
+        return text.encode("utf-8", "replace").decode()
+
+
 @dataclass(frozen=True)
 class Element:
     """One element of an array (a sweep): its place, and the values that its cell sees."""
@@ -85,6 +98,9 @@ class JobSpec:
     outer_traceparent: str = ""
     profile_classical: bool = False
     profile_sampled: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", legible(self.name))
 
     def to_json(self) -> dict[str, Any]:
         """To be written, not to be changed: lists and dicts in it are the specification's own."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qhub_ext.errors import JobFolderError, NewerVersionError, UnreadableJobError
+from qhub_ext.job.identity import is_job_id, short_id
 from qhub_ext.job.record import JobRecord, fold
 from qhub_ext.job.spec import SCHEMA as JOB_SCHEMA
 from qhub_ext.job.spec import JobSpec
@@ -48,6 +49,11 @@ def read_spec(folder: JobFolder) -> JobSpec:
     try:
         record = read_json(folder.spec)
     except FileNotFoundError:
+        if is_job_id(folder.id) and not folder.path.exists():
+            raise UnreadableJobError(
+                f"The folder of job {short_id(folder.id)} is gone: {folder.path}.",
+                advice="Somebody removed it, and with it all that was known of the job. `qhub archives` lists jobs that were moved.",
+            ) from None
         raise UnreadableJobError(f"{folder.path} is not a job folder: it has no {folder.spec.name}.") from None
     except PermissionError:
         raise UnreadableJobError(f"{folder.path} belongs to another user and is closed to you.") from None

@@ -13,7 +13,8 @@ from qhub_ext.capture.freeze import thaw_one
 from qhub_ext.capture.manifest import Manifest, read_manifest
 from qhub_ext.display.card import card_bundle, card_metadata, card_text
 from qhub_ext.display.outputs import display_outputs
-from qhub_ext.errors import CaptureError, Cause, JobFailedError, UnknownNameError
+from qhub_ext.display.tables import Text
+from qhub_ext.errors import CaptureError, Cause, JobFailedError, UnknownNameError, UnreadableJobError
 from qhub_ext.job.identity import element_id, short_id
 from qhub_ext.job.record import JobRecord
 from qhub_ext.job.state import State
@@ -296,7 +297,12 @@ class Job:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:  # noqa: ARG002 - IPython's
         home, self.fresh = self.fresh, False
-        return card_bundle(self.record), card_metadata(self.id) if home else {}
+        try:
+            record = self.record
+        except UnreadableJobError as error:  # a name alone on a line is a question, and this its answer
+            told = Text(str(error))
+            return {"text/plain": told.to_text(), "text/html": told.to_html()}, {}
+        return card_bundle(record), card_metadata(self.id) if home else {}
 
 
 def _held_elsewhere(job_id: str, shelf: str) -> Job:

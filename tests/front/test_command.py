@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -376,6 +377,22 @@ def test_a_nasty_name_is_kept_and_harmless_in_a_terminal(place: Place) -> None:
         assert "\x1b" not in told, verb
         assert not [line for line in told.splitlines() if line.startswith("<b>")], verb
     assert place.service.job(NASTY).id == facts["id"]
+
+
+def test_a_file_whose_name_is_no_utf_8_runs_and_is_listed(tmp_path: Path) -> None:
+    with set_up_place(tmp_path) as place:
+        (tmp_path / os.fsdecode(b"gr\xf6\xdfe.py")).write_text("print(1)")
+        (tmp_path / "größe.py").write_text("print(2)")
+        place.command("run", os.fsdecode(b"gr\xf6\xdfe.py"), "--wait")
+        plain = replace(
+            place,
+            environment={**place.environment, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        )
+        plain.command("run", "größe.py", "--wait")
+        names = [one["name"] for one in json.loads(place.command("jobs", "--json"))]
+        assert names == ["größe.py", "gr��e.py"]
+        assert place.command("logs", "größe.py") == "2\n"
+        assert "gr��e.py" in place.command()
 
 
 def test_every_verb_that_prints_facts_prints_them_as_json() -> None:

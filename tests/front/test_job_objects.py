@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+
+import pytest
+
 from qhub_ext.capture.command import Request
+from qhub_ext.errors import UnreadableJobError
 from tests.front.conftest import Place
 
 
@@ -22,3 +27,18 @@ def test_a_cell_uses_a_job_of_the_notebook_where_it_runs(place: Place) -> None:
     adds = service.draft(Request(name="adds", after=(first.id,)), "total = sum(first['values'])", {"first": first})
     total = service.submit(adds)
     assert total.result(60)["total"] == 6
+
+
+def test_a_job_whose_folder_somebody_removed_says_so_wherever_it_is_asked(place: Place) -> None:
+    service = place.service
+    job = service.submit(service.draft(Request(name="lost"), "1"))
+    job.wait(60)
+    shutil.rmtree(job.folder.path)
+    data, _ = job._repr_mimebundle_()
+    said = f"The folder of job {job.id.partition('-')[2]} is gone: {job.folder.path}. Somebody removed it"
+    assert data["text/plain"].startswith(said)
+    assert set(data) == {"text/plain", "text/html"}
+    for ask in (lambda: job.state, job.result, job.logs, job.explain, job.cancel, lambda: job.wait(60)):
+        with pytest.raises(UnreadableJobError, match="is gone"):
+            ask()
+    assert job.id not in [summary.id for summary in service.jobs()]
