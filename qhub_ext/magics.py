@@ -126,6 +126,7 @@ class QpuMagics(Magics):
         return Text("\n\n".join(preview_text(d, service.script(d), outlook_of(service, d, circuits)) for d in drafts))
 
     def _wait(self, job: Job) -> None:
+        from qhub_ext.capture.values import left_behind
         from qhub_ext.display.progress import Progress
         from qhub_ext.job.state import State
         from qhub_ext.service.job import failure
@@ -140,7 +141,7 @@ class QpuMagics(Magics):
         for name, why in fetched.stays.items():
             print(f"{why} {job.way_out(name)}", file=sys.stderr)
         for name, why in job.absent.items():
-            print(f"{name!r} did not come back: {why}", file=sys.stderr)
+            print(left_behind(name, why), file=sys.stderr)
         if record.state is not State.COMPLETED:
             raise failure(record)
 

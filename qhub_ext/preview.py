@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qhub_ext.display.tables import Table
-from qhub_ext.display.words import duration, plain, size
+from qhub_ext.display.words import limit, plain, size
 from qhub_ext.job.notebook import code_cells
 from qhub_ext.service import Draft
 
@@ -33,7 +33,7 @@ def preview_text(draft: Draft, script: str, outlook: Sequence[str] = ()) -> str:
             "Nothing was submitted. This is what would be:",
             f"  job      {plain(spec.name, 60)}{array}",
             f"  runs on  {spec.tier}, {spec.device}{f', {spec.resource}' if spec.resource else ''}{shots}",
-            f"  asks     {spec.cpus} CPU, {memory}, {duration(spec.time_s)} at most",
+            f"  asks     {spec.cpus} CPU, {memory}, {limit(spec.time_s)} at most",
             "",
             table.to_text(),
             "",

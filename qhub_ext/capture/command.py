@@ -161,6 +161,8 @@ def parse_line(line: str, namespace: Mapping[str, Any] | None = None, options: t
 
 
 def _meant(stray: str, words: list[str], options: tuple[Option, ...]) -> str:
+    if stray[:1] in "–—":  # what a text editor makes of two hyphens
+        return f" Did you mean --{stray.lstrip('–—-')}, with two hyphens?"
     whole = unquoted_value(stray, words, options)
     if whole:
         return f" Words with spaces stand in quotes: {whole}."
@@ -277,7 +279,9 @@ def parse_words(
             known = sorted(o.flag for o in options)
             raise UnknownNameError.among("option", flag, known)
         if option.kind == "flag":
-            if equals:
+            if attached and flag != option.flag and not word.startswith(f"{word[:2]}="):  # -nw
+                queue.insert(0, f"-{attached}")
+            elif equals:
                 raise InvalidOptionError(f"{option.flag} takes no value.")
             found[option.key] = True
             continue
@@ -321,8 +325,8 @@ def _text(option: Option, text: str, _: Mapping[str, Any]) -> str:
 
 
 def _tier(_option: Option, text: str, _: Mapping[str, Any]) -> str:
-    tiers = list(dict.fromkeys(part.strip() for part in text.split(",")))
-    for tier in tiers:
+    tiers = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    for tier in tiers or [text]:
         if tier not in TIERS:
             raise UnknownNameError.among("tier", tier, list(TIERS))
     return ",".join(tiers)
@@ -330,8 +334,10 @@ def _tier(_option: Option, text: str, _: Mapping[str, Any]) -> str:
 
 def _count(option: Option, text: str, _: Mapping[str, Any], least: int = 1) -> int:
     plain = text.replace("_", "").strip()
-    if not (plain.isascii() and plain.isdigit()) or len(plain) > 18 or int(plain) < least:
+    if not (plain.isascii() and plain.isdigit()) or int(plain[:19]) < least:
         raise InvalidOptionError(f"{option.flag} {text!r} is not accepted.", advice=f"It accepts {option.accepts}.")
+    if len(plain) > 18:
+        raise InvalidOptionError(f"{option.flag} {text} is too large.", advice="It accepts up to 18 digits.")
     return int(plain)
 
 

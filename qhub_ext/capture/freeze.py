@@ -20,7 +20,7 @@ from qhub_ext.capture.manifest import Entry, Form, Manifest
 from qhub_ext.capture.names import travels
 from qhub_ext.capture.pickling import CONTAINERS, Stays, TooLarge, pickle_values
 from qhub_ext.capture.thaw import thaw, thaw_one
-from qhub_ext.capture.values import estimate_bytes, megabytes, summarise, type_name, version_of, why_it_stays
+from qhub_ext.capture.values import estimate_bytes, mebibytes, summarise, type_name, version_of, why_it_stays
 
 __all__ = ["Frozen", "Row", "freeze", "preview", "thaw", "thaw_one"]
 
@@ -39,15 +39,17 @@ def freeze(
     main: dict[str, Any] | None = None,
     without: Iterable[str] = (),
     setting: str = "limits.capture_mb",
+    back: bool = False,
 ) -> Frozen:
     """Names that are not in the namespace are reported as failed, like values that cannot travel.
 
     `main` is the namespace in which notebook functions live, if it is not `namespace` itself. `limit_mb` is in MiB, for all
     values together; the smallest travel first, so that a large one does not take others with it, and `setting` is what the
-    message names. `without` are names that stay although a function reads them. May be interrupted.
+    message names. `without` are names that stay although a function reads them. `back` says that they would come back from
+    a job, and not go along with a cell, which is other advice where they cannot. May be interrupted.
     """
     left_out = frozenset(without)
-    freezer = _Freezer(namespace, main, int(limit_mb * _MIB), left_out, setting)
+    freezer = _Freezer(namespace, main, int(limit_mb * _MIB), left_out, setting, back)
     return freezer.run([name for name in dict.fromkeys(names) if name not in left_out])
 
 
@@ -68,12 +70,14 @@ class _Freezer:
         limit: int,
         without: frozenset[str],
         setting: str,
+        back: bool,
     ) -> None:
         self.namespace = namespace
         self.main: Mapping[str, Any] = namespace if main is None else main
         self._limit = limit
         self._without = without
         self._setting = setting
+        self.back = back
         self._left = limit
         self._asked: set[str] = set()
         self._queue: list[str] = []
@@ -193,7 +197,7 @@ class _Freezer:
             for value in values:
                 stays = why_it_stays(type(value))
                 if stays is not None:
-                    raise Stays(f"is {stays[0]}; {stays[1]}")
+                    raise Stays(f"is {stays.sentence(back=self.back)}")
             if isinstance(values[0], types.ModuleType):
                 self._entries[group[0]] = self._module(group[0], values[0])
                 return
@@ -213,7 +217,8 @@ class _Freezer:
                 group,
                 values,
                 lambda name, value: (
-                    f"`{name}` ({type_name(value)}) cannot be copied ({reason}); create it inside the cell"
+                    f"`{name}` ({type_name(value)}) cannot be copied ({reason}); "
+                    + ("let the cell keep a plain form of it" if self.back else "create it inside the cell")
                 ),
             )
         else:
@@ -275,11 +280,16 @@ class _Freezer:
     def _too_large(self, name: str, value: Any) -> str:
         used = self._limit - self._left
         size = estimate_bytes(value)
-        said = f"is {megabytes(size)}" if size > self._left else f"is over {megabytes(self._left)}"
-        beside = f" beside {megabytes(used)} of other values" if used > self._limit // 10 else ""
+        said = f"is {mebibytes(size)}" if size > self._left else f"is over {mebibytes(self._left)}"
+        beside = f" beside {mebibytes(used)} of other values" if used > self._limit // 10 else ""
+        mend = (
+            "let the cell save it to a file, and read that in the notebook"
+            if self.back
+            else "save it to a file and read that inside the cell"
+        )
         return (
-            f"`{name}` ({summarise(value)}) {said}{beside}, and {megabytes(self._limit)} may travel in all; save it to a file and "
-            f"read that inside the cell, or raise {self._setting} in qhub.toml"
+            f"`{name}` ({summarise(value)}) {said}{beside}, and {mebibytes(self._limit)} may travel in all; {mend}, or raise "
+            f"{self._setting} in qhub.toml"
         )
 
     def _module(self, name: str, module: types.ModuleType) -> Entry:

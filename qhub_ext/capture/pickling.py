@@ -34,6 +34,7 @@ class Names(Protocol):
 
     main: Mapping[str, Any]
     containers: int
+    back: bool
 
     def reference(self, value: Any) -> str | None: ...
 
@@ -118,7 +119,7 @@ class _Pickler(cloudpickle.Pickler):
                 return travelling_name, (name,)
             stays = why_it_stays(type(value))
             if stays is not None:
-                raise Stays(f"holds {stays[0]}; {stays[1]}")
+                raise Stays(f"holds {stays.sentence(back=self._names.back)}")
         if type(value) is _Cached and getattr(value, "__module__", None) == "__main__":
             return cached, (value.__wrapped__, value.cache_parameters())
         return super().reducer_override(value)

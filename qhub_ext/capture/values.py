@@ -4,27 +4,73 @@ from __future__ import annotations
 
 import sys
 import types
-from typing import Any
+from typing import Any, NamedTuple
 
-_BACKEND = "a backend", "create it inside the cell: `backend()` gives the device of the tier"
-_JOB = "a running job", "take its `.result()` first, or submit it inside the cell"
-_CREDENTIALS = (
+
+class Stay(NamedTuple):
+    """`what` it is; what to do instead where it would go along with a cell, and where it would come back from a job."""
+
+    what: str
+    along: str
+    back: str
+
+    def sentence(self, *, back: bool) -> str:
+        return f"{self.what}; {self.back if back else self.along}"
+
+
+_BACKEND = Stay(
+    "a backend",
+    "create it inside the cell: `backend()` gives the device of the tier",
+    "`backend()` gives one here, too",
+)
+_JOB = Stay(
+    "the job of a primitive, which lives where it was made",
+    "take its `.result()` first, or submit it inside the cell",
+    "let the cell take its `.result()`",
+)
+_CREDENTIALS = Stay(
     "a service with credentials",
     "inside the cell, `backend()` gives the device; the site keeps the credentials",
+    "the site keeps the credentials",
 )
-_FILE = "an open file", "send its path, and open it inside the cell"
-_CONNECTION = "a live connection", "open it inside the cell"
-_LOCK = "a lock", "create it inside the cell"
-_PROCESS = "a running process, thread or pool", "start it inside the cell"
-_GENERATOR = "a generator, which cannot be copied half way", "make a list of it, or create it inside the cell"
-_AWAITABLE = "something that waits in this kernel's event loop", "await it first, or create it inside the cell"
-_FRAME = "a part of a running program", "send the values that you need of it"
-_WIDGET = "a widget that lives in this kernel", "send its `.value`, or create it inside the cell"
-_ENVIRONMENT = "the environment, which may hold secrets", "read the variables that you need inside the cell"
-_SHELL = "IPython itself", "call `get_ipython()` inside the cell"
+_FILE = Stay(
+    "an open file",
+    "send its path, and open it inside the cell",
+    "let the cell close it, and open its path in the notebook",
+)
+_CONNECTION = Stay("a live connection", "open it inside the cell", "let the cell keep what it read from it")
+_LOCK = Stay("a lock", "create it inside the cell", "create one in the notebook")
+_SIGNAL = Stay("a signal between threads", "create it inside the cell", "create one in the notebook")
+_PROCESS = Stay("a running process, thread or pool", "start it inside the cell", "let the cell keep what it returned")
+_GENERATOR = Stay(
+    "a generator, which cannot be copied half way",
+    "make a list of it, or create it inside the cell",
+    "let the cell make a list of it",
+)
+_AWAITABLE = Stay(
+    "something that waits in an event loop",
+    "await it first, or create it inside the cell",
+    "let the cell await it",
+)
+_FRAME = Stay(
+    "a part of a running program",
+    "send the values that you need of it",
+    "let the cell keep the values that you need of it",
+)
+_WIDGET = Stay(
+    "a widget, which lives in its kernel",
+    "send its `.value`, or create it inside the cell",
+    "let the cell keep its `.value`",
+)
+_ENVIRONMENT = Stay(
+    "the environment, which may hold secrets",
+    "read the variables that you need inside the cell",
+    "let the cell keep the variables that you need",
+)
+_SHELL = Stay("IPython itself", "call `get_ipython()` inside the cell", "call `get_ipython()` in the notebook")
 
 # by module and name of a class, its bases included
-_STAYS: dict[str, tuple[str, str]] = {
+_STAYS: dict[str, Stay] = {
     "qiskit.providers.backend.Backend": _BACKEND,
     "qiskit.providers.backend.BackendV2": _BACKEND,
     "qiskit.providers.job.Job": _JOB,
@@ -62,9 +108,10 @@ _STAYS: dict[str, tuple[str, str]] = {
     "zmq.sugar.socket.Socket": _CONNECTION,
     "_thread.lock": _LOCK,
     "_thread.RLock": _LOCK,
-    "threading.Condition": _LOCK,
-    "threading.Event": _LOCK,
-    "threading.Semaphore": _LOCK,
+    "threading.Condition": _SIGNAL,
+    "threading.Event": _SIGNAL,
+    "threading.Semaphore": _SIGNAL,
+    "threading.Barrier": _SIGNAL,
     "threading.Thread": _PROCESS,
     "multiprocessing.process.BaseProcess": _PROCESS,
     "multiprocessing.pool.Pool": _PROCESS,
@@ -78,20 +125,21 @@ _STAYS: dict[str, tuple[str, str]] = {
     "os._Environ": _ENVIRONMENT,
     "IPython.core.interactiveshell.InteractiveShell": _SHELL,
 }
-_STAYS_TYPES: dict[type, tuple[str, str]] = {
+_STAYS_TYPES: dict[type, Stay] = {
     types.GeneratorType: _GENERATOR,
     types.AsyncGeneratorType: _GENERATOR,
     types.CoroutineType: _AWAITABLE,
     types.FrameType: _FRAME,
     types.TracebackType: _FRAME,
 }
-_PREFIXES = {"qrmi.": _CREDENTIALS}
+_PREFIXES: dict[str, Stay] = {"qrmi.": _CREDENTIALS}
 
-_known: dict[type, tuple[str, str] | None] = {}
+_MIB = 1 << 20
+_known: dict[type, Stay | None] = {}
 
 
-def why_it_stays(kind: type) -> tuple[str, str] | None:
-    """(what it is, what to do instead) for values that make sense only in this process, or that hold credentials."""
+def why_it_stays(kind: type) -> Stay | None:
+    """For values that make sense only in this process, or that hold credentials."""
     try:
         return _known[kind]
     except KeyError:
@@ -108,6 +156,12 @@ def why_it_stays(kind: type) -> tuple[str, str] | None:
         _known.clear()
     _known[kind] = found
     return found
+
+
+def left_behind(name: str, why: str) -> str:
+    """That a variable did not come back from a job, saying its name once; `why` begins with it."""
+    why = f"it {why.removeprefix(f'`{name}` ')}" if why.startswith(f"`{name}` ") else why
+    return f"`{name}` did not come back: {why.removesuffix('.')}."
 
 
 def type_name(value: Any) -> str:
@@ -194,6 +248,11 @@ def megabytes(size: int) -> str:
         if size >= factor:
             return f"{size / factor:.3g} {unit}"
     return f"{size} B"
+
+
+def mebibytes(size: int) -> str:
+    """`0.25 MiB`, `256 MiB`: as limits are set."""
+    return f"{size / _MIB:.3g} MiB" if size < 1000 * _MIB else f"{size / _MIB:.0f} MiB"
 
 
 def version_of(package: str) -> str | None:

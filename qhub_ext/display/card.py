@@ -7,7 +7,7 @@ import time
 from datetime import datetime
 from typing import Any
 
-from qhub_ext.display.words import age, dated, duration, moment, plain, state_words, whole
+from qhub_ext.display.words import age, dated, duration, limit, moment, plain, state_words, whole
 from qhub_ext.job.identity import short_id
 from qhub_ext.job.record import JobRecord
 from qhub_ext.job.state import State
@@ -49,8 +49,7 @@ def card_lines(record: JobRecord, now: float | None = None) -> list[tuple[str, s
         if attempt.ended_at is not None:
             lines.append(("ran", f"{duration(attempt.ended_at - attempt.running_at)}, until {dated(attempt.ended_at)}"))
         else:
-            limit = f" of {duration(spec.time_s)}"
-            lines.append(("running", age(now - attempt.running_at) + limit))
+            lines.append(("running", f"{age(now - attempt.running_at)} of {limit(spec.time_s)}"))
             if (spec.kind == "notebook" or attempt.phase == "device") and attempt.phase_text:
                 lines.append(("now", attempt.phase_text))
     if len(record.attempts) > 1:

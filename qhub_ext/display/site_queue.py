@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qhub_ext.display.tables import Table
-from qhub_ext.display.words import duration, moment, state_words
+from qhub_ext.display.words import limit, moment, state_words
 from qhub_ext.job.identity import short_id
 from qhub_ext.sites.scheduler import QueueEntry
 
@@ -24,7 +24,7 @@ def queue_table(entries: Sequence[QueueEntry], as_of: float | None = None) -> Ta
             e.tier,
             *((e.site,) if several else ()),
             *((e.lane.removeprefix("partition "), "" if e.priority is None else str(e.priority)) if numbered else ()),
-            duration(e.time_s),
+            limit(e.time_s),
             e.reason,
         )
         for e in entries

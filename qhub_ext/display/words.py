@@ -69,6 +69,14 @@ def duration(seconds: float | None) -> str:
     return f"{hours // 24} d {hours % 24} h"
 
 
+def limit(seconds: float | None) -> str:
+    """A round number stays one: `10 min`, where an age says `10 min 00 s`."""
+    told = duration(seconds)
+    for nothing in (" 00 s", " 00 min", " 0 h"):
+        told = told.removesuffix(nothing)
+    return told
+
+
 def age(seconds: float) -> str:
     """Of something that goes on: whole seconds, never below none."""
     return duration(max(0, int(seconds)))

@@ -189,12 +189,18 @@ def harvest(spec: JobSpec, folder: JobFolder, cell: str, attempt: AttemptFolder,
     if not wanted:
         return found
     from qhub_ext.capture.freeze import freeze
+    from qhub_ext.capture.values import left_behind
 
     try:
         frozen = freeze(
-            wanted, namespace, limit_mb=spec.variable_limit_mb, main=namespace, setting="limits.variable_mb"
+            wanted,
+            namespace,
+            limit_mb=spec.variable_limit_mb,
+            main=namespace,
+            setting="limits.variable_mb",
+            back=True,
         )
-        found.notes += [_left_behind(name, why) for name, why in frozen.failed.items()]
+        found.notes += [left_behind(name, why) for name, why in frozen.failed.items()]
         found.notes += frozen.manifest.notes
         frozen.write(attempt.variables)
         found.variables = frozen.manifest.asked
@@ -255,8 +261,3 @@ def go_to_directory(spec: JobSpec) -> list[str]:
         notes = []
     os.environ["PWD"] = os.getcwd()  # as a shell would say it, and what the site's shell said is the job folder
     return notes
-
-
-def _left_behind(name: str, why: str) -> str:
-    """In one sentence that says the name once."""
-    return f"`{name}` did not come back: {why.replace(f'`{name}` is ', 'it is ', 1).removesuffix('.')}."

@@ -19,6 +19,7 @@ _BY_THE_CODE = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, si
 # a frame of faulthandler's report, and the file that ipykernel gives to a cell
 _FRAME = re.compile(r'\s*File "(?P<file>.*)", line (?P<line>\d+) in (?P<function>.*)')
 _CELL = re.compile(r"[/\\]ipykernel_\d+[/\\]\d+\.py$")
+_UNKNOWN_MAGIC = re.compile(r"(Line|Cell) magic (function )?`%.*not found")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -179,6 +180,9 @@ def _raised(spec: JobSpec, seen: Sighting) -> Verdict:
         return Verdict(State.FAILED, Cause.RESOURCES, sentence, "Make room on that file system, or in your quota.")
     if "StdinNotImplementedError" in kinds:
         advice = "A job has no keyboard: let the notebook ask, and the value travel with the cell."
+        return Verdict(State.FAILED, Cause.CODE, sentence, advice)
+    if name == "UsageError" and _UNKNOWN_MAGIC.match(value):
+        advice = "A job begins without the extensions of the notebook: put the %load_ext of this one into the cell."
         return Verdict(State.FAILED, Cause.CODE, sentence, advice)
     if "ModuleNotFoundError" in kinds:
         advice = "Install it in the environment that runs the job, or submit from a kernel of that environment."

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from qhub_ext.capture.fingerprint import changed, fingerprint
 from qhub_ext.capture.freeze import thaw_one
 from qhub_ext.capture.manifest import Manifest, read_manifest
+from qhub_ext.capture.values import left_behind
 from qhub_ext.display.card import card_bundle, card_metadata, card_text
 from qhub_ext.display.outputs import display_outputs
 from qhub_ext.display.tables import Text
@@ -19,7 +20,7 @@ from qhub_ext.job.identity import element_id, short_id
 from qhub_ext.job.record import JobRecord
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
-from qhub_ext.jobfolder.outcome import require_own
+from qhub_ext.jobfolder.outcome import read_spec, require_own
 from qhub_ext.jobfolder.outputs import read_outputs, read_text
 
 if TYPE_CHECKING:
@@ -44,11 +45,16 @@ class Results(Mapping[str, Any]):
         if name not in self._manifest.names:
             why = self._manifest.failed.get(name)
             if why:
-                raise CaptureError(f"{name!r} did not come back: {why}")
+                raise CaptureError(left_behind(name, why))
             went_along = read_manifest(self._folder.inputs).names
             if name in went_along:  # the job left it as it was, so it did not come back a second time
                 require_own(self._folder)
                 return thaw_one(self._folder.inputs, name)
+            element = read_spec(self._folder).element
+            if element is not None and name in element.values:  # what its sweep set
+                return element.values[name]
+            if not self._manifest.asked:
+                raise UnknownNameError(f"There is no variable {name!r}: the job brought none back.")
             raise UnknownNameError.among("variable", name, list(self._manifest.asked))
         require_own(self._folder)
         return thaw_one(self._attempt.variables, name)
@@ -84,7 +90,8 @@ class ArrayResults(Mapping[str, list[Any]]):
         return sum(1 for _ in self)
 
     def __repr__(self) -> str:
-        return f"ArrayResults({len(self._elements)} elements: {', '.join(self)})"
+        count = len(self._elements)
+        return f"ArrayResults({count} element{'' if count == 1 else 's'}: {', '.join(self)})"
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from qhub_ext.display.words import limit
 from qhub_ext.errors import InvalidOptionError
 from qhub_ext.settings import SlurmTierSettings
 
@@ -19,26 +21,30 @@ def measure(request: Request, tier: str, site: str, settings: Settings) -> Share
     usual = settings.slurm.tiers.get(tier) if site == "slurm" else None
     usual = usual or SlurmTierSettings()
     at = f"slurm.tiers.{tier}"
-    _within("--cpus", request.cpus, "", usual.cpus_max, f"{at}.cpus_max")
-    _within("--memory", request.memory_mb, " MiB", usual.memory_max_mb, f"{at}.memory_max_mb")
+    _within("--cpus", request.cpus, str, usual.cpus_max, f"{at}.cpus_max")
+    _within("--memory", request.memory_mb, _mib, usual.memory_max_mb, f"{at}.memory_max_mb")
     if site == "embedded":
-        _within("--memory", request.memory_mb, " MiB", machine_memory_mb(), "")
-    _within("--time", request.time_s, " s", settings.limits.time_max_s, "limits.time_max_s")
-    _within("--time", request.time_s, " s", usual.time_max_s, f"{at}.time_max_s")
+        _within("--memory", request.memory_mb, _mib, machine_memory_mb(), "")
+    _within("--time", request.time_s, limit, settings.limits.time_max_s, "limits.time_max_s")
+    _within("--time", request.time_s, limit, usual.time_max_s, f"{at}.time_max_s")
     share = settings.share_of(usual, request.time_s, request.cpus, request.memory_mb)
     if site == "embedded" and share.memory_mb is None:
         share = replace(share, memory_mb=memory_share_mb(share.cpus, settings.embedded.cpus))
     return share
 
 
-def _within(option: str, wanted: int | None, unit: str, most: int | None, setting: str) -> None:
+def _mib(count: int) -> str:
+    return f"{count} MiB"
+
+
+def _within(option: str, wanted: int | None, told: Callable[[int], str], most: int | None, setting: str) -> None:
     if wanted is None or most is None or wanted <= most:
         return
     who = "this site allows" if setting.startswith("limits") else f"{setting.rpartition('.')[0]} allows"
     raise InvalidOptionError(
-        f"{option} asks for {wanted}{unit}; {who} {most}{unit} at most."
+        f"{option} asks for {told(wanted)}; {who} {told(most)} at most."
         if setting
-        else f"{option} asks for {wanted}{unit}; this computer has {most}{unit}.",
+        else f"{option} asks for {told(wanted)}; this computer has {told(most)}.",
         advice=f"Ask for less, or raise {setting} in qhub.toml." if setting else "Ask for less.",
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from qhub_ext.capture.values import left_behind
 from qhub_ext.display.tables import Page, Text
 from qhub_ext.errors import CaptureError, InvalidOptionError, UnknownNameError, UserError
 from qhub_ext.job.identity import short_id
@@ -91,7 +92,7 @@ def fetch_verb(surface: Surface, job: str, names: Sequence[str], force: bool) ->
     stays = [f"{why} {found.way_out(name)}" for name, why in fetched.stays.items()]
     if stays and names:  # what was asked for by name and did not come is an error, after the rest has come
         raise CaptureError(" ".join([*lines, *stays]))
-    absent = [] if names else [f"{name!r} did not come back: {why}" for name, why in found.absent.items()]
+    absent = [] if names else [left_behind(name, why) for name, why in found.absent.items()]
     text = "\n".join([*lines, *stays, *absent])
     return Text(text or "The job brought no variables back.", {n: _jsonable(into[n]) for n in fetched.names})
 

@@ -125,6 +125,11 @@ def test_a_line_with_everything() -> None:
         ("--memory 9999999999T", "more than any machine has. Write 500M or 2G"),
         ("--memory 4", "has no unit. Write 4G."),
         ("--name -1", "-1 is the latest"),
+        ("—wait", "Did you mean --wait, with two hyphens?"),
+        ("--tier ,", "There is no tier ','"),
+        ("--seed 9999999999999999999", "is too large. It accepts up to 18 digits"),
+        ("-nx3", "'3' is not a name"),
+        ("-n=3", "--dry-run takes no value"),
         ("--name=-12", "-1 is the latest"),
     ],
 )
@@ -261,6 +266,12 @@ def test_several_sweeps_make_their_product() -> None:
 )
 def test_a_comment_behind_a_line_is_none_of_its_words(line: str, words: list[str]) -> None:
     assert split_line(line) == words
+
+
+def test_switches_may_stand_together_and_a_list_may_end_with_a_comma() -> None:
+    request = parse_line("-nw -s7 --tier local,")
+    assert (request.dry_run, request.wait, request.shots, request.tiers) == (True, True, 7, ("local",))
+    assert parse_line("-ws9").shots == 9
 
 
 def test_words_that_belong_to_no_option_are_handed_on() -> None:

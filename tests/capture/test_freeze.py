@@ -154,6 +154,17 @@ def test_what_cannot_travel_is_named_alone_with_the_reason() -> None:
     found.require(["good"])
 
 
+def test_what_cannot_come_back_has_advice_for_the_notebook() -> None:
+    values = {"gen": _generator(), "event": threading.Event(), "box": [threading.Lock()], "big": np.zeros(1 << 18)}
+    assert freeze(values, values, limit_mb=1, main=values, setting="limits.variable_mb", back=True).failed == {
+        "gen": "`gen` is a generator, which cannot be copied half way; let the cell make a list of it",
+        "event": "`event` is a signal between threads; create one in the notebook",
+        "box": "`box` holds a lock; create one in the notebook",
+        "big": "`big` (ndarray float64 (262144,)) is 2 MiB, and 1 MiB may travel in all; let the cell save it to a file, and read "
+        "that in the notebook, or raise limits.variable_mb in qhub.toml",
+    }
+
+
 def test_an_object_that_holds_a_backend_is_refused_quickly() -> None:
     aer = pytest.importorskip("qiskit_aer")
     simulator = aer.AerSimulator()
@@ -201,7 +212,7 @@ def test_a_name_that_does_not_exist_is_reported() -> None:
 def test_over_the_limit_the_largest_is_named_and_the_others_travel() -> None:
     found = frozen(2, big=np.zeros(10**6), small=[1], text="x" * 10**6)
     assert set(found.manifest.names) == {"small", "text"}
-    assert found.failed["big"].startswith("`big` (ndarray float64 (1000000,)) is 8 MB")
+    assert found.failed["big"].startswith("`big` (ndarray float64 (1000000,)) is 7.63 MiB")
     assert "limits.capture_mb" in found.failed["big"]
 
 
@@ -210,7 +221,7 @@ def test_a_value_whose_size_shows_late_is_stopped_at_the_limit() -> None:
         def __getstate__(self) -> list[bytes]:
             return [os.urandom(100_000) for _ in range(100)]
 
-    assert "is over 1.05 MB" in frozen(1, large=Large()).failed["large"]
+    assert "is over 1 MiB" in frozen(1, large=Large()).failed["large"]
 
 
 def test_a_large_array_over_the_limit_is_never_serialised(monkeypatch: pytest.MonkeyPatch) -> None:

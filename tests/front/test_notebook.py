@@ -420,7 +420,7 @@ def test_a_job_may_be_fetched_again_and_waited_for_again(notebook: Notebook) -> 
     for _ in range(2):
         notebook.run("%qpu fetch {again.id} twice")
     told = notebook.run("%%qpu --wait\nunable = (i for i in [])")
-    assert "'unable' did not come back" in told.text
+    assert "`unable` did not come back" in told.text
 
 
 def test_an_array_s_result_is_what_indexing_it_gives(notebook: Notebook) -> None:

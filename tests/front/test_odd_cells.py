@@ -18,3 +18,17 @@ def test_a_module_of_a_folder_that_the_notebook_added_to_its_path_is_imported_in
         assert notebook.ask("type(other) is of_my_own.Thing") == "True"
     finally:
         notebook.run("sys.path.pop()")
+
+
+def test_what_a_job_brought_or_did_not_is_said_in_words_that_fit(notebook: Notebook) -> None:
+    told = notebook.run(
+        "%%qpu --wait --sweep angle=0.5,1.5 --as turned\nlater = (n for n in range(3))\ntwice = 2 * angle"
+    )
+    assert (
+        "`later` did not come back: it is a generator, which cannot be copied half way; let the cell make" in told.text
+    )
+    assert notebook.ask("turned['angle'], turned['twice']") == "([0.5, 1.5], [1.0, 3.0])"
+    assert "it is a generator" in notebook.run("turned[0]['later']", ok=False).text
+    notebook.run("%%qpu --wait --as silent\nprint('nothing to keep')")
+    told = notebook.run("silent['x']", ok=False)
+    assert "There is no variable 'x': the job brought none back." in told.text

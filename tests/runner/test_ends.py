@@ -41,6 +41,12 @@ def test_input_fails_with_advice_instead_of_waiting(workshop: Workshop) -> None:
     assert "no keyboard" in run.outcome["advice"]
 
 
+def test_a_magic_that_only_the_notebook_has_loaded_is_told_so(workshop: Workshop) -> None:
+    run = workshop.run("%nosuch_magic f()\n")
+    assert run.outcome["message"].startswith("UsageError: Line magic function `%nosuch_magic` not found")
+    assert "put the %load_ext of this one into the cell" in run.outcome["advice"]
+
+
 @pytest.mark.parametrize(
     ("statement", "state", "message"),
     [

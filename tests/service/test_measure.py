@@ -45,8 +45,8 @@ def test_a_tier_of_slurm_says_nothing_about_other_sites() -> None:
 @pytest.mark.parametrize(
     ("asked", "said", "advice"),
     [
-        ({"time_s": 1801}, "--time asks for 1801 s; slurm.tiers.emulation allows 1800 s at most.", "time_max_s"),
-        ({"time_s": 9999}, "--time asks for 9999 s; this site allows 7200 s at most.", "limits.time_max_s"),
+        ({"time_s": 1801}, "--time asks for 30 min 01 s; slurm.tiers.emulation allows 30 min at most.", "time_max_s"),
+        ({"time_s": 9999}, "--time asks for 2 h 46 min; this site allows 2 h at most.", "limits.time_max_s"),
         ({"cpus": 17}, "--cpus asks for 17; slurm.tiers.emulation allows 16 at most.", "cpus_max"),
         ({"memory_mb": 65000}, "--memory asks for 65000 MiB; slurm.tiers.emulation allows 64000 MiB", "memory_max_mb"),
     ],
