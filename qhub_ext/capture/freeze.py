@@ -149,7 +149,8 @@ class _Freezer:
         self._needs.setdefault(self._busy[-1][0], []).append(name)
         self.settle(name)
         if name in self._failed:
-            raise Stays(f"holds `{name}`, which cannot travel")
+            why = self._failed[name].removesuffix(self._because(name))
+            raise Stays(f"holds `{name}`, " + ("which cannot travel" if name in self._asked else f"and {why}"))
         return name
 
     def _notebook_name(self, value: Any) -> str | None:

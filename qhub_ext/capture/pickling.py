@@ -6,6 +6,7 @@ import functools
 import pickle
 import types
 import warnings
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -120,9 +121,9 @@ class _Pickler(cloudpickle.Pickler):
             stays = why_it_stays(type(value))
             if stays is not None:
                 raise Stays(f"holds {stays.sentence(back=self._names.back)}")
-        if type(value) is _Cached and getattr(value, "__module__", None) == "__main__":
-            return cached, (value.__wrapped__, value.cache_parameters())
-        return super().reducer_override(value)
+        reduce = _REDUCERS.get(type(value)) or (_error if isinstance(value, BaseException) else None)
+        reduced = None if reduce is None else reduce(value)
+        return reduced if reduced is not None else super().reducer_override(value)
 
     def _dynamic_function_reduce(self, func: types.FunctionType) -> Any:
         reduced = super()._dynamic_function_reduce(func)
@@ -134,9 +135,59 @@ class _Pickler(cloudpickle.Pickler):
         return reduced
 
 
-_Cached = type(functools.lru_cache(lambda: None))
+_Reduced = tuple[Any, ...] | None
+
+
+def _cached_function(value: Any) -> _Reduced:
+    """`functools.lru_cache` around a function of the notebook, with nothing in it yet."""
+    ours = getattr(value, "__module__", None) == "__main__"
+    return (cached, (value.__wrapped__, value.cache_parameters())) if ours else None
+
+
+def _cached_property(value: Any) -> _Reduced:
+    """Without the lock that it has in Python 3.11."""
+    return named_property, (value.func, value.attrname)
+
+
+def _weak_keys(value: Any) -> _Reduced:
+    """Such as what `functools.singledispatch` remembers."""
+    return weak_keys, (dict(value.items()),)
+
+
+def _error(value: BaseException) -> _Reduced:
+    """An error whose `__init__` asks for something else than what it hands to `Exception` is made without it."""
+    kind = type(value)
+    own = kind.__reduce__ is not BaseException.__reduce__ or kind.__reduce_ex__ is not object.__reduce_ex__
+    if own or not isinstance(kind.__init__, types.FunctionType):
+        return None
+    return error_of, (kind, value.args), dict(vars(value))
+
+
+_REDUCERS: dict[type, Callable[[Any], _Reduced]] = {
+    type(functools.lru_cache(lambda: None)): _cached_function,
+    functools.cached_property: _cached_property,
+    weakref.WeakKeyDictionary: _weak_keys,
+}
+
+
+# called by a pickle while it is read
 
 
 def cached(function: Callable[..., Any], parameters: dict[str, Any]) -> Any:
-    """Called by a pickle while it is read: `functools.lru_cache` around a function of the notebook, with nothing in it yet."""
     return functools.lru_cache(**parameters)(function)
+
+
+def named_property(function: Callable[[Any], Any], name: str | None) -> Any:
+    made = functools.cached_property(function)
+    made.attrname = name
+    return made
+
+
+def weak_keys(items: dict[Any, Any]) -> Any:
+    return weakref.WeakKeyDictionary(items)
+
+
+def error_of(kind: type[BaseException], arguments: tuple[Any, ...]) -> BaseException:
+    made = kind.__new__(kind)
+    made.args = arguments
+    return made

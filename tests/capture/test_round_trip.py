@@ -55,6 +55,11 @@ def annotated(x: "scale", y=scale) -> None:
     return (x, y)
 annotated.tag = "mine"
 def dotted(): return osp.join("a", "b")
+@functools.singledispatch
+def kind(x): return "anything"
+@kind.register
+def _(x: int): return scale
+kind("now it remembers")
 """
 
 FUNCTIONS_CELL = """
@@ -75,6 +80,7 @@ assert table["double"](1) == 100
 assert partial() == 1001
 assert annotated(1) == (1, 2) and annotated.__doc__ == "documented" and annotated.tag == "mine"
 assert dotted() == "a/b"
+assert kind("text") == "anything" and kind(1) == 100
 assert f.__globals__ is globals() and f.__module__ == "__main__"
 import types
 assert isinstance(__builtins__, types.ModuleType)
@@ -88,7 +94,7 @@ def test_functions_of_the_notebook_live_in_the_namespace_of_the_job(tmp_path: Pa
 
 
 CLASSES = """
-import abc, enum, dataclasses, typing
+import abc, enum, dataclasses, functools, typing
 factor = 3
 class Base(abc.ABC):
     @abc.abstractmethod
@@ -130,6 +136,16 @@ ring = Node(); ring.next = Node(); ring.next.next = ring
 class Trouble(Exception):
     def __init__(self, code, text): super().__init__(code, text); self.code = code
 trouble = Trouble(3, "x")
+class Strict(Exception):
+    def __init__(self, code, *, text):
+        super().__init__(f"{code}: {text}")
+        self.code, self.first = code, self
+strict = Strict(3, text="x")
+class Lazy:
+    @functools.cached_property
+    def costly(self): return [factor]
+lazy = Lazy()
+remembered = lazy.costly
 """
 
 CLASSES_CELL = """
@@ -150,6 +166,8 @@ assert slim.a == 3
 assert Plugin.known["First"] is First
 assert ring.next.next is ring
 assert trouble.code == 3
+assert type(strict) is Strict and str(strict) == "3: x" and strict.code == 3 and strict.first is strict
+assert lazy.costly is remembered and Lazy().costly == [10]
 print("ok")
 """
 

@@ -188,7 +188,7 @@ def test_a_job_starts_after_another_and_hold_release_requeue_cancel_do_what_they
         ("--shots many", "1", "--shots 'many' is not accepted. It accepts a whole number from 1 on."),
         ("--shots 10000000", "1", "is more than kingston takes in one run: 100000"),
         ("--time soon", "1", "--time 'soon'"),
-        ("--time 99d", "1", "this site allows 86400 s at most"),
+        ("--time 99d", "1", "this site allows 24 h at most"),
         ("--cpus 64", "1", "asks for 64 CPUs and the embedded site of this computer has 2; nothing was queued"),
         ("--in nothere", "1", "--in names 'nothere', which the notebook does not have"),
         ("--out never_made", "1", "--out names 'never_made', which the cell never binds"),
