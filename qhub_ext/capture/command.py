@@ -161,8 +161,6 @@ def parse_line(line: str, namespace: Mapping[str, Any] | None = None, options: t
 
 
 def _meant(stray: str, words: list[str], options: tuple[Option, ...]) -> str:
-    if stray[:1] in "–—":  # what a text editor makes of two hyphens
-        return f" Did you mean --{stray.lstrip('–—-')}, with two hyphens?"
     whole = unquoted_value(stray, words, options)
     if whole:
         return f" Words with spaces stand in quotes: {whole}."

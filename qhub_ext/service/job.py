@@ -15,7 +15,7 @@ from qhub_ext.capture.values import left_behind
 from qhub_ext.display.card import card_bundle, card_metadata, card_text
 from qhub_ext.display.outputs import display_outputs
 from qhub_ext.display.tables import Text
-from qhub_ext.errors import CaptureError, Cause, JobFailedError, UnknownNameError, UnreadableJobError
+from qhub_ext.errors import CaptureError, Cause, JobFailedError, QhubError, UnknownNameError, UnreadableJobError
 from qhub_ext.job.identity import element_id, short_id
 from qhub_ext.job.record import JobRecord
 from qhub_ext.job.state import State
@@ -53,9 +53,11 @@ class Results(Mapping[str, Any]):
             element = read_spec(self._folder).element
             if element is not None and name in element.values:  # what its sweep set
                 return element.values[name]
+            hidden = name.startswith("_")
+            advice = "A name with an underscore before it comes back where --out names it." if hidden else ""
             if not self._manifest.asked:
-                raise UnknownNameError(f"There is no variable {name!r}: the job brought none back.")
-            raise UnknownNameError.among("variable", name, list(self._manifest.asked))
+                raise UnknownNameError(f"There is no variable {name!r}: the job brought none back.", advice=advice)
+            raise UnknownNameError.among("variable", name, list(self._manifest.asked), advice=advice)
         require_own(self._folder)
         return thaw_one(self._attempt.variables, name)
 
@@ -206,7 +208,26 @@ class Job:
             raise failure(record)
         return self.results()
 
-    def __getitem__(self, key: str | int) -> Any:
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __len__(self) -> int:
+        return len(self._of_array())
+
+    def __iter__(self) -> Iterator[Job]:
+        return iter(self._of_array())
+
+    def _of_array(self) -> list[Job]:
+        if self.size is None:
+            raise TypeError(f"Job {short_id(self.id)} is not an array: it has no elements.")
+        return self.elements
+
+    def __getitem__(self, key: str | int | slice) -> Any:
+        if isinstance(key, slice):
+            return self._of_array()[key]
         if isinstance(key, int):
             size = self.size
             if size is None:
@@ -215,12 +236,31 @@ class Job:
                 raise UnknownNameError(f"Job {short_id(self.id)} has {size} elements: there is no element {key}.")
             return Job(element_id(self.id, key % size), self.service)
         if self.size is not None:
-            return [element[key] for element in self.elements]
+            return self._of_each(key)
         record = self.record
         results = self.results()
         if key not in results and not record.state.final:
             raise self._not_yet(record, f"{key!r} has")
         return results[key]
+
+    def _of_each(self, name: str) -> list[Any]:
+        found: dict[int, Any] = {}
+        why: dict[int, QhubError] = {}
+        for number, element in enumerate(self.elements):
+            try:
+                found[number] = element[name]
+            except (UnknownNameError, CaptureError) as error:
+                why[number] = error
+        if not why:
+            return list(found.values())
+        first = next(iter(why))
+        if not found:
+            raise why[first]
+        raise UnknownNameError(
+            f"{len(why)} of {self.size} elements of job {short_id(self.id)} have no {name!r}; the first is {first}, "
+            f"{self[first].state}.",
+            advice=f"job[{next(iter(found))}][{name!r}] is that of one element.",
+        )
 
     def fetch(
         self, namespace: MutableMapping[str, Any], names: Mapping[str, str] | None = None, *, force: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import keyword
 import re
 import sys
 import time
@@ -81,7 +82,7 @@ def fetch_verb(surface: Surface, job: str, names: Sequence[str], force: bool) ->
     """
     found = surface.job(job)
     mapping = {n.partition("=")[0]: n.partition("=")[2] or n for n in names}
-    bad = [here for here in mapping.values() if not here.isidentifier()]
+    bad = [here for here in mapping.values() if not here.isidentifier() or keyword.iskeyword(here)]
     if bad:
         raise InvalidOptionError(f"{bad[0]!r} is not a name of a variable.", advice="Write NAME or NAME=NEW_NAME.")
     into: MutableMapping[str, Any] = {} if surface.namespace is None else surface.namespace

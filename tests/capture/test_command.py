@@ -125,7 +125,6 @@ def test_a_line_with_everything() -> None:
         ("--memory 9999999999T", "more than any machine has. Write 500M or 2G"),
         ("--memory 4", "has no unit. Write 4G."),
         ("--name -1", "-1 is the latest"),
-        ("—wait", "Did you mean --wait, with two hyphens?"),
         ("--tier ,", "There is no tier ','"),
         ("--seed 9999999999999999999", "is too large. It accepts up to 18 digits"),
         ("-nx3", "'3' is not a name"),

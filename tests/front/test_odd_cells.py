@@ -32,3 +32,18 @@ def test_what_a_job_brought_or_did_not_is_said_in_words_that_fit(notebook: Noteb
     notebook.run("%%qpu --wait --as silent\nprint('nothing to keep')")
     told = notebook.run("silent['x']", ok=False)
     assert "There is no variable 'x': the job brought none back." in told.text
+
+
+def test_an_array_is_walked_and_says_which_of_its_elements_have_no_such_value(notebook: Notebook) -> None:
+    notebook.run("%%qpu --sweep k=1,2,3 --as row\nif k == 2: raise ValueError('two')\nvalue = k * k\n_hidden = k")
+    notebook.run("row.wait()")
+    assert notebook.ask("[one['value'] for one in row if one.state == 'completed']") == "[1, 9]"
+    assert notebook.ask("len(row), bool(row), [one.state for one in row[1:]]") == "(3, True, ['failed', 'completed'])"
+    assert notebook.ask("len({row, row[0], row[0]})") == "2"
+    told = notebook.run("row['value']", ok=False).text
+    assert "1 of 3 elements of job" in told
+    assert "have no 'value'; the first is 1, failed. job[0]['value'] is that of one element." in told
+    assert "comes back where --out names it" in notebook.run("row[0]['_hidden']", ok=False).text
+    assert "'class' is not a name of a variable" in notebook.run("%qpu fetch row value=class", ok=False).text
+    notebook.run("%%qpu --as single\npass")
+    assert "is not an array: it has no elements" in notebook.run("len(single)", ok=False).text
