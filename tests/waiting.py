@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def wait_until(
-    predicate: Callable[[], T], *, within_s: float = 60.0, what: str = "the condition", every_s: float = 0.01
+    predicate: Callable[[], T], *, within_s: float = 120.0, what: str = "the condition", every_s: float = 0.01
 ) -> T:
     """The first true answer of `predicate`; fails when none came `within_s`."""
     deadline = time.monotonic() + within_s

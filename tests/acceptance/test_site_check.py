@@ -51,7 +51,7 @@ def test_a_job_that_does_not_end_in_time_is_cancelled_and_fails_the_site(place: 
     (late,) = [result for result in report.results if result.job]
     assert (late.name, late.verdict) == ("cancel", FAILED)
     assert late.came.startswith("not ended after 0 s")
-    assert place.service.job(late.job).wait(60).state is State.CANCELLED
+    assert place.service.job(late.job).wait(120).state is State.CANCELLED
 
 
 def test_a_device_that_fails_is_tried_past_a_broker_of_ones_own(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_an_interrupted_check_cancels_its_jobs_and_reports_what_was_found(place:
         while "more shots" not in (line := process.stderr.readline()) and line:  # by then the job to cancel was sent
             told.append(line)
         process.send_signal(signal.SIGINT)
-        _, rest = process.communicate(timeout=60)
+        _, rest = process.communicate(timeout=120)
         assert process.returncode == EXIT_INTERRUPTED, [*told, rest]
         found = json.loads(data.read_bytes())
         Draft202012Validator(load_schema("qhub.site-check/1")).validate(found)
@@ -98,7 +98,7 @@ def test_an_interrupted_check_cancels_its_jobs_and_reports_what_was_found(place:
         wait_until(lambda: all(place.service.job(job.id).record.state.final for job in sent), what="their end")
     finally:
         place.tell("checked")
-        first.wait(60)
+        first.wait(120)
 
 
 def test_a_check_that_nobody_knows_is_a_slip(place: Place) -> None:  # noqa: F811

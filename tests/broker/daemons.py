@@ -124,7 +124,7 @@ def munge_daemon() -> Iterator[Path]:
             yield socket
         finally:
             process.terminate()
-            process.wait(10)
+            process.wait(60)
 
 
 def _as(user: str, command: list[str]) -> list[str]:

@@ -170,7 +170,7 @@ def test_what_is_on_the_device_stays_there_when_the_broker_ends_and_the_next_one
     broker = new_broker()
     broker.server.fault("paused")
     task = broker.submit(broker.session(), bell_qasm, 90)
-    wait_until(lambda: [s["state"] for s in broker.task(task)["slices"]] == ["sent"], within_s=60, what="the slice")
+    wait_until(lambda: [s["state"] for s in broker.task(task)["slices"]] == ["sent"], what="the slice")
     helpers = psutil.Process(broker.process.pid).children() if broker.process else []
     end(broker)
     assert not psutil.wait_procs(helpers, timeout=60)[1], "its helpers ended"

@@ -103,7 +103,7 @@ def helpers_of(broker: Broker) -> list[int]:
 
 @pytest.mark.chaos
 @pytest.mark.slow
-@pytest.mark.timeout(7200 if FULL else 300)
+@pytest.mark.timeout(7200 if FULL else 900)
 def test_every_task_ends_once_with_all_its_shots_whatever_is_killed(tmp_path: Path, bell_qasm: str) -> None:
     luck = random.Random(5)
     tasks = [

@@ -43,7 +43,7 @@ def settings_of(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 def send(url: str, method: str, target: str, credential: str, body: bytes = b"") -> httpx.Response:
     headers = {"authorization": credential, "content-type": "application/json"}
-    return httpx.request(method, url + target, headers=headers, content=body, trust_env=False)
+    return httpx.request(method, url + target, headers=headers, content=body, trust_env=False, timeout=60)
 
 
 def test_a_credential_says_who_made_it_and_for_what_and_is_good_once(munged: Path) -> None:

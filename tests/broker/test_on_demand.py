@@ -165,14 +165,14 @@ def test_one_of_older_code_leaves_when_newer_can_be_started_which_goes_on_with_w
     before = own.record
     change(package / "broker/idle.py", "class Idle:", "class Idle(:")
     log = own.directory / "server.log"
-    wait_until(lambda: "cannot be started (yet)" in log.read_text(), within_s=60, what="its trying")
+    wait_until(lambda: "cannot be started (yet)" in log.read_text(), what="its trying")
     assert own.record == before, "it stays as long as the new code is broken"
     change(package / "broker/idle.py", "class Idle(:", "class Idle:")
-    wait_until(lambda: start_time(before["pid"]) is None, within_s=120, what="that it leaves")
-    wait_until(lambda: is_up(current_settings().broker), within_s=120, what="the next one, which nobody asked for")
+    wait_until(lambda: start_time(before["pid"]) is None, what="that it leaves")
+    wait_until(lambda: is_up(current_settings().broker), what="the next one, which nobody asked for")
     assert own.record["instance"] != before["instance"]
     own.server.admin("DELETE")
-    ended = wait_until(lambda: (t := own.ask("GET", f"/v1/tasks/{task}?wait=20"))["ended_at"] and t, within_s=60, what="its end")  # fmt: skip
+    ended = wait_until(lambda: (t := own.ask("GET", f"/v1/tasks/{task}?wait=20"))["ended_at"] and t, what="its end")  # fmt: skip
     assert (ended["state"], ended["done"]) == ("completed", 60), ended
 
 

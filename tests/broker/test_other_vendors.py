@@ -145,15 +145,15 @@ def payload(tag: str) -> dict[str, Any]:
 
 
 def test_a_start_that_is_said_twice_is_one_task_and_a_stop_reaches_the_broker(broker: Broker, drained: Any) -> None:
-    first, second = (drained.call("task_start", deadline_s=10, payload=payload("mine-1")) for _ in range(2))
+    first, second = (drained.call("task_start", deadline_s=60, payload=payload("mine-1")) for _ in range(2))
     assert first == second == "mine-1"
-    assert drained.call("status", deadline_s=5)["status"] != "online"
-    drained.call("task_stop", first, deadline_s=10)
+    assert drained.call("status", deadline_s=60)["status"] != "online"
+    drained.call("task_stop", first, deadline_s=60)
     assert broker.task("mine-1")["state"] == "cancelled"
 
 
 def test_what_was_started_and_left_is_stopped_when_the_process_ends(broker: Broker, drained: Any) -> None:
-    drained.call("task_start", deadline_s=10, payload=payload("left-1"))
+    drained.call("task_start", deadline_s=60, payload=payload("left-1"))
     close_all()
     assert broker.task("left-1")["state"] == "cancelled"
 
@@ -165,8 +165,8 @@ def test_a_start_whose_answer_was_lost_is_found_at_the_broker_under_our_own_id(
     drained: Any, tmp_path: Path, arrived: bool, told: str
 ) -> None:
     if arrived:
-        drained.call("task_start", deadline_s=10, payload=payload("mine-2"))
-        drained.call("task_stop", "mine-2", deadline_s=10)
+        drained.call("task_start", deadline_s=60, payload=payload("mine-2"))
+        drained.call("task_stop", "mine-2", deadline_s=60)
     task = DeviceTask("mine-2" if arrived else "mine-3", 1, "garnet", "uncertain", 1.0, 2.0, brokered=True, lost=True)
     noted: list[Any] = []
     fate = _asked(task, Any, current_settings(), set, noted.append)  # type: ignore[arg-type]

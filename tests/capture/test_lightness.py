@@ -25,6 +25,6 @@ fingerprint(values, values)
 print(*(name for name in {HEAVY!r} if name in sys.modules))
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=120
     )
     assert done.stdout.split() == []

@@ -89,7 +89,7 @@ class Reaper:
         return self.shop.site
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 def test_a_hundred_random_kills_over_two_hundred_jobs_lose_and_double_nothing(tmp_path: Path) -> None:
     seed = int(os.environ.get("QHUB_CHAOS_SEED", random.SystemRandom().randrange(10**6)))
     print(f"QHUB_CHAOS_SEED={seed}")
@@ -99,7 +99,7 @@ def test_a_hundred_random_kills_over_two_hundred_jobs_lose_and_double_nothing(tm
         reaper = Reaper(shop, dice)
         client_command = _client_files(shop, jobs, tmp_path)
         client: subprocess.Popen[bytes] | None = None
-        left, deadline = list(jobs), time.monotonic() + 180
+        left, deadline = list(jobs), time.monotonic() + 500
         try:
             while left:
                 assert time.monotonic() < deadline, f"seed {seed}: {len(left)} jobs never ended: {left[:3]}"
@@ -124,7 +124,7 @@ def test_a_hundred_random_kills_over_two_hundred_jobs_lose_and_double_nothing(tm
 
         failed = [job for job in jobs if shop.state(job) is not State.COMPLETED]
         assert shop.site.requeue([job.id for job in failed]) == []
-        shop.until_final(*failed, within_s=90)
+        shop.until_final(*failed, within_s=200)
         _all_completed(jobs, seed)
         _nothing_lost_or_doubled(jobs, reaper, seed)
 
@@ -187,7 +187,7 @@ def _kill(pid: int) -> bool:
     return True
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(900)
 def test_real_cells_in_real_kernels_survive_kills_of_everything_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,7 +207,7 @@ def test_real_cells_in_real_kernels_survive_kills_of_everything_else(
         wait_until(lambda: all(job.attempt(1).launch.exists() for job in jobs[1:3]), what="the next two")
         victims = ("daemon", "launcher", "runner", "kernel", "template", "template")
         reaper = Reaper(shop, dice, kernel_is_the_job=True, victims=victims)
-        deadline = time.monotonic() + 150
+        deadline = time.monotonic() + 500
         while not all(_over(job) for job in jobs):
             assert time.monotonic() < deadline, f"seed {seed}: {[job.path for job in jobs if not _over(job)]}"
             shop.site.poll([jobs[0].id])  # somebody looks, as a notebook's card does
@@ -226,5 +226,5 @@ def test_real_cells_in_real_kernels_survive_kills_of_everything_else(
         assert starts["forked"], f"seed {seed}: {starts}"
         failed = [job for job in jobs if shop.state(job) is not State.COMPLETED]
         assert shop.site.requeue([job.id for job in failed]) == []
-        shop.until_final(*failed, within_s=90)
+        shop.until_final(*failed, within_s=200)
         _all_completed(jobs, seed)

@@ -11,7 +11,7 @@ from tests.diagnosis.corpus.run import CASES
 from tests.diagnosis.matrix import Heard, hand_over, matrix
 
 pytestmark = [
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(1200),
     pytest.mark.slow,
     # the virtual QPUs are served from this process, and FastAPI's own models make pydantic warn
     pytest.mark.filterwarnings("ignore::pydantic.warnings.UnsupportedFieldAttributeWarning"),

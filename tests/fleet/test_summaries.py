@@ -42,7 +42,7 @@ def site(server: VirtualQpu, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def run(place: Place, cell: str, namespace: dict[str, Any] | None = None, *words: str) -> Job:
     request, _ = parse_words(["--tier=local", *words], None, OPTIONS)
     job = place.service.submit(place.service.draft(request, cell, namespace or {}))
-    job.wait(60)
+    job.wait(120)
     wait_until(job.folder.attempt(1).summary.exists, what="the summary")
     return job
 
@@ -88,10 +88,10 @@ def test_an_attempt_whose_runner_was_killed_gets_its_summary_from_who_looks_next
     request, _ = parse_words(["--tier=local"], None, OPTIONS)
     job = place.service.submit(
         place.service.draft(
-            request, "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\nimport time\ntime.sleep(60)", {}
+            request, "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\nimport time\ntime.sleep(600)", {}
         )
     )
-    job.wait(60)
+    job.wait(120)
     assert not job.folder.attempt(1).summary.exists()
     place.command("fleet", code=None)
     told = json.loads(job.folder.attempt(1).summary.read_text())
@@ -113,7 +113,7 @@ def test_why_it_was_stopped_is_told_again_when_the_site_has_said_so(site: tuple[
     place, _ = site
     request, _ = parse_words(["--tier=local"], None, OPTIONS)
     job = place.service.submit(place.service.draft(request, "x = 1", {}))
-    job.wait(60)
+    job.wait(120)
     attempt = job.folder.attempt(1)
     wait_until(attempt.summary.exists, what="the summary")
     told = json.loads(attempt.summary.read_text())

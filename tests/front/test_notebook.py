@@ -342,7 +342,7 @@ def test_logs_follow_a_job_to_its_end(new_notebook: Callable[[], Notebook], plac
     notebook.run(f"%%qpu --as followed\nprint('one', flush=True)\n{place.until_told('follow')}print('two')")
     message, text, idle = notebook.send("%qpu logs {followed.id} --follow"), "", False
     while not idle:
-        told = notebook.next_message(60)
+        told = notebook.next_message(120)
         assert told is not None, text
         if told["parent_header"].get("msg_id") == message:
             text += told["content"].get("text", "")
@@ -367,7 +367,7 @@ def test_a_variable_that_sets_nothing_is_told_once(place: Place) -> None:
         notebook.send("%load_ext qhub_ext")  # it says so a moment after the cell has ended
         told = ""
         while "QHUB_TEIR" not in told:
-            message = notebook.next_message(60)
+            message = notebook.next_message(120)
             assert message is not None, told
             told += message["content"].get("text", "")
         assert "The variable QHUB_TEIR sets nothing: there is no such setting. Did you mean QHUB_TIER?" in told
@@ -389,7 +389,7 @@ def test_interrupting_a_wait_leaves_the_job_running(new_notebook: Callable[[], N
     notebook = new_notebook()
     message = notebook.send("%%qpu --wait --name long --as long\nimport time\nfor i in range(600): time.sleep(0.1)")
     service = place.service
-    wait_until(lambda: [s for s in service.jobs(text="long") if s.state == "running"], within_s=60, what="the job")
+    wait_until(lambda: [s for s in service.jobs(text="long") if s.state == "running"], what="the job")
     notebook.interrupt()
     assert notebook.reply(message)["status"] == "ok"
     assert service.job("long").state == "running"

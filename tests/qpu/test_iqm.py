@@ -294,7 +294,7 @@ def test_what_was_sent_names_the_task_and_the_calibration_set(qpu: VirtualQpu) -
     with context.using(record=records.append), pytest.warns(PreflightWarning, match="simulates nothing of it"):
         Sampler(options=options).run([ready(bell_pair())], shots=10).result()
     (sent,) = records[0]["device_tasks"]
-    with httpx.Client(trust_env=False, headers={"authorization": f"Bearer {qpu.key}"}) as client:
+    with httpx.Client(trust_env=False, timeout=60, headers={"authorization": f"Bearer {qpu.key}"}) as client:
         job = client.get(f"{qpu.url}/iqm/api/v1/jobs/{sent['task']}").json()
         payload = client.get(f"{qpu.url}/iqm/api/v1/jobs/{sent['task']}/payload").json()
         now = client.get(f"{qpu.url}/iqm/api/v1/calibration-sets/garnet/default/dynamic-quantum-architecture").json()
@@ -400,7 +400,7 @@ def test_a_cancel_does_not_wait_for_the_answer_that_the_service_holds(
     wait_until(job.in_final_state, what="the end of the task")
     assert steps[-1]["state"] == "cancelled"
     assert time.monotonic() - began < 15  # the service would hold the answer for 30 s
-    with httpx.Client(trust_env=False, headers={"authorization": f"Bearer {qpu.key}"}) as client:
+    with httpx.Client(trust_env=False, timeout=60, headers={"authorization": f"Bearer {qpu.key}"}) as client:
         assert client.get(f"{qpu.url}/iqm/api/v1/jobs/{steps[-1]['task']}").json()["status"] == "cancelled"
 
 

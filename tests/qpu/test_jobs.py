@@ -90,6 +90,7 @@ def test_a_job_whose_device_fails_is_failed_with_the_device_as_its_cause(service
         json={"kind": "failed_job"},
         headers={"x-api-key": server["key"]},
         trust_env=False,
+        timeout=60,
     )
     job = service.submit(service.draft(Request(tier="qpu"), CELL))
     record = job.wait(120)
@@ -110,7 +111,7 @@ def test_a_job_that_waits_at_the_device_says_so_and_why(service: JobService, tmp
 
     def switch(verb: str, **body: str) -> None:
         address, headers = f"{server['url']}/admin/faults", {"x-api-key": server["key"]}
-        with httpx.Client(trust_env=False) as client:
+        with httpx.Client(trust_env=False, timeout=60) as client:
             client.request(verb, address, json=body or None, headers=headers).raise_for_status()
 
     switch("POST", kind="calibrating")

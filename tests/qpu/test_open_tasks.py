@@ -157,9 +157,10 @@ def test_a_lost_job_of_iqm_s_servers_cannot_be_listed_and_has_a_tag_to_look_for(
     with context.using(tier="qpu", device="garnet", shelf=shelf):
         desk = Desk(JobService(load_settings()), shelf)
         folder = desk.job("garnet")
+        circuit = QuantumCircuit(1)
+        circuit.measure_all()
+        Sampler().run([circuit]).result()  # server and helper are warm: the deadline below is short
         with context.using(announce=device_announcer(folder.attempt(1))):
-            circuit = QuantumCircuit(1)
-            circuit.measure_all()
             monkeypatch.setenv("QHUB_QPU_DEADLINE_S", "2")
             qpu.fault("hang", where="/iqm/api/v1/jobs", method="POST", times=1)
             with pytest.raises(UncertainTaskError):

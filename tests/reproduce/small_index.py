@@ -83,7 +83,7 @@ class SmallIndex:
             if path == f"/{wheel.file}":
                 self.fetched.set()
                 if self.hold is not None:
-                    self.hold.wait(60)
+                    self.hold.wait(300)
                 return 200, wheel.data, "application/octet-stream"
         project = path.removeprefix("/simple/").strip("/")
         files = [wheel.entry() for wheel in self.wheels if wheel.name == project]

@@ -148,7 +148,7 @@ def test_what_a_killed_builder_left_half_done_is_built_anew(index: SmallIndex, t
         assert builder.stdin is not None
         builder.stdin.write(b"\n")
         builder.stdin.flush()
-        assert index.fetched.wait(60)
+        assert index.fetched.wait(200)
         os.killpg(builder.pid, signal.SIGKILL)  # with its uv, as the end of a job does
     index.hold.set()
     assert (half / "bin" / "python").exists()

@@ -46,7 +46,7 @@ def crate(place: Place) -> tuple[dict[str, Any], Path]:
     file = place.path / "bell.py"
     file.write_text(CELL)
     job = json.loads(place.command("run", str(file), "--tier", "emulation", "--shots", "500", "--wait", "--json"))
-    wait_until(JobFolder(Path(job["folder"])).lock.exists, within_s=90, what="the lock")
+    wait_until(JobFolder(Path(job["folder"])).lock.exists, what="the lock")
     target = place.path / "bell.crate.zip"
     assert "Wrote" in place.command(
         "export", job["id"], "--crate", "-o", str(target), "--licence", "https://spdx.org/licenses/CC-BY-4.0"

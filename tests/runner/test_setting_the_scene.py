@@ -263,7 +263,7 @@ def test_a_warm_kernel_gives_what_a_cold_one_gives(workshop: Workshop, freeze_in
     assert process.stdout is not None
     assert process.stdout.readline().split() == [b"ready", PACKAGE]
     order = json.dumps({"folder": str(warm.folder.path), "attempt": 1}).encode() + b"\n"
-    _, errors = process.communicate(order, timeout=60)
+    _, errors = process.communicate(order, timeout=120)
     assert process.returncode == 1
     assert b"no_such_module" in errors
     for key in ("state", "cause", "message", "variables", "notes"):
@@ -283,7 +283,7 @@ def test_a_warm_runner_leaves_quietly_when_nobody_wants_it(workshop: Workshop) -
     assert process.stdout.readline().split() == [b"ready", PACKAGE]
     (sockets,) = Path("/tmp").glob(f"qhub-{process.pid}-*")
     assert sockets.stat().st_mode & 0o777 == 0o700
-    assert process.communicate(timeout=60) == (b"", b"")
+    assert process.communicate(timeout=120) == (b"", b"")
     assert process.returncode == 0
     assert not like.attempts.exists()
     assert not sockets.exists()

@@ -96,7 +96,7 @@ def api(jp_fetch: Callable[..., Awaitable[Any]]) -> Api:
     return Api(jp_fetch)
 
 
-async def until(question: Callable[[], Awaitable[T]], *, within_s: float = 60.0, what: str = "the condition") -> T:
+async def until(question: Callable[[], Awaitable[T]], *, within_s: float = 120.0, what: str = "the condition") -> T:
     """The first true answer; the server goes on meanwhile."""
     deadline = time.monotonic() + within_s
     while True:

@@ -114,7 +114,7 @@ def server(
     finally:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):
-            process.wait(10)
+            process.wait(60)
         process.kill()
         process.wait()
 
@@ -130,10 +130,10 @@ def _address(process: subprocess.Popen[bytes], path: Path, every_s: float) -> st
         for file in (path / "runtime").glob("jpserver-*.json"):
             with suppress(ValueError, urllib.error.URLError, ConnectionError):
                 url = str(json.loads(file.read_text())["url"])
-                urllib.request.urlopen(f"{url}api", timeout=10).close()
+                urllib.request.urlopen(f"{url}api", timeout=60).close()
                 return url
         return None
 
-    address = wait_until(answers, within_s=60, what="the server", every_s=every_s)
+    address = wait_until(answers, what="the server", every_s=every_s)
     assert address is not None
     return address

@@ -48,7 +48,7 @@ def _ask_everything(path: Path) -> None:
             tier="emulation",
         )
         home = f"qhub_ext/jobs/{job['id']}"
-        wait_until(lambda: one.get(home)["ended_at"], within_s=60, what="the end of the job")
+        wait_until(lambda: one.get(home)["ended_at"], what="the end of the job")
         assert one.get(home)["state"] == "completed", one.get(home)
         for page in (
             "events",

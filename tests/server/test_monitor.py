@@ -50,6 +50,7 @@ class Watched:
         monkeypatch.setattr("qhub_ext.server.monitor.ASLEEP_S", attended_s)
         monkeypatch.setattr("qhub_ext.server.monitor.LOOK_UNATTENDED_S", 0.1)
         monkeypatch.setattr("qhub_ext.server.monitor.ASK_LAST_S", 0.3)
+        monkeypatch.setattr("qhub_ext.server.monitor.SHARE", 1.0)  # slow looks, on a busy machine, are no rarer here
 
         def service() -> JobService:
             self.looks += 1

@@ -110,7 +110,7 @@ class Workshop:
         report = self.site.poll([folder.id]).get(folder.id)
         return report.state if report else None
 
-    def until_final(self, *folders: JobFolder, within_s: float = 60.0) -> list[JobRecord]:
+    def until_final(self, *folders: JobFolder, within_s: float = 120.0) -> list[JobRecord]:
         """The job has ended and the site has let go of it."""
         ids = [folder.id for folder in folders]
         wait_until(
@@ -121,7 +121,7 @@ class Workshop:
         )
         return [self.record(folder) for folder in folders]
 
-    def until_running(self, folder: JobFolder, within_s: float = 60.0) -> AttemptFolder:
+    def until_running(self, folder: JobFolder, within_s: float = 120.0) -> AttemptFolder:
         """Of a job that goes on until it is told to end: a short one may be over before anybody looks."""
 
         def begun() -> AttemptFolder | None:
@@ -131,7 +131,7 @@ class Workshop:
 
         return wait_until(begun, within_s=within_s, what=f"the start of {folder.id}")  # type: ignore[return-value]
 
-    def until_written(self, path: Path, within_s: float = 60.0) -> str:
+    def until_written(self, path: Path, within_s: float = 120.0) -> str:
         return wait_until(lambda: path.exists() and path.read_text(), within_s=within_s, what=str(path))  # type: ignore[return-value]
 
 

@@ -64,7 +64,7 @@ _guards: list[subprocess.Popen[bytes]] = []
 def end_cluster() -> None:
     """Waits until the guard has taken everything down."""
     for guard in _guards:
-        guard.communicate(timeout=60)
+        guard.communicate(timeout=200)
     _guards.clear()
     _started.cache_clear()
 

@@ -211,7 +211,11 @@ def test_a_heterogeneous_job_is_one_job_with_all_of_its_components(
     bench: SlurmWorkshop, wrap: Wrap, cluster: Cluster
 ) -> None:
     site = wrap(sbatch='/usr/bin/sbatch "$@" >/dev/null; echo "sbatch: error: Socket timed out" >&2; exit 1')
-    job = bench.job('echo "$SLURM_HET_SIZE" > size; sleep 2; seal completed', time_s=600, site_options=HETERO)
+    job = bench.job(
+        'echo "$SLURM_HET_SIZE" > size; until [ -e go ]; do sleep 0.1; done; seal completed',
+        time_s=600,
+        site_options=HETERO,
+    )
     site.submit([job])
     first, second = numbers(cluster, job)
     assert site.find([job.id]) == {job.id: first}
@@ -220,6 +224,7 @@ def test_a_heterogeneous_job_is_one_job_with_all_of_its_components(
     shown = fields(cluster, second)
     assert (shown["Partition"], shown["Licenses"], shown["HetJobOffset"]) == ("qpu", "qpu_cloud:1", "1")
     assert [entry.job_id for entry in bench.site.queue()] == [job.id]
+    (job.path / "go").touch()
     (record,) = bench.until_final(job)
     assert record.state is State.COMPLETED
     assert (job.path / "size").read_text() == "2\n"
@@ -229,7 +234,7 @@ def test_a_heterogeneous_job_is_cancelled_as_one_and_its_end_is_in_the_books(
     bench: SlurmWorkshop, cluster: Cluster
 ) -> None:
     assert isinstance(bench.site, SlurmSite)
-    job = bench.submit("exec sleep 60", time_s=600, site_options=HETERO)
+    job = bench.submit("exec sleep 600", time_s=600, site_options=HETERO)
     bench.until_running(job)
     first, second = numbers(cluster, job)
     cluster.ask("scancel", first, user="qhub-operator")

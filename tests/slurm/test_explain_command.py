@@ -37,7 +37,7 @@ def explain(bench: SlurmWorkshop, cluster: Cluster, *words: str) -> str:
         env=surroundings(cluster, bench.settings),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, ""), done

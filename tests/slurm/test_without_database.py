@@ -76,9 +76,7 @@ def test_what_slurmctld_has_forgotten_is_told_by_the_folder_or_called_lost(
         sealed, silent = bench.job("seal completed"), bench.job("exit 1")
         ids = bench.site.submit([sealed, silent])
         numbers = ",".join(ids.values())
-        wait_until(
-            lambda: not cluster.ask("squeue", "-h", "-t", "all", "-j", numbers).strip(), within_s=90, what="the purge"
-        )
+        wait_until(lambda: not cluster.ask("squeue", "-h", "-t", "all", "-j", numbers).strip(), what="the purge")
         site = type(bench.site)(bench.settings)
         assert "awaited" in site.poll([sealed.id, silent.id])[silent.id].message
         assert not bench.state(silent).final
@@ -100,7 +98,7 @@ def test_a_lost_answer_is_found_in_the_folder_when_slurmctld_has_forgotten_the_j
                 bench.site.submit([job])
         wait_until(lambda: (job.path / "ledger").exists(), what="its run")
         (number,) = queued(cluster, job)
-        wait_until(lambda: not queued(cluster, job), within_s=90, what="the purge")
+        wait_until(lambda: not queued(cluster, job), what="the purge")
         let_a_minute_go_by(job)
         site = type(bench.site)(bench.settings)
         assert site.submit([job]) == {job.id: number}

@@ -75,15 +75,15 @@ def test_a_helper_that_nobody_traces_tells_nothing(qpu: VirtualQpu, bell: Quantu
         Sampler().run([bell], shots=64).result()
     (process,) = pool._processes.values()
     told: list[RecordedSpan] = []
-    process.call("status", deadline_s=30, told=told)
+    process.call("status", deadline_s=60, told=told)
     assert told == []
     above = new_context()
-    process.call("status", deadline_s=30, told=told, traceparent=above.traceparent)
+    process.call("status", deadline_s=60, told=told, traceparent=above.traceparent)
     assert [(span.name, span.trace_id, span.parent_id) for span in told] == [("QuantumResource.status", above.trace_id, above.span_id)]  # fmt: skip
 
 
 def test_a_virtual_qpu_tells_nothing_without_its_key(qpu: VirtualQpu):
-    answer = httpx.get(f"{qpu.url}/spans/v123", trust_env=False)
+    answer = httpx.get(f"{qpu.url}/spans/v123", trust_env=False, timeout=60)
     assert answer.status_code == 401
     assert abs(float(answer.headers["x-qhub-time"]) - time.time()) < 60
 

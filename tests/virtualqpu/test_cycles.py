@@ -47,9 +47,9 @@ def device(slow_server: VirtualQpu, monkeypatch: pytest.MonkeyPatch, tmp_path: P
 def client(device: VirtualQpu) -> Iterator[Callable[[str], Any]]:
     """The genuine client, warm: a window is short here."""
     process = ResourceProcess(tier.find_resource("kingston", current_settings().qpu, "embedded"))
-    process.call("status", deadline_s=30)
+    process.call("status", deadline_s=60)
     try:
-        yield lambda call: process.call(call, deadline_s=30)
+        yield lambda call: process.call(call, deadline_s=60)
     finally:
         process.close()
 
@@ -143,7 +143,7 @@ def test_real_snapshots_are_gone_through_in_turn_the_oldest_first(
         client = ResourceProcess(tier.find_resource("manila", current_settings().qpu, "embedded"))
         seen = []
         for _ in range(3):
-            seen.append(json.loads(client.call("target", deadline_s=30))["properties"]["last_update_date"][:10])
+            seen.append(json.loads(client.call("target", deadline_s=60))["properties"]["last_update_date"][:10])
             before = server.calibrate("manila")["cycle"]
             wait_until(lambda before=before: server.calibration("manila")["cycle"] > before, what="the new snapshot")
         client.close()

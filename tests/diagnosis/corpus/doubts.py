@@ -29,9 +29,7 @@ DEEP = BELL.replace("circuit.cz(0, 1)\n", "for _ in range(2000):\n    circuit.cz
 def calibrate_now(job: Job, place: Place) -> None:
     """Between the start of the job and its task."""
     house = place.virtuals[job.service.spec(job.id).name].house
-    wait_until(
-        lambda: job.service.shelf.record(job.id).attempt.phase == "device", within_s=90, what="the task at the device"
-    )
+    wait_until(lambda: job.service.shelf.record(job.id).attempt.phase == "device", what="the task at the device")
     house.calendar("kingston").calibrate()
     house.faults.clear()
 
