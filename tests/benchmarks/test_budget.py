@@ -70,7 +70,9 @@ def test_a_submission_writes_a_handful_of_files(cost: dict[str, list[str]]) -> N
 
 
 def test_a_submission_reads_few_files(cost: dict[str, list[str]]) -> None:
-    assert len(cost["opened"]) <= 20, cost["opened"]
+    # how many of git's there are depends on the checkout, and how often the queue is looked at on how soon the daemon answers
+    read = {path for path in cost["opened"] if ".git" not in Path(path).parts}
+    assert len(read) <= 14, sorted(read)
 
 
 def test_a_submission_reads_no_calibration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

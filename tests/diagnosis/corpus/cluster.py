@@ -195,7 +195,7 @@ ENDS = (
     case("cancelled by its owner in a shell", "user", SLEEP, act=lambda job, place: (begun(job, place), place.ask("scancel", place.number(job))), held_out=True),
     case("suspended by the operator", "queue policy", SLEEP, partition="qpu", act=by_operator("scontrol", "suspend", first=begun), until=suspended, held_out=True),
     case("put back and held by the operator", "queue policy", SLEEP, partition="qpu", act=by_operator("scontrol", "requeuehold", first=begun), until=second_attempt, held_out=True),
-    case("a time limit that comes", "resources", SLEEP, partition="qpu", time_s=5, act=time_is_up),
+    case("a time limit that the operator shortens", "queue policy", SLEEP, partition="qpu", time_s=5, act=time_is_up),
     case("less memory than Python needs", "resources", SLEEP, partition="qpu", memory_mb=8, held_out=True),
     case("more memory than it was given, on Slurm", "resources", "hoard = []\nwhile True:\n    hoard.append(bytearray(10_000_000))", memory_mb=400, held_out=True),
 )  # fmt: skip
