@@ -110,7 +110,7 @@ class Lookout:
 
     def _read(self, job_id: str, seen: Seen) -> None:
         from qhub_ext.jobfolder.summary import lost_summary, summarise
-        from qhub_ext.service.jobs import undecided
+        from qhub_ext.service.knowledge import undecided
 
         try:
             size = self.service.spec(job_id).size

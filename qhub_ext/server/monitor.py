@@ -25,7 +25,7 @@ from qhub_ext.server.lookout import Lookout, Seen
 if TYPE_CHECKING:
     from qhub_ext.job.record import JobRecord
     from qhub_ext.service import JobService
-    from qhub_ext.service.jobs import SiteWord
+    from qhub_ext.service.knowledge import SiteWord
 
 HINT = "urn:qhub-ext:hint:1"
 
@@ -244,7 +244,7 @@ class Monitor:
         if word is None or lookout is None or record.state.final or record.spec.size is not None:
             return record
         if record.id in word.reports or record.id in word.stale:
-            return lookout.service.merge(record, word)
+            return lookout.service.knowledge.merge(record, word)
         return record
 
     # -- asking
@@ -328,8 +328,8 @@ class Monitor:
 def ask_site(service: JobService, records: Iterable[JobRecord]) -> tuple[SiteWord, list[JobRecord]]:
     """In the thread of the site."""
     records = list(records)
-    word = service.ask_sites(records)
-    return word, [service.merge(record, word) for record in records]
+    word = service.knowledge.ask_sites(records)
+    return word, [service.knowledge.merge(record, word) for record in records]
 
 
 @functools.lru_cache(256)

@@ -53,7 +53,7 @@ def job(service: JobService, job_id: str, told: JobRecord | None) -> dict[str, A
 
     folder = known(service, job_id)
     record = service.record(job_id) if told is None else told
-    record = service.with_sentence(record)
+    record = service.knowledge.with_sentence(record)
     return record.to_json() | {
         "short_id": short_id(job_id),
         "as_of": record.as_of,

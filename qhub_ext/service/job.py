@@ -131,7 +131,7 @@ class Job:
     @property
     def record(self) -> JobRecord:
         record = self.service.record(self.id)
-        return self.service.with_standing(record) if self.closer else record
+        return self.service.knowledge.with_standing(record) if self.closer else record
 
     @property
     def state(self) -> str:

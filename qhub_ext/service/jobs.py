@@ -5,39 +5,34 @@ from __future__ import annotations
 import os
 import pwd
 import secrets
-import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qhub_ext.errors import QhubError, SiteError, SiteUnreachableError, UserError
-from qhub_ext.job.identity import element_id, short_id, split_element
-from qhub_ext.job.record import Attempt, JobRecord
+from qhub_ext.errors import UserError
+from qhub_ext.job.identity import element_id, split_element
+from qhub_ext.job.record import JobRecord
 from qhub_ext.job.spec import JobSpec
-from qhub_ext.job.state import State, advance
+from qhub_ext.job.state import State
 from qhub_ext.jobfolder.atomic import write_beside
-from qhub_ext.jobfolder.calibrations import CalibrationStore
 from qhub_ext.jobfolder.journal import JournalWriter
-from qhub_ext.jobfolder.layout import JobFolder
-from qhub_ext.jobfolder.locks import attach
 from qhub_ext.jobfolder.outbox import Outbox
 from qhub_ext.jobfolder.outcome import read_spec
-from qhub_ext.jobfolder.shelf import Shelf, remove_drafts, unwritable
+from qhub_ext.jobfolder.shelf import Shelf, remove_drafts
 from qhub_ext.jobfolder.summary import Summary, summarise
-from qhub_ext.reproduce.giving import give_lock
 from qhub_ext.service.again import Changes, draft_again
 from qhub_ext.service.device_wish import settle_wish
-from qhub_ext.service.draft import VIRTUAL, Draft, draft_job
+from qhub_ext.service.draft import Draft, draft_job
 from qhub_ext.service.job import Job
-from qhub_ext.service.standing import describe_standing
+from qhub_ext.service.knowledge import Knowledge
+from qhub_ext.service.placing import hand_over, put_on_shelf
 from qhub_ext.service.tracing import record_submission, with_trace
 from qhub_ext.settings import Settings, current_settings
 from qhub_ext.sites.pick import pick_site
-from qhub_ext.sites.scheduler import Expecting, Finding, QueueEntry, Refusal, SiteReport, SiteScheduler, StartEstimate
-from qhub_ext.tiers.calibration import known_snapshot
+from qhub_ext.sites.scheduler import Expecting, Finding, QueueEntry, Refusal, SiteScheduler, StartEstimate
 from qhub_ext.tiers.wishes import is_wish
 
 if TYPE_CHECKING:
@@ -46,21 +41,7 @@ if TYPE_CHECKING:
     from qhub_ext.service.device_tasks import Fate
     from qhub_ext.service.usage import JobUsage
 
-INTERRUPTED = "The submission was interrupted before the site had the job; `requeue` sends it again."
-JUST_SENT_S = 30.0
-"""A submission takes so long at most: until then nothing is said about a job that the site does not know."""
 STALE_DRAFT_S = 3600.0
-UNDECIDED_S = 600.0
-
-
-@dataclass(frozen=True)
-class SiteWord:
-    """What the sites said about some jobs when they were asked. `stale` has those whose site could not be asked, with the
-    moment of its last answer.
-    """
-
-    reports: dict[str, SiteReport] = field(default_factory=dict)
-    stale: dict[str, float] = field(default_factory=dict)
 
 
 class JobService:
@@ -71,6 +52,7 @@ class JobService:
         self.shelf = Shelf(self.settings.shelf, self.settings.cache)
         self._writer = f"client-{os.getpid()}-{secrets.token_hex(3)}"
         self._sites: dict[str, SiteScheduler] = {}
+        self.knowledge = Knowledge(self.shelf, self.site)
 
     def site(self, name: str | None = None) -> SiteScheduler:
         wanted = name or self.settings.site
@@ -126,9 +108,9 @@ class JobService:
             Outbox(self.shelf.path).open()
         site = self.site(draft.spec.site)
         with site.expect(draft.spec) if isinstance(site, Expecting) else nullcontext():
-            folders, journal = self._put_on_shelf(site, draft)
+            folders, journal = put_on_shelf(self.shelf, site, draft, self.settings, self._writer)
             with journal:
-                self._hand_over(site, self.shelf.folder(draft.spec.id), folders)
+                hand_over(site, self.shelf.folder(draft.spec.id), folders)
                 record_submission(journal, draft, asked_at)
         return Job(draft.spec.id, self, draft.before, fresh=True)
 
@@ -162,65 +144,10 @@ class JobService:
         job.before = None  # nobody looked at the notebook's names
         return job
 
-    def _put_on_shelf(self, site: SiteScheduler, draft: Draft) -> tuple[list[JobFolder], JournalWriter]:
-        """What the site is to run: the folder, or those of an array's elements; and the journal of this submission, still open."""
-        folder = self.shelf.create(
-            draft.spec,
-            draft.cell,
-            draft.frozen.write,
-            draft.runtime,
-            draft.elements,
-            draft.notebook,
-            script=site.render_script,
-        )
-        folders = [folder.element(n) for n in range(len(draft.elements))] or [folder]
-        try:
-            if draft.lock is not None:
-                attach(draft.lock, folder)
-            else:
-                give_lock(folder, draft.runtime, self.shelf.path)
-            for snapshot in draft.snapshots:
-                CalibrationStore(self.shelf.path).pin(snapshot, folder)
-            journal = JournalWriter(folder.journal(self._writer))
-            journal.append("state", state=State.CREATED.value, attempt=1, at=draft.spec.created_at)
-            journal.append("state", state=State.SUBMITTED.value, attempt=1)
-            known = known_snapshot(
-                draft.spec.device,
-                self.shelf.path,
-                self.settings.cache,
-                live=draft.spec.tier == "qpu" and draft.spec.resource != VIRTUAL,
-            )
-            if known is not None:
-                journal.append("snapshot", moment="submission", id=known[0], taken_at=known[1])
-        except OSError as error:
-            shutil.rmtree(folder.path, ignore_errors=True)
-            raise unwritable(error, self.shelf.path) from error
-        return folders, journal
-
-    def _hand_over(self, site: SiteScheduler, folder: JobFolder, folders: Sequence[JobFolder]) -> None:
-        try:
-            self._send(site, folders)
-        except SiteUnreachableError as error:
-            raise SiteUnreachableError(
-                f"{error.message} Job {short_id(folder.id)} may or may not be queued; it will not be sent twice.",
-                advice=f"Look with `%qpu job {short_id(folder.id)}`; `requeue` sends it again if the site does not have it.",
-            ) from error
-        except QhubError:
-            shutil.rmtree(folder.path, ignore_errors=True)
-            raise
-
     def script(self, draft: Draft) -> str:
         """What the site would run; the folder is not there yet."""
         first = draft.elements[0] if draft.elements else draft.spec
         return self.site(draft.spec.site).render_script(self.shelf.folder(first.id), first)
-
-    def _send(self, site: SiteScheduler, folders: Sequence[JobFolder]) -> None:
-        try:
-            site.submit(folders)
-        except SiteUnreachableError:
-            known = site.find([f.id for f in folders])  # the answer was lost, perhaps not the question
-            if len(known) != len(folders):
-                raise
 
     # -- knowing
 
@@ -232,33 +159,7 @@ class JobService:
 
     def record(self, job_id: str) -> JobRecord:
         """What the folder and the site say together, each with its age."""
-        record = self.shelf.record(job_id)
-        if record.state.final and not undecided(record):
-            return record
-        return self.with_sentence(self._refresh([record])[0])
-
-    def with_sentence(self, record: JobRecord) -> JobRecord:
-        """A bare word of the site is explained by a question of its own; a site that has the sentence at hand sends it along. Of one
-        that has left the queue since it was asked about, how it is now. While the site is silent, the word stays."""
-        bare = record.attempt.reason.isalpha() and record.state in (State.QUEUED, State.HELD)
-        if not bare or record.spec.size is not None or record.stale_since is not None:
-            return record
-        try:
-            found = self.site(record.spec.site).explain_reason(record.id)
-        except SiteError:
-            return record
-        if not found.word:
-            return self._refresh([self.shelf.record(record.id)])[0]
-        latest = replace(record.attempt, reason=found.sentence or record.attempt.reason)
-        return replace(record, attempts=(*record.attempts[:-1], latest))
-
-    def with_standing(self, record: JobRecord) -> JobRecord:
-        """Of one that waits, where it stands: a question to the site. An answer that does not come is left out."""
-        if record.state is not State.QUEUED:
-            return record
-        with suppress(SiteError):
-            return replace(record, standing=describe_standing(self.site(record.spec.site).queue(), record.id))
-        return record
+        return self.knowledge.record(job_id)
 
     def jobs(
         self, *, states: Iterable[str] = (), text: str = "", tier: str | None = None, limit: int | None = None
@@ -269,7 +170,7 @@ class JobService:
         found = self.shelf.summaries(limit if plain else None)
         active = [s.id for s in found if not s.final]
         if active:
-            now = {r.id: summarise(r) for r in self._refresh([self.shelf.record(i) for i in active])}
+            now = {r.id: summarise(r) for r in self.knowledge.refresh([self.shelf.record(i) for i in active])}
             found = [now.get(s.id, s) for s in found]
         if plain:
             return found
@@ -281,81 +182,6 @@ class JobService:
             and (not text or text.lower() in f"{s.id} {s.name} {s.device} {s.message}".lower())
         ]
         return matching[:limit]
-
-    def _refresh(self, records: Sequence[JobRecord]) -> list[JobRecord]:
-        word = self.ask_sites(records)
-        return [self.merge(record, word) for record in records]
-
-    def ask_sites(self, records: Sequence[JobRecord]) -> SiteWord:
-        """One question to each site, about all of its jobs."""
-        by_site: dict[str, list[JobRecord]] = {}
-        for record in records:
-            by_site.setdefault(record.spec.site, []).append(record)
-        reports: dict[str, SiteReport] = {}
-        trouble: dict[str, float] = {}
-        for name, group in by_site.items():
-            ids = [i for r in group for i in ([r.id] if r.spec.size is None else self._active_elements(r))]
-            if not ids:
-                continue
-            try:
-                reports |= self.site(name).poll(ids)
-            except SiteError as error:  # shown as age of knowledge, never as a guess
-                known_at = error.known_at if isinstance(error, SiteUnreachableError) else None
-                trouble |= {r.id: known_at or time.time() for r in group}
-        return SiteWord(reports, trouble)
-
-    def merge(self, record: JobRecord, word: SiteWord) -> JobRecord:
-        """The folder's record and the site's word about it."""
-        report, stale = word.reports.get(record.id), word.stale.get(record.id)
-        if stale is not None:
-            return replace(record, stale_since=stale)
-        if record.spec.size is not None:
-            return record if record.state.final else self.shelf.again(record, lambda part: _moved(part, word))
-        if report is not None:
-            attempt = record.attempt
-            if report.attempt < attempt.number:
-                return replace(record, as_of=report.as_of)
-            if (
-                report.attempt > attempt.number
-            ):  # the site has begun a new one, and may just have said how those before it ended
-                record = self.shelf.record(record.id)
-                attempt = record.attempt
-            if report.attempt > attempt.number:  # no journal says so yet
-                attempt = Attempt(number=report.attempt)
-                record = replace(record, attempts=(*record.attempts, attempt))
-            # an end that the site does not confirm: it stopped the attempt, and may put the job back into its queue
-            state = report.state if undecided(record) else advance(attempt.state, report.state)
-            reason = (report.message or report.reason) if state.waiting else ""
-            latest = replace(attempt, state=state, reason=reason, word=report.word or attempt.word)
-            return replace(
-                record,
-                state=state,
-                attempts=(*record.attempts[:-1], latest),
-                site_id=report.site_id,
-                as_of=report.as_of,
-                starts_by=report.starts_by if state.waiting else None,
-            )
-        # the site does not have it: it has just ended, or it never arrived
-        record = self.shelf.record(record.id)
-        if not record.state.final and record.state in (State.CREATED, State.SUBMITTED):
-            if time.time() - (record.asked_at or record.spec.created_at) < JUST_SENT_S:
-                return replace(record, as_of=time.time())
-            latest = replace(record.attempt, reason=INTERRUPTED)
-            return replace(record, attempts=(*record.attempts[:-1], latest), as_of=time.time())
-        if not record.state.final:
-            latest = replace(
-                record.attempt,
-                state=State.LOST,
-                cause="integration",
-                message="The site no longer knows this job, and its folder holds no outcome.",
-                advice="`requeue` runs it again from the start.",
-            )
-            return replace(record, state=State.LOST, attempts=(*record.attempts[:-1], latest), as_of=time.time())
-        return record
-
-    def _active_elements(self, record: JobRecord) -> list[str]:
-        parts = record.parts or self.shelf.record(record.id).parts
-        return [part.id for part in parts if not part.state.final]
 
     # -- acting
 
@@ -492,21 +318,6 @@ def read_source(path: Path) -> str:
 def _meant(value: Any) -> str:
     """The id of a job that a variable of the notebook holds, as `--as` made it; "" for any other value."""
     return value.id if isinstance(value, Job) else ""
-
-
-def _moved(element: JobRecord, word: SiteWord) -> bool:
-    """Whether the folder of an element may have more to say by now than when it was read: the site tells that it began or ended."""
-    report = word.reports.get(element.id)
-    if element.state.final or (report is not None and report.state.waiting):
-        return False
-    return report is None or report.state.final or element.state.waiting
-
-
-def undecided(record: JobRecord) -> bool:
-    """Stopped from outside a short while ago, and the runner was not told why: the site may have more to say about it."""
-    attempt = record.attempt
-    recent = attempt.ended_at is not None and time.time() - attempt.ended_at < UNDECIDED_S
-    return attempt.state is State.CANCELLED and attempt.cause == "unknown" and recent
 
 
 def _caller() -> str:

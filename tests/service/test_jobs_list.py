@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -19,10 +19,10 @@ from qhub_ext.jobfolder.atomic import write_json
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.outcome import Outcome, seal
 from qhub_ext.service import Job, Jobs, JobService
-from qhub_ext.service import jobs as service_jobs
 from qhub_ext.service.job import Results
+from qhub_ext.service.knowledge import Knowledge
 from qhub_ext.settings import load_settings
-from qhub_ext.sites.scheduler import SiteReport
+from qhub_ext.sites.scheduler import SiteReport, SiteScheduler
 
 
 @pytest.fixture
@@ -81,8 +81,7 @@ def test_the_folders_of_an_array_are_read_once_and_those_that_moved_once_more(
     read: list[str] = []
     whole: Any = shelves.read_record
     monkeypatch.setattr(shelves, "read_record", lambda f, *more: (read.append(f.path.name), whole(f, *more))[1])
-    monkeypatch.setattr(service_jobs.JobService, "site", lambda self, name: Site(folder, 3))
-    record = service.record(folder.id)
+    record = Knowledge(service.shelf, lambda _: cast("SiteScheduler", Site(folder, 3))).record(folder.id)
     assert record.done == 1
     assert len(read) == 40 + 1 + 2
     assert isinstance(Job(folder.id, service).elements[3].results(), Results)

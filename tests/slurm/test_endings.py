@@ -188,10 +188,10 @@ def test_of_a_job_that_has_left_the_queue_meanwhile_nobody_is_told_that_it_waits
     job = bench.submit("seal completed", site="slurm", site_options={"begin": "now+600"})
     known = service.record(job.id)
     seen = replace(known, attempts=(replace(known.attempt, reason="BeginTime"),))
-    assert "has not come yet" in service.with_sentence(seen).attempt.reason, "as it is"
+    assert "has not come yet" in service.knowledge.with_sentence(seen).attempt.reason, "as it is"
     service.apply("cancel", [job.id])
     bench.until_final(job)
-    told = service.with_sentence(seen)
+    told = service.knowledge.with_sentence(seen)
     assert told.state is State.CANCELLED
     assert "has ended" not in told.attempt.reason
 
