@@ -4,6 +4,7 @@
     names          the cell -> the names that it reads, binds and changes
     freeze, thaw   names -> manifest.json and one file per name, and back
     flow           how the names of a cell are followed: `findings`, `statements`, `expressions`, `scopes`, `inert`, `magic_text`
+    losses         what values lose on the way, in sentences
     fingerprint    has a value of the notebook changed since?
     unchanged      which values are still what they were when they were thawed?
     runtime        Python, packages and environment of this place

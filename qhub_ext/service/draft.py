@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from qhub_ext.capture.fingerprint import fingerprint
 from qhub_ext.capture.freeze import Frozen, Row, freeze, preview
+from qhub_ext.capture.losses import losses
 from qhub_ext.capture.names import Names, analyse
 from qhub_ext.capture.notebook import over_choice, parse_notebook
 from qhub_ext.capture.runtime import record_runtime
@@ -131,7 +132,17 @@ def draft_job(
         and 0 < device.qubits < value.num_qubits
     ]
     left = [f"{sentence} It stays behind." for sentence in frozen.failed.values()]
-    return Draft(spec, elements, cell, names, frozen, runtime, before, (*names.warnings, *too_wide, *left))
+    lost = losses(frozen.manifest.names, names.mutates, known)
+    warnings = (*names.warnings, *too_wide, *left, *lost, *_without_effect(request, spec))
+    return Draft(spec, elements, cell, names, frozen, runtime, before, warnings)
+
+
+def _without_effect(request: Request, spec: JobSpec) -> list[str]:
+    if spec.site != "embedded":
+        return []
+    given = (["--partition"] if request.partition else []) + (["--site-option"] if request.site_options else [])
+    have = f"{' and '.join(given)} {'has' if len(given) == 1 else 'have'} no effect."
+    return [f"The embedded site has neither partitions nor options of its own: {have}"] if given else []
 
 
 def _draft_notebook(request: Request, text: str, settings: Settings, file: str, arguments: Sequence[str]) -> Draft:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from qhub_ext.display.words import duration, moment
+from qhub_ext.display.words import duration, limit, moment
 from qhub_ext.job.identity import short_id
 from qhub_ext.service.draft import VIRTUAL
 from qhub_ext.service.tried import Tried, run_of, tried_before
@@ -66,7 +66,7 @@ def _calibration(spec: JobSpec, known: tuple[str, str] | None, settings: Setting
     told = f"{spec.device}: its calibration of {known[1]:.16} UTC is {duration(age_s)} old"
     stale = age_s > settings.qpu.stale_s
     if stale:
-        told += f", more than {duration(settings.qpu.stale_s)} (qpu.stale_s)"
+        told += f", more than {limit(settings.qpu.stale_s)} (qpu.stale_s)"
     if live:
         told += "; the job asks the device for its present one"
         if stale and settings.preflight.stale == "refuse":

@@ -47,3 +47,12 @@ def test_an_array_is_walked_and_says_which_of_its_elements_have_no_such_value(no
     assert "'class' is not a name of a variable" in notebook.run("%qpu fetch row value=class", ok=False).text
     notebook.run("%%qpu --as single\npass")
     assert "is not an array: it has no elements" in notebook.run("len(single)", ok=False).text
+
+
+def test_what_will_be_otherwise_in_the_job_is_said_when_the_cell_is_sent(notebook: Notebook) -> None:
+    notebook.run("import numpy as np\nwhole = np.zeros(4)\npart = whole[1:3]")
+    told = notebook.run("%%qpu --partition fast --site-option nice=3 --wait\npart[:] = 7\nprint(whole)").text
+    assert "Note: `part` shares its memory with `whole` here" in told
+    assert "--partition and --site-option have no effect" in told
+    assert "[0. 0. 0. 0.]" in told
+    assert notebook.ask("part.tolist(), whole.tolist()") == "([7.0, 7.0], [0.0, 0.0, 0.0, 0.0])"
