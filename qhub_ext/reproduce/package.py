@@ -8,11 +8,14 @@ manifest-sha256.txt        `HASH  PATH` of every file but itself, as `sha256sum 
 from __future__ import annotations
 
 import hashlib
+import lzma
 import os
 import re
 import shutil
 import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -32,6 +35,10 @@ INSIDE = "job"
 LARGEST = 8 * 2**30
 """Bytes of an archive when unpacked: a small file may claim to hold any number of them."""
 _PIECE = 2**20
+_DAMAGED = (
+    *(zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, NotImplementedError, ValueError, RuntimeError),
+)
 _SHORTEST_SECRET = 8
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](\S.*)")
 _LEFT_OUT = {"alive.lock"}
@@ -129,11 +136,13 @@ def read_package(source: Path, shelf: Path) -> str:
         raise UserError(f"There is no file {str(source)!r}.") from None
     except IsADirectoryError:
         raise UserError(f"{source} is a folder.", advice="`import` reads the .zip that `export` wrote.") from None
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, NotImplementedError, ValueError, RuntimeError) as error:
+    except _DAMAGED as error:
         raise UserError(
             f"{source} is not a package of a job, or it is damaged: {error}.", advice="`export` writes one."
         ) from error
     except OSError as error:
+        if error.errno is None:  # bz2's way of saying that its data is none
+            raise UserError(f"{source} is damaged: {error}.", advice="Ask for it once more.") from error
         raise JobFolderError(f"{error.filename or source}: {error.strerror}.", where=str(source)) from error
 
 

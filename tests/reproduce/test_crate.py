@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qhub_ext.errors import QhubError
@@ -241,6 +241,32 @@ def test_any_file_is_imported_or_refused_in_a_sentence(tmp_path_factory: pytest.
     (folder / "x.zip").write_bytes(data)
     with pytest.raises(QhubError, match=r"is not a package of a job"):
         read_package(folder / "x.zip", folder / "jobs")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@settings(max_examples=50)
+@given(flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1, max_size=4))
+def test_a_package_with_any_byte_changed_is_imported_as_it_was_or_refused_in_a_sentence(
+    crate: tuple[dict[str, Any], Path],
+    tmp_path_factory: pytest.TempPathFactory,
+    method: int,
+    flips: list[tuple[float, int]],
+) -> None:
+    folder = tmp_path_factory.mktemp("flips")
+    with zipfile.ZipFile(crate[1]) as whole, zipfile.ZipFile(folder / "x.zip", "w", method) as packed:
+        contents = {name: whole.read(name) for name in whole.namelist()}
+        for name, content in contents.items():
+            packed.writestr(name, content)
+    data = bytearray((folder / "x.zip").read_bytes())
+    for place, change in flips:
+        data[int(place * len(data))] ^= change
+    (folder / "x.zip").write_bytes(data)
+    try:
+        job_id = read_package(folder / "x.zip", folder / "jobs")
+    except QhubError:
+        assert not (folder / "jobs").exists() or not any((folder / "jobs").iterdir())
+    else:
+        assert (folder / "jobs" / job_id / "cell.py").read_bytes() == contents["job/cell.py"]
 
 
 def test_what_cannot_be_imported_or_exported_is_said(
