@@ -16,6 +16,7 @@ import qhub_ext
 from qhub_ext import cli
 from qhub_ext.capture.command import OPTIONS, help_page
 from qhub_ext.settings import Settings, describe_settings
+from qhub_ext.verbs import surface
 
 ROOT = Path(__file__).parents[1]
 
@@ -87,6 +88,14 @@ def test_every_verb_and_each_of_its_options_says_what_it_does_and_the_guide_has_
     ]
     assert silent == []
     assert [command.name for command in commands(cli.verbs) if not command.help] == []
+
+
+def test_the_exit_codes_of_help_and_guide_are_those_of_the_command() -> None:
+    own = {value for name, value in vars(surface).items() if name.startswith("EXIT_")}
+    told = [cli.verbs.epilog or "", *re.findall(r"(?s)Exit codes: .*?\.\n", (ROOT / "docs" / "guide.md").read_text())]
+    assert len(told) == 2
+    for sentence in told:
+        assert {int(code) for code in re.findall(r"\b(\d+) ", sentence)} == own, sentence
 
 
 def test_version_and_licence_are_the_same_wherever_they_are_told() -> None:

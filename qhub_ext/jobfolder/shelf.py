@@ -104,15 +104,16 @@ class Shelf:
             raise unwritable(error, self.path) from error
 
     def find(self, reference: str) -> str:
-        """The id that a person means: an id, its part behind the hyphen (or an ending of it), a job name, `-1` for the latest."""
+        """The id that a person means: an id, its part behind the hyphen (or an ending of it), a job name, `-1` for the latest; with `.3`
+        behind it that element of an array."""
         reference = reference.strip()
         head, index = split_element(reference)
         suffix = "" if index is None else f".{index}"
         ids = self.ids()
         if head in ids:
             return self._existing(head + suffix)
-        if reference[:1] in ("-", "~") and reference[1:].isdigit() and 0 < int(reference[1:]) <= len(ids):
-            return ids[int(reference[1:]) - 1]
+        if head[:1] in ("-", "~") and head[1:].isdigit() and 0 < int(head[1:]) <= len(ids):
+            return self._existing(ids[int(head[1:]) - 1] + suffix)
         if len(head) >= 3:
             near = [i for i in ids if short_id(i).endswith(head.lower())]
             if len(near) == 1:
@@ -121,9 +122,11 @@ class Shelf:
                 raise UnknownNameError(
                     f"{reference!r} may mean {', '.join(near[:5])}.", advice="Give one of these in full."
                 )
-        for summary in self.summaries():
-            if summary.name == reference:
-                return summary.id
+        by_name = {summary.name: summary.id for summary in reversed(self.summaries())}  # the latest of a name
+        if reference in by_name:
+            return by_name[reference]
+        if suffix and head in by_name:
+            return self._existing(by_name[head] + suffix)
         for archive in read_archives(self.path):
             with contextlib.suppress(UnknownNameError):
                 return Shelf(archive, self._index.parent if self._index else None).find(reference)

@@ -109,7 +109,9 @@ class Verb(click.Command):
         end = args.index("--") if "--" in args else len(args)
         before = ["", *args]
         return [
-            f"~{word[1:]}" if at < end and before[at] not in takes_value and re.fullmatch(r"-[0-9]+", word) else word
+            f"~{word[1:]}"
+            if at < end and before[at] not in takes_value and re.fullmatch(r"-[0-9]+(\.[0-9]+)?", word)
+            else word
             for at, word in enumerate(args)
         ]
 
@@ -145,13 +147,16 @@ class VerbGroup(click.Group):
 @click.group(
     cls=VerbGroup,
     invoke_without_command=True,
+    epilog="Exit codes: 0 done; 1 a job that did not complete, or a verb that was refused; 2 a slip in the command; 4 the site scheduler; "
+    "5 environment, settings or job folder; 124 a time limit; 130 interrupted.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.pass_context
 def verbs(ctx: click.Context) -> Any:
     """Quantum cells as batch jobs: tiers, devices, queue and your jobs.
 
-    JOB is a job's id, the short id behind its hyphen, its name, or -1 for your latest job.
+    JOB is a job's id, the short id behind its hyphen, its name, or -1 for your latest job; with .3 behind it, that element of an
+    array.
     """
     if ctx.invoked_subcommand is None:
         from qhub_ext.verbs.overview import overview

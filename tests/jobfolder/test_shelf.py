@@ -93,9 +93,11 @@ def test_an_array_is_as_its_elements_are(tmp_path: Path) -> None:
     finish(folder.element(2))
     assert shelf.record(whole.id).state is State.FAILED
     assert shelf.record(f"{whole.id}.2").state is State.COMPLETED
-    assert shelf.find(f"{short_id(whole.id)}.2") == f"{whole.id}.2"
-    with pytest.raises(UnknownNameError, match="no such element"):
-        shelf.find(f"{whole.id}.7")
+    for reference in (f"{short_id(whole.id)}.2", f"{whole.name}.2", "-1.2", "~1.2"):
+        assert shelf.find(reference) == f"{whole.id}.2", reference
+    for reference in (f"{whole.id}.7", f"{whole.name}.7", "-1.7"):
+        with pytest.raises(UnknownNameError, match="no such element"):
+            shelf.find(reference)
     assert [s.id for s in shelf.summaries()] == [whole.id]
     assert folder.element(1).cell.read_text() == "1 + 1"
 
