@@ -150,7 +150,7 @@ class Desk:
                 started_at=None, ended_at=None, state="queued", pieces=pieces, shots=units, done=0, qpu_s=0.0,
                 cause="", message="", advice="", digest=digest,
                 on_calibration_change=on_calibration_change or session.on_calibration_change or self._on_calibration_change,
-                traceparent=traceparent or session.traceparent,
+                traceparent=traceparent or session.traceparent, long=int(self.policy.is_long(pieces)),
             )  # fmt: skip
             self.ledger.add_task(row, payload)
             self.sessions.seen(session)
@@ -256,4 +256,5 @@ def _waiting(row: TaskRow) -> WaitingTask:
         row.id, row.user, row.profile, row.submitted_at, row.pieces,
         account=row.account, session=row.session, job=row.job, devices=(row.device,), deadline_at=row.deadline_at, priority=row.priority,
         restarts=row.on_calibration_change == "restart", turn_s=row.turn_s, place_of=row.place_of, preempted_by=row.preempted_by,
+        long=bool(row.long),
     )  # fmt: skip

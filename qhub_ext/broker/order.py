@@ -1,5 +1,8 @@
 """In which order tasks go. Pure: made anew for each decision from the first tasks of the groups, then a key per task.
 
+Of the tasks of one user those go first that need no more than a turn, then those that came first: what is over in minutes does not wait for hours
+of one's own, and of many long ones each is done before the next begins. It changes nothing between users.
+
 A task that waited long counts in a higher rank (`Profile.age_s`). Two bounds keep a flood that has aged from others. Within its profile: an owner
 who had more than LENDS times what the others who wait there had on average lends the place; who had less goes before, in that place. In the
 higher rank its owner is one user among those there: beside n others who want the device it has 1/(n + 1) of it at most, however many tasks have
@@ -66,6 +69,7 @@ class Order:
             ratio,
             self._ratio(task.user),
             -1.0 if near else 0.0,
+            float(task.long),
             task.submitted_at,
         )
 

@@ -1,7 +1,7 @@
 """Whose slice runs next on a device, and why everybody else waits. Pure: tasks, facts and a moment in, a decision out.
 
-Order: (-effective rank, -priority, fair-share ratio, -deadline boost, submit time, id), see `order`; the last two inside a group (see
-`task_queue`). The priority is an operator's word and moves a task within its rank. A task that is being run keeps the device against its own
+Order: (-effective rank, -priority, fair-share ratio, -deadline boost, more than a turn or not, submit time, id), see `order`; the last two inside
+a group (see `task_queue`). The priority is an operator's word and moves a task within its rank. A task that is being run keeps the device against its own
 rank for a turn, then goes behind whom the order puts first; to a higher rank it yields between any two slices. Before a calibration window only
 what is over by its beginning is started, the best-ordered that fits first.
 """
@@ -9,7 +9,7 @@ what is over by its beginning is started, the best-ordered that fits first.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -127,6 +127,10 @@ class Policy:
     def profile(self, name: str) -> Profile:
         """Of a task. One that the site has no more, of tasks and sessions from before, counts as the lowest."""
         return self.profiles.get(name) or min(self.profiles.values(), key=lambda p: (p.rank, p.name))
+
+    def is_long(self, pieces: Sequence[Piece]) -> bool:
+        """Whether a task of them needs more than a turn, as far as is known when it comes."""
+        return seconds_of(pieces) > self.turn_s
 
     def charge(self, task: WaitingTask, seconds: float, now: float) -> None:
         """A slice of it ran."""

@@ -34,8 +34,8 @@ class Session:
 
 @dataclass(frozen=True)
 class TaskRow:
-    """`pieces` is what is left; `done` of `shots` are finished (PUBs, for an estimator); `digest` is that of the payload. `turn_s`, `place_of` and
-    `preempted_by` are those of its turn (`WaitingTask`), `kept_until` how long its payload and results are.
+    """`pieces` is what is left; `done` of `shots` are finished (PUBs, for an estimator); `digest` is that of the payload. `turn_s`, `place_of`,
+    `preempted_by` and `long` are those of its turns (`WaitingTask`), `kept_until` says how long its payload and results are.
     """
 
     id: str
@@ -67,6 +67,7 @@ class TaskRow:
     place_of: str = ""
     preempted_by: str = ""
     kept_until: float | None = None
+    long: int = 0
 
     @property
     def ended(self) -> bool:

@@ -94,7 +94,8 @@ class Site:
         device = min(self.waiting, key=self.waiting.__getitem__)
         self.waiting[device] += 1
         pieces = (Piece(0, max(1, round(one.seconds / SHOT_S)), SHOT_S),)
-        self.queue.add(WaitingTask(one.id, one.user, one.profile, one.at, pieces, devices=(device,)))
+        long = self.policy.is_long(pieces)
+        self.queue.add(WaitingTask(one.id, one.user, one.profile, one.at, pieces, devices=(device,), long=long))
         self.run.longest_queue = max(self.run.longest_queue, len(self.queue))
         return device
 

@@ -82,5 +82,8 @@ CREATE INDEX tasks_kept ON tasks (kept_until) WHERE kept_until IS NOT NULL;
 CREATE INDEX slices_by_device ON slices (device, sent_at);
 CREATE TABLE lent (owner TEXT PRIMARY KEY, seconds {real}, at {real})
 """,
+    """
+ALTER TABLE tasks ADD COLUMN long {int} NOT NULL DEFAULT 0
+""",
 )
 VERSION = len(STEPS)

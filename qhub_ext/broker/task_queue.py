@@ -1,6 +1,6 @@
 """The tasks that have something left to run, in groups whose own order never changes: a decision looks at the head of each.
 
-A group is (profile, user, account, session, devices, with or without a deadline, priority). Inside it the order is fixed: by deadline where there are deadlines,
+A group is (profile, user, account, session, devices, with or without a deadline, priority, long or not). Inside it the order is fixed: by deadline where there are deadlines,
 then by submission, then by id. So a decision costs as much as there are groups, however long the queue is.
 """
 
@@ -18,7 +18,7 @@ class WaitingTask:
     """Moments in s since 1970 UTC. `pieces` is what is still to be given out; `running` names the device while a slice of it is there.
 
     `scale` is how much longer its work takes than was guessed at first, `place_of` the owner in whose place it went last, `turn_s` the seconds of
-    QPU that it had on end then. `restarts`: what ran under an older calibration is to run again, once.
+    QPU that it had on end then. `long`: it needs more than a turn. `restarts`: what ran under an older calibration is to run again, once.
     """
 
     id: str
@@ -38,6 +38,7 @@ class WaitingTask:
     place_of: str = ""
     turn_s: float = 0.0
     restarts: bool = False
+    long: bool = False
 
     @property
     def seconds(self) -> float:
@@ -48,7 +49,7 @@ class WaitingTask:
         return (self.deadline_at or 0.0, self.submitted_at, self.id)
 
 
-Group = tuple[str, str, str, str, tuple[str, ...], bool, int]
+Group = tuple[str, str, str, str, tuple[str, ...], bool, int, bool]
 Heap = list[tuple[tuple[float, float, str], str]]
 
 
@@ -158,4 +159,5 @@ def group_of(task: WaitingTask) -> Group:
         task.devices,
         task.deadline_at is not None,
         task.priority,
+        task.long,
     )

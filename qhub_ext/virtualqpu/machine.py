@@ -218,7 +218,8 @@ def _circuit(given: Any, which: str) -> QuantumCircuit:
     try:
         circuit: QuantumCircuit = qiskit_qasm3_import.parse(given)
     except Exception as error:
-        raise InvalidOptionError(f"{which}: the circuit cannot be read as OpenQASM 3: {error}") from error
+        told = " ".join(str(error).split()) or "it does not follow the grammar"  # which its parser leaves unsaid
+        raise InvalidOptionError(f"{which}: the circuit cannot be read as OpenQASM 3: {told}.") from error
     return circuit
 
 
