@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from qhub_ext.broker.desk import Desk
+from qhub_ext.broker.desk import Desk, _waiting
 from qhub_ext.broker.fair_share import FairShare, account_owner
 from qhub_ext.broker.limits import Limit
 from qhub_ext.broker.policy import Policy, policy_of
@@ -145,7 +145,9 @@ def played_by_the_desk(directory: Path, *, restarts: bool) -> list[tuple[str, in
         with desk.ledger.transaction() as execute:
             pieces = tuple(replace(piece, unit_s=1.0) for piece in row.pieces)
             execute("UPDATE tasks SET pieces = ? WHERE id = ?", packed_pieces(pieces), row.id)
-        desk._queue.get(row.id).pieces = pieces
+            execute("UPDATE tasks SET long = ? WHERE id = ?", int(desk.policy.is_long(pieces)), row.id)
+        desk._queue.remove(row.id)
+        desk._queue.add(_waiting(desk.ledger.task(row.id)))
 
     uids = {name: 5001 + number for number, name in enumerate(("alice", "bob", "carol", "dora"))}
     desk = opened()
@@ -153,7 +155,7 @@ def played_by_the_desk(directory: Path, *, restarts: bool) -> list[tuple[str, in
     desk.ledger.accounts.set_share("carol", 30.0, now[0])
     desk.ledger.close()
     desk = opened()
-    for shots in (35, 36, 37, 38):  # who had so much lends the place that her tasks have by their age
+    for shots in (35, 36, 15, 37, 38):  # who had so much lends the place that her tasks have by their age
         put("alice", "development", shots)
     put("bob", "development", 50)
     coming = {

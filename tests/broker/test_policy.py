@@ -139,6 +139,48 @@ def test_a_turn_is_over_after_five_minutes_on_end_and_the_task_says_so() -> None
     assert long.turn_s == 120.0, "a turn of its own again"
 
 
+def whole(policy: Policy, queue: TaskQueue) -> list[str]:
+    """Tasks in the order of their slices, each said once for slices on end."""
+    now, current, ran = 0.0, "", []
+    while len(queue):
+        decision = policy.decide(queue, KINGSTON, now, current)
+        assert decision is not None
+        chosen = queue.get(decision.task_id)
+        assert chosen is not None
+        decision.give(chosen)
+        now += decision.seconds
+        policy.charge(chosen, decision.seconds, now)
+        if chosen.id != current:
+            ran.append(chosen.id)
+        current = chosen.id
+        if not chosen.pieces:
+            queue.remove(chosen.id)
+    return ran
+
+
+def test_what_is_over_in_minutes_does_not_wait_for_hours_of_the_same_user() -> None:
+    policy = Policy(slice_s=60.0)
+    first, second = (task(name, "test", at, user="alice", units=3600, unit_s=1.0, long=True) for at, name in enumerate(("first", "second")))  # fmt: skip
+    short = [task(f"short{k}", "test", 2.0 + k, user="alice", units=200, unit_s=1.0) for k in range(2)]
+    assert whole(policy, queue_of(first, second, *short)) == ["short0", "short1", "first", "second"], (
+        "and of the long ones each is done before the next begins"
+    )
+
+
+def test_that_a_task_is_long_changes_nothing_between_users_nor_over_deadlines_age_and_priority() -> None:
+    policy = Policy(slice_s=60.0)
+    policy.fair_share.charge("bob", 10.0, 0.0)
+    hers, his = task("hers", "test", 1.0, user="alice", long=True), task("his", "test", 0.0, user="bob")
+    assert order(policy, queue_of(hers, his)) == ["hers", "his"]
+    for long in (
+        task("long", "test", user="alice", deadline_at=500.0, long=True),
+        task("long", "test", 1.0, user="alice", priority=1, long=True),
+    ):
+        assert order(policy, queue_of(long, task("short", "test", user="alice"))) == ["long", "short"]
+    aged = task("aged", "development", 0.0, user="alice", long=True)
+    assert order(policy, queue_of(aged, task("short", "development", 7000.0, user="alice")), now=7300.0) == ["aged", "short"], "it counts as test, and nobody of its own goes before for ever"  # fmt: skip
+
+
 def test_a_task_that_had_a_turn_goes_on_while_nobody_is_before_it() -> None:
     policy, alone = Policy(slice_s=60.0), task("alone", units=1200, unit_s=1.0)
     alone.turn_s = 900.0
