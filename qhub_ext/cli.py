@@ -18,6 +18,7 @@ import click
 
 import qhub_ext
 from qhub_ext.capture.command import OPTIONS, Option, parse_words, refuse_other_dashes
+from qhub_ext.capture.sweep import ACCEPTED_ANYWHERE
 from qhub_ext.display.progress import Progress
 from qhub_ext.display.tables import Page, Table, Text
 from qhub_ext.errors import InvalidOptionError, JobFailedError, QhubError, QhubWarning, SiteError, UserError
@@ -43,14 +44,14 @@ from qhub_ext.verbs.surface import (
 def _click_option(option: Option) -> Callable[[Any], Any]:
     flags = [option.flag, option.key, *([f"-{option.short}"] if option.short else [])]
     if option.kind == "flag":
-        return click.option(*flags, is_flag=True, help=TERMINAL_HELP.get(option.name, option.help))
+        return click.option(*flags, is_flag=True, help=option.sentence())
     complete = complete_device if option.name == "device" else None
     metavar = "NAME" if option.kind == "tier" else option.metavar
     return click.option(
         *flags,
         multiple=True,
         metavar=metavar,
-        help=TERMINAL_HELP.get(option.name, option.help),
+        help=option.sentence(),
         shell_complete=complete,
     )
 
@@ -65,11 +66,17 @@ def submit_options(function: Callable[..., Any]) -> Callable[..., Any]:
 # where the notebook's words do not fit
 TERMINAL_HELP = {
     "wait": "Wait for the end and show what it printed; an interrupt leaves the job running.",
-    "device": "The device that the tier stands for; `qhub devices` lists them.",
+    "device": 'The device that the tier stands for; `qhub devices` lists them. Or what it should be like: "qubits>=100, 2q<3e-3, least busy".',
+    "sweep": "An array of jobs, one per value of a variable of the script; several sweeps make their product.",
     "out": "Names that come back; default: all that the script binds.",
 }
+TERMINAL_ACCEPTS = {"sweep": ACCEPTED_ANYWHERE}
 # a terminal has no variables to take along or to put a Job into
-SUBMIT_OPTIONS = tuple(o for o in OPTIONS if o.name not in {"as", "in", "without"})
+SUBMIT_OPTIONS = tuple(
+    replace(o, help=TERMINAL_HELP.get(o.name, o.help), accepts=TERMINAL_ACCEPTS.get(o.name, o.accepts))
+    for o in OPTIONS
+    if o.name not in {"as", "in", "without"}
+)
 
 
 def _words(options: dict[str, Any]) -> list[str]:

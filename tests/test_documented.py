@@ -60,6 +60,15 @@ def test_every_option_of_a_cell_is_on_its_help_page() -> None:
     assert [option.name for option in OPTIONS if f"--{option.name}" not in page] == []
 
 
+def test_every_option_of_a_script_says_in_a_terminal_what_it_accepts() -> None:
+    page = " ".join(cli.run.get_help(click.Context(cli.run, info_name="qhub run")).split())
+    silent = [
+        o.name for o in cli.SUBMIT_OPTIONS if o.kind != "tier" and o.accepts and f"Accepts {o.accepts}." not in page
+    ]
+    assert silent == []
+    assert "least busy" in page
+
+
 def words_of(group: click.Group, before: str = "") -> list[str]:
     """Every verb that a group leads to, with the words before it."""
     found = []

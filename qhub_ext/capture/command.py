@@ -48,6 +48,12 @@ class Option:
         """The field of `Request`."""
         return _FIELDS.get(self.name, self.name.replace("-", "_"))
 
+    def sentence(self) -> str:
+        """What it is, what it accepts and what holds without it."""
+        accepts = f" Accepts {self.accepts}." if self.accepts and self.kind != "tier" else ""
+        default = f" Default: the setting {self.setting}." if self.setting else ""
+        return self.help + accepts + default
+
     @property
     def repeatable(self) -> bool:
         return self.kind in {"names", "jobs", "sweep", "pair"}
@@ -416,7 +422,7 @@ def help_page(usage: str = "%%qpu [options]", options: tuple[Option, ...] = OPTI
         lines += ["", f"{group}:"]
         for option in options:
             if option.group == group:
-                said = textwrap.wrap(_sentence(option), max(20, width - head - 2))
+                said = textwrap.wrap(option.sentence(), max(20, width - head - 2))
                 lines.append(f"  {_heading(option):<{head}}{said[0]}")
                 lines += [" " * (head + 2) + more for more in said[1:]]
     return "\n".join(lines)
@@ -425,9 +431,3 @@ def help_page(usage: str = "%%qpu [options]", options: tuple[Option, ...] = OPTI
 def _heading(option: Option) -> str:
     short = f"-{option.short}, " if option.short else "    "
     return f"{short}{option.flag} {option.metavar}".rstrip()
-
-
-def _sentence(option: Option) -> str:
-    accepts = f" Accepts {option.accepts}." if option.accepts and option.kind != "tier" else ""
-    default = f" Default: the setting {option.setting}." if option.setting else ""
-    return option.help + accepts + default

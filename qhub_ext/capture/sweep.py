@@ -19,9 +19,8 @@ from typing import Any
 from qhub_ext.capture.names import is_history
 from qhub_ext.errors import InvalidOptionError, UnknownNameError
 
-ACCEPTED = (
-    "NAME=1,2,3 or NAME=START:STOP:COUNT or NAME=range(N) or NAME=LIST, where LIST is a list or array of the notebook"
-)
+ACCEPTED_ANYWHERE = "NAME=1,2,3 or NAME=START:STOP:COUNT or NAME=range(N)"
+ACCEPTED = f"{ACCEPTED_ANYWHERE} or NAME=LIST, where LIST is a list or array of the notebook"
 LARGEST = 10_000
 """Elements of one array: each has a folder of its own."""
 
