@@ -1,7 +1,8 @@
 # `make demo` sets everything up in .venv and runs the main job; `make test` does the same and passes the tests.
 SHELL := /bin/bash
 PYTHON ?= python3
-WORKERS ?= 2
+# one more than a small machine has processors: the tests with Slurm mostly wait
+WORKERS ?= 3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # the certificates of the machine: many centres have an authority of their own
@@ -62,7 +63,7 @@ types: setup  ## mypy on the package
 	$(BIN)/mypy
 
 test: setup lint types front  ## all tests, side by side (more at once: make test WORKERS=4)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 	@$(MAKE) --no-print-directory browser
 
 slurm-up: setup  ## a real Slurm on this machine to try things on (root; installs Debian's packages); prints what to export

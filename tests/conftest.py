@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -31,9 +32,28 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 class OneClusterScheduling(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith("tests/slurm/") or f"[{ONE_CLUSTER}" in nodeid:
-            return ONE_CLUSTER
-        return nodeid.partition("::")[0]
+        return scope_of(nodeid)
+
+
+def scope_of(nodeid: str) -> str:
+    """What stays together in one process."""
+    if nodeid.startswith("tests/slurm/") or f"[{ONE_CLUSTER}" in nodeid:
+        return ONE_CLUSTER
+    return nodeid.partition("::")[0]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Side by side, what takes long begins first, so that no process waits for another at the end (`make test` keeps this order)."""
+    if not hasattr(config, "workerinput"):
+        return
+    size = Counter(scope_of(item.nodeid) for item in items)
+    slow = Counter(scope_of(item.nodeid) for item in items if item.get_closest_marker("slow"))
+
+    def order(item: pytest.Item) -> tuple[bool, int, int]:
+        scope = scope_of(item.nodeid)
+        return scope != ONE_CLUSTER, -slow[scope], -size[scope]
+
+    items.sort(key=order)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -25,7 +25,7 @@ from qhub_ext.sites.embedded.table import STARTED
 from tests.sites.workshop import Workshop, daemon_pids, embedded_workshop, launch_record
 from tests.waiting import wait_until
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.slow]
 
 JOBS, KILLS = 200, 100
 

@@ -14,6 +14,7 @@ import pytest
 from qhub_ext.reproduce.uv import run_uv
 from tests.packaging.test_wheel import ROOT, run
 
+pytestmark = pytest.mark.slow
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = ",".join(PROJECT["optional-dependencies"])
 BELL = """

@@ -14,6 +14,7 @@ import pytest
 
 from qhub_ext.jobfolder.outputs import without_colours
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 UV = Path(sys.executable).parent / "uv"
 LAB = "share/jupyter/labextensions/qhub-ext"

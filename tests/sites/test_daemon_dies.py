@@ -32,6 +32,7 @@ def kill_daemon(shop: Workshop) -> None:
     wait_until(lambda: not process.lives(), what="the daemon's end")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", range(6))
 def test_a_daemon_that_dies_at_any_step_loses_nothing_and_runs_nothing_twice(tmp_path: Path, group: int) -> None:
     for step in list(STEPS)[group::6]:

@@ -138,7 +138,7 @@ def test_the_times_of_a_device_whose_clock_differs_are_moved(ahead: str):
     moments.intervals = [(now + 92, now + 97)]
     ((begin, end, offset),) = _on_device(moments, Real(), whole=True)  # type: ignore[arg-type]
     assert offset is not None
-    assert begin - now == pytest.approx(2, abs=1.1)
+    assert begin - now == pytest.approx(2, abs=offset.error_s + 0.1)
     assert end - begin == pytest.approx(5, abs=0.01)
     moments.intervals = [(now + 5000, now + 5001)]  # nonsense of the device: then it is what was seen from here
     assert _on_device(moments, Real(), whole=True) == [(now + 1, now + 9, None)]  # type: ignore[arg-type]
