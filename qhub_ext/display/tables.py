@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
+import textwrap
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol
@@ -103,7 +104,7 @@ class Table:
         return frame_of(told or [dict(zip(self.columns, row, strict=True)) for row in self.rows])
 
     def to_text(self, width: int | None = None) -> str:
-        """`width` is the terminal's, in columns: the widest columns give way first."""
+        """`width` is the terminal's, in columns: the widest columns give way first. Where that does not do, each row stands under the one before."""
         if not self.rows:
             return self.empty
         cells = [
@@ -112,6 +113,8 @@ class Table:
         widths = [max(display_width(r[i]) for r in [list(self.columns), *cells]) for i in range(len(self.columns))]
         if width is not None:
             widths = fit(widths, width)
+            if _whole(widths) > width:
+                return "\n\n".join(filter(None, [self.title, *self._blocks(width), self.footer]))
             cells = [[plain(c, w) for c, w in zip(row, widths, strict=True)] for row in cells]
         lines = [
             _line(self.columns, widths),
@@ -119,6 +122,21 @@ class Table:
             *(_line(r, widths) for r in cells),
         ]
         return "\n".join([*([self.title] if self.title else []), *lines, *([self.footer] if self.footer else [])])
+
+    def _blocks(self, width: int) -> Iterator[str]:
+        """A row as lines of column and cell, without empty ones."""
+        head = max(map(display_width, self.columns)) + 2
+        for row in self.rows:
+            yield "\n".join(
+                textwrap.fill(
+                    plain(str(cell)),
+                    max(width, head + NARROWEST),
+                    initial_indent=name + " " * (head - display_width(name)),
+                    subsequent_indent=" " * head,
+                )
+                for name, cell in zip(self.columns, row, strict=True)
+                if str(cell).strip()
+            )
 
     def to_html(self) -> str:
         if not self.rows:
@@ -163,9 +181,13 @@ NARROWEST = 8
 def fit(widths: Sequence[int], width: int) -> list[int]:
     """Column widths, with two spaces between, that fit into `width` where that is possible."""
     found = list(widths)
-    while sum(found) + 2 * (len(found) - 1) > width and max(found) > NARROWEST:
+    while _whole(found) > width and max(found) > NARROWEST:
         found[found.index(max(found))] -= 1
     return found
+
+
+def _whole(widths: Sequence[int]) -> int:
+    return sum(widths) + 2 * (len(widths) - 1)
 
 
 def display_width(text: str) -> int:

@@ -178,6 +178,19 @@ def test_tables_give_way_to_a_narrow_terminal() -> None:
     assert max(map(len, table.to_text().splitlines())) == 132
 
 
+def test_where_a_terminal_is_too_narrow_for_a_table_its_rows_stand_one_under_the_other() -> None:
+    from qhub_ext.display.tables import Table
+
+    rows = [("7qm3xd", "completed", "a reason of more than a line " * 2), ("h4mmt1", "running", "")]
+    table = Table(("job", "state", "because"), rows, title="Your jobs", footer="All of them.")
+    told = table.to_text(20)
+    assert max(map(len, told.splitlines())) <= 20
+    assert told.splitlines()[:4] == ["Your jobs", "", "job      7qm3xd", "state    completed"]
+    assert told.endswith("job      h4mmt1\nstate    running\n\nAll of them.")
+    assert "a reason of" in told
+    assert "…" not in told
+
+
 def test_exit_codes_tell_how_it_went(place: Place) -> None:
     failing = script(place, "failing.py", "raise SystemExit(3)")
     broken = script(place, "broken.py", "1/0")
