@@ -129,17 +129,20 @@ class QpuMagics(Magics):
         from qhub_ext.capture.values import left_behind
         from qhub_ext.display.progress import Progress
         from qhub_ext.job.state import State
-        from qhub_ext.service.job import failure
+        from qhub_ext.service.job import Fetched, failure
 
         with Progress(job.id) as progress:
             record = job.wait(progress=progress.show)
         job.fresh = False  # its outputs come here, now
         job.show()
-        fetched = job.fetch(self._notebook)
+        try:
+            fetched = job.fetch(self._notebook)
+        except QhubError as error:  # the job's own end is told first
+            fetched = Fetched([], {"": str(error)})
         if fetched.names:
             print(f"In the notebook now: {', '.join(fetched.names)}.")
-        for name, why in fetched.stays.items():
-            print(f"{why} {job.way_out(name)}", file=sys.stderr)
+        for why in fetched.stays.values():
+            print(why, file=sys.stderr)
         for name, why in job.absent.items():
             print(left_behind(name, why), file=sys.stderr)
         if record.state is not State.COMPLETED:

@@ -118,12 +118,29 @@ class _Reader:
         return len(data)
 
 
+class _Marker(cloudpickle.Pickler):
+    """A class of the notebook is told by its name: what a value holds has not changed when its class was made anew."""
+
+    def __init__(self, reader: _Reader, root: Any) -> None:
+        super().__init__(reader, protocol=5)
+        self._root = root
+
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, type) and value is not self._root and value.__module__ == "__main__":
+            return _class_of_the_notebook, (value.__qualname__,)
+        return super().reducer_override(value)
+
+
+def _class_of_the_notebook(name: str) -> None:
+    """Stands in what is digested, and is never called."""
+
+
 def _of_pickle(value: Any) -> str | None:
     reader = _Reader()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            cloudpickle.Pickler(reader, protocol=5).dump(value)
+            _Marker(reader, value).dump(value)
     except _Enough:
         return f"{_short(reader.digest)}@{_PROCESS}:{id(value):x}"  # its beginning, and which object it was
     except Exception:  # noqa: BLE001 - what cannot be written down is known by its identity

@@ -226,7 +226,7 @@ def _wanted(spec: JobSpec, folder: JobFolder, cell: str, namespace: dict[str, An
     except CaptureError:  # it could not be read, so it bound nothing
         return []
     # what it bound, and what it may have changed of the names that came along
-    wanted = {n for n in names.returns if n in namespace and _stays(n, namespace[n])}
+    wanted = {n for n in names.returns - KERNEL_NAMES if n in namespace and _stays(n, namespace[n])}
     perhaps = wanted & names.mutates
     if perhaps and (folder.inputs / "manifest.json").exists():
         from qhub_ext.capture.unchanged import unchanged

@@ -369,6 +369,11 @@ class Supervisor:
     def _leave(self, now: float) -> None:
         """The kernel ends by itself now, so that open files are flushed and exit handlers run."""
         self._phase, self._done_at = "leaving", now
+        self._hear_status()
+        if not self.seen.harvested:
+            self.notes.append(
+                "Variables did not come back: the cell left its Python in a state in which nothing can be written."
+            )
         self._kernel.order({"leave": True})
 
     def _watch_memory(self) -> None:

@@ -277,24 +277,32 @@ class Job:
         for name in wanted:
             if name not in available:
                 self._absent(name)
-        values = {here: self[there] for there, here in wanted.items()}
-        stays = {} if force else self._in_the_way(values, namespace)
+        # before any value is loaded, which makes classes of this notebook anew
+        others = changed({here: self._marks.get(here) for here in wanted.values() if here in namespace}, namespace)
+        values, stays = {}, {}
+        for there, here in wanted.items():
+            try:
+                values[here] = self[there]
+            except QhubError as error:
+                stays[here] = str(error)
+        if stays and not values:
+            raise CaptureError(" ".join(stays.values()))
+        if not force:
+            stays |= self._in_the_way({here: value for here, value in values.items() if here in others}, namespace)
         brought = {here: value for here, value in values.items() if here not in stays}
         namespace.update(brought)
         self._marks |= fingerprint(brought, brought)
         return Fetched(sorted(brought), stays)
 
     def _in_the_way(self, values: Mapping[str, Any], namespace: Mapping[str, Any]) -> dict[str, str]:
-        """Names here that hold something else than when the job was submitted, and than what the job brings."""
-        present = [here for here in values if here in namespace]
-        unlike = changed(fingerprint(present, values), namespace)
-        others = changed({here: self._marks.get(here) for here in unlike}, namespace)
+        """Of names that hold something else than when the job was submitted: those that hold something else than what the job brings."""
+        unlike = changed(fingerprint(values, values), namespace)
         told = f"changed in the notebook since job {short_id(self.id)} was submitted"
         if self.before is None:
             told = f"exists, and this kernel does not know what it was when job {short_id(self.id)} was submitted"
-        return {here: f"{here!r} {told}, and stays as it is." for here in sorted(others)}
+        return {here: f"{here!r} {told}, and stays as it is. {self._way_out(here)}" for here in sorted(unlike)}
 
-    def way_out(self, name: str) -> str:
+    def _way_out(self, name: str) -> str:
         job = short_id(self.id)
         return f"`%qpu fetch {job} {name}=other` brings the job's under another name, --force brings it over the notebook's."
 

@@ -90,7 +90,7 @@ def fetch_verb(surface: Surface, job: str, names: Sequence[str], force: bool) ->
     lines = [f"{n} = {_shown(into[n])}" for n in fetched.names]
     if surface.namespace is not None and fetched.names:
         lines = [f"In the notebook now, from job {short_id(found.id)}: {', '.join(fetched.names)}."]
-    stays = [f"{why} {found.way_out(name)}" for name, why in fetched.stays.items()]
+    stays = list(fetched.stays.values())
     if stays and names:  # what was asked for by name and did not come is an error, after the rest has come
         raise CaptureError(" ".join([*lines, *stays]))
     absent = [] if names else [left_behind(name, why) for name, why in found.absent.items()]

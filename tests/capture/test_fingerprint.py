@@ -113,3 +113,16 @@ def test_marks_survive_json_and_a_name_without_a_value_has_none() -> None:
     marks = fingerprint(["a", "b"], {"a": np.zeros(3)})
     assert json.loads(json.dumps(marks)) == marks
     assert marks["b"] is None
+
+
+def _stack(body: str) -> type:
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(f"class Stack(list):\n    def push(self, value): {body}", names)
+    return names["Stack"]  # type: ignore[no-any-return]
+
+
+def test_a_class_made_anew_changes_itself_and_not_what_was_made_of_it() -> None:
+    first, second = _stack("self.append(value)"), _stack("self.insert(0, value)")
+    before = fingerprint(["value", "kind"], {"value": first([1]), "kind": first})
+    assert changed(before, {"value": second([1]), "kind": second}) == {"kind"}
+    assert changed(before, {"value": first([2]), "kind": first}) == {"value"}

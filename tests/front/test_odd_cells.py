@@ -56,3 +56,33 @@ def test_what_will_be_otherwise_in_the_job_is_said_when_the_cell_is_sent(noteboo
     assert "--partition and --site-option have no effect" in told
     assert "[0. 0. 0. 0.]" in told
     assert notebook.ask("part.tolist(), whole.tolist()") == "([7.0, 7.0], [0.0, 0.0, 0.0, 0.0])"
+
+
+def test_one_value_that_cannot_be_restored_keeps_no_other_back(notebook: Notebook) -> None:
+    told = notebook.run(
+        "%%qpu --wait --as mixed\nclass Broken:\n    def __reduce__(self): return eval, ('1/0',)\nbroken, fine = Broken(), [1]"
+    ).text
+    assert "In the notebook now: Broken, fine." in told
+    assert "`broken` (Broken) cannot be restored here: ZeroDivisionError" in told
+    assert notebook.ask("fine") == "[1]"
+    assert "cannot be restored here" in notebook.run("%qpu fetch mixed broken", ok=False).text
+
+
+def test_an_object_changed_by_its_own_method_comes_back_over_the_one_that_went(notebook: Notebook) -> None:
+    notebook.run(
+        "class Stack(list):\n    def push(self, value): self.append(value)\nstack, other = Stack([1]), Stack([5])"
+    )
+    notebook.run("%%qpu --as first\nstack.push(2)")
+    notebook.run("%%qpu --as second\nother.push(6)\nget_ipython = None\nopen = None")
+    notebook.run("first.wait(); second.wait()")
+    assert "now, from job" in notebook.run("%qpu fetch first").plain
+    told = notebook.run("%qpu fetch second").plain
+    assert told.endswith(": open, other.")  # IPython's own names stay where they are
+    notebook.run("del open")
+    assert notebook.ask("stack, other, type(stack) is Stack is type(other)") == "([1, 2], [5, 6], True)"
+
+
+def test_variables_that_cannot_be_written_any_more_are_missed(notebook: Notebook) -> None:
+    notebook.run("%%qpu --as narrow\nimport sys\nkept = 1\nsys.setrecursionlimit(50)")
+    notebook.run("narrow.wait()")
+    assert "Variables did not come back: the cell left its Python" in notebook.run("narrow").plain
