@@ -88,10 +88,9 @@ class Desk:
             self.turns.complete(task_id)
 
     def _restore_day(self) -> None:
-        """What was used today counts against the day's limits also after a restart."""
-        now = self.clock()
-        usage = self.policy.usage
-        usage.turn(now)
+        """What was used today counts against the day's limits also after a restart, and after the clock was in another day for a while."""
+        now, usage = self.clock(), self.policy.usage
+        usage.begin(now)
         for row in self.ledger.accounts.usage(now // DAY_S * DAY_S):
             usage.users[row["user"]] += row["qpu_s"]
             usage.accounts[row["account"]] += row["qpu_s"]
@@ -111,6 +110,8 @@ class Desk:
         """
         if jump := self.sessions.follow_the_clock():
             self.orders.reload_leases()
+            with self.changed:
+                self._restore_day()
             self.orders.log("broker", "clock", f"It was set by {jump:+.0f} s; sessions and leases last as long as before.")  # fmt: skip
         ended = gone([(one.uid, one.job) for one in self.ledger.open_sessions() if one.job]) if gone else set()
         with self.changed:

@@ -12,11 +12,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from qhub_ext.broker.device_facts import AVAILABLE, MAINTENANCE, DeviceFacts
 from qhub_ext.broker.fair_share import FairShare
-from qhub_ext.broker.policy import AVAILABLE, MAINTENANCE, DeviceFacts, Policy, Usage
+from qhub_ext.broker.policy import Policy
 from qhub_ext.broker.profiles import DAY_S
 from qhub_ext.broker.task_queue import TaskQueue, WaitingTask
 from qhub_ext.broker.tempo import Tempo
+from qhub_ext.broker.usage import Usage
 
 MOST = 2000
 """Decisions of one play; what comes after them begins not before the last of them."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 
+from qhub_ext.broker.device_facts import Lease
 from qhub_ext.broker.ledger import Ledger
 from qhub_ext.broker.limits import Limit, checked
-from qhub_ext.broker.policy import Lease, Policy
+from qhub_ext.broker.policy import Policy
 from qhub_ext.broker.refusals import ConflictError, NotAllowedError
 from qhub_ext.broker.rows import LeaseRow, Session
 from qhub_ext.errors import InvalidOptionError, UnknownNameError

@@ -13,11 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from qhub_ext.broker.device_facts import AVAILABLE, DOWN, DRAINING, MAINTENANCE, DeviceFacts
 from qhub_ext.broker.fair_share import FairShare, owners_of
 from qhub_ext.broker.limits import Limits
 from qhub_ext.broker.order import Order
-from qhub_ext.broker.profiles import DAY_S, DEFAULTS, Profile
+from qhub_ext.broker.profiles import DEFAULTS, Profile
 from qhub_ext.broker.task_queue import Group, TaskQueue, WaitingTask, group_of
+from qhub_ext.broker.usage import Usage
 from qhub_ext.broker.work import Piece, seconds_of, smallest, take_slice, without
 from qhub_ext.settings import BrokerSettings
 
@@ -28,39 +30,6 @@ TURN_S = 300.0
 """Where a task of an hour keeps the device until it is done, the last of development wait half as long again as first come, first served; with
 ten minutes seldom, with five on none of 28 draws of a public trace's arrivals (`tests/benchmarks/README.md`).
 """
-
-AVAILABLE, DRAINING, MAINTENANCE, DOWN = "available", "draining", "maintenance", "down"
-
-
-@dataclass(frozen=True)
-class Lease:
-    """The device belongs to one session until `until` (s since 1970 UTC). `holder` says whose it is."""
-
-    session: str
-    until: float
-    holder: str = "another session"
-
-
-@dataclass(frozen=True)
-class DeviceFacts:
-    """What is known of a device now. `window` is the calibration window that `now` lies in, or the next one; `busy_until` when it is done with what
-    is there already, about; `served` whether this broker has it, which earlier tasks may name all the same.
-    """
-
-    name: str
-    window: tuple[float, float] | None = None
-    down_since: float | None = None
-    drained: bool = False
-    lease: Lease | None = None
-    busy_until: float = 0.0
-    served: bool = True
-
-    def state(self, now: float) -> str:
-        if self.down_since is not None:
-            return DOWN
-        if self.window is not None and self.window[0] <= now < self.window[1]:
-            return MAINTENANCE
-        return DRAINING if self.drained else AVAILABLE
 
 
 @dataclass(frozen=True)
@@ -88,24 +57,6 @@ class Decision:
         """The slice goes to the device: what the task has left, and what counts of it from now on."""
         task.pieces = without(task.pieces, self.pieces)
         task.place_of, task.turn_s = self.place_of, self.turn_s
-
-
-@dataclass
-class Usage:
-    """Seconds of QPU of the current day (UTC), by user and by account, tasks on devices by profile, and slices that ended."""
-
-    day: int = -1
-    users: Counter[str] = field(default_factory=Counter)
-    accounts: Counter[str] = field(default_factory=Counter)
-    running: Counter[str] = field(default_factory=Counter)
-    slices: int = 0
-
-    def turn(self, now: float) -> None:
-        today = int(now // DAY_S)
-        if today != self.day:
-            self.day = today
-            self.users.clear()
-            self.accounts.clear()
 
 
 @dataclass

@@ -13,8 +13,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from qhub_ext.broker.device_facts import DeviceFacts
 from qhub_ext.broker.forecast import Begin, forecast
-from qhub_ext.broker.policy import DeviceFacts, Policy
+from qhub_ext.broker.policy import Policy
 from qhub_ext.broker.task_queue import TaskQueue, WaitingTask
 from qhub_ext.broker.tempo import Tempo
 from qhub_ext.broker.work import Piece

@@ -8,7 +8,8 @@ from bisect import bisect_left
 from collections import Counter
 from typing import Any
 
-from qhub_ext.broker.policy import DeviceFacts, Policy, Wait
+from qhub_ext.broker.device_facts import DeviceFacts
+from qhub_ext.broker.policy import Policy, Wait
 from qhub_ext.broker.task_queue import TaskQueue, WaitingTask
 
 EXACT = 200

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from qhub_ext.broker.device_facts import DeviceFacts
 from qhub_ext.broker.orders import Orders
-from qhub_ext.broker.policy import DeviceFacts, Policy
+from qhub_ext.broker.policy import Policy
 from qhub_ext.broker.rows import SliceRow
 from qhub_ext.broker.task_queue import WaitingTask
 from qhub_ext.broker.tempo import Tempo

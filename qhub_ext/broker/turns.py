@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from qhub_ext.broker.device_facts import DeviceFacts
 from qhub_ext.broker.ledger import Ledger
 from qhub_ext.broker.orders import Orders
-from qhub_ext.broker.policy import Decision, DeviceFacts, Policy
+from qhub_ext.broker.policy import Decision, Policy
 from qhub_ext.broker.restarts import measured, stale_of
 from qhub_ext.broker.rows import SliceRow, TaskRow
 from qhub_ext.broker.setbacks import Setbacks

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from qhub_ext.broker.policy import DeviceFacts, Policy
+from qhub_ext.broker.device_facts import DeviceFacts
+from qhub_ext.broker.policy import Policy
 from qhub_ext.broker.simulate import SHOT_S
 from qhub_ext.broker.task_queue import TaskQueue, WaitingTask
 from qhub_ext.broker.work import Piece

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from qhub_ext.broker.desk import Desk
-from qhub_ext.broker.policy import DeviceFacts, Policy
+from qhub_ext.broker.device_facts import DeviceFacts
+from qhub_ext.broker.policy import Policy
 from qhub_ext.broker.profiles import DEFAULTS, Profile
 from qhub_ext.broker.task_queue import TaskQueue, WaitingTask
 from qhub_ext.broker.work import Piece, joined, minus, without

@@ -27,6 +27,7 @@ from qhub_ext.broker.desk import Desk
 from qhub_ext.broker.dispatch import DeviceThread
 from qhub_ext.broker.front import Front, result_of
 from qhub_ext.broker.ledger import KEPT_S
+from qhub_ext.broker.limits import Limit
 from qhub_ext.broker.membership import OneUser
 from qhub_ext.broker.policy import Policy
 from qhub_ext.broker.profiles import DEFAULTS, Profile
@@ -97,6 +98,30 @@ def test_a_result_is_kept_for_its_week_whatever_the_clock_is_set_to(tmp_path: Pa
     clocks.go_on(120.0)
     desk.sweep()
     assert not desk.ledger.files.folder(row.id).exists()
+    desk.ledger.close()
+
+
+def test_a_clock_that_was_in_another_day_for_a_while_gives_nobody_the_days_limit_again(tmp_path: Path) -> None:
+    clocks = Clocks()
+    desk = Desk(tmp_path / "ledger", ["kingston"], clock=lambda: clocks.wall, steady=lambda: clocks.machine)
+    desk.orders.set_limit(Limit("user", "alice", "user_day_s", 50.0), "root")
+    mine = desk.sessions.open(ALICE, "alice", profile="test", account="physics")
+    for seconds in (30.0, 30.0):
+        desk.submit(mine, "kingston", "sampler", PARAMS)
+        desk.turns.finished(desk.turns.next_slice("kingston", 0.0)[1], "{}", seconds, "")
+    waits = desk.submit(mine, "kingston", "sampler", PARAMS)
+    clocks.wall += 86400.0
+    desk.sweep()
+    assert desk.turns.facts("kingston").state(clocks.wall) == "available"
+    assert desk.state(waits.id).wait.reason != "user_day", "it is another day"
+    clocks.wall -= 86400.0
+    desk.sweep()
+    desk.sweep()
+    assert desk.turns.next_slice("kingston", 0.0) is None
+    assert (
+        desk.state(waits.id).wait.sentence
+        == "The user alice has used 60 s of QPU today; an operator gave it 50 s a day."
+    )
     desk.ledger.close()
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from qhub_ext.broker.desk import Desk
+from qhub_ext.broker.device_facts import DeviceFacts, Lease
 from qhub_ext.broker.forecast import Begin, forecast
-from qhub_ext.broker.policy import DeviceFacts, Lease, Policy
+from qhub_ext.broker.policy import Policy
 from qhub_ext.broker.profiles import Profile
 from qhub_ext.broker.simulate import Site
 from qhub_ext.broker.task_queue import TaskQueue

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from qhub_ext.broker.policy import DeviceFacts, Lease, Policy
+from qhub_ext.broker.device_facts import DeviceFacts, Lease
+from qhub_ext.broker.policy import Policy
 from qhub_ext.broker.profiles import DEFAULTS, Profile, Rule, profile_of
 from qhub_ext.broker.standing import EXACT, Standing
 from qhub_ext.broker.task_queue import TaskQueue, WaitingTask
