@@ -159,3 +159,15 @@ def test_every_key_of_a_named_section_has_a_sentence() -> None:
     tables = describe_tables()
     assert {("slurm.tiers", "time_s"), ("qpu.windows", "rule"), ("runtimes", "kind")} <= {(t, k) for t, k, _ in tables}
     assert [(table, key) for table, key, sentence in tables if not sentence.endswith(".")] == []
+
+
+def test_of_several_mistakes_one_is_explained_and_the_others_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "qhub.toml"
+    file.write_text('tier = "moon"\n[slurm]\nlauncher = "time"\npoll_s = "often"\ntirs = 3\n')
+    with pytest.raises(SettingsError) as caught:
+        load_settings({}, [file])
+    assert "tier = 'moon' is not accepted" in caught.value.message
+    assert caught.value.message.endswith("Nor are accepted: slurm.poll_s, slurm.launcher, slurm.tirs.")
+    file.write_text('[slurm]\nlauncher = "time"\n')
+    with pytest.raises(SettingsError, match=r"slurm\.launcher = 'time' is not accepted: input should be a list"):
+        load_settings({}, [file])

@@ -233,6 +233,8 @@ def _seal(draft: _Draft, outcome: dict[str, Any]) -> None:
     except ValueError:
         return
     draft.fields["reason"] = ""
+    if not draft.state.final:  # the site's word for it was of a time before the end
+        draft.fields["word"] = ""
     # a runner that was stopped without a word does not know why; the site may, and that it was not cancelled but out of time
     told = outcome.get("cause") == "unknown" and draft.fields.get("cause") not in (None, "unknown")
     known = draft.state in (State.TIMED_OUT, State.FAILED)

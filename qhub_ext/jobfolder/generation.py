@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from qhub_ext.jobfolder.atomic import write_beside
+from qhub_ext.jobfolder.atomic import give_to_owner, write_beside
 from qhub_ext.jobfolder.layout import JobFolder
 
 FILE_NAME = ".generation"
@@ -18,7 +18,9 @@ def begin_generation(folder: JobFolder) -> None:
     """First the folder's own time, then the shelf's mark: who sees the new mark also sees the new time."""
     os.utime(folder.bundle_root)
     # not a time: two changes within one tick of the file system's clock must differ
-    write_beside(folder.bundle_root.parent / FILE_NAME, os.urandom(8).hex().encode())
+    mark = folder.bundle_root.parent / FILE_NAME
+    write_beside(mark, os.urandom(8).hex().encode())
+    give_to_owner(mark)
 
 
 def read_generation(shelf: Path) -> str:
@@ -26,3 +28,5 @@ def read_generation(shelf: Path) -> str:
         return (shelf / FILE_NAME).read_text()
     except FileNotFoundError:
         return "first"
+    except PermissionError:  # another user made it; that it was made anew can be seen all the same
+        return str(os.stat(shelf / FILE_NAME).st_ino)

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
+from qhub_ext.jobfolder.atomic import give_to_owner
+
 
 class JournalWriter:
     """Each `append` is one write to the end of the file, numbered from 1 on; a later writer carries on after a torn line."""
@@ -16,7 +18,7 @@ class JournalWriter:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._seq = 0
-        torn = False
+        torn = new = False
         try:
             for event in read_journal(path):
                 self._seq = max(self._seq, int(event.get("seq", 0)))
@@ -25,12 +27,14 @@ class JournalWriter:
                     file.seek(-1, os.SEEK_END)
                     torn = file.read(1) != b"\n"
         except FileNotFoundError:
-            pass
+            new = True
         try:
             self._fd = _open(path)
         except FileNotFoundError:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._fd = _open(path)
+        if new:
+            give_to_owner(path)
         if torn:
             os.write(self._fd, b"\n")
 

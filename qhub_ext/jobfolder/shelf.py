@@ -101,7 +101,7 @@ class Shelf:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise unwritable(error, self.path) from error
+            raise _unlisted(error, self.path) from error
 
     def find(self, reference: str) -> str:
         """The id that a person means: an id, its part behind the hyphen (or an ending of it), a job name, `-1` for the latest; with `.3`
@@ -175,7 +175,7 @@ class Shelf:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise unwritable(error, self.path) from error
+            raise _unlisted(error, self.path) from error
         wanted = sorted(folders, reverse=True)[:limit]
         generation = read_generation(self.path)
         if generation != self._generation:  # a finished job began anew: each is looked at once
@@ -245,6 +245,16 @@ def unwritable(error: OSError, shelf: Path) -> JobFolderError:
             where=where,
         )
     return JobFolderError(f"The job folder could not be written: {where}: {error.strerror}.", where=where)
+
+
+def _unlisted(error: OSError, shelf: Path) -> JobFolderError:
+    if isinstance(error, PermissionError):
+        return JobFolderError(
+            f"The jobs in {shelf} are closed to you ({error.strerror}).",
+            advice="Set `shelf` in qhub.toml (or QHUB_SHELF) to a folder of your own.",
+            where=str(shelf),
+        )
+    return JobFolderError(f"The jobs in {shelf} cannot be listed: {error.strerror}.", where=str(shelf))
 
 
 def remove_drafts(shelf: Path, *, older_than_s: float, now: float) -> int:

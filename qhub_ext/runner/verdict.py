@@ -141,11 +141,12 @@ def _stopped(spec: JobSpec, seen: Sighting, stop: Stop) -> Verdict:
         )
     if why == "cancel":
         return Verdict(State.CANCELLED, Cause.USER, f"The job was cancelled; {seen.subject} {end}.")
-    if why in ("requeue", "preempt"):
-        reason = "for another job" if why == "preempt" else "to be queued again"
-        return Verdict(
-            State.CANCELLED, Cause.QUEUE_POLICY, f"The site stopped this attempt {reason}; {seen.subject} {end}."
-        )
+    if why == "requeue":
+        told = f"This attempt was stopped to be queued again, as asked; {seen.subject} {end}."
+        return Verdict(State.CANCELLED, Cause.USER, told)
+    if why == "preempt":
+        told = f"The site stopped this attempt for another job; {seen.subject} {end}."
+        return Verdict(State.CANCELLED, Cause.QUEUE_POLICY, told)
     return Verdict(
         State.CANCELLED,
         Cause.UNKNOWN,

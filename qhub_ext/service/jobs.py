@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qhub_ext.display.words import moment
 from qhub_ext.errors import UserError
 from qhub_ext.job.identity import element_id, split_element
 from qhub_ext.job.record import JobRecord
@@ -170,7 +171,7 @@ class JobService:
         found = self.shelf.summaries(limit if plain else None)
         active = [s.id for s in found if not s.final]
         if active:
-            now = {r.id: summarise(r) for r in self.knowledge.refresh([self.shelf.record(i) for i in active])}
+            now = {r.id: _as_listed(r) for r in self.knowledge.refresh([self.shelf.record(i) for i in active])}
             found = [now.get(s.id, s) for s in found]
         if plain:
             return found
@@ -318,6 +319,15 @@ def read_source(path: Path) -> str:
 def _meant(value: Any) -> str:
     """The id of a job that a variable of the notebook holds, as `--as` made it; "" for any other value."""
     return value.id if isinstance(value, Job) else ""
+
+
+def _as_listed(record: JobRecord) -> Summary:
+    """With its age, where the site is silent."""
+    told = summarise(record)
+    if record.stale_since is None:
+        return told
+    age = f"As of {moment(record.stale_since)}, the site cannot be reached."
+    return replace(told, message=f"{age} {told.message}".rstrip())
 
 
 def _caller() -> str:

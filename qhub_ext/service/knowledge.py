@@ -74,10 +74,9 @@ class Knowledge:
             attempt = record.attempt
             if report.attempt < attempt.number:
                 return replace(record, as_of=report.as_of)
-            if (
-                report.attempt > attempt.number
-            ):  # the site has begun a new one, and may just have said how those before it ended
-                record = self._shelf.record(record.id)
+            before = record.attempts if report.attempt > attempt.number else record.attempts[:-1]
+            if any(not a.state.final or a.cause == "unknown" for a in before):
+                record = self._shelf.record(record.id)  # the site may just have said how they ended
                 attempt = record.attempt
             if report.attempt > attempt.number:  # no journal says so yet
                 attempt = Attempt(number=report.attempt)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from qhub_ext.errors import Cause
@@ -21,5 +22,7 @@ def read_exit(last_words: str, *, code: int = 0, advice: str) -> Exit:
     shortage = find_shortage(last_words)
     if shortage is not None:
         return Exit(Cause.RESOURCES, f": {shortage.told}", shortage.advice)
+    if re.search(r"No module named '?(qhub_ext|ipykernel)", last_words):
+        advice = "qhub_ext must be installed in the Python that runs the job; `runtimes` of qhub.toml names it."
     absent = code in (126, 127) or "No module named" in last_words
     return Exit(Cause.ENVIRONMENT if absent else Cause.UNKNOWN, "", advice)

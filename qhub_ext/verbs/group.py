@@ -91,7 +91,7 @@ def _more_about(error: click.ClickException, ctx: click.Context | None) -> str:
 
 
 class Verb(click.Command):
-    """Where a verb takes jobs, `-1` is one and no option."""
+    """Where a verb takes jobs, `-1` is one, `-1.7` an element of it, and neither an option."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if any(param.name in JOB_ARGUMENTS for param in self.params if isinstance(param, click.Argument)):

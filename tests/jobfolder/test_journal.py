@@ -1,11 +1,15 @@
 import json
+import os
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from qhub_ext.jobfolder.atomic import read_json, write_json
-from qhub_ext.jobfolder.journal import JournalWriter, parse_line, read_all, read_journal
+from qhub_ext.jobfolder.generation import begin_generation
+from qhub_ext.jobfolder.journal import JournalWriter, append_once, parse_line, read_all, read_journal
+from qhub_ext.jobfolder.layout import JobFolder
 
 
 def test_events_come_back_in_order_with_their_numbers(tmp_path: Path) -> None:
@@ -61,3 +65,15 @@ def test_an_exclusive_write_lets_the_first_one_stand(tmp_path: Path) -> None:
     assert not write_json(path, {"by": "site"}, exclusive=True)
     assert read_json(path) == {"by": "runner"}
     assert [p.name for p in tmp_path.iterdir()] == ["outcome.json"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write into the folders of others")
+def test_what_root_writes_into_the_folder_of_another_user_that_user_can_read(tmp_path: Path) -> None:
+    job = JobFolder(tmp_path / "shelf" / "01kayt4w2-7qm3xd")
+    job.journals.mkdir(parents=True)
+    for folder in (job.path.parent, job.path, job.journals):
+        os.chown(folder, 65534, 65534)
+    append_once(job.journal("site-1"), "state", state="lost")
+    begin_generation(job)
+    for made in (job.journal("site-1"), job.path.parent / ".generation"):
+        assert made.stat().st_uid == 65534

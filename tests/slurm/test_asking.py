@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 
@@ -106,6 +107,8 @@ def test_munge_down_while_a_job_runs_shows_the_age_of_what_is_known_and_loses_no
     assert (waits.state, waits.attempt.reason) == (State.HELD, "It is held, by its owner.")
     assert waits.stale_since is not None
     assert "did not answer" in str(service.explain(held.id))
+    (listed,) = (one for one in service.jobs() if one.id == held.id)
+    assert re.fullmatch(r"As of [\d:]+, the site cannot be reached. It is held, by its owner\.", listed.message)
     for verb in (bench.site.cancel, bench.site.requeue):
         with pytest.raises(SiteUnreachableError, match=r"(?i)munge|authentication|did not answer"):
             verb([lost.id])

@@ -247,3 +247,29 @@ def test_a_purged_job_with_an_outcome_needs_nobody_but_its_folder(cluster: Clust
         assert fresh.poll([job.id]) == {}
         assert bench.state(job) is State.COMPLETED
         assert time.time() - job.path.stat().st_mtime < 200
+
+
+def test_a_job_that_was_held_and_cancelled_is_not_held_when_it_is_queued_again(bench: SlurmWorkshop) -> None:
+    service = JobService(bench.settings)
+    job = bench.submit("seal completed", site="slurm", site_options={"begin": "now+600"})
+    assert service.apply("hold", [job.id]) == []
+    assert service.apply("cancel", [job.id]) == []
+    assert service.apply("requeue", [job.id]) == []
+    record = service.record(job.id)
+    assert [(a.state, a.cause) for a in record.attempts] == [(State.CANCELLED, Cause.USER), (State.QUEUED, None)], (
+        record
+    )
+
+
+def test_a_job_is_not_queued_again_for_a_dependency_that_has_failed(bench: SlurmWorkshop) -> None:
+    service = JobService(bench.settings)
+    first = bench.submit("exec sleep 600", site="slurm")
+    second = bench.submit("seal completed", site="slurm", after=(first.id,))
+    service.apply("cancel", [first.id])
+    bench.until_final(first, second)
+    (refusal,) = service.apply("requeue", [second.id])
+    assert f"{first.id}, which it waits for, ended as cancelled" in refusal.why
+    service.apply("requeue", [first.id])
+    wait_until(lambda: not service.record(first.id).state.final, what="the second attempt")
+    assert service.apply("requeue", [second.id]) == []
+    assert service.record(second.id).state is State.QUEUED

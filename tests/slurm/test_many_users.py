@@ -13,6 +13,10 @@ from typing import Any
 import pytest
 
 import qhub_ext
+from qhub_ext.errors import Cause
+from qhub_ext.service import JobService
+from qhub_ext.settings import Settings, SlurmSettings
+from qhub_ext.sites.slurm.site import SlurmSite
 from tests.slurm.cluster import Cluster
 from tests.waiting import wait_until
 
@@ -107,3 +111,19 @@ def test_bob_can_neither_read_nor_cancel_what_is_alices_and_the_operator_can_can
     told += f'print(json.dumps(read_record(folder_of(shelf, "{job_id}")).attempt.message))'
     message = wait_until(lambda: answer(cluster, "qhub-alice", told, home), what="the verdict")
     assert "qhub-operator" in message
+
+
+def test_root_who_looks_at_a_users_jobs_takes_nothing_away_from_that_user(cluster: Cluster, home: str) -> None:
+    code = 'folder, key = submit("sleep 600"); print(json.dumps([folder.id, key]))'
+    job_id, key = answer(cluster, "qhub-alice", code, home)
+    cluster.run("scancel", key, user="qhub-alice")
+    root = JobService(Settings(shelf=Path(home), site="slurm", slurm=SlurmSettings(poll_s=0.1)))
+    site = SlurmSite(root.settings)
+    wait_until(
+        lambda: not site.poll([job_id]) and root.shelf.record(job_id).state.final, what="its end, as root sees it"
+    )
+    attempt = root.shelf.record(job_id).attempt
+    assert (attempt.message, attempt.cause) == ("It was cancelled.", Cause.USER), "alice is its owner"
+    assert [entry.id for entry in root.jobs()] == [job_id]
+    listing = "from qhub_ext.service import JobService; print(json.dumps([s.state for s in JobService(Settings(shelf=shelf)).jobs()]))"
+    assert answer(cluster, "qhub-alice", listing, home) == ["cancelled"]

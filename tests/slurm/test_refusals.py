@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from qhub_ext.service import JobService
 from qhub_ext.settings import Settings, SlurmSettings
 from qhub_ext.sites.slurm.commands import Answer
 from qhub_ext.sites.slurm.refusals import refusal_of
+from qhub_ext.sites.slurm.site import SlurmSite
 from tests.slurm.cluster import Cluster
 
 POLICY, CODE, INTEGRATION = Cause.QUEUE_POLICY, Cause.CODE, Cause.INTEGRATION
@@ -76,3 +78,28 @@ def test_what_the_cluster_refuses_is_told_with_the_name_that_was_given(cluster: 
         assert caught.value.audience is Audience.YOU, option
         assert caught.value.cause in (POLICY, CODE), option
     assert service.jobs() == []
+
+
+def test_commands_without_a_cluster_to_speak_to_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No cluster is needed for that, only Slurm's own commands."""
+    if shutil.which("sbatch") is None or Path("/etc/slurm/slurm.conf").exists():
+        pytest.skip("There is no sbatch here, or it has a cluster.")
+    monkeypatch.delenv("SLURM_CONF", raising=False)
+    settings = Settings(shelf=tmp_path / "shelf", cache=tmp_path / "cache", site="slurm")
+    with pytest.raises(SiteError, match="finds no cluster from here") as refused:
+        JobService(settings).run(Request(tier="local"), "1")
+    assert "SLURM_CONF" in refused.value.advice
+    with pytest.raises(SiteUnreachableError, match="squeue finds no cluster from here"):
+        JobService(settings).queue()
+    (finding,) = SlurmSite(settings).doctor()
+    assert (finding.level, "finds no cluster" in finding.what) == ("failure", True)
+
+
+def test_a_configuration_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slurm itself looks for it for a minute."""
+    monkeypatch.setenv("SLURM_CONF", "/no/such/slurm.conf")
+    said = "sbatch: error: ClusterName needs to be specified\nsbatch: fatal: Unable to process configuration file\n"
+    told = refusal_of(
+        JobSpec(id="x", name="x", tier="local", device="", created_at=0.0, owner=""), Answer(1, "", said, 60.0)
+    )
+    assert told.message.startswith("sbatch cannot read /no/such/slurm.conf, which SLURM_CONF names.")

@@ -12,7 +12,7 @@ from pathlib import Path
 from qhub_ext.errors import SiteError
 from qhub_ext.settings import Settings
 from qhub_ext.sites.scheduler import Finding
-from qhub_ext.sites.slurm.commands import Commands
+from qhub_ext.sites.slurm.commands import Commands, no_cluster
 from qhub_ext.sites.slurm.mapping import examine_devices, examine_tiers
 from qhub_ext.sites.slurm.probe import CLOCK_S, probe
 
@@ -58,6 +58,9 @@ def _steps(commands: Commands, settings: Settings, user: str) -> Iterator[Findin
 
 def _version(commands: Commands) -> Finding:
     answer = commands.run("sbatch", "--version")
+    nowhere = no_cluster("sbatch", answer)
+    if nowhere is not None:
+        return Finding("failure", *nowhere, {"stop": "1"})
     match = re.search(r"(\d+)\.(\d+)", answer.output)
     if match is None:
         return Finding("failure", "sbatch does not tell its version.", "Is it Slurm's?")

@@ -20,6 +20,7 @@ from qhub_ext.sites.slurm.ledger import Place
 from qhub_ext.sites.slurm.listing import Row
 from qhub_ext.sites.slurm.places import Places
 from qhub_ext.sites.slurm.reasons import sentence_of
+from qhub_ext.sites.slurm.states import read_state
 from qhub_ext.sites.slurm.verdict import conclude, signal_of, was_taken_back
 
 
@@ -72,11 +73,11 @@ class Chronicle:
                 if ending is None or ending.state in ("PENDING", "RUNNING"):
                     ending = Ending(place.key, "REQUEUED", 0, 0)
                 found = evidence.gather(self._places, folder, n, again=True)
-                verdict = conclude(ending, found, owner_uid=os.geteuid())
+                verdict = conclude(ending, found, owner_uid=os.stat(folder.path).st_uid)
                 moment = {} if ending.end is None else {"at": ending.end}
                 ledger.say(folder, "state", attempt=n, **verdict.to_event(), **moment)
         if number not in known:
-            ledger.say(folder, "state", state="queued", attempt=number, reason="requeued")
+            ledger.say(folder, "state", state="queued", attempt=number, reason=read_state("REQUEUED").sentence)
         ledger.refresh(folder)
 
     def tell_start(self, folder: JobFolder, number: int, row: Row | None) -> None:
@@ -94,7 +95,7 @@ class Chronicle:
             found = replace(found, node_says=accounting.why_closed(self._commands, ending.nodes))
         if ending is not None and ending.state == "FAILED" and signal_of(ending) == signal.SIGKILL:
             found = replace(found, memory=accounting.memory_of(self._commands, ending.key))
-        verdict = conclude(ending, found, owner_uid=os.geteuid(), names=_names(ending))
+        verdict = conclude(ending, found, owner_uid=os.stat(folder.path).st_uid, names=_names(ending))
         record = read_record(folder)
         known = {a.number: a for a in record.attempts}.get(number)
         unstarted = known is None or known.started_at is None

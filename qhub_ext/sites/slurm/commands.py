@@ -215,7 +215,28 @@ def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {**{name: environment[name] for name in kept}, "SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0"}
 
 
+_NO_CLUSTER = re.compile(
+    r"[Cc]ould not establish a configuration source|failed to fetch config|DNS SRV lookup failed|Unable to process configuration file"
+)
+
+
+def no_cluster(verb: str, answer: Answer) -> tuple[str, str] | None:
+    """(message, advice) of a command that knows of no cluster, or cannot read how to reach it; None when that is not its trouble."""
+    if answer.ok or not _NO_CLUSTER.search(answer.errors):
+        return None
+    named = os.environ.get("SLURM_CONF")
+    if named:
+        return f"{verb} cannot read {named}, which SLURM_CONF names.", "Set it to the path of the cluster's slurm.conf."
+    return (
+        f"{verb} finds no cluster from here: there is no slurm.conf, and SLURM_CONF names none.",
+        "Work on a login node of the cluster, or set SLURM_CONF to the path of its slurm.conf.",
+    )
+
+
 def unreachable(verb: str, answer: Answer) -> SiteUnreachableError:
+    nowhere = no_cluster(verb, answer)
+    if nowhere is not None:
+        return SiteUnreachableError(nowhere[0], advice=nowhere[1])
     code = answer.code or 0
     said = answer.sentence or (f"it was ended by signal {-code}" if code < 0 else "it said nothing")
     return SiteUnreachableError(

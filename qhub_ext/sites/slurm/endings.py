@@ -79,7 +79,7 @@ class Endings:
                 ending = Ending(place.key, row.state, 0, 0, row.reason, row.nodes)
             elif ending is not None and row is not None and read_sentence(row.reason):
                 ending = replace(ending, reason=row.reason)  # the books keep the word only
-            anonymous = ending is not None and self._awaits_a_name(ending, row) and not trouble
+            anonymous = ending is not None and self._awaits_a_name(job_id, ending, row) and not trouble
             if (ending is None or anonymous) and (trouble or self._may_turn_up(job_id)):
                 told = CANCELLED_BY_WHOM if anonymous else _forgotten(trouble)
                 reports[job_id] = _undecided(place, record, seen.as_of, told)
@@ -114,9 +114,14 @@ class Endings:
             self._chronicle.tell_start(folder, number, row)
         return None
 
-    def _awaits_a_name(self, ending: Ending, row: Row | None) -> bool:
-        """The books alone say who cancelled it, a little later; of an element that never started they say nothing."""
+    def _awaits_a_name(self, job_id: str, ending: Ending, row: Row | None) -> bool:
+        """The books alone say who cancelled it, a little later, unless a client of ours did; of an element that never started they
+        say nothing."""
         if ending.state != "CANCELLED" or ending.by is not None or ending.reason:
+            return False
+        if any(
+            e.get("kind") == "stop" and e.get("why") == "cancel" for e in read_all(self._places.folder(job_id).journals)
+        ):
             return False
         begun = "_" not in ending.key or (row is not None and row.start is not None)
         return begun and self._commands.keeps_books

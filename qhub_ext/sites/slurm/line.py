@@ -52,7 +52,7 @@ class Line:
         return QueueEntry(
             job_id=job_id or "",
             site_id=row.key,
-            name=spec.name if spec else row.name,
+            name=spec.name if spec else row.name.removesuffix(f".{(job_id or '').partition('.')[0]}"),
             owner=row.user,
             state=state,
             position=position,

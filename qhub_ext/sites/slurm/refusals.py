@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from qhub_ext.errors import Audience, Cause, SiteError
 from qhub_ext.job.spec import JobSpec
-from qhub_ext.sites.slurm.commands import Answer
+from qhub_ext.sites.slurm.commands import Answer, no_cluster
 
 _DOCTOR = "`qhub doctor` compares qhub.toml with the cluster: partition, account, QOS, licences."
 # Slurm's words -> what that means and what to do; `{...}` is filled in with what the job asks for
@@ -59,6 +59,11 @@ def refusal_of(spec: JobSpec, answer: Answer) -> SiteError:
             advice="Ask the site to make room, then submit again.",
         )
     words = _words(answer)
+    nowhere = no_cluster("sbatch", answer)
+    if nowhere is not None:
+        told = SiteError(f"{nowhere[0]} Nothing was queued.", advice=nowhere[1])
+        told.cause, told.audience = Cause.INTEGRATION, Audience.YOU
+        return told
     found = next(((plain, advice) for pattern, plain, advice in _PLAIN if re.search(pattern, said)), None)
     if found is None:
         message, advice = f"Slurm refused the job: {words}. {_asked(spec)} Nothing was queued.", _DOCTOR

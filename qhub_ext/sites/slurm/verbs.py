@@ -92,8 +92,9 @@ class Verbs:
             elif not read_state(row.state).ended:
                 self._announce(job_id, place, row, "requeue")
                 again[job_id] = place
-            elif row.start is None:
-                anew.append(job_id)  # it never ran; Slurm has nothing to run again
+            elif not self._places.folder(job_id).attempt(place.first_attempt + row.restarts).launch.exists():
+                self._reports.absence(job_id)  # how it ended is told before it begins anew
+                anew.append(job_id)  # it never ran: Slurm would keep its hold, or a dependency that has failed
             else:
                 again[job_id] = place
         refused = self._apply("scontrol", ["requeue"], again)
@@ -103,7 +104,7 @@ class Verbs:
             if job_id not in unwilling and row is not None:
                 number = place.first_attempt + row.restarts + 1
                 folder = self._places.folder(job_id)
-                ledger.say(folder, "state", state="queued", attempt=number, reason="requeued")
+                ledger.say(folder, "state", state="queued", attempt=number, reason=read_state("REQUEUED").sentence)
                 ledger.refresh(folder)
         # what Slurm has forgotten, or will not run again, is sent once more
         anew += [r.job_id for r in refused if self._places.has_ended(r.job_id)]

@@ -147,6 +147,8 @@ def _ended_early(ending: Ending, seen: Evidence, ran_s: float) -> Verdict:
 
 
 def _stopped_for_another(seen: Evidence, word: str) -> Verdict:
+    if seen.stop_why == "cancel":
+        return Verdict(State.CANCELLED, Cause.USER, "It was cancelled.", word=word)
     if seen.stop_why == "requeue":
         return Verdict(State.CANCELLED, Cause.USER, "This attempt was stopped to be queued again, as asked.", word=word)
     return Verdict(
