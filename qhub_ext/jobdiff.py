@@ -138,7 +138,12 @@ def verify_job(old: Job, new: Job) -> tuple[Page, bool]:
     verdicts = [r["verdict"] for r in page.facts["results"] if not r["name"].startswith("_")]
     accepted = {"identical", "rounding", "unknown"} | (set() if exact else {"explained", "near"})
     confirmed = new.record.state is old.record.state and all(v in accepted for v in verdicts)
-    if confirmed:
+    if confirmed and set(verdicts) <= {"unknown"}:
+        said = (
+            f"Job {short_id(old.id)} ended as {short_id(new.id)} did; that is all that can be said: {_confirming(set(verdicts))}. "
+            "Results are the names that a job brings back."
+        )
+    elif confirmed:
         said = f"Job {short_id(old.id)} is confirmed by {short_id(new.id)}: {_confirming(set(verdicts))}."
     else:
         said = f"Job {short_id(old.id)} is not confirmed by {short_id(new.id)}. {page.facts['reason']}"

@@ -46,6 +46,13 @@ def test_a_wrong_variable_is_named() -> None:
         load_settings({"QHUB_LIMITS_TIME_S": "long"}, [])
 
 
+@pytest.mark.parametrize("name", ["SHELF", "CACHE", "EMBEDDED_DIRECTORY", "BROKER_DIRECTORY", "QPU_VIRTUAL_DIRECTORY"])
+def test_a_folder_that_would_be_another_for_each_process_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=rf"QHUB_{name}: .* it accepts a path from / or ~ on"):
+        load_settings({f"QHUB_{name}": "jobs"}, [])
+    load_settings({f"QHUB_{name}": "~/jobs"}, [])
+
+
 def test_a_configuration_file_that_was_asked_for_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="does not exist"):
         load_settings({"QHUB_CONFIG": str(tmp_path / "none.toml")})

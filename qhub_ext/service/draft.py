@@ -190,6 +190,16 @@ def _check_named(request: Request, names: Names, known: dict[str, Any], swept: s
         )
 
 
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        raise CaptureError(
+            "The folder that this was started in is gone, and the job would run there: nothing was submitted.",
+            advice="Go to another folder: `cd` in a terminal, os.chdir in a notebook.",
+        ) from None
+
+
 def _spec(
     request: Request,
     cell: str,
@@ -226,7 +236,7 @@ def _spec(
         inputs=tuple(request.inputs),
         outputs=tuple(request.outputs) if request.outputs else None,
         after=tuple(request.after),
-        directory=os.getcwd(),
+        directory=_here(),
         file=file,
         arguments=tuple(arguments),
         output_limit_mb=limits.output_mb,

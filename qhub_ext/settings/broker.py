@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import platformdirs
 from pydantic import BeforeValidator, Field, model_validator
 
-from qhub_ext.settings.section import Section
+from qhub_ext.settings.section import Folder, Section
 
 
 class BrokerRuleSettings(Section):
@@ -47,7 +47,7 @@ class BrokerSettings(Section):
         default=None,
         description="Socket of the broker that the tier qpu goes through; default: straight to the device.",
     )
-    directory: Path = Field(
+    directory: Folder = Field(
         default_factory=lambda: Path(platformdirs.user_state_dir("qhub")) / "broker" / socket.gethostname(),
         description="Folder of the broker's own ledger and socket, on this host's own disk.",
     )

@@ -10,7 +10,7 @@ from typing import Literal
 import platformdirs
 from pydantic import Field
 
-from qhub_ext.settings.section import Section
+from qhub_ext.settings.section import Folder, Section
 
 
 class QpuResourceSettings(Section):
@@ -45,7 +45,7 @@ class QpuSettings(Section):
         default="embedded",
         description="Sites where a virtual QPU (simulated, and says so) stands in for a device that nothing else stands for.",
     )
-    virtual_directory: Path = Field(
+    virtual_directory: Folder = Field(
         default_factory=lambda: Path(platformdirs.user_state_dir("qhub")) / "virtual-qpu" / socket.gethostname(),
         description="Folder of the virtual QPU that starts on demand.",
     )

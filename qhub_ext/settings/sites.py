@@ -9,13 +9,13 @@ from pathlib import Path
 import platformdirs
 from pydantic import Field
 
-from qhub_ext.settings.section import Section
+from qhub_ext.settings.section import Folder, Section
 
 
 class EmbeddedSettings(Section):
     """The site scheduler that comes with the package."""
 
-    directory: Path = Field(
+    directory: Folder = Field(
         default_factory=lambda: Path(platformdirs.user_state_dir("qhub")) / "embedded" / socket.gethostname(),
         description="Folder of the queue; on this host's own disk.",
     )

@@ -18,7 +18,7 @@ from qhub_ext.settings.jobs import (
     Share,
     TelemetrySettings,
 )
-from qhub_ext.settings.section import Section
+from qhub_ext.settings.section import Folder, Section
 from qhub_ext.settings.sites import EmbeddedSettings, SlurmSettings, SlurmTierSettings
 
 Tier = Literal["local", "emulation", "qpu"]
@@ -27,11 +27,11 @@ Tier = Literal["local", "emulation", "qpu"]
 class Settings(Section):
     """`qhub.toml`, top level."""
 
-    shelf: Path = Field(
+    shelf: Folder = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("qhub")) / "jobs",
         description="Folder of the job folders, on storage that the nodes see.",
     )
-    cache: Path = Field(
+    cache: Folder = Field(
         default_factory=lambda: Path(platformdirs.user_cache_dir("qhub")),
         description="Indexes that can be rebuilt at any time.",
     )
@@ -58,7 +58,7 @@ class Settings(Section):
         default_factory=dict,
         description="Tier -> the environment that its jobs run in; default: the interpreter of the submission.",
     )
-    environments: Path | None = Field(
+    environments: Folder | None = Field(
         default=None,
         description="Folder of the environments that are built from locks; default: .environments on the shelf.",
     )

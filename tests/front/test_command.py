@@ -472,6 +472,20 @@ def test_a_slip_of_a_newcomer_says_what_was_meant_and_submits_nothing(place: Pla
     assert place.service.shelf.ids() == before
 
 
+def test_a_command_in_a_folder_that_is_gone_says_so_and_submits_nothing(place: Place, tmp_path: Path) -> None:
+    file = script(place, "from_nowhere.py", "print(1)")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    line = 'cd "$1" && rmdir "$1" && exec "$2" -m qhub_ext.cli run "$3"'
+    done = subprocess.run(
+        ["bash", "-c", line, "bash", str(gone), sys.executable, file],
+        env=place.environment, cwd=place.path, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "The folder that this was started in is gone" in done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
 def test_a_word_that_is_also_a_tier_reaches_the_script_behind_two_hyphens(place: Place) -> None:
     file = script(place, "argument.py", "import sys; print(sys.argv[1:])")
     assert place.command("run", file, "--wait", "--", "emulation", "-tier").startswith("['emulation', '-tier']\n")

@@ -80,6 +80,13 @@ def test_a_job_is_verified_by_running_it_again(place: Place, job: str) -> None:
     )
 
 
+def test_a_job_that_brings_nothing_back_is_not_said_to_be_confirmed(place: Place) -> None:
+    silent = submit(place, cell="print(1)")
+    told = place.command("verify", silent)
+    assert "that is all that can be said: no result came back to compare." in told
+    assert "confirmed" not in told
+
+
 def test_parameters_circuits_and_functions_that_a_cell_makes_anew_confirm_it(place: Place) -> None:
     lines = [
         "circuit = QuantumCircuit(1)",
