@@ -319,6 +319,18 @@ def test_a_database_server_that_goes_away_and_comes_back_is_found_again(
     postgres.start()
     assert desk.submit(mine, "kingston", "sampler", PARAMS, task_id="one").state == "queued"
     assert desk.ledger.task("one") is not None
+    # a standby in its place, which can be read alone until somebody promotes it
+    connection = desk.ledger._database._db
+    connection.execute("SET default_transaction_read_only = on")
+    with pytest.raises(LedgerError, match=r"read-only transaction.*Nothing is lost meanwhile"):
+        desk.submit(mine, "kingston", "sampler", PARAMS, task_id="two")
+    with pytest.raises(LedgerError, match="read-only transaction"):
+        desk.turns.next_slice("kingston", 0.0)
+    assert desk.state("one").wait.reason == "next"
+    connection.execute("SET default_transaction_read_only = off")
+    assert desk.submit(mine, "kingston", "sampler", PARAMS, task_id="two").state == "queued"
+    connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND application_name = 'qhub broker'")  # fmt: skip
+    assert desk.turns.next_slice("kingston", 0.0)[0].id == "one"
     desk.ledger.close()
 
 
