@@ -87,6 +87,9 @@ WRONG_DEVICES = {
     "unknown-gres": (SlurmDeviceSettings(gres="qpu:fez:1"), "qpu:fez", "qpu:fake_kyiv"),
     "plugin": (SlurmDeviceSettings(qpu="fez"), "--qpu", "SPANK"),
 }
+ALL_WRONG = SlurmTierSettings(
+    partition="moon", account="geology", qos={"test": "gold"}, licenses="matlab:1", reservation="cal"
+)
 
 
 def test_what_the_cluster_does_not_have_is_named_with_what_it_has(cluster: Cluster, tmp_path: Path) -> None:
@@ -94,7 +97,7 @@ def test_what_the_cluster_does_not_have_is_named_with_what_it_has(cluster: Clust
         tmp_path,
         "failure",
         array_max=50000,
-        tiers={name: tier for name, (tier, *_) in WRONG_TIERS.items()},
+        tiers={"all": ALL_WRONG, **{name: tier for name, (tier, *_) in WRONG_TIERS.items()}},
         devices={name: device for name, (device, *_) in WRONG_DEVICES.items()},
     )
     for kind, wrong in (("tiers", WRONG_TIERS), ("devices", WRONG_DEVICES)):
@@ -102,6 +105,9 @@ def test_what_the_cluster_does_not_have_is_named_with_what_it_has(cluster: Clust
             said = [line for line in failures if line.startswith(f"slurm.{kind}.{name}:")]
             assert len(said) == 1, (name, failures)
             assert [word for word in words if word not in said[0]] == []
+    said = [line for line in failures if line.startswith("slurm.tiers.all:")]
+    for name in ("moon", "geology", "gold", "matlab", "cal"):
+        assert len([line for line in said if f"'{name}'" in line or f" {name}" in line]) == 1, (name, said)
     assert [line for line in failures if "array_max is 50000" in line and "10000" in line]
 
 

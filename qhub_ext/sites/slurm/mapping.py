@@ -38,6 +38,7 @@ def examine_tiers(commands: Commands, settings: Settings, user: str) -> Iterator
         if partition not in partitions:
             listed = ", ".join(sorted(partitions))
             yield Finding("failure", f"{at}: there is no partition {partition!r}.", f"The cluster has: {listed}.")
+            yield from _anywhere(commands, at, tier, {}, associations, user, reservations)
             continue
         fields = partitions[partition]
         if fields.get("State") != "UP":
@@ -49,14 +50,28 @@ def examine_tiers(commands: Commands, settings: Settings, user: str) -> Iterator
         yield Finding("ok", f"{at}: jobs go to partition {partition}, at most {fields.get('MaxTime')} each.")
         found = [
             *_times(at, settings, name, partition, fields),
-            *(_rights(at, tier, fields, associations, user) if associations is not None else ()),
-            *_reservation(at, tier, reservations),
             *_constraint(commands, at, tier, partition),
-            *examine_resources(commands, at, tier.licenses, tier.gres),
+            *_anywhere(commands, at, tier, fields, associations, user, reservations),
         ]
         yield from found
         if fields.get("State") == "UP" and not any(finding.level == "failure" for finding in found):
             yield from _accepted(commands, at, settings, name)
+
+
+def _anywhere(
+    commands: Commands,
+    at: str,
+    tier: SlurmTierSettings,
+    partition: dict[str, str],
+    associations: dict[str, set[str]] | None,
+    user: str,
+    reservations: str,
+) -> Iterator[Finding]:
+    """What can be said also where the partition, whose fields these are, is not there."""
+    if associations is not None:
+        yield from _rights(at, tier, partition, associations, user)
+    yield from _reservation(at, tier, reservations)
+    yield from examine_resources(commands, at, tier.licenses, tier.gres)
 
 
 def _times(at: str, settings: Settings, name: str, partition: str, fields: dict[str, str]) -> Iterator[Finding]:
@@ -90,8 +105,7 @@ def _rights(
     if tier.account and tier.account not in associations:
         mine = ", ".join(sorted(associations))
         yield Finding("failure", f"{at}: account {tier.account!r} is not yours.", f"Yours: {mine}.")
-        return
-    allowed = associations[tier.account] if tier.account else set().union(*associations.values())
+    allowed = associations.get(tier.account or "") or set().union(*associations.values())
     for profile, qos in tier.qos.items():
         if qos not in allowed:
             listed = ", ".join(sorted(allowed)) or "none"
