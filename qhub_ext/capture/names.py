@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qhub_ext.capture.flow import follow
+from qhub_ext.capture.scopes import stored_names
 from qhub_ext.errors import CaptureError
 
 # what a notebook's namespace holds for IPython's own purposes; every job kernel makes its own
@@ -121,6 +122,13 @@ def analyse(
         syntax=syntax,
         called=called,
     )
+
+
+def names_of_with(cell: str) -> set[str]:
+    """Those that `with ... as NAME` binds. Raises CaptureError as `analyse` does."""
+    tree = parse_cell(cell)[0]
+    items = (node.optional_vars for node in ast.walk(tree) if isinstance(node, ast.withitem) and node.optional_vars)
+    return {name for target in items for name in stored_names(target)}
 
 
 _CODE = (types.ModuleType, type, types.FunctionType, types.BuiltinFunctionType)

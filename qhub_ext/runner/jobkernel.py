@@ -61,6 +61,7 @@ class Job:
         self._runs = self._number = 0
         self._span: Any = None
         self._profile: Any = None
+        self._kernel_loop: Any = None
         root = context_of_job(self.spec.id, self.spec.traceparent).below("attempt", self.attempt.number)
         path = self.attempt.spans / "kernel.jsonl"
         spans.install(spans.Recorder(path, root, "qhub-kernel", qhub__job__id=self.spec.id, qhub__job__attempt=self.attempt.number))  # fmt: skip
@@ -134,6 +135,12 @@ class Job:
             shell.user_ns[name] = sys.exit
         shell.ast_node_interactivity = "none"
         shell.automagic = False
+        with contextlib.suppress(SyntaxError):  # which it will tell when it runs
+            text = shell.transform_cell(self.cell)
+            if not shell.should_run_async(self.cell, transformed_cell=text):
+                from qhub_ext.runner.script_loop import KernelLoop
+
+                self._kernel_loop = KernelLoop()
 
     def _become_notebook(self, shell: Any) -> None:
         from qhub_ext.runner.in_place import register
@@ -153,6 +160,8 @@ class Job:
         for warning in unsaid:
             warnings.showwarning(warning.message, warning.category, warning.filename, warning.lineno)
         self._begin_span()
+        if self._kernel_loop is not None:
+            self._kernel_loop.hide()
 
     def _begin_span(self) -> None:
         """The outermost cell's: cells that a cell runs are within it. The supervisor knows its id, and writes it where this process cannot."""
@@ -185,6 +194,8 @@ class Job:
             # a child that the cell forked ran on to the cell's end: two kernels on the same sockets help nobody
             sys.stdout.flush()
             os._exit(0)
+        if self._kernel_loop is not None and self._runs == 1:
+            self._kernel_loop.show()
         JobStream.patient = False
         error = result.error_before_exec or result.error_in_exec
         self._end_span(error)

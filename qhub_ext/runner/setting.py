@@ -217,16 +217,18 @@ def _wanted(spec: JobSpec, folder: JobFolder, cell: str, namespace: dict[str, An
         missing = [name for name in spec.outputs if name not in namespace]
         notes += [f"`{name}` did not come back: the cell has not set it." for name in missing]
         return [name for name in spec.outputs if name in namespace]
-    from qhub_ext.capture.names import KERNEL_NAMES, analyse
+    from qhub_ext.capture.names import KERNEL_NAMES, analyse, names_of_with
 
     if spec.kind == "notebook":  # all that it leaves behind
         return sorted(n for n, value in namespace.items() if n not in KERNEL_NAMES and _stays(n, value))
     try:
         names = analyse(cell, namespace)
+        opened = names_of_with(cell)
     except CaptureError:  # it could not be read, so it bound nothing
         return []
     # what it bound, and what it may have changed of the names that came along
     wanted = {n for n in names.returns - KERNEL_NAMES if n in namespace and _stays(n, namespace[n])}
+    wanted = {n for n in wanted if not _is_over(namespace[n], by_with=n in opened)}
     perhaps = wanted & names.mutates
     if perhaps and (folder.inputs / "manifest.json").exists():
         from qhub_ext.capture.unchanged import unchanged
@@ -240,6 +242,13 @@ def _wanted(spec: JobSpec, folder: JobFolder, cell: str, namespace: dict[str, An
 
 def _stays(name: str, value: Any) -> bool:
     return not name.startswith("_") and not _imported(value) and not isinstance(value, HereJob)
+
+
+def _is_over(value: Any, *, by_with: bool) -> bool:
+    """A file that was closed, or what a `with` statement has left: nobody misses it."""
+    from qhub_ext.capture.values import why_it_stays
+
+    return why_it_stays(type(value)) is not None and (by_with or getattr(value, "closed", False) is True)
 
 
 def _imported(value: Any) -> bool:

@@ -180,7 +180,12 @@ def _raised(spec: JobSpec, seen: Sighting) -> Verdict:
     if seen.ended.get("errno") in _NO_ROOM:
         return Verdict(State.FAILED, Cause.RESOURCES, sentence, "Make room on that file system, or in your quota.")
     if "StdinNotImplementedError" in kinds:
-        advice = "A job has no keyboard: let the notebook ask, and the value travel with the cell."
+        ask = (
+            "give the script its answers as arguments behind --"
+            if seen.script
+            else "let the notebook ask, and the value travel with the cell"
+        )
+        advice = f"A job has no keyboard: {ask}."
         return Verdict(State.FAILED, Cause.CODE, sentence, advice)
     if name == "UsageError" and _UNKNOWN_MAGIC.match(value):
         advice = "A job begins without the extensions of the notebook: put the %load_ext of this one into the cell."

@@ -6,6 +6,7 @@ import os
 import pwd
 import secrets
 import time
+import tokenize
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import replace
@@ -305,15 +306,20 @@ def submit_notebook(path: str | Path, **options: Any) -> Job:
 
 
 def read_source(path: Path) -> str:
-    """The text of a file that is to run. Raises UserError."""
+    """The text of a file that is to run, in the encoding that Python takes it to be in. Raises UserError."""
     try:
-        return path.read_text("utf-8")
+        if path.suffix == ".ipynb":
+            return path.read_text("utf-8")
+        with tokenize.open(path) as file:
+            return file.read()
     except FileNotFoundError:
         raise UserError(f"There is no file {str(path)!r}.") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path} cannot be read as UTF-8 text: {error}.") from error
+    except SyntaxError as error:  # of the bytes before any Python: no text, or an encoding that nobody knows
+        raise UserError(f"{path} cannot be read as text: {error.msg}.") from error
 
 
 def _meant(value: Any) -> str:

@@ -13,7 +13,9 @@ from pathlib import Path
 import click
 import pytest
 
+from qhub_ext.errors import UserError
 from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.service.jobs import read_source
 from qhub_ext.verbs import verbs
 from tests.front.conftest import Place, set_up_place
 from tests.waiting import wait_until
@@ -515,3 +517,24 @@ def test_questions_about_a_job_that_has_ended_get_true_answers(place: Place, tmp
     many = json.loads(place.command("run", script(place, "many.py", "y = a"), "--sweep", "a=1,2", "--wait", "--json"))
     told = place.command("outputs", many["short_id"], "--notebook", str(tmp_path / "x.ipynb"), code=2)
     assert f"Ask for one of them: {many['short_id']}.0" in told
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"\xef\xbb\xbfx = 1\n", "x = 1\n"),
+        (b"# -*- coding: latin-1 -*-\nx = '\xe9'\n", "# -*- coding: latin-1 -*-\nx = 'é'\n"),
+        (b"x = 1\r\ny = 2\r\n", "x = 1\ny = 2\n"),
+    ],
+)
+def test_a_script_is_read_in_the_encoding_that_python_takes_it_to_be_in(tmp_path: Path, data: bytes, text: str) -> None:
+    (tmp_path / "script.py").write_bytes(data)
+    assert read_source(tmp_path / "script.py") == text
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe\x00", b"x = '\xe9'\n", b"# coding: nobody-knows\n"])
+def test_what_is_no_text_is_one_sentence(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "script.py").write_bytes(data)
+    with pytest.raises(UserError, match=r"script\.py cannot be read as") as caught:
+        read_source(tmp_path / "script.py")
+    assert "\n" not in str(caught.value)

@@ -303,3 +303,27 @@ def _runner(path: Path) -> subprocess.CompletedProcess[str]:
 
 def _without_paths(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return json.loads(json.dumps(outputs).replace(sys.prefix, ""))  # type: ignore[no-any-return]
+
+
+def test_a_script_has_an_event_loop_of_its_own_and_misses_nothing_that_it_has_closed(workshop: Workshop) -> None:
+    script = """
+import asyncio, os
+async def answer():
+    await asyncio.sleep(0)
+    return 42
+with open(os.devnull) as null:
+    print(asyncio.new_event_loop().run_until_complete(answer()))
+late = open(os.devnull)
+late.close()
+print(asyncio.run(answer()))
+"""
+    run = workshop.run(script, kind="script")
+    assert run.outcome["state"] == "completed", run.outcome
+    assert run.text == "42\n42\n"
+    assert run.outcome["notes"] == []
+    assert run.outcome["variables"] == ["answer"]
+
+
+def test_a_script_may_also_await_at_its_top_level(workshop: Workshop) -> None:
+    run = workshop.run("import asyncio\nawait asyncio.sleep(0)\nprint('waited')\n", kind="script")
+    assert run.text == "waited\n"
