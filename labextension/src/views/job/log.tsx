@@ -13,12 +13,25 @@ export function Log(props: { context: JobContext }): JSX.Element {
   const box = useRef<HTMLPreElement>(null);
   const [follows, setFollows] = useState(true);
   const following = useRef(true);
+  /** How far down it was scrolled last from here. */
+  const end = useRef(0);
   const [, again] = useState(0);
 
-  const follow = (): void => {
-    following.current = true;
-    setFollows(true);
-    box.current!.scrollTop = box.current!.scrollHeight;
+  const obey = (wish: boolean): void => {
+    following.current = wish;
+    setFollows(wish);
+  };
+  const toEnd = (): void => {
+    const host = box.current!;
+    host.scrollTop = host.scrollHeight;
+    end.current = host.scrollTop;
+  };
+  /** Of a reader who scrolls up the browser tells a moment later: a piece that comes first must not pull them back. */
+  const look = (): void => {
+    const host = box.current!;
+    if (following.current && host.scrollTop < end.current && !isAtEnd(host)) {
+      obey(false);
+    }
   };
 
   useEffect(() => {
@@ -51,10 +64,14 @@ export function Log(props: { context: JobContext }): JSX.Element {
       _: unknown,
       piece: { text: string } | { restart: true }
     ): void => {
+      look();
       if ('restart' in piece) {
         restart();
       } else if (piece.text !== '') {
         draw(piece.text);
+      }
+      if (following.current) {
+        toEnd();
       }
       again(count => count + 1);
     };
@@ -69,8 +86,9 @@ export function Log(props: { context: JobContext }): JSX.Element {
 
   // after each piece, and when the first one makes the box appear: one that is hidden cannot be scrolled
   useLayoutEffect(() => {
+    look();
     if (following.current) {
-      box.current!.scrollTop = box.current!.scrollHeight;
+      toEnd();
     }
   });
 
@@ -95,20 +113,27 @@ export function Log(props: { context: JobContext }): JSX.Element {
         role="region"
         aria-label={trans.__('Log')}
         hidden={log.text === ''}
-        onScroll={() => {
-          const { scrollHeight, scrollTop, clientHeight } = box.current!;
-          following.current =
-            scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
-          setFollows(following.current);
-        }}
+        onScroll={() => obey(isAtEnd(box.current!))}
       />
       {!follows && (
-        <button type="button" className="qhub-Log-follow" onClick={follow}>
+        <button
+          type="button"
+          className="qhub-Log-follow"
+          onClick={() => {
+            obey(true);
+            toEnd();
+          }}
+        >
           {trans.__('To the end')}
         </button>
       )}
     </div>
   );
+}
+
+function isAtEnd(host: HTMLElement): boolean {
+  const { scrollHeight, scrollTop, clientHeight } = host;
+  return scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
 }
 
 function drawLine(line: Line): HTMLElement {
