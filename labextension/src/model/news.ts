@@ -36,7 +36,8 @@ export class News implements IDisposable {
   constructor(
     private readonly _model: JobsModel,
     private readonly _trans: TranslationBundle,
-    private readonly _wanted: (kind: Kind) => boolean,
+    /** Null while it is not known yet: what happens meanwhile is told, or not, when it is. */
+    private readonly _wanted: (kind: Kind) => boolean | null,
     private readonly _tell: (piece: Piece) => void
   ) {
     _model.moved.connect(this._onMoved, this);
@@ -54,7 +55,7 @@ export class News implements IDisposable {
 
   private _onMoved(_: unknown, { job, before }: Move): void {
     const kind = KINDS[job.state];
-    if (kind === undefined || !this._wanted(kind)) {
+    if (kind === undefined || this._wanted(kind) === false) {
       return;
     }
     const endedAgo = Date.now() / 1000 - (job.ended_at ?? job.created_at);
@@ -67,9 +68,14 @@ export class News implements IDisposable {
 
   private _flush(): void {
     const moves = [...this._moves.values()];
+    const kinds = [...new Set(moves.map(move => move.kind))];
+    if (kinds.some(kind => this._wanted(kind) === null)) {
+      this._timer = setTimeout(() => this._flush(), TOGETHER_MS);
+      return;
+    }
     this._moves.clear();
     this._timer = undefined;
-    for (const kind of new Set(moves.map(move => move.kind))) {
+    for (const kind of kinds.filter(kind => this._wanted(kind))) {
       const jobs = moves.filter(move => move.kind === kind).map(m => m.job);
       if (jobs.length > ONE_BY_ONE) {
         const text = manyWords(kind, jobs.length, this._trans);

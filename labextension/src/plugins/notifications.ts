@@ -28,6 +28,7 @@ const SHOWN: Record<Kind, number | false> = {
   failed: false,
   cancelled: 4000
 };
+type Wishes = Partial<Record<Kind, boolean>> | null;
 /** As in schema/jobs.json; for a server without settings. */
 const DEFAULTS: Record<Kind, boolean> = {
   started: true,
@@ -51,19 +52,24 @@ export const notificationsPlugin: JupyterFrontEndPlugin<void> = {
   ) => {
     const trans = (translator ?? nullTranslator).load('qhub_ext');
     let settings: ISettingRegistry.ISettings | null = null;
+    let known = registry === null;
     registry?.load(jobsPlugin.id).then(
       loaded => {
         settings = loaded;
+        known = true;
       },
-      () => undefined // without its schema the defaults hold
+      () => {
+        known = true; // without its schema the defaults hold
+      }
     );
+    const wanted = (kind: Kind): boolean => {
+      const told = settings?.get('notify').composite as Wishes | undefined;
+      return told?.[kind] ?? DEFAULTS[kind];
+    };
     new News(
       model,
       trans,
-      kind =>
-        ((
-          settings?.get('notify').composite as Record<string, boolean> | null
-        )?.[kind] as boolean | undefined) ?? DEFAULTS[kind],
+      kind => (known ? wanted(kind) : null),
       piece => tell(piece, app.commands, trans)
     );
   }

@@ -11,7 +11,7 @@ let server: PretendServer;
 let model: JobsModel;
 let news: News;
 let told: Piece[];
-let wanted: Kind[];
+let wanted: Kind[] | null;
 
 beforeEach(async () => {
   server = new PretendServer([
@@ -24,7 +24,7 @@ beforeEach(async () => {
   news = new News(
     model,
     nullTranslator.load('qhub_ext'),
-    kind => wanted.includes(kind),
+    kind => wanted && wanted.includes(kind),
     piece => told.push(piece)
   );
   await vi.waitFor(() => expect(model.connection).toBe('live'));
@@ -82,6 +82,16 @@ it('keeps to what is wanted', async () => {
   await vi.waitFor(() => expect(model.find('a')!.state).toBe('running'));
   server.put(summary('a', 'completed', { ended_at: NOW }));
   await vi.waitFor(() => expect(told.map(p => p.kind)).toEqual(['completed']));
+});
+
+it('waits until it is known what is wanted', async () => {
+  wanted = null;
+  server.put(summary('a', 'running'));
+  await vi.waitFor(() => expect(model.find('a')!.state).toBe('running'));
+  server.put(summary('b', 'failed', { ended_at: NOW }));
+  await vi.waitFor(() => expect(model.find('b')).toBeDefined());
+  wanted = ['failed'];
+  await vi.waitFor(() => expect(told.map(p => p.id)).toEqual(['b']));
 });
 
 it('shows no control characters of a name', async () => {
