@@ -143,12 +143,20 @@ export class JobsModel implements IDisposable {
     return this._pending.get(id);
   }
 
-  /** Asks the server to do `verb` to these jobs; what it refused comes back with reasons. */
+  /**
+   * Asks the server to do `verb` to these jobs; what it refused comes back with reasons. What is under way for a job is not
+   * begun once more: a double click means one.
+   */
   async act(
     verb: Verb,
-    ids: readonly string[],
+    wanted: readonly string[],
     another: Another = {}
   ): Promise<Refusal[]> {
+    const isPlain = Object.keys(another).length === 0;
+    const ids = wanted.filter(id => !isPlain || this.pending(id) !== verb);
+    if (ids.length === 0) {
+      return [];
+    }
     ids.forEach(id => this._pending.set(id, verb));
     this._changed.emit();
     try {

@@ -122,6 +122,26 @@ describe('JobsModel', () => {
     expect(server.acts).toEqual([['hold', ['a']]]);
   });
 
+  it('takes a double click for one', async () => {
+    const server = new PretendServer([
+      summary('a', 'completed'),
+      summary('b', 'completed')
+    ]);
+    await live(server);
+    const first = model.act('rerun', ['a']);
+    expect(await model.act('rerun', ['a', 'b'])).toEqual([]);
+    await first;
+    expect(server.acts).toEqual([
+      ['rerun', ['a']],
+      ['rerun', ['b']]
+    ]);
+    await Promise.all([
+      model.act('rerun', ['a']),
+      model.act('rerun', ['a'], { tier: 'emulation' })
+    ]);
+    expect(server.acts).toHaveLength(4); // with changes it is another wish
+  });
+
   it('knows that an action is done also when the server is gone right after', async () => {
     const server = new PretendServer([summary('a', 'queued')]);
     await live(server);

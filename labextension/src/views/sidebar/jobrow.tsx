@@ -76,7 +76,11 @@ export const JobRow = memo(function JobRow(props: JobRowProps) {
           <When job={job} trans={trans} />
         </div>
       </div>
-      <div role="gridcell" className="qhub-JobRow-actions">
+      <div
+        role="gridcell"
+        className="qhub-JobRow-actions"
+        onDoubleClick={event => event.stopPropagation()}
+      >
         {props.writable &&
           buttons(trans)
             .filter(({ verb }) => allows(verb, job.state))

@@ -282,6 +282,14 @@ describe('the mouse in the list', () => {
     expect(ran).toEqual([['qhub-ext:hold', ['z']]]);
   });
 
+  it('takes two clicks on a button for no wish to open the job', () => {
+    const button = within(rows()[0]).getAllByRole('button')[0];
+    fireEvent.doubleClick(button);
+    expect(ran).toEqual([]);
+    fireEvent.doubleClick(rows()[0]);
+    expect(ran).toHaveLength(1);
+  });
+
   it('acts on those of a selection for which the verb makes sense', () => {
     fireEvent.mouseDown(rows()[0]);
     fireEvent.mouseDown(rows()[3], { shiftKey: true });
