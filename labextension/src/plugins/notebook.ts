@@ -173,27 +173,51 @@ export const notebookPlugin: JupyterFrontEndPlugin<void> = {
       });
     }
 
+    /** Cells on their way to the kernel: a double click on the button means one job. */
+    const underWay = new WeakSet<CodeCell>();
+
     async function runCell(
       panel: NotebookPanel,
       cell: CodeCell,
       choice: Partial<Choice>
     ): Promise<void> {
-      const { sessionContext } = panel;
-      const kernel = sessionContext.session?.kernel;
-      if (!kernel || cell.model.sharedModel.getSource().trim() === '') {
+      const empty = cell.model.sharedModel.getSource().trim() === '';
+      if (empty || underWay.has(cell)) {
         return;
+      }
+      underWay.add(cell);
+      try {
+        const { sessionContext } = panel;
+        await sessionContext.ready;
+        const obstacle = await obstacleIn(panel);
+        if (obstacle !== null) {
+          await showErrorMessage(
+            trans.__('This cell cannot be run as a job'),
+            obstacle
+          );
+        } else if (!cell.isDisposed) {
+          const source = cell.model.sharedModel.getSource();
+          await runInCell(cell, sessionContext, asJob(source, choice));
+        }
+      } finally {
+        underWay.delete(cell);
+      }
+    }
+
+    /** Why the kernel of this notebook submits no cells; null where it does. */
+    async function obstacleIn(panel: NotebookPanel): Promise<string | null> {
+      const kernel = panel.sessionContext.session?.kernel;
+      if (!kernel) {
+        return trans.__(
+          'This notebook has no kernel. Choose one in the menu Kernel.'
+        );
       }
       if (!choiceOf(panel).isLive && !(await loadExtension(kernel))) {
-        await showErrorMessage(
-          trans.__('This cell cannot be run as a job'),
-          trans.__(
-            'The kernel of this notebook cannot load qhub_ext. Install it into the kernel’s environment with: pip install qhub-ext'
-          )
+        return trans.__(
+          'The kernel of this notebook cannot load qhub_ext. Install it into the kernel’s environment with: pip install qhub-ext'
         );
-        return;
       }
-      const source = cell.model.sharedModel.getSource();
-      await runInCell(cell, sessionContext, asJob(source, choice));
+      return null;
     }
 
     async function submit(panel: NotebookPanel): Promise<void> {

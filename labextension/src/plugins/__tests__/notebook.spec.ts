@@ -223,6 +223,27 @@ describe('what a notebook has of quantum jobs', () => {
     cell.dispose();
   });
 
+  it('takes a double click on its button for one', async () => {
+    activate();
+    await Promise.all([
+      commands.execute(CommandIDs.runCellOn),
+      commands.execute(CommandIDs.runCellOn)
+    ]);
+    await commands.execute(CommandIDs.runCellOn);
+    const sent = kernel.ran.filter(({ code }) => code.startsWith('%%qpu'));
+    expect(sent).toHaveLength(2);
+  });
+
+  it('says that there is no kernel', async () => {
+    activate();
+    Object.assign(panel.sessionContext, { session: null });
+    const run = commands.execute(CommandIDs.runCellOn);
+    const box = await dialog();
+    expect(box.textContent).toContain('no kernel');
+    box.querySelector('button')!.click();
+    await run;
+  });
+
   it('says what is missing where the kernel cannot load the extension', async () => {
     kernel.canLoad = false;
     const cell = activate();
