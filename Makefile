@@ -46,7 +46,7 @@ browser: front  ## the tests in a real browser and on a real hub; installs Debia
 	  echo "chromium is missing: installing it with apt-get"; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null \
 	  || { echo "It could not be installed. Ask an administrator for: apt-get install chromium fonts-dejavu-core"; exit 2; }; }
-	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest tests/browser $(ARGS)
 
 pictures: front-built  ## make the pictures of the README anew, in docs/
 	$(BIN)/python docs/pictures.py

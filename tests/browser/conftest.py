@@ -25,7 +25,7 @@ TEST_S = 900
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--screenshots", default=".screenshots", help="the folder for pictures of the front end")
+    parser.addoption("--screenshots", metavar="DIR", help="leave pictures of the front end there")
     parser.addoption("--labs", default="4.2", help="older versions of JupyterLab to try, such as 4.2,4.3,4.4,4.5")
 
 
@@ -86,11 +86,14 @@ def new_lab(front: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
 
 @pytest.fixture
 def picture(request: pytest.FixtureRequest) -> Picture:
-    """Leaves a picture for eyes, in .screenshots/ or where `--screenshots` says."""
-    place = Path(request.config.getoption("screenshots"))
-    place.mkdir(parents=True, exist_ok=True)
+    """Leaves a picture for eyes where `--screenshots` says; they take a while, and where nobody is to look there are none."""
+    folder = request.config.getoption("screenshots")
 
     def take(name: str, of: Page | Locator) -> None:
+        if folder is None:
+            return
+        place = Path(folder)
+        place.mkdir(parents=True, exist_ok=True)
         of.screenshot(path=place / f"{name}.png", animations="disabled", caret="hide")
 
     return take

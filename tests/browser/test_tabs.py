@@ -10,9 +10,12 @@ from playwright.sync_api import expect
 
 from tests.browser.desk import Desk
 from tests.browser.lab import Lab
+from tests.waiting import wait_until
 
-TABS = 20
+TABS = 8
 WINDOW_S = 4.0
+BY_ONE_POLLER = 25
+"""Questions, at most, however unevenly a busy machine runs: about ten are usual, and eight tabs on their own would ask eighty."""
 
 # what an operator would see in the site's own log: every question that the server asks
 COUNTING = """
@@ -35,13 +38,14 @@ for name in ("poll", "queue", "estimate", "explain_reason"):
 
 def questions(lab: Lab, log: Path, name: str) -> int:
     """Asked of the site while a job begins and runs: the time when a page has most to learn."""
-    lab.submit("import time; time.sleep(600)", name=name, tier="local", cpus=1)
     before = len(log.read_text()) if log.exists() else 0
+    job = lab.submit("import time; time.sleep(600)", name=name, tier="local", cpus=1)
+    wait_until(lambda: lab.service.record(job.id).state == "running", every_s=0.1, what=f"{name} to run")
     time.sleep(WINDOW_S)  # a span of time is what is measured here
     return log.read_text()[before:].count("\n")
 
 
-def test_twenty_tabs_cost_the_site_what_one_does(
+def test_many_tabs_cost_the_site_what_one_does(
     new_lab: Callable[..., Lab], desk_at: Callable[[Lab], Desk], tmp_path: Path
 ) -> None:
     config, log = tmp_path / "counting.py", tmp_path / "questions"
@@ -64,7 +68,7 @@ def test_twenty_tabs_cost_the_site_what_one_does(
     for tab in (desk, *others):
         expect(tab.row("seen by all")).to_contain_text("running")
     assert alone > 0
-    assert together <= alone * 1.5 + 2
+    assert together <= max(alone * 1.5, BY_ONE_POLLER)
     for other in others:
         other.verdict()
         other.page.close()
