@@ -26,7 +26,7 @@ def hang(lab: Lab) -> dict[str, Job]:
         "too long": lab.submit("import time\ntime.sleep(600)", name="too long", tier="local", time_s=2),
     }  # fmt: skip
     for job in jobs.values():
-        job.wait(90)
+        job.wait(240)
     jobs["vqe of LiH"] = lab.submit(STEPS, name="vqe of LiH", tier="local")
     for name in ("ghz on 12 qubits", "on hold", "called off"):
         jobs[name] = lab.submit("print(1)", name=name, tier="emulation", device="fez", cpus=2)

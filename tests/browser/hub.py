@@ -110,8 +110,8 @@ class Hub:
 
     def stop(self) -> None:
         if self.process is not None:
-            self.process.terminate()
-            self.process.wait(60)
+            self.process.terminate()  # it ends the users' servers, one after the other
+            self.process.wait(240)
         for home in (path for path in self.home.iterdir() if (path / ".local/state/qhub/embedded").is_dir()):
             service = self.service(home.name)
             folders = [service.job(i).folder for i in service.shelf.ids()]

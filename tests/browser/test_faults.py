@@ -99,7 +99,7 @@ def test_a_user_whom_the_server_forgot_is_told_to_sign_in(
 
 def test_a_job_whose_folder_is_removed_leaves_the_sidebar_and_its_card_says_so(desk: Desk, tmp_path: Path) -> None:
     job = desk.lab.submit("print(1)", name="to be removed", tier="local")
-    job.wait(60)
+    job.wait(240)
     desk.lab.notebook("removed.ipynb", "", outputs={0: [desk.lab.card(job)]})
     desk.open_notebook("removed.ipynb")
     desk.show_jobs()

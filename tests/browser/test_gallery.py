@@ -214,7 +214,7 @@ SAYS = {"Outputs": "round 2", "Log": "round 2", "Timeline": "3 quantum tasks", "
 
 def test_each_tab_of_a_job_view(desk: Desk, picture: Picture) -> None:
     job = desk.lab.submit(WORK, {"shift": 3}, name="three rounds of GHZ", tier="emulation", inputs=("shift",))
-    job.wait(120)
+    job.wait(240)
     page = desk.open()
     desk.run("application:toggle-left-area")
     desk.run("qhub-ext:open-job", id=job.id)

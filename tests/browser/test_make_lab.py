@@ -43,7 +43,7 @@ def test_make_lab_opens_the_tutorials_beside_the_jobs_of_the_demonstration(
             cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     try:
-        wait_until(lambda: is_open(port) or made.poll() is not None, within_s=120, every_s=0.1, what="JupyterLab")
+        wait_until(lambda: is_open(port) or made.poll() is not None, within_s=240, every_s=0.1, what="JupyterLab")
         assert made.poll() is None, (tmp_path / "lab.log").read_text()[-2000:]
         page.goto(f"http://127.0.0.1:{port}/lab?token={token}")
         witness.settled()
@@ -58,5 +58,5 @@ def test_make_lab_opens_the_tutorials_beside_the_jobs_of_the_demonstration(
         witness.verdict()
     finally:
         os.killpg(made.pid, signal.SIGTERM)
-        made.wait(60)
-        wait_until(lambda: not is_open(port), within_s=60, what="the end of JupyterLab")
+        made.wait(240)
+        wait_until(lambda: not is_open(port), what="the end of JupyterLab")

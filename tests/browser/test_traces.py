@@ -23,7 +23,7 @@ def test_a_timeline_zooms_as_a_figure_and_stands_beside_another_one(desk: Desk, 
     short = desk.lab.submit("x = 1", name="short <b>")
     long = desk.lab.submit("import time\ntime.sleep(4)", name="slept for some seconds")
     for job in (short, long):
-        job.wait(120)
+        job.wait(240)
     page = desk.open()
     page.set_viewport_size({"width": 1280, "height": 1400})
     desk.run("application:toggle-left-area")
