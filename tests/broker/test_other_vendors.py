@@ -30,12 +30,14 @@ from qhub_ext.service.device_tasks import _asked
 from qhub_ext.settings import current_settings
 from qhub_ext.tiers import devices
 from qhub_ext.tiers.qpu import standing
+from qhub_ext.tiers.qpu.brokered import ask_broker
 from qhub_ext.tiers.qpu.capabilities import CAPABILITIES
 from qhub_ext.tiers.qpu.pool import close_all, process_for
 from tests.broker.conftest import Broker
 from tests.circuits import bell_pair
 from tests.primitives.test_sequences import pair as two_atoms
 from tests.qpu.conftest import VirtualQpu
+from tests.waiting import wait_until
 
 SLICED = {"QHUB_BROKER_SLICE_S": "5", "QHUB_BROKER_OVERHEAD_S": "0"}
 
@@ -46,9 +48,18 @@ def broker(server: VirtualQpu, tmp_path_factory: pytest.TempPathFactory) -> Iter
     made = Broker(folder, server, SLICED, ("--device", "garnet", "--device", "FRESNEL"))
     made.start()
     try:
+        wait_until(lambda: described(made, "FRESNEL"), what="a device for which Pulser is imported first")
         yield made
     finally:
         made.stop()
+
+
+def described(broker: Broker, device: str) -> bool:
+    try:
+        ask_broker(broker.socket, "GET", f"/v1/devices/{device}/target", timeout_s=120)
+    except DeviceError:
+        return False
+    return True
 
 
 @pytest.fixture(autouse=True)
