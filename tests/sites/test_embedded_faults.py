@@ -217,7 +217,7 @@ def test_a_queue_that_others_may_write_to_is_refused(shop: Workshop) -> None:
     directory = site_of(shop).spool.directory
     directory.mkdir(mode=0o700)
     directory.chmod(0o777)
-    with pytest.raises(SiteError, match="can run jobs as you"):
+    with pytest.raises(SiteError, match="can run jobs as that user"):
         shop.site.submit([job])
 
 
