@@ -15,6 +15,8 @@ from pydantic import BaseModel
 import qhub_ext
 from qhub_ext import cli
 from qhub_ext.capture.command import OPTIONS, help_page
+from qhub_ext.display import duration, state_words
+from qhub_ext.job.state import State
 from qhub_ext.settings import Settings, describe_settings
 from qhub_ext.verbs import surface
 
@@ -105,6 +107,16 @@ def test_the_exit_codes_of_help_and_guide_are_those_of_the_command() -> None:
     assert len(told) == 2
     for sentence in told:
         assert {int(code) for code in re.findall(r"\b(\d+) ", sentence)} == own, sentence
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/guide.md", "docs/operators.md"])
+def test_what_a_document_shows_of_screens_has_the_words_of_today(document: str) -> None:
+    text = (ROOT / document).read_text()
+    screens = "\n".join(block for kind, block in re.findall(r"(?ms)^```(\w*)\n(.*?)^```$", text) if not kind)
+    for seconds in map(float, re.findall(r"(?<![\d.])(\d+(?:\.\d+)?) s\b", screens)):
+        assert f"{seconds:g} s" == duration(seconds)
+    for state in re.findall(r"(?m)^Job [0-9a-z]{6} (.+?): ", screens):
+        assert state in map(state_words, State), state
 
 
 def test_version_and_licence_are_the_same_wherever_they_are_told() -> None:
