@@ -52,6 +52,7 @@ _AWAITABLE = Stay(
     "await it first, or create it inside the cell",
     "let the cell await it",
 )
+_LOOP = Stay("an event loop", "create it inside the cell", "create one in the notebook")
 _FRAME = Stay(
     "a part of a running program",
     "send the values that you need of it",
@@ -120,7 +121,7 @@ _STAYS: dict[str, Stay] = {
     "subprocess.Popen": _PROCESS,
     "_asyncio.Future": _AWAITABLE,
     "_asyncio.Task": _AWAITABLE,
-    "asyncio.events.AbstractEventLoop": _AWAITABLE,
+    "asyncio.events.AbstractEventLoop": _LOOP,
     "ipywidgets.widgets.widget.Widget": _WIDGET,
     "os._Environ": _ENVIRONMENT,
     "IPython.core.interactiveshell.InteractiveShell": _SHELL,

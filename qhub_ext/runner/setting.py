@@ -200,7 +200,8 @@ def harvest(spec: JobSpec, folder: JobFolder, cell: str, attempt: AttemptFolder,
             setting="limits.variable_mb",
             back=True,
         )
-        found.notes += [left_behind(name, why) for name, why in frozen.failed.items()]
+        if spec.kind != "script" or spec.outputs is not None:  # nobody waits for all that a script leaves behind
+            found.notes += [left_behind(name, why) for name, why in frozen.failed.items()]
         found.notes += frozen.manifest.notes
         frozen.write(attempt.variables)
         found.variables = frozen.manifest.asked

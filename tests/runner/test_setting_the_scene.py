@@ -307,7 +307,8 @@ def _without_paths(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def test_a_script_has_an_event_loop_of_its_own_and_misses_nothing_that_it_has_closed(workshop: Workshop) -> None:
     script = """
-import asyncio, os
+import asyncio, os, threading
+lock = threading.Lock()
 async def answer():
     await asyncio.sleep(0)
     return 42
