@@ -14,12 +14,12 @@ from qhub_ext.diagnosis.breakdown import PARTS
 from qhub_ext.diagnosis.fleet.written import amend_summary, read_summary, write_summary
 from qhub_ext.jobfolder.outcome import read_record
 from qhub_ext.jobfolder.shelf import Shelf
-from tests.diagnosis.corpus.cluster import ALONE, TOGETHER
+from tests.diagnosis.corpus.cluster import ROUNDS, TOGETHER
 from tests.diagnosis.corpus.cluster_place import run_on
 from tests.diagnosis.matrix import Heard, hand_over, matrix
 from tests.slurm.cluster import Cluster
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.slow]
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def said(slurm_cluster: Cluster, root: Path) -> Sequence[Heard]:
     slurm_cluster.mend()
-    return run_on(slurm_cluster, root, TOGETHER, ALONE, print)
+    return run_on(slurm_cluster, root, TOGETHER, ROUNDS, print)
 
 
 def test_what_slurm_did_is_explained_and_nothing_is_explained_wrongly(

@@ -1,6 +1,6 @@
 """What a real Slurm does to jobs: waiting for a reason, refused, stopped from outside, or on a node that is not well.
 
-`TOGETHER` disturb nobody; `ALONE` take a part of the cluster down. The causes were written down before any of these had run.
+`TOGETHER` disturb nobody; those of `ROUNDS` take a part of the cluster down. The causes were written down before any of these had run.
 """
 
 from __future__ import annotations
@@ -202,19 +202,26 @@ ENDS = (
 TOGETHER = (*ENDS, *WAITING, *REFUSED, *limits.CASES)
 """Those that take longest begin first."""
 
-ALONE = (
-    case("preempted and cancelled", "queue policy", SLEEP, partition="wide", cpus=2, qos="test", act=stronger),
-    case("preempted and queued again", "queue policy", SLEEP, partition="wide", cpus=2, qos="development", act=stronger, until=second_attempt, held_out=True),
-    case("a node that goes down under it", "integration", SLEEP, partition="wide", requeue="no", act=down),
-    case("a node that goes down, and it waits for it", "integration", SLEEP, partition="wide", act=down, until=second_attempt, held_out=True),
-    case("a node whose power goes", "integration", SLEEP, partition="wide", requeue="no", act=power_cut, held_out=True),
-    case("a node that is drained", "integration", partition="narrow", prepare=drained, until=waits_for("ReqNodeNotAvail", "Resources", "Nodes required")),
-    case("a partition that is closed", "queue policy", partition="wide", prepare=closed("wide", "down"), until=waits_for("PartitionDown"), held_out=True),
-    case("a partition that is inactive", "queue policy", partition="wide", prepare=closed("wide", "inactive"), until=waits_for("PartitionInactive"), held_out=True),
-    case("a prologue that fails", "integration", prepare=no_prologue, until=waits_for("launch", "JobHeld")),
-    case("a prologue that fails, and it may not wait for another", "integration", requeue="no", prepare=no_prologue),
-    case("a node that cannot take it in", "integration", partition="wide", requeue="no", prepare=no_room),
-    case("a node that cannot take it in, and it waits", "integration", partition="wide", prepare=no_room, until=held),
-    case("a folder that the node does not see", "integration", begin="now+600", act=folder_away),
-    case("a controller that is away", "integration", begin="now+600", act=controller_away, until=silent, held_out=True),
+ROUNDS = (
+    (
+        case("a node whose power goes", "integration", SLEEP, partition="wide", requeue="no", act=power_cut, held_out=True),
+        case("a prologue that fails", "integration", prepare=no_prologue, until=waits_for("launch", "JobHeld")),
+        case("a prologue that fails, and it may not wait for another", "integration", requeue="no"),
+    ),
+    (
+        case("preempted and cancelled", "queue policy", SLEEP, partition="wide", cpus=2, qos="test", act=stronger),
+        case("a node that is drained", "integration", partition="narrow", prepare=drained, until=waits_for("ReqNodeNotAvail", "Resources", "Nodes required")),
+        case("a folder that the node does not see", "integration", begin="now+600", act=folder_away),
+    ),
+    (case("preempted and queued again", "queue policy", SLEEP, partition="wide", cpus=2, qos="development", act=stronger, until=second_attempt, held_out=True),),
+    (case("a node that goes down under it", "integration", SLEEP, partition="wide", requeue="no", act=down),),
+    (case("a node that goes down, and it waits for it", "integration", SLEEP, partition="wide", act=down, until=second_attempt, held_out=True),),
+    (
+        case("a partition that is closed", "queue policy", partition="wide", prepare=closed("wide", "down"), until=waits_for("PartitionDown"), held_out=True),
+        case("a partition that is inactive", "queue policy", partition="narrow", prepare=closed("narrow", "inactive"), until=waits_for("PartitionInactive"), held_out=True),
+    ),
+    (case("a node that cannot take it in", "integration", partition="wide", requeue="no", prepare=no_room),),
+    (case("a node that cannot take it in, and it waits", "integration", partition="wide", prepare=no_room, until=held),),
+    (case("a controller that is away", "integration", begin="now+600", act=controller_away, until=silent, held_out=True),),
 )  # fmt: skip
+"""Those of one round take different parts of the cluster down."""

@@ -88,10 +88,12 @@ class ClusterPlace:
 
     def free(self) -> None:
         self.in_place.close()
+        self.cluster.start("slurmctld")  # of one that is away each question below would wait for nine seconds
         for line in self.ask("scontrol", "--oneliner", "show", "reservation").splitlines():
             if line.startswith("ReservationName="):
                 self.ask("scontrol", "delete", f"reservation={line.split()[0].partition('=')[2]}")
-        self.ask("scontrol", "update", "partition=wide", "state=up")
+        for partition in ("wide", "narrow"):
+            self.ask("scontrol", "update", f"partition={partition}", "state=up")
         self.cluster.cancel_all()
         self.cluster.mend()
 
@@ -100,26 +102,20 @@ def run_on(
     cluster: Cluster,
     root: Path,
     together: Sequence[Case],
-    alone: Sequence[Case],
+    rounds: Sequence[Sequence[Case]],
     tell: Callable[[str], None] = lambda _: None,
 ) -> list[Heard]:
-    """Those that disturb nobody first, side by side; then those that take parts of the cluster down, each by itself."""
+    """Those that disturb nobody first, side by side; then those that take parts of the cluster down, which is mended after each round."""
     with place_on(cluster, root) as place:
         began, said = time.monotonic(), []
-        jobs = [(case, place.submit(case)) for case in together]
-        tell(f"{time.monotonic() - began:5.1f} s: {len(jobs)} submitted")
-        for case, job in jobs:
-            if case.meanwhile is not None and job is not None:
-                case.meanwhile(job, place)  # type: ignore[arg-type]
-            said.append(place.look(case, job, WITHIN_S))
-            tell(f"{time.monotonic() - began:5.1f} s: {case.name}: {said[-1].told or 'nothing'}")
-        place.free()
-        for case in alone:
-            job = place.submit(case)
-            if case.meanwhile is not None and job is not None:
-                case.meanwhile(job, place)  # type: ignore[arg-type]
-            said.append(place.look(case, job, WITHIN_S))
-            tell(f"{time.monotonic() - began:5.1f} s: {case.name}: {said[-1].told or 'nothing'}")
+        for cases in (together, *rounds):
+            jobs = [(case, place.submit(case)) for case in cases]
+            tell(f"{time.monotonic() - began:5.1f} s: {len(jobs)} submitted")
+            for case, job in jobs:
+                if case.meanwhile is not None and job is not None:
+                    case.meanwhile(job, place)  # type: ignore[arg-type]
+                said.append(place.look(case, job, WITHIN_S))
+                tell(f"{time.monotonic() - began:5.1f} s: {case.name}: {said[-1].told or 'nothing'}")
             place.free()
         return said
 

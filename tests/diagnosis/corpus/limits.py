@@ -70,12 +70,12 @@ def made(limits: tuple[Limit, ...]) -> tuple[str, ...]:
     """What three sacctmgr processes read: the second knows what the first has made."""
     every = [FREE, *(limit.key for limit in limits if not limit.account)]
     accounts = [limit for limit in limits if limit.account]
+    names = ",".join(one.key for one in accounts)
     first = [f"add qos {FREE} priority=10"]
     first += [f"add qos {limit.key} priority=10 {limit.spec}" for limit in limits if not limit.account]
-    second = [f"modify user root where account=qhub set qos+={','.join(every)}"]
-    second += [
-        f"add account {one.key} cluster=qhub parent=qhub qos={FREE} defaultqos={FREE} description=x organization=qhub"
-        for one in accounts
+    second = [
+        f"modify user root where account=qhub set qos+={','.join(every)}",
+        f"add account {names} cluster=qhub parent=qhub qos={FREE} defaultqos={FREE} description=x organization=qhub",
     ]
     third = [
         f"add user root cluster=qhub account={one.key} qos={FREE} defaultqos={FREE} {one.spec}" for one in accounts
