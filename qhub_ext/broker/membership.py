@@ -80,16 +80,16 @@ class SlurmJobs:
             "--jobs",
             job,
             "--Format",
-            "UserID:40,QOS:80,Partition:80,Account:80,StateCompact:20,JobID:40",
+            "UserID:40,QOS:80,Partition:80,Account:80,StateCompact:20",
         ]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=ASK_S, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise SiteUnreachableError(f"Slurm did not say whose job {job} is: {error}.") from error
-        # the number of an array is that of one of its elements, too, and then all of them are listed
-        line = next((one for one in done.stdout.splitlines() if one[300:].strip() == job), None)
-        if done.returncode or line is None:
+        lines = done.stdout.splitlines()
+        if done.returncode or not lines:
             raise NotAllowedError(f"Slurm knows no running job {job}.")
+        line = lines[0]
         owner, qos, partition, found, state = (line[a:b].strip() for a, b in ((0, 40), (40, 120), (120, 200), (200, 280), (280, 300)))  # fmt: skip
         if owner != str(uid):
             raise NotAllowedError(f"The job {job} is not one of {_name(uid)}'s.")
