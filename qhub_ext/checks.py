@@ -24,8 +24,8 @@ from qhub_ext.diagnosis.estimates import ROUNDING, recorded, rounded
 from qhub_ext.diagnosis.results import estimates_of
 from qhub_ext.errors import InvalidOptionError, QhubError, UserError
 from qhub_ext.job.notebook import code_cells
+from qhub_ext.jobfolder.tasks import read_tasks
 from qhub_ext.reproduce.baseline import Baseline, Known, Number, Value
-from qhub_ext.reproduce.difference import tasks_of
 from qhub_ext.service.job import Job
 from qhub_ext.service.jobs import JobService, read_source
 
@@ -126,7 +126,7 @@ def value_of(job: Job, name: str) -> Value:
         raise UserError(f"`{name}` is neither counts nor a number.", advice="Expect one that is.") from None
     if not math.isfinite(number):
         raise UserError(f"`{name}` is {number}.", advice="Nothing can be compared with it.")
-    errors = [one.error for one in recorded(tasks_of(job.folder)) if one.value == number]
+    errors = [one.error for one in recorded(read_tasks(job.folder)) if one.value == number]
     return Number(number, max(errors, default=None))
 
 

@@ -98,9 +98,9 @@ def size(count: float) -> str:
 
 def moment(at: float | None, now: float | None = None) -> str:
     """Local wall-clock time, with the date when it is not today's; an en dash where there is none."""
-    if at is None:
+    then = _local(at)
+    if then is None:
         return "–"
-    then = datetime.fromtimestamp(at)
     today = datetime.fromtimestamp(time.time() if now is None else now)
     return then.strftime("%H:%M:%S" if then.date() == today.date() else "%Y-%m-%d %H:%M")
 
@@ -124,7 +124,16 @@ def span(earliest: float, latest: float | None, now: float) -> str:
 
 def dated(at: float) -> str:
     """Local wall-clock time with its date, for what is read on another day."""
-    return datetime.fromtimestamp(at).strftime("%Y-%m-%d %H:%M:%S")
+    then = _local(at)
+    return "–" if then is None else then.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _local(at: float | None) -> datetime | None:
+    """None also for what is no moment of any calendar, as a damaged file may tell."""
+    try:
+        return None if at is None else datetime.fromtimestamp(at)
+    except (ValueError, OverflowError, OSError, TypeError):
+        return None
 
 
 # what only joins or separates letters and emoji: 👩‍🔬 is two of them and a joiner

@@ -119,4 +119,7 @@ class JobSpec:
             values["element"] = Element(**values["element"])
         if values.get("launch"):
             values["launch"] = Launch.from_json(values["launch"])
-        return cls(**values)
+        spec = cls(**values)
+        if not isinstance(spec.id, str) or not isinstance(spec.created_at, float | int):
+            raise TypeError("its id or moment is none")
+        return spec

@@ -57,7 +57,10 @@ def json_bytes(record: Any) -> bytes:
 
 def read_json(path: Path) -> Any:
     """Raises FileNotFoundError as it is, and JobFolderError for a file that is not JSON."""
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except IsADirectoryError as error:
+        raise JobFolderError(f"{path} is a folder, and a file should be there.", where=str(path)) from error
     try:
         return json.loads(data)
     except ValueError as error:
@@ -75,3 +78,9 @@ def give_to_owner(path: Path) -> None:
     """What root has made in another user's folder is that user's, who could not read it otherwise."""
     if os.geteuid() == 0 and (owner := os.stat(path.parent)).st_uid != 0:
         os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
+def read_record_or_none(path: Path) -> dict[str, Any] | None:
+    """As `read_json_or_none`; what is no object is none either."""
+    record = read_json_or_none(path)
+    return record if isinstance(record, dict) else None

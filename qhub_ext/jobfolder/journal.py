@@ -9,7 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
+from qhub_ext.errors import JobFolderError
 from qhub_ext.jobfolder.atomic import give_to_owner
+
+_NO_MOMENT = 1e11
+_NO_ATTEMPT = 1_000_000
 
 
 class JournalWriter:
@@ -79,7 +83,11 @@ def append_once(path: Path, kind: str, /, **fields: Any) -> dict[str, Any]:
 
 def read_journal(path: Path, after: int = 0) -> Iterator[dict[str, Any]]:
     """Events with a sequence number over `after`; lines that are torn or not JSON objects are passed over."""
-    with path.open("rb") as file:
+    try:
+        file = path.open("rb")
+    except IsADirectoryError as error:
+        raise JobFolderError(f"{path} is a folder, and a journal should be there.", where=str(path)) from error
+    with file:
         for line in file:
             event = parse_line(line)
             if event is not None and int(event.get("seq", 0) or 0) > after:
@@ -91,9 +99,20 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
         event = json.loads(line)
     except ValueError:
         return None
-    if not isinstance(event, dict) or not isinstance(event.get("seq", 0), int):
-        return None
-    return event
+    return event if isinstance(event, dict) and _is_event(event) else None
+
+
+def _is_event(event: dict[str, Any]) -> bool:
+    """What every reader takes for granted. A damaged line may still be JSON."""
+    at, attempt = event.get("at", 0.0), event.get("attempt", 1)
+    return (
+        isinstance(event.get("seq", 0), int)
+        and isinstance(event.get("kind", ""), str)
+        and (type(at) is float or type(at) is int)
+        and 0 <= at < _NO_MOMENT
+        and type(attempt) is int
+        and 0 <= attempt < _NO_ATTEMPT
+    )
 
 
 def read_all(folder: Path) -> list[dict[str, Any]]:

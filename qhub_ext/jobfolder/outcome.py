@@ -11,7 +11,7 @@ from qhub_ext.job.identity import is_job_id, short_id
 from qhub_ext.job.record import JobRecord, fold
 from qhub_ext.job.spec import SCHEMA as JOB_SCHEMA
 from qhub_ext.job.spec import JobSpec
-from qhub_ext.jobfolder.atomic import read_json, read_json_or_none, write_json
+from qhub_ext.jobfolder.atomic import read_json, read_record_or_none, write_json
 from qhub_ext.jobfolder.journal import read_all
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
 from qhub_ext.jobfolder.ownership import find_exposure
@@ -75,8 +75,8 @@ def read_spec(folder: JobFolder) -> JobSpec:
 def read_record(folder: JobFolder, spec: JobSpec | None = None) -> JobRecord:
     outcomes = {}
     for number in folder.attempt_numbers():
-        outcome = read_json_or_none(folder.attempt(number).outcome)
-        if isinstance(outcome, dict):
+        outcome = read_record_or_none(folder.attempt(number).outcome)
+        if outcome is not None:
             outcomes[number] = outcome
     return fold(spec or read_spec(folder), read_all(folder.journals), outcomes)
 

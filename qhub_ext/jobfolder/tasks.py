@@ -15,4 +15,6 @@ def read_tasks(folder: JobFolder) -> list[dict[str, Any]]:
 
 
 def tasks_of(attempt: AttemptFolder) -> list[dict[str, Any]]:
-    return [read_json(path) for path in sorted(attempt.tasks.glob("[0-9]*.json"))] if attempt.tasks.is_dir() else []
+    """Raises JobFolderError for a record that is torn."""
+    found = map(read_json, sorted(attempt.tasks.glob("[0-9]*.json"))) if attempt.tasks.is_dir() else ()
+    return [record for record in found if isinstance(record, dict)]

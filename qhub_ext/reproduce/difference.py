@@ -16,9 +16,10 @@ from qhub_ext.diagnosis.drift import MOVED, Move, drift_between
 from qhub_ext.errors import QhubError
 from qhub_ext.job.calibration import Snapshot
 from qhub_ext.job.record import JobRecord
-from qhub_ext.jobfolder.atomic import read_json, read_json_or_none
+from qhub_ext.jobfolder.atomic import read_record_or_none
 from qhub_ext.jobfolder.calibrations import read_pinned
 from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.jobfolder.tasks import read_tasks
 
 PROBLEM, NOISE, DRAW = 3, 2, 1
 """Another computation, another noise, other shots of the same: how far a part that differs explains that results do."""
@@ -45,25 +46,19 @@ class Facts:
 def read_facts(folder: JobFolder, record: JobRecord) -> Facts:
     """What is missing counts as empty; raises JobFolderError for what is torn."""
     attempt = folder.latest_attempt()
-    tasks = tasks_of(folder)
+    tasks = read_tasks(folder)
     ran_under = next((str(t["snapshot"]["id"]) for t in tasks if (t.get("snapshot") or {}).get("id")), "")
-    captured = read_json_or_none(folder.runtime) or {}
+    captured = read_record_or_none(folder.runtime) or {}
     return Facts(
         record=record,
         cell=folder.cell.read_text("utf-8", "replace") if folder.cell.exists() else "",
         inputs=_manifest(folder.inputs),
         outputs=Manifest() if attempt is None else _manifest(attempt.variables),
         captured=captured,
-        here=(None if attempt is None else read_json_or_none(attempt.runtime)) or captured,
+        here=(None if attempt is None else read_record_or_none(attempt.runtime)) or captured,
         tasks=tasks,
         snapshot=read_pinned(folder, ran_under) if ran_under else None,
     )
-
-
-def tasks_of(folder: JobFolder) -> list[Mapping[str, Any]]:
-    """The records of the latest attempt's quantum calls, in their order. Raises JobFolderError for one that is torn."""
-    attempt = folder.latest_attempt()
-    return [] if attempt is None else [read_json(path) for path in sorted(attempt.tasks.glob("[0-9]*.json"))]
 
 
 def _manifest(directory: Any) -> Manifest:

@@ -17,9 +17,10 @@ from qhub_ext.diagnosis.spans import Facts
 from qhub_ext.diagnosis.trace import NS, Trace, assemble, assemble_array
 from qhub_ext.errors import JobFolderError
 from qhub_ext.job.record import JobRecord
-from qhub_ext.jobfolder.atomic import read_json, read_json_or_none
+from qhub_ext.jobfolder.atomic import read_record_or_none
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
 from qhub_ext.jobfolder.outcome import read_record
+from qhub_ext.jobfolder.tasks import tasks_of
 from qhub_ext.telemetry.reading import read_recorded
 
 
@@ -83,7 +84,7 @@ def log_lines(folder: JobFolder, moments: Sequence[float]) -> list[int]:
 def read_profile(attempt: AttemptFolder) -> tuple[tuple[dict[str, Any], ...], str]:
     """Functions, and a sentence about how they were found."""
     try:
-        record = read_json_or_none(attempt.profile) or {}
+        record = read_record_or_none(attempt.profile) or {}
     except JobFolderError:
         return (), ""
     return tuple(row for row in record.get("functions", ()) if isinstance(row, dict)), str(record.get("note", ""))
@@ -91,8 +92,6 @@ def read_profile(attempt: AttemptFolder) -> tuple[tuple[dict[str, Any], ...], st
 
 def _facts(attempt: AttemptFolder) -> Facts:
     """For an attempt that recorded no spans of its own."""
-    outcome = read_json_or_none(attempt.outcome) or {}
-    tasks = []
-    if attempt.tasks.is_dir() and not attempt.spans.is_dir():
-        tasks = [read_json(path) for path in sorted(attempt.tasks.glob("[0-9]*.json"))]
+    outcome = read_record_or_none(attempt.outcome) or {}
+    tasks = [] if attempt.spans.is_dir() else tasks_of(attempt)
     return Facts(tasks, outcome.get("timings_s"))

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qhub_ext.jobfolder.atomic import read_json, write_json
+from qhub_ext.errors import JobFolderError
+from qhub_ext.jobfolder.atomic import read_json, read_record_or_none, write_json
 from qhub_ext.jobfolder.generation import begin_generation
 from qhub_ext.jobfolder.journal import JournalWriter, append_once, parse_line, read_all, read_journal
 from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.jobfolder.tasks import tasks_of
 
 
 def test_events_come_back_in_order_with_their_numbers(tmp_path: Path) -> None:
@@ -36,6 +38,33 @@ def test_a_torn_last_line_is_passed_over_and_the_next_writer_carries_on(tmp_path
 def test_no_bytes_in_a_journal_are_an_error(line: bytes) -> None:
     event = parse_line(line)
     assert event is None or isinstance(event, dict)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ['"seq":"1"', '"kind":{}', '"at":null', '"at":"2026"', '"at":NaN', '"at":1e308', '"attempt":[]', '"attempt":1e308'],
+)
+def test_a_line_whose_values_are_none_that_are_written_there_is_passed_over(damage: str) -> None:
+    assert parse_line(b'{"seq":1,"at":5.0,"kind":"note","attempt":1}') is not None
+    assert parse_line(f"{{{damage}}}".encode()) is None
+
+
+def test_a_folder_in_the_place_of_a_file_is_said(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").mkdir()
+    with pytest.raises(JobFolderError, match="is a folder"):
+        read_all(tmp_path)
+    with pytest.raises(JobFolderError, match="is a folder"):
+        read_json(tmp_path)
+
+
+@pytest.mark.parametrize("damage", [b"3", b"null", b"[1]", b'"x"'])
+def test_records_that_are_no_objects_count_as_none(tmp_path: Path, damage: bytes) -> None:
+    attempt = JobFolder(tmp_path / "job").attempt(1)
+    attempt.tasks.mkdir(parents=True)
+    (attempt.tasks / "0001.json").write_bytes(damage)
+    attempt.outcome.write_bytes(damage)
+    assert tasks_of(attempt) == []
+    assert read_record_or_none(attempt.outcome) is None
 
 
 def test_a_journal_that_is_cut_anywhere_loses_only_its_last_event(tmp_path: Path) -> None:
