@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -54,6 +55,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return scope != ONE_CLUSTER, -slow[scope], -size[scope]
 
     items.sort(key=order)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """What a test failed over may be text that no process can be sent: then its escapes, or the failure of one test would end the run."""
+    return _sendable((yield))
+
+
+def _sendable(data: Any) -> Any:
+    if isinstance(data, str):
+        return data.encode("utf-8", "backslashreplace").decode()
+    if isinstance(data, dict):
+        return {_sendable(key): _sendable(value) for key, value in data.items()}
+    return type(data)(map(_sendable, data)) if isinstance(data, list | tuple) else data
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

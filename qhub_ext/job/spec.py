@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +20,7 @@ def legible(text: str) -> str:
     try:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     except UnicodeEncodeError:  # half a pair, which is no byte of a file name
-        return text.encode("utf-8", "replace").decode()
+        return re.sub("[\ud800-\udfff]", "�", text)
 
 
 @dataclass(frozen=True)

@@ -279,14 +279,16 @@ class Job:
                 self._absent(name)
         # before any value is loaded, which makes classes of this notebook anew
         others = changed({here: self._marks.get(here) for here in wanted.values() if here in namespace}, namespace)
-        values, stays = {}, {}
+        values, failed = {}, {}
         for there, here in wanted.items():
             try:
                 values[here] = self[there]
             except QhubError as error:
-                stays[here] = str(error)
+                failed[here] = error
+        stays = {here: str(error) for here, error in failed.items()}
         if stays and not values:
-            raise CaptureError(" ".join(stays.values()))
+            told = list(dict.fromkeys(stays.values()))
+            raise next(iter(failed.values())) if len(told) == 1 else CaptureError(" ".join(told))
         if not force:
             stays |= self._in_the_way({here: value for here, value in values.items() if here in others}, namespace)
         brought = {here: value for here, value in values.items() if here not in stays}
