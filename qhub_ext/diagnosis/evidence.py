@@ -130,7 +130,9 @@ class Evidence:
     def raised(self) -> tuple[Raised, ...]:
         """The error that ended the cell, and those behind it. That of an interrupt from outside is none of its own."""
         error = self.outcome.get("error")
-        if not error or self.state != "failed":
+        # the runner may have been stopped by what the site tells later, such as the failure of its node
+        stopped = self.outcome.get("state") in ("cancelled", "timed_out")
+        if not error or stopped or self.state != "failed":
             return ()
         facts = self.facts
         kind = str(error.get("ename", ""))

@@ -55,6 +55,14 @@ def test_an_error_is_the_code_s_unless_something_certain_met_it() -> None:
     assert said.cause == "code"
 
 
+def test_the_interrupt_of_a_cell_whose_node_failed_is_no_error_of_the_cell() -> None:
+    interrupted = {**raised("KeyboardInterrupt", ""), "state": "cancelled", "cause": "unknown"}
+    why = explain(ended("failed", cause="integration", message="A node that it ran on failed.", outcome=interrupted))
+    assert (why.cause, why.findings[0].rule) == ("integration", "site trouble")
+    own = explain(ended("failed", cause="code", message="KeyboardInterrupt.", outcome=raised("KeyboardInterrupt", "")))
+    assert own.cause == "code"
+
+
 def test_a_job_that_waits_for_a_silent_site_says_that_it_is_the_site_that_is_silent() -> None:
     why = explain(ended("queued", silent="squeue did not answer in 10 s."))
     assert (why.cause, why.audience, why.again) == ("integration", "site", True)
