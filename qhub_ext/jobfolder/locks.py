@@ -15,7 +15,7 @@ import re
 from pathlib import Path
 
 from qhub_ext.errors import JobFolderError
-from qhub_ext.jobfolder.atomic import read_json_or_none, write_beside
+from qhub_ext.jobfolder.atomic import read_record_or_none, write_beside
 from qhub_ext.jobfolder.layout import JobFolder
 
 DIGITS = 16
@@ -67,8 +67,8 @@ def lock_of(folder: JobFolder) -> Path | None:
     """The lock of a job, from its own folder, else from the shelf. None where it was not made, or not yet."""
     if folder.lock.exists():
         return folder.lock
-    runtime = read_json_or_none(folder.runtime)
-    state = str(runtime.get("state", "")) if isinstance(runtime, dict) else ""
+    runtime = read_record_or_none(folder.runtime)
+    state = str(runtime.get("state", "")) if runtime is not None else ""
     return LockStore(folder.bundle_root.parent).find(state)
 
 

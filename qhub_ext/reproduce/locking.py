@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from qhub_ext.capture.runtime import installed_blas
-from qhub_ext.jobfolder.atomic import read_json_or_none
+from qhub_ext.jobfolder.atomic import read_record_or_none
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.locks import LockStore, attach
 from qhub_ext.reproduce.hashes import file_hashes
@@ -49,8 +49,8 @@ def _conda(prefix: Path) -> list[dict[str, str]]:
     """What conda installed, from its own records: PEP 751 has no word for it."""
     found = []
     for path in sorted((prefix / "conda-meta").glob("*.json")):
-        record = read_json_or_none(path)
-        if isinstance(record, dict) and "name" in record:
+        record = read_record_or_none(path)
+        if record is not None and "name" in record:
             url = without_credentials(str(record.get("url", "")))
             facts = {k: str(record.get(k, "")) for k in ("name", "version", "build", "sha256")}
             public = any(f"//{host}/" in url for host in _PUBLIC_CHANNELS)
@@ -65,8 +65,8 @@ def _waiting(shelf: Path, state: str, jobs: Iterable[str], since: float) -> Iter
         recent = [e.name for e in entries if not e.name.startswith(".") and e.stat().st_mtime >= since]
     for job_id in dict.fromkeys([*jobs, *recent]):
         folder = JobFolder(shelf / job_id)
-        runtime = read_json_or_none(folder.runtime)
-        if isinstance(runtime, dict) and runtime.get("state") == state and not folder.lock.exists():
+        runtime = read_record_or_none(folder.runtime)
+        if runtime is not None and runtime.get("state") == state and not folder.lock.exists():
             yield folder
 
 

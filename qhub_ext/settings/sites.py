@@ -62,6 +62,9 @@ class SlurmTierSettings(Section):
     memory_max_mb: int | None = Field(default=None, ge=1, description="Memory that one job may ask for, in MiB.")
 
 
+_DEFAULT_TIER = SlurmTierSettings()
+
+
 class SlurmDeviceSettings(Section):
     """What makes a device a resource of Slurm: one of these."""
 
@@ -110,6 +113,10 @@ class SlurmSettings(Section):
     devices: dict[str, SlurmDeviceSettings] = Field(
         default_factory=dict, description="Device -> licences, generic resources or QPU name, for the tier qpu."
     )
+
+    def tier(self, name: str) -> SlurmTierSettings:
+        """Of one that the site says nothing of, the defaults."""
+        return self.tiers.get(name, _DEFAULT_TIER)
 
     def device(self, name: str) -> SlurmDeviceSettings | None:
         """By the device's own name, also where an operator wrote the vendor's: `ibm_kingston`."""

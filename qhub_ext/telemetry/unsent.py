@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from qhub_ext.jobfolder.atomic import read_json_or_none, write_json
+from qhub_ext.jobfolder.atomic import read_record_or_none, write_json
 from qhub_ext.jobfolder.journal import read_all
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.telemetry.export import SPANS_AT_ONCE
@@ -20,8 +20,8 @@ SCHEMA = "qhub.exported/1"
 class Unsent:
     def __init__(self, folder: JobFolder) -> None:
         self._folder = folder
-        known = read_json_or_none(folder.exported)
-        known = known if isinstance(known, dict) and known.get("schema") == SCHEMA else {}
+        known = read_record_or_none(folder.exported)
+        known = known if known is not None and known.get("schema") == SCHEMA else {}
         self._bytes: dict[str, int] = dict(known.get("bytes") or {})
         self._lines: set[str] = set(known.get("lines") or ())
 

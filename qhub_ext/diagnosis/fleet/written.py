@@ -10,7 +10,7 @@ from qhub_ext.diagnosis.fleet.summary import JobSummary, summarise_attempt
 from qhub_ext.diagnosis.trace import assemble
 from qhub_ext.errors import Cause, JobFolderError
 from qhub_ext.job.record import Attempt, JobRecord
-from qhub_ext.jobfolder.atomic import read_json_or_none, write_json
+from qhub_ext.jobfolder.atomic import read_json_or_none, read_record_or_none, write_json
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
 from qhub_ext.jobfolder.outcome import read_record
 from qhub_ext.telemetry.reading import read_recorded
@@ -79,8 +79,8 @@ def _hidden(outcome: dict[str, Any], secrets: frozenset[str]) -> dict[str, Any]:
 def read_summary(attempt: AttemptFolder) -> JobSummary | None:
     """None where there is none, or none that this version can read."""
     try:
-        record = read_json_or_none(attempt.summary)
-        return JobSummary.from_json(record) if isinstance(record, dict) else None
+        record = read_record_or_none(attempt.summary)
+        return JobSummary.from_json(record) if record is not None else None
     except (JobFolderError, TypeError):
         return None
 
@@ -88,7 +88,6 @@ def read_summary(attempt: AttemptFolder) -> JobSummary | None:
 def _record(attempt: AttemptFolder, name: str) -> dict[str, Any]:
     """One of the attempt's small files; {} where it is not there or damaged."""
     try:
-        found = read_json_or_none(getattr(attempt, name))
+        return read_record_or_none(getattr(attempt, name)) or {}
     except JobFolderError:
         return {}
-    return found if isinstance(found, dict) else {}

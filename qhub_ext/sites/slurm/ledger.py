@@ -16,7 +16,7 @@ from typing import Any
 
 from qhub_ext.errors import JobFolderError
 from qhub_ext.job.identity import split_element
-from qhub_ext.jobfolder.atomic import json_bytes, read_json_or_none, write_new
+from qhub_ext.jobfolder.atomic import json_bytes, read_json_or_none, read_record_or_none, write_new
 from qhub_ext.jobfolder.generation import begin_generation
 from qhub_ext.jobfolder.journal import JournalWriter, append_once, read_all
 from qhub_ext.jobfolder.layout import JobFolder
@@ -69,8 +69,8 @@ def launched_as(folder: JobFolder, first_attempt: int) -> str | None:
     """Slurm's number (of an array, that of the whole) under which an attempt of this submission began."""
     for number in folder.attempt_numbers():
         if number >= first_attempt:
-            launch = read_json_or_none(folder.attempt(number).launch)
-            if isinstance(launch, dict) and str(launch.get("site_id", "")).isdigit():
+            launch = read_record_or_none(folder.attempt(number).launch)
+            if launch is not None and str(launch.get("site_id", "")).isdigit():
                 return str(launch["site_id"])
     return None
 

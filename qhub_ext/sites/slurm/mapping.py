@@ -23,7 +23,7 @@ def tiers_of(settings: Settings) -> dict[str, SlurmTierSettings]:
 
 def usual_spec(settings: Settings, tier: str, profile: str) -> JobSpec:
     """A job of this tier that asks for nothing of its own."""
-    share = settings.share_of(settings.slurm.tiers.get(tier, SlurmTierSettings()))
+    share = settings.share_of(settings.slurm.tier(tier))
     spec = JobSpec(id=new_job_id(), name="qhub-doctor", tier=tier, device="", created_at=0.0, owner="")
     return replace(spec, profile=profile, **vars(share))
 
@@ -78,7 +78,7 @@ def _times(at: str, settings: Settings, name: str, partition: str, fields: dict[
     most_s = parse_duration(fields.get("MaxTime", ""))
     if most_s is None:
         return
-    tier = settings.slurm.tiers.get(name, SlurmTierSettings())
+    tier = settings.slurm.tier(name)
     advice = f"Set {at}.time_max_s = {most_s}."
     if tier.time_max_s is not None and tier.time_max_s > most_s:
         yield Finding(
@@ -150,7 +150,7 @@ def _features(commands: Commands, *which: str) -> set[str]:
 
 def _accepted(commands: Commands, at: str, settings: Settings, name: str) -> Iterator[Finding]:
     """Slurm's own word on a job of each profile that asks for nothing of its own; none is queued."""
-    tier = settings.slurm.tiers.get(name, SlurmTierSettings())
+    tier = settings.slurm.tier(name)
     for profile in tier.qos or (settings.profile,):
         spec = usual_spec(settings, name, profile)
         words = arguments(spec, ask(spec, settings.slurm))

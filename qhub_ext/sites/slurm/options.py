@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from qhub_ext.errors import InvalidOptionError, UnknownNameError
 from qhub_ext.job.spec import JobSpec
-from qhub_ext.settings import SlurmSettings, SlurmTierSettings
+from qhub_ext.settings import SlurmSettings
 
 COMMENT_PREFIX = "qhub"
 DUPLICATE, NO_FOLDER, NO_ROOM = 73, 72, 74
@@ -57,9 +57,6 @@ SWITCHES = {"exclusive": "--exclusive", "hold": "--hold", "contiguous": "--conti
 OTHERS = ("array-running", "requeue", "hetero")
 
 
-_NOTHING_SAID = SlurmTierSettings()
-
-
 @dataclass(frozen=True)
 class Asked:
     """What a job asks of Slurm, by option, after tier, device and site options are put together."""
@@ -80,7 +77,7 @@ class Asked:
 
 def ask(spec: JobSpec, settings: SlurmSettings) -> Asked:
     """Raises InvalidOptionError or UnknownNameError for a site option that is not accepted."""
-    tier = settings.tiers.get(spec.tier, _NOTHING_SAID)
+    tier = settings.tier(spec.tier)
     options = {"--nodes": "1", "--ntasks": "1", "--cpus-per-task": str(spec.cpus)}
     if spec.memory_mb is not None:
         options["--mem"] = f"{spec.memory_mb}M"
@@ -130,7 +127,7 @@ def limit_min(spec: JobSpec, settings: SlurmSettings) -> int:
     """What is asked of Slurm, which counts minutes. As everywhere on Slurm, a job is interrupted a little before its limit;
     a short one gets that time on top, because it would otherwise be interrupted as soon as it has begun."""
     wanted_s = spec.time_s + (settings.signal_s + CHECK_S if spec.time_s < SHORT_S else 0)
-    most_s = settings.tiers.get(spec.tier, _NOTHING_SAID).time_max_s
+    most_s = settings.tier(spec.tier).time_max_s
     minutes = -(-wanted_s // 60)
     return max(1, minutes if most_s is None else min(minutes, most_s // 60))
 
