@@ -31,8 +31,7 @@ from qhub_ext.jobfolder.outputs import without_colours
 LAST_WORD_TAGS = {"demo-table", "claims"}
 TEACHES_TAG = "teaches"
 SHOWN = ("image/png", "text/plain")
-OWN_PLACES = re.compile(r"/(?:home|root|tmp|var|work|Users)/[^\s:'\"]*/")
-"""Folders of whoever executed it teach nobody, and the name neither."""
+ANYBODYS = ("/home", "/root", "/tmp", "/var", "/Users")  # noqa: S108 - looked for in what was printed
 CELL_LIMIT_S = 1200
 
 
@@ -99,6 +98,16 @@ def for_readers(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookN
         elif "text/plain" in output.data:
             output.data["text/plain"] = _anybodys(output.data["text/plain"])
     return kept
+
+
+def own_places(root: Path) -> re.Pattern[str]:
+    """Folders of whoever executed it, which teach nobody: those of the checkout, the home, the environment."""
+    own = {str(p) for p in (root, Path.home(), tempfile.gettempdir(), sys.prefix)} - {"/"}
+    names = "|".join(map(re.escape, sorted({*own, *ANYBODYS}, reverse=True)))
+    return re.compile(rf"(?<![\w.…/-])(?:{names})/(?:[^\s:'\"]*/)?")
+
+
+OWN_PLACES = own_places(Path(__file__).resolve().parents[1])
 
 
 def _anybodys(text: str) -> str:

@@ -62,11 +62,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def devices_as_they_were() -> Iterator[None]:
     """A virtual QPU within a test's own process puts its drifted device in the place of the packaged one."""
     name = "qhub_ext.tiers.devices"  # which is heavy, and most modules do without
-    before = dict(sys.modules[name]._installed) if name in sys.modules else {}
+
+    def clear() -> None:
+        if name in sys.modules:
+            sys.modules[name]._installed.clear()
+
+    clear()  # of what a thread that outlived the module before put there late
     yield
-    if name in sys.modules:
-        sys.modules[name]._installed.clear()
-        sys.modules[name]._installed.update(before)
+    clear()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -132,9 +132,9 @@ class House:
     def known(self) -> list[str]:
         return list(self.devices) or sorted({*self._lines, *self._machines})
 
-    def close(self) -> None:
+    def close(self, wait_s: float = 0.0) -> None:
         for line in (*self._lines.values(), *self.sequences.lines):
-            line.close()
+            line.close(wait_s)
 
 
 def _called(words: str) -> tuple[str, str]:

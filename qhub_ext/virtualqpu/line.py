@@ -94,12 +94,14 @@ class Line:
     def length(self) -> int:
         return sum(not task.ended for task in self._tasks.values())
 
-    def close(self) -> None:
+    def close(self, wait_s: float = 0.0) -> None:
+        """The task that runs is stopped. Whoever lives on in this process may wait for the device's thread to end."""
         with self._changed:
             self._closed = True
             for task in self._tasks.values():
                 task.stop.set()
             self._changed.notify_all()
+        self._worker.join(wait_s)
 
     # ------------------------------------------------------------------ the device's own thread
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nbformat
 import pytest
 
 from tests.notebooks.execution import NOTEBOOKS
-from tests.notebooks.told import BY_CHANCE_TAG, heads, shapes, stale
+from tests.notebooks.told import BY_CHANCE_TAG, heads, own_places, shapes, stale
 
 TABLE = """\
 job     state        waited  ran
@@ -42,6 +44,14 @@ def printed(text: str, name: str = "stdout") -> nbformat.NotebookNode:
 def test_what_is_another_in_every_execution_is_no_difference(one: str, other: str) -> None:
     assert shapes(one) == shapes(other)
     assert stale(notebook(printed(one)), notebook(printed(other))) == []
+
+
+@pytest.mark.parametrize("root", ["/check/work/main", "/srv/a b/qhub", "/work"])
+def test_wherever_the_checkout_lies_its_folders_are_shown_to_nobody(root: str) -> None:
+    places = own_places(Path(root))
+    assert places.sub("…/", f"seen {root}/.venv/lib/numeric.py:232: raised") == "seen …/numeric.py:232: raised"
+    assert places.sub("…/", f"Python at {root}/python.") == "Python at …/python."
+    assert places.sub("…/", f"/mnt{root}/x and http://host{root}/x") == f"/mnt{root}/x and http://host{root}/x"
 
 
 def test_a_message_that_is_worded_anew_is_found_on_both_sides() -> None:

@@ -33,7 +33,8 @@ VARIES = (
 """In the order in which it is taken out."""
 RULE = re.compile(r"\s*─+(?: +─+)*\s*")
 
-for_readers = runpy.run_path(str(NOTEBOOKS / "run.py"))["for_readers"]
+_runner = runpy.run_path(str(NOTEBOOKS / "run.py"))
+for_readers, own_places = _runner["for_readers"], _runner["own_places"]
 
 
 def shapes(text: str) -> set[str]:

@@ -51,8 +51,9 @@ class Virtual:
     def close(self) -> None:
         self._server.should_exit = True
         self._server.force_exit = True
-        self._thread.join(10)
-        self.house.close()
+        self._thread.join(60)
+        # its thread would go on in this process, and give later tests the device as it drifted
+        self.house.close(wait_s=60)
 
     @property
     def keys(self) -> dict[str, str]:
