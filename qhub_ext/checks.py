@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.diagnosis.counts import check_counts, compare
 from qhub_ext.diagnosis.estimates import ROUNDING, recorded, rounded
 from qhub_ext.diagnosis.results import estimates_of

@@ -17,7 +17,8 @@ from typing import Any, NoReturn
 import click
 
 import qhub_ext
-from qhub_ext.capture.command import OPTIONS, Option, parse_words, refuse_other_dashes
+from qhub_ext.capture.command import parse_words, refuse_other_dashes
+from qhub_ext.capture.options import OPTIONS, Option
 from qhub_ext.capture.sweep import ACCEPTED_ANYWHERE
 from qhub_ext.display.progress import Progress
 from qhub_ext.display.tables import Page, Table, Text

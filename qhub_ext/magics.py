@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope
 
-from qhub_ext.capture.command import help_page, parse_line, without_comment
+from qhub_ext.capture.command import parse_line, without_comment
+from qhub_ext.capture.options import help_page
 from qhub_ext.errors import QhubError, UserError
 from qhub_ext.job import context
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 import qhub_ext
 from qhub_ext import cli
-from qhub_ext.capture.command import OPTIONS, help_page
+from qhub_ext.capture.options import OPTIONS, help_page
 from qhub_ext.display import duration, state_words
 from qhub_ext.job.state import State
 from qhub_ext.settings import Settings, describe_settings

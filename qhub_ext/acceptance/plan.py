@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.capture.sweep import Sweep
 from qhub_ext.errors import Cause
 from qhub_ext.job.state import State

@@ -1,6 +1,7 @@
 """A cell and what it needs, turned into plain files. Runs in the user's kernel; `thaw`, `runtime`, `search_path` and `mismatch` also run in the job's.
 
-    command        the %%qpu line -> Request
+    command        the %%qpu line -> `request`; `options` is the table, `option_values` reads what stands behind one,
+                   `keywords` takes names and values in place of a line, `slips` says what was meant
     names          the cell -> the names that it reads, binds and changes
     freeze, thaw   names -> manifest.json and one file per name, and back
     flow           how the names of a cell are followed: `findings`, `statements`, `expressions`, `scopes`, `inert`, `magic_text`

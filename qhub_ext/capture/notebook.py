@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from qhub_ext.capture.command import Request, request_from_json
+from qhub_ext.capture.keywords import request_from_json
+from qhub_ext.capture.request import Request
 from qhub_ext.errors import CaptureError
 from qhub_ext.job.notebook import Notebook, code_cells, without_outputs
 

@@ -16,7 +16,8 @@ from IPython.core.error import UsageError
 from IPython.core.inputtransformer2 import cell_magic
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 
-from qhub_ext.capture.command import Request, parse_line
+from qhub_ext.capture.command import parse_line
+from qhub_ext.capture.request import Request
 from qhub_ext.errors import UserError
 from qhub_ext.job import context
 from qhub_ext.job.identity import short_id

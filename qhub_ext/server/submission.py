@@ -1,6 +1,6 @@
 """A submission as JSON, read into the same request as a line of `%%qpu`; and what a repeated key means.
 
-The options are those of the table in `qhub_ext.capture.command`, by their names: `{"shots": 4000, "time": "10m"}`.
+The options are those of the table in `qhub_ext.capture.options`, by their names: `{"shots": 4000, "time": "10m"}`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from qhub_ext.server.one_job import known
 from qhub_ext.server.replies import ConflictError
 
 if TYPE_CHECKING:
-    from qhub_ext.capture.command import Request
+    from qhub_ext.capture.request import Request
     from qhub_ext.service import Draft, JobService
 
 KINDS = ("cell", "script", "notebook")
@@ -136,7 +136,8 @@ def inside(root: Path, path: str) -> Path:
 
 def read_request(options: dict[str, Any]) -> Request:
     """Raises InvalidOptionError or UnknownNameError with the same sentences as a line of `%%qpu`."""
-    from qhub_ext.capture.command import OPTIONS, parse_words
+    from qhub_ext.capture.command import parse_words
+    from qhub_ext.capture.options import OPTIONS
 
     allowed = {option.name: option for option in OPTIONS if option.name not in ELSEWHERE}
     words: list[str] = []

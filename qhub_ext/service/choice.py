@@ -10,7 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from qhub_ext.capture.command import CHOICES, Request, request_from_json
+from qhub_ext.capture.keywords import CHOICES, request_from_json
+from qhub_ext.capture.request import Request
 from qhub_ext.errors import InvalidOptionError, QhubError
 from qhub_ext.job import context
 from qhub_ext.service.device_wish import settle_wish

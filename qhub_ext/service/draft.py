@@ -30,7 +30,7 @@ from qhub_ext.tiers.catalog import DeviceBounds
 from qhub_ext.tiers.seeds import fresh_seed
 
 if TYPE_CHECKING:
-    from qhub_ext.capture.command import Request
+    from qhub_ext.capture.request import Request
     from qhub_ext.settings import Settings
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.diagnosis.explain import Explanation
 from qhub_ext.errors import Cause, DeviceError, PreflightError
 from qhub_ext.job.state import State

@@ -38,7 +38,7 @@ from qhub_ext.sites.scheduler import Expecting, Finding, QueueEntry, Refusal, Si
 from qhub_ext.tiers.wishes import is_wish
 
 if TYPE_CHECKING:
-    from qhub_ext.capture.command import Request
+    from qhub_ext.capture.request import Request
     from qhub_ext.diagnosis.explain import Explanation
     from qhub_ext.service.device_tasks import Fate
     from qhub_ext.service.usage import JobUsage
@@ -291,7 +291,7 @@ class JobService:
 
 def submit(source: str, **options: Any) -> Job:
     """Submits a piece of Python text as a job: `submit("...", tier="emulation", shots=4000)`. Options as in `%%qpu`."""
-    from qhub_ext.capture.command import request_from_keywords
+    from qhub_ext.capture.keywords import request_from_keywords
 
     service = JobService()
     return service.run(request_from_keywords(options), source)
@@ -299,7 +299,7 @@ def submit(source: str, **options: Any) -> Job:
 
 def submit_notebook(path: str | Path, **options: Any) -> Job:
     """Submits a notebook file as a job: `submit_notebook("study.ipynb", tier="emulation")`. Options as in `%%qpu`."""
-    from qhub_ext.capture.command import request_from_keywords
+    from qhub_ext.capture.keywords import request_from_keywords
 
     service = JobService()
     return service.submit(service.draft_notebook(Path(path), request_from_keywords(options)))

@@ -12,7 +12,7 @@ from qhub_ext.errors import InvalidOptionError
 from qhub_ext.settings import SlurmTierSettings
 
 if TYPE_CHECKING:
-    from qhub_ext.capture.command import Request
+    from qhub_ext.capture.request import Request
     from qhub_ext.settings import Settings, Share
 
 

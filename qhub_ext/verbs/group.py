@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from qhub_ext.capture.command import OPTIONS
+from qhub_ext.capture.options import OPTIONS
 from qhub_ext.display.tables import Text
 from qhub_ext.errors import InvalidOptionError, UnknownNameError
 from qhub_ext.job.identity import short_id

@@ -10,17 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qhub_ext.capture.command import (
-    LONGEST_NAME,
-    OPTIONS,
-    Request,
-    help_page,
-    parse_line,
-    parse_words,
-    request_from_keywords,
-    split_line,
-)
+from qhub_ext.capture.command import parse_line, parse_words, split_line
+from qhub_ext.capture.keywords import request_from_keywords
+from qhub_ext.capture.options import LONGEST_NAME, OPTIONS, help_page
 from qhub_ext.capture.quantity import parse_memory, parse_time
+from qhub_ext.capture.request import Request
 from qhub_ext.capture.sweep import parse_sweep
 from qhub_ext.errors import InvalidOptionError, QhubError, UnknownNameError, UserError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from qhub_ext.capture.command import request_from_keywords
+from qhub_ext.capture.keywords import request_from_keywords
 from qhub_ext.job.context import TIERS
 from qhub_ext.service.job import Job
 from tests.front.conftest import set_up_place

@@ -231,7 +231,7 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
 SUBMIT = """
 from qiskit import QuantumCircuit
 from qhub_ext.service import JobService
-from qhub_ext.capture.command import request_from_keywords
+from qhub_ext.capture.keywords import request_from_keywords
 circuit = QuantumCircuit(2); circuit.h(0); circuit.cx(0, 1); circuit.measure_all()
 service = JobService()
 cell = '''

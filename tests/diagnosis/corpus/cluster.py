@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from qhub_ext.capture.command import Sweep
+from qhub_ext.capture.sweep import Sweep
 from qhub_ext.job.state import State
 from qhub_ext.service import Job
 from qhub_ext.service.draft import Draft
