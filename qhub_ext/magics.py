@@ -130,7 +130,8 @@ class QpuMagics(Magics):
         from qhub_ext.capture.values import left_behind
         from qhub_ext.display.progress import Progress
         from qhub_ext.job.state import State
-        from qhub_ext.service.job import Fetched, failure
+        from qhub_ext.service.fetching import Fetched
+        from qhub_ext.service.results import failure
 
         with Progress(job.id) as progress:
             record = job.wait(progress=progress.show)

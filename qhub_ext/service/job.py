@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qhub_ext.capture.fingerprint import changed, fingerprint
-from qhub_ext.capture.freeze import thaw_one
-from qhub_ext.capture.manifest import Manifest, read_manifest
-from qhub_ext.capture.values import left_behind
+from qhub_ext.capture.manifest import read_manifest
 from qhub_ext.display.card import card_bundle, card_metadata, card_text
 from qhub_ext.display.outputs import display_outputs
 from qhub_ext.display.tables import Text
-from qhub_ext.errors import CaptureError, Cause, JobFailedError, QhubError, UnknownNameError, UnreadableJobError
+from qhub_ext.errors import CaptureError, QhubError, UnknownNameError, UnreadableJobError
 from qhub_ext.job.identity import element_id, short_id
 from qhub_ext.job.record import JobRecord
 from qhub_ext.job.state import State
-from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
-from qhub_ext.jobfolder.outcome import read_spec, require_own
+from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.outputs import read_outputs, read_text
+from qhub_ext.service.fetching import Fetched, fetch
+from qhub_ext.service.results import ArrayResults, Results, failure, not_yet
 
 if TYPE_CHECKING:
     from qhub_ext.diagnosis.explain import Explanation
@@ -31,77 +29,6 @@ if TYPE_CHECKING:
 POLL_FIRST_S = 0.02
 POLL_LAST_S = 0.5
 REQUEUED_WITHIN_S = 10.0
-
-
-class Results(Mapping[str, Any]):
-    """The variables that a job brought back, each loaded when it is asked for."""
-
-    def __init__(self, folder: JobFolder, attempt: AttemptFolder) -> None:
-        self._folder = folder
-        self._attempt = attempt
-        self._manifest = read_manifest(attempt.variables) if attempt.variables.is_dir() else Manifest()
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self._manifest.names:
-            why = self._manifest.failed.get(name)
-            if why:
-                raise CaptureError(left_behind(name, why))
-            went_along = read_manifest(self._folder.inputs).names
-            if name in went_along:  # the job left it as it was, so it did not come back a second time
-                require_own(self._folder)
-                return thaw_one(self._folder.inputs, name)
-            element = read_spec(self._folder).element
-            if element is not None and name in element.values:  # what its sweep set
-                return element.values[name]
-            hidden = name.startswith("_")
-            advice = "A name with an underscore before it comes back where --out names it." if hidden else ""
-            if not self._manifest.asked:
-                raise UnknownNameError(f"There is no variable {name!r}: the job brought none back.", advice=advice)
-            raise UnknownNameError.among("variable", name, list(self._manifest.asked), advice=advice)
-        require_own(self._folder)
-        return thaw_one(self._attempt.variables, name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._manifest.asked)
-
-    def __len__(self) -> int:
-        return len(self._manifest.asked)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._manifest.names
-
-    def __repr__(self) -> str:
-        kinds = ", ".join(f"{n}: {e.summary}" for n, e in self._manifest.names.items())
-        return f"Results({kinds})"
-
-
-class ArrayResults(Mapping[str, list[Any]]):
-    """The variables of an array's elements: each name gives a list, in the order of the elements."""
-
-    def __init__(self, elements: Sequence[Results]) -> None:
-        self._elements = elements
-
-    def __getitem__(self, name: str) -> list[Any]:
-        return [element[name] for element in self._elements]
-
-    def __iter__(self) -> Iterator[str]:
-        shared = set.intersection(*(set(e) for e in self._elements)) if self._elements else set()
-        return iter(sorted(shared))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def __repr__(self) -> str:
-        count = len(self._elements)
-        return f"ArrayResults({count} element{'' if count == 1 else 's'}: {', '.join(self)})"
-
-
-@dataclass(frozen=True)
-class Fetched:
-    """`names` are in the notebook now; `stays` says of each other one why it was left as it is."""
-
-    names: list[str]
-    stays: dict[str, str]
 
 
 @dataclass
@@ -240,7 +167,7 @@ class Job:
         record = self.record
         results = self.results()
         if key not in results and not record.state.final:
-            raise self._not_yet(record, f"{key!r} has")
+            raise not_yet(self.id, record.state, f"{key!r} has")
         return results[key]
 
     def _of_each(self, name: str) -> list[Any]:
@@ -269,58 +196,7 @@ class Job:
 
         Never over a value that changed since the job was submitted, unless `force`: such a name stays, the others come.
         """
-        record = self.record
-        if not record.state.final:
-            raise self._not_yet(record, "its variables have")
-        available = self._available()
-        wanted = dict(names) if names else {n: n for n in available}
-        for name in wanted:
-            if name not in available:
-                self._absent(name)
-        # before any value is loaded, which makes classes of this notebook anew
-        others = changed({here: self._marks.get(here) for here in wanted.values() if here in namespace}, namespace)
-        values, failed = {}, {}
-        for there, here in wanted.items():
-            try:
-                values[here] = self[there]
-            except QhubError as error:
-                failed[here] = error
-        stays = {here: str(error) for here, error in failed.items()}
-        if stays and not values:
-            told = list(dict.fromkeys(stays.values()))
-            raise next(iter(failed.values())) if len(told) == 1 else CaptureError(" ".join(told))
-        if not force:
-            stays |= self._in_the_way({here: value for here, value in values.items() if here in others}, namespace)
-        brought = {here: value for here, value in values.items() if here not in stays}
-        namespace.update(brought)
-        self._marks |= fingerprint(brought, brought)
-        return Fetched(sorted(brought), stays)
-
-    def _in_the_way(self, values: Mapping[str, Any], namespace: Mapping[str, Any]) -> dict[str, str]:
-        """Of names that hold something else than when the job was submitted: those that hold something else than what the job brings."""
-        unlike = changed(fingerprint(values, values), namespace)
-        told = f"changed in the notebook since job {short_id(self.id)} was submitted"
-        if self.before is None:
-            told = f"exists, and this kernel does not know what it was when job {short_id(self.id)} was submitted"
-        return {here: f"{here!r} {told}, and stays as it is. {self._way_out(here)}" for here in sorted(unlike)}
-
-    def _way_out(self, name: str) -> str:
-        job = short_id(self.id)
-        return f"`%qpu fetch {job} {name}=other` brings the job's under another name, --force brings it over the notebook's."
-
-    def _not_yet(self, record: JobRecord, what: str) -> UnknownNameError:
-        return UnknownNameError(
-            f"Job {short_id(self.id)} is still {record.state.value}: {what} not come back yet.",
-            advice="`job.result()` waits for it.",
-        )
-
-    def _available(self) -> list[str]:
-        return sorted(self.results())
-
-    def _absent(self, name: str) -> None:
-        element = self.elements[0] if self.size else self
-        element[name]  # says why
-        raise UnknownNameError.among("variable", name, self._available())
+        return fetch(self, namespace, names, self._marks, force=force)
 
     def explain(self) -> Explanation:
         """Why it waits, how it ended, or what makes its results doubtful: cause, evidence, whose move it is, what to try."""
@@ -367,57 +243,3 @@ def _held_elsewhere(job_id: str, shelf: str) -> Job:
     from qhub_ext.settings import current_settings
 
     return Job(job_id, JobService(current_settings().model_copy(update={"shelf": Path(shelf)})))
-
-
-class Jobs(list[Job]):
-    """Several jobs of one cell, in the order of its tiers."""
-
-    def wait(self, timeout_s: float | None = None) -> list[JobRecord]:
-        return [job.wait(timeout_s) for job in self]
-
-    def result(self, timeout_s: float | None = None) -> list[Results | ArrayResults]:
-        """Of each job in turn; JobFailedError for the first that did not complete."""
-        return [job.result(timeout_s) for job in self]
-
-    def cancel(self) -> None:
-        for job in self:
-            job.cancel()
-
-    def __getitem__(self, key: Any) -> Any:
-        """By place; by the name of a tier or a device, its job; by that of a variable, what each job brought back."""
-        if not isinstance(key, str):
-            return super().__getitem__(key)
-        specs = [job.service.spec(job.id) for job in self]
-        named = [job for job, spec in zip(self, specs, strict=True) if key in (spec.tier, spec.device)]
-        return named[0] if len(named) == 1 else [job[key] for job in self]
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or not hasattr(Job, name):
-            raise AttributeError(f"'Jobs' object has no attribute {name!r}")
-        raise AttributeError(
-            f"These are {len(self)} jobs: [job.{name} for job in jobs] has it of each, jobs[0].{name} of the first."
-        )
-
-    def __str__(self) -> str:
-        return "\n".join(map(str, self))
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002 - IPython's; it would print a list otherwise
-        printer.text(str(self))
-
-    def _ipython_display_(self) -> None:
-        """A card each, so that each lives and brings its outputs by itself."""
-        from IPython.display import display
-
-        for job in self:
-            display(job)
-
-
-def failure(record: JobRecord) -> JobFailedError:
-    attempt = record.attempt
-    error = JobFailedError(
-        f"Job {short_id(record.id)} ({record.spec.name}) {record.state.value.replace('_', ' ')}: "
-        f"{attempt.message or 'no reason is known.'}",
-        advice=attempt.advice,
-    )
-    error.cause = Cause(attempt.cause or Cause.UNKNOWN)
-    return error

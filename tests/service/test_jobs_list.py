@@ -19,8 +19,8 @@ from qhub_ext.jobfolder.atomic import write_json
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.outcome import Outcome, seal
 from qhub_ext.service import Job, Jobs, JobService
-from qhub_ext.service.job import Results
 from qhub_ext.service.knowledge import Knowledge
+from qhub_ext.service.results import Results
 from qhub_ext.settings import load_settings
 from qhub_ext.sites.scheduler import SiteReport, SiteScheduler
 
