@@ -134,15 +134,13 @@ def add_admin(app: FastAPI, front: Front, tokens: Tokens) -> None:
     def make_token(body: TokenBody, request: Request) -> dict[str, Any]:
         """A token for a user who comes over TCP without MUNGE: shown once, kept as its digest."""
         who = front.operator(request)
-        token = tokens.make(body.user)
-        orders.log(who.user, "token", body.user)
+        token = tokens.make(body.user, lambda: orders.log(who.user, "token", body.user))
         return {"user": body.user, "token": token}
 
     @app.delete("/v1/tokens/{user}", status_code=204)
     def revoke_token(user: str, request: Request) -> Response:
         who = front.operator(request)
-        tokens.revoke(user)
-        orders.log(who.user, "revoke token", user)
+        tokens.revoke(user, lambda: orders.log(who.user, "revoke token", user))
         return Response(status_code=204)
 
     @app.get("/v1/audit")

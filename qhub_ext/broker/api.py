@@ -124,9 +124,7 @@ def add_api(app: FastAPI, front: Front) -> None:
         found = desk.ledger.session(id=session_id.replace("\0", " "))
         if found is None or (found.uid != who.uid and not who.operator):
             raise UnknownNameError(f"There is no session {session_id!r}.")
-        desk.close_session(found.id)
-        if found.uid != who.uid:
-            desk.orders.log(who.user, "close session", found.id)
+        desk.close_session(found.id, by="" if found.uid == who.uid else who.user)
         return Response(status_code=204)
 
     @app.post("/v1/tasks", status_code=201)
@@ -173,12 +171,7 @@ def add_api(app: FastAPI, front: Front) -> None:
 
     @app.post("/v1/tasks/{task_id}/cancel")
     def cancel(task_id: str, request: Request) -> dict[str, Any]:
-        row, who = front.own_task(request, task_id), front.caller(request)
-        mine = row.uid == who.uid
-        desk.cancel(row.id, "It was cancelled by its owner." if mine else f"It was cancelled by {who.user}.")
-        if not mine:
-            desk.orders.log(who.user, "cancel", row.id)
-        return described(desk, desk.state(row.id))
+        return described(desk, desk.state(front.cancel(request, task_id).id))
 
     @app.get("/v1/leases")
     def leases(request: Request) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import os
 import pwd
 import secrets
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from qhub_ext.broker.refusals import UnknownCallerError
@@ -27,7 +28,10 @@ def uid_of_credential(credential: str, method: str, target: str, body: bytes, so
 
 
 class Tokens:
-    """In a file of mode 0600 with lines `USER DIGEST`: who reads it can make nothing of it. One token per user."""
+    """In a file of mode 0600 with lines `USER DIGEST`: who reads it can make nothing of it. One token per user.
+
+    Whoever orders one made or taken back says it (`told`) before the file changes: no token without its line in the audit.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -45,22 +49,24 @@ class Tokens:
         except KeyError:
             return None
 
-    def make(self, user: str) -> str:
+    def make(self, user: str, told: Callable[[], None] = lambda: None) -> str:
         """In the place of the one before. Raises UnknownNameError."""
         try:
             pwd.getpwnam(user)
         except (KeyError, ValueError):
             raise UnknownNameError(f"This host knows no user {user!r}.") from None
         token = f"qhub_{secrets.token_urlsafe(32)}"
+        told()
         with self._lock:
             self._write({**self._read(), user: _digest(token)})
         return token
 
-    def revoke(self, user: str) -> None:
+    def revoke(self, user: str, told: Callable[[], None] = lambda: None) -> None:
         with self._lock:
             known = self._read()
             if user not in known:
                 raise UnknownNameError(f"{user!r} has no token.")
+            told()
             del known[user]
             self._write(known)
 

@@ -49,7 +49,7 @@ class Database(Protocol):
     def rows(self, query: str, *values: Any) -> list[Row]: ...
 
     def transaction(self) -> AbstractContextManager[Execute]:
-        """All of it or nothing. Its end may be lost with the connection: whoever tries again must not count twice."""
+        """All of it or nothing; one inside another is part of it. Its end may be lost with the connection: whoever tries again must not count twice."""
 
     def close(self) -> None: ...
 
@@ -60,6 +60,7 @@ class Sqlite:
     def __init__(self, path: Path) -> None:
         self.title = str(path)
         self._lock = threading.RLock()
+        self._within: Execute | None = None
         with translated(self.title):
             self._held = path.with_name("broker.lock").open("w")
         try:
@@ -95,14 +96,28 @@ class Sqlite:
     @contextmanager
     def transaction(self) -> Iterator[Execute]:
         with self._lock, translated(self.title):
+            if self._within is not None:
+                yield self._within
+                return
             self._db.execute("BEGIN IMMEDIATE")
+            self._within = self._run
             try:
-                yield lambda query, *values: self._db.execute(query, values).fetchall()
+                yield self._run
                 self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:  # a full disk may have ended it already
                     self._db.execute("ROLLBACK")
                 raise
+            finally:
+                self._within = None
+
+    def _run(self, query: str, *values: Any) -> list[Row]:
+        if (
+            self._within is not None and not self._db.in_transaction
+        ):  # each statement would be one of its own from here on
+            raise sqlite3.OperationalError("it ended in the middle of a transaction")
+        found: list[Row] = self._db.execute(query, values).fetchall()
+        return found
 
     def close(self) -> None:
         with self._lock:

@@ -97,11 +97,19 @@ class Desk:
 
     # ------------------------------------------------------------------ what ends by itself
 
-    def close_session(self, session_id: str, why: str = "Its session was closed.") -> None:
+    def close_session(self, session_id: str, why: str = "Its session was closed.", by: str = "") -> None:
+        """`by`: the operator who ordered it."""
         with self.changed:
-            for task in [t for t in self._queue if t.session == session_id]:
-                self.cancel(task.id, why)
-            self.sessions.end(session_id)
+            mine = [task.id for task in self._queue if task.session == session_id]
+            with self.ledger.transaction():
+                for row in self.ledger.tasks_of(mine).values():
+                    self.turns.end(row, "cancelled", cause="user", message=why)
+                self.sessions.end(session_id)
+                if by:
+                    self.orders.log(by, "close session", session_id)
+            for task in mine:
+                self.turns.forget(task)
+            self.changed.notify_all()
             self.orders.end_leases_of(session_id)
 
     def sweep(self, gone: Callable[[Iterable[tuple[int, str]]], set[str]] | None = None) -> None:
@@ -174,15 +182,19 @@ class Desk:
         """Whether it waits or runs."""
         return task_id in self._queue
 
-    def cancel(self, task_id: str, why: str = "It was cancelled.") -> TaskRow:
-        """One on a device is stopped there; its thread writes the end."""
+    def cancel(self, task_id: str, why: str = "It was cancelled.", by: str = "") -> TaskRow:
+        """One on a device is stopped there; its thread writes the end. `by`: the operator who ordered it."""
         with self.changed:
             row = self.ledger.task(task_id)
             if row is None:
                 raise UnknownNameError(f"There is no task {task_id!r}.")
             if row.ended:
+                self.turns.forget(task_id)  # where the answer of the ledger was lost the first time
                 raise ConflictError(f"The task {task_id} has ended: {row.state}.")
-            self.turns.end(row, "cancelled", cause="user", message=why)
+            with self.ledger.transaction():
+                self.turns.end(row, "cancelled", cause="user", message=why)
+                if by:
+                    self.orders.log(by, "cancel", task_id)
             self.turns.forget(task_id)
             self.changed.notify_all()
         return replace(row, state="cancelled")
@@ -200,9 +212,10 @@ class Desk:
                 raise UnknownNameError(f"There is no task {task_id!r}.")
             if task is None:
                 raise ConflictError(f"The task {task_id} has ended: {row.state}.")
-            self.ledger.set_priority(task_id, priority)
+            with self.ledger.transaction():
+                self.ledger.set_priority(task_id, priority)
+                self.orders.log(who, "priority", f"{task_id}: {row.priority} -> {priority}")
             self._queue.move(task, priority)
-            self.orders.log(who, "priority", f"{task_id}: {row.priority} -> {priority}")
         return replace(row, priority=priority)
 
     # ------------------------------------------------------------------

@@ -147,7 +147,7 @@ def add_face(app: FastAPI, front: Front) -> None:
 
     @app.post("/api/v1/jobs/{task_id}/cancel", status_code=204)
     def vendor_cancel(task_id: str, request: Request) -> Response:
-        desk.cancel(front.own_task(request, task_id).id, "It was cancelled by its owner.")
+        front.cancel(request, task_id)
         return Response(status_code=204)
 
 

@@ -134,6 +134,13 @@ class Front:
             self._keep(row.session)
         return row
 
+    def cancel(self, request: Request, task_id: str) -> TaskRow:
+        """By its owner or, which is an order, by an operator."""
+        row, who = self.own_task(request, task_id), self.caller(request)
+        if row.uid == who.uid:
+            return self.desk.cancel(row.id, "It was cancelled by its owner.")
+        return self.desk.cancel(row.id, f"It was cancelled by {who.user}.", by=who.user)
+
     def own_session(self, request: Request, session_id: str) -> Session:
         found, who = self.desk.ledger.session(id=_no_nul_id(session_id)), self.caller(request)
         if found is None or found.uid != who.uid:

@@ -1,4 +1,5 @@
-"""What operators order, and the leases that sessions take: drained devices, calibration windows, limits, priorities. Each order is in the audit.
+"""What operators order, and the leases that sessions take: drained devices, calibration windows, limits, priorities. Each order is in the audit,
+written down in one transaction with it.
 
 Kept in memory beside the ledger, as every decision asks for it.
 """
@@ -25,7 +26,7 @@ class Orders:
     def __init__(
         self, ledger: Ledger, policy: Policy, devices: Iterable[str], clock: Callable[[], float], changed: threading.Condition,
     ) -> None:  # fmt: skip
-        self._book, self._policy, self._clock, self.changed = ledger.book, policy, clock, changed
+        self._ledger, self._book, self._policy, self._clock, self.changed = ledger, ledger.book, policy, clock, changed
         self.devices = tuple(devices)
         self._windows = self._book.windows()
         self.drained = self._book.drained()
@@ -34,8 +35,9 @@ class Orders:
         self._take_limits()
 
     def log(self, who: str, verb: str, what: str) -> None:
-        self._book.log(who, verb, what, self._clock())
+        """A line of the audit. Inside a transaction of what was ordered, there is none without the other."""
         with self.changed:
+            self._book.log(who, verb, what, self._clock())
             self.changed.notify_all()
 
     # ------------------------------------------------------------------ windows and drain
@@ -50,23 +52,26 @@ class Orders:
         if window.is_over(self._clock()):
             raise InvalidOptionError(f"The window is over already: {window.sentence}.", advice="Give a --start that is to come, or a --rule by which it comes again.")  # fmt: skip
         with self.changed:
-            number = self._book.add_window(window)
+            with self._ledger.transaction():
+                number = self._book.add_window(window)
+                self.log(who, "window", f"{number}: {window.sentence}")
             self._windows = self._book.windows()
-        self.log(who, "window", f"{number}: {window.sentence}")
         return number
 
     def remove_window(self, number: int, who: str) -> None:
         with self.changed:
-            if not -(2**63) <= number < 2**63 or not self._book.remove_window(number):
-                raise UnknownNameError(f"There is no window {number}.")
+            with self._ledger.transaction():
+                if not -(2**63) <= number < 2**63 or not self._book.remove_window(number):
+                    raise UnknownNameError(f"There is no window {number}.")
+                self.log(who, "remove window", str(number))
             self._windows = self._book.windows()
-        self.log(who, "remove window", str(number))
 
     def drain(self, device: str, who: str, *, drained: bool, note: str = "") -> None:
         with self.changed:
-            self._book.set_drained(device, drained=drained, note=note, now=self._clock())
+            with self._ledger.transaction():
+                self._book.set_drained(device, drained=drained, note=note, now=self._clock())
+                self.log(who, "drain" if drained else "resume", f"{device}: {note}" if note else device)
             self.drained = self._book.drained()
-        self.log(who, "drain" if drained else "resume", f"{device}: {note}" if note else device)
 
     # ------------------------------------------------------------------ limits
 
@@ -77,16 +82,18 @@ class Orders:
     def set_limit(self, limit: Limit, who: str) -> None:
         checked(limit, self._policy.profiles)
         with self.changed:
-            self._book.set_limit(limit.scope, limit.name, limit.what, limit.value)
+            with self._ledger.transaction():
+                self._book.set_limit(limit.scope, limit.name, limit.what, limit.value)
+                self.log(who, "limit", limit.sentence)
             self._take_limits()
-        self.log(who, "limit", limit.sentence)
 
     def drop_limit(self, scope: str, name: str, what: str, who: str) -> None:
         with self.changed:
-            if not self._book.drop_limit(scope, name, what):
-                raise UnknownNameError(f"No operator set {what!r} of the {scope} {name!r}.")
+            with self._ledger.transaction():
+                if not self._book.drop_limit(scope, name, what):
+                    raise UnknownNameError(f"No operator set {what!r} of the {scope} {name!r}.")
+                self.log(who, "limit", f"{what} of {scope} {name}: as the settings say")
             self._take_limits()
-        self.log(who, "limit", f"{what} of {scope} {name}: as the settings say")
 
     # ------------------------------------------------------------------ leases
 
@@ -129,9 +136,12 @@ class Orders:
                         f"{session.user} had {device} alone until a moment ago, and others wait for it.",
                         advice=f"Take your turn with them, or ask again in {free_at - now:.0f} s.",
                     )
-            made = self._book.add_lease(device, session, now, now + length_s)
+            with self._ledger.transaction():
+                made = self._book.add_lease(device, session, now, now + length_s)
+                self.log(
+                    session.user, "lease", f"{device}: session {session.id} ({session.profile}) for {length_s:g} s"
+                )
             self.leases[device] = made
-        self.log(session.user, "lease", f"{device}: session {session.id} ({session.profile}) for {length_s:g} s")
         return made
 
     def end_lease(self, device: str, who: str, why: str = "") -> None:
@@ -139,9 +149,10 @@ class Orders:
             found = self.leases.get(device)
             if found is None:
                 raise UnknownNameError(f"Nobody has {device} alone.")
-            self._book.end_lease(found.id, min(self._clock(), found.until))
+            with self._ledger.transaction():
+                self._book.end_lease(found.id, min(self._clock(), found.until))
+                self.log(who, "end of lease", f"{device}: session {found.session}{f', {why}' if why else ''}")
             del self.leases[device]
-        self.log(who, "end of lease", f"{device}: session {found.session}{f', {why}' if why else ''}")
 
     def end_leases(self, idle_since: Callable[[str], float | None] | None = None) -> None:
         """Those whose time is over, and those whose session has had no task for too long (`idle_since` gives the moment)."""

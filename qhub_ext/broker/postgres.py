@@ -33,6 +33,7 @@ class Postgres:
         self._url, self._psycopg = url, psycopg
         self._lock = threading.RLock()
         self._db: Any = None
+        self._within: Execute | None = None
         self._closed = False
         with self._lock, self._translated():
             self._connection(TAKE_OVER_S)
@@ -61,9 +62,16 @@ class Postgres:
     @contextmanager
     def transaction(self) -> Iterator[Execute]:
         with self._lock, self._translated():
+            if self._within is not None:
+                yield self._within
+                return
             db = self._connection()
             with db.transaction():
-                yield lambda query, *values: self._run(db, query, values)
+                self._within = lambda query, *values: self._run(db, query, values)
+                try:
+                    yield self._within
+                finally:
+                    self._within = None
 
     def close(self) -> None:
         with self._lock:

@@ -175,7 +175,10 @@ class Turns:
     def complete(self, task_id: str) -> None:
         """Puts the results of its slices together and ends it. That may take seconds, and nobody waits for it at the desk: it may be cancelled meanwhile."""
         row = self._ledger.task(task_id)
-        if row is None or row.ended:
+        if row is None or row.ended:  # also where the answer of the ledger to its end was lost
+            with self._changed:
+                self.forget(task_id)
+                self._changed.notify_all()
             return
         done = [one for one in self._ledger.slices(task_id) if one.counts]
         failed: QhubError | None = None

@@ -35,6 +35,10 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 @pytest.fixture
 def ask(desk: Desk) -> Ask:
+    return asker(desk)
+
+
+def asker(desk: Desk) -> Ask:
     """`ask(uid, method, path)`; with uid None over TCP, where only a key says who it is."""
     app = build(desk, {}, url=lambda: "http://127.0.0.1:1", membership=OneUser(KNOWN), operators=frozenset({OPERATOR}))
 

@@ -8,9 +8,9 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -23,6 +23,7 @@ from qiskit.primitives import DataBin, PrimitiveResult, PubResult
 from qhub_ext import __version__
 from qhub_ext.broker import turns
 from qhub_ext.broker.app import build
+from qhub_ext.broker.database import LedgerError
 from qhub_ext.broker.desk import Desk
 from qhub_ext.broker.dispatch import DeviceThread
 from qhub_ext.broker.front import Front, result_of
@@ -431,6 +432,38 @@ def test_a_task_that_is_cancelled_while_its_slices_are_put_together_is_cancelled
     assert desk.ledger.task(row.id).state == "cancelled"
     assert result_of(desk, desk.ledger.task(row.id)).status_code == 404
     assert [(r["state"], r["n"]) for r in desk.ledger.accounts.totals() if r["state"] != "slice"] == [("cancelled", 1)]
+    desk.ledger.close()
+
+
+@pytest.mark.parametrize("end", ["complete", "cancel"])
+def test_a_task_whose_end_was_written_down_and_the_answer_lost_waits_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    desk = Desk(tmp_path / "ledger", ["kingston"])
+    row = desk.submit(desk.sessions.open(ALICE, "alice", profile="test"), "kingston", "sampler", PARAMS)
+    _, one = desk.turns.next_slice("kingston", 0.0)
+    desk.turns.finished(one, SHORT, 0.1, "")
+    verb = {"complete": desk.turns.complete, "cancel": desk.cancel}[end]
+    transaction, open_now = desk.ledger.transaction, []
+
+    @contextmanager
+    def and_lost() -> Iterator[Any]:
+        open_now.append(1)
+        with transaction() as execute:
+            yield execute
+        if len(open_now) == 1:
+            raise LedgerError("The server went away.")
+        open_now.pop()
+
+    with monkeypatch.context() as server:
+        server.setattr(desk.ledger, "transaction", and_lost)
+        with pytest.raises(LedgerError):
+            verb(row.id)
+    assert desk.is_open(row.id)
+    with suppress(ConflictError):
+        verb(row.id)
+    assert not desk.is_open(row.id)
+    assert desk.ledger.task(row.id).ended
     desk.ledger.close()
 
 

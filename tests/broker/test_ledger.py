@@ -22,7 +22,7 @@ from qhub_ext.broker.postgres import Postgres
 from qhub_ext.broker.rows import Session, TaskRow
 from qhub_ext.broker.tables import VERSION
 from qhub_ext.broker.work import Piece
-from qhub_ext.errors import JobFolderError, QhubError
+from qhub_ext.errors import JobFolderError, QhubError, UnknownNameError
 from qhub_ext.tiers.windows import Window
 from tests.broker.daemons import PostgresServer, postgres_server
 from tests.slurm.packages import Unavailable
@@ -102,6 +102,26 @@ def test_what_was_written_is_there_after_the_ledger_was_opened_again(opened: Ope
     assert again.accounts.shares() == {"alice": (12.5, 100.0)}
     assert again.book.open_leases() == [held]
     assert [(a["who"], a["verb"], a["what"]) for a in again.book.audit()] == [("root", "drain", "kingston")]
+
+
+def test_a_transaction_inside_another_is_part_of_it(opened: Open) -> None:
+    ledger = opened()
+
+    def drain(device: str) -> None:
+        with ledger.transaction():
+            ledger.book.set_drained("kingston", drained=True, note="", now=3.0)
+            ledger.book.log("root", "drain", device, 5.0)
+            assert ledger.book.drained() == {"kingston": ""}
+            if device != "kingston":
+                raise UnknownNameError(f"There is no device {device!r}.")
+
+    with pytest.raises(UnknownNameError):
+        drain("kingstn")
+    assert (ledger.book.drained(), ledger.book.audit()) == ({}, [])
+    drain("kingston")
+    ledger.close()
+    again = opened()
+    assert (again.book.drained(), len(again.book.audit())) == ({"kingston": ""}, 1)
 
 
 def test_a_slice_counts_once_however_often_it_is_said(opened: Open) -> None:

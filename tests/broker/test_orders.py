@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import click
+import httpx
 import pytest
 
+from qhub_ext.broker.credentials import Tokens
+from qhub_ext.broker.database import LedgerError
 from qhub_ext.broker.desk import Desk
 from qhub_ext.broker.limits import Limit
+from qhub_ext.broker.order_book import OrderBook
 from qhub_ext.broker.policy import Policy
 from qhub_ext.broker.profiles import Profile
 from qhub_ext.broker.refusals import ConflictError, NotAllowedError
 from qhub_ext.errors import InvalidOptionError
 from qhub_ext.service import JobService
 from qhub_ext.settings import load_settings
+from qhub_ext.tiers.windows import Window
 from qhub_ext.verbs import Surface, verbs
-from tests.broker.house import ALICE, BOB, OPERATOR, PARAMS, Ask, session, submit
+from tests.broker.house import ALICE, BOB, KNOWN, OPERATOR, PARAMS, Ask, asker, session, submit
 
 LEASING = {
     "production": Profile("production", 2, lease_s=600.0),
@@ -272,6 +278,70 @@ def test_a_window_that_an_earlier_version_took_and_this_one_does_not_keeps_no_br
     assert "window 1 does not count" in caplog.text
     again.orders.remove_window(1, "root")
     again.ledger.close()
+
+
+# ---------------------------------------------------------------------- the audit
+
+GIVEN: dict[str, tuple[str, str, Any]] = {
+    "drain": ("POST", "/v1/devices/kingston/drain", {}),
+    "window": ("POST", "/v1/windows", {"start": 4e9, "length_s": 60.0}),
+    "remove window": ("DELETE", "/v1/windows/1", None),
+    "limit": ("PUT", "/v1/limits/profile/test/slots", {"value": 2}),
+    "limit dropped": ("DELETE", "/v1/limits/profile/production/slots", None),
+    "priority": ("PUT", "/v1/tasks/hers/priority", {"priority": 3}),
+    "cancel": ("POST", "/v1/tasks/hers/cancel", None),
+    "cancel as the vendor's": ("POST", "/api/v1/jobs/hers/cancel", None),
+    "lease": ("POST", "/v1/devices/fez/lease", {"length_s": 60.0}),
+    "end of lease": ("DELETE", "/v1/devices/kingston/lease", None),
+    "close session": ("DELETE", "/v1/sessions/{hers}", None),
+    "token": ("POST", "/v1/tokens", {"user": "daemon"}),
+    "revoke token": ("DELETE", "/v1/tokens/root", None),
+}
+
+
+@pytest.fixture
+def ordered(tmp_path: Path) -> Any:
+    """A desk with something of everything, what is kept of it, and how an operator asks it."""
+    made = Desk(tmp_path / "ordered", ["kingston", "fez"], Policy(profiles=KNOWN | LEASING))
+    hers, mine = (made.sessions.open(uid, str(uid), profile="production") for uid in (ALICE, OPERATOR))
+    made.submit(hers, "kingston", "sampler", PARAMS, task_id="hers")
+    made.take_lease("kingston", hers, 60.0)
+    made.orders.add_window(Window(4e9, 60.0), "root")
+    made.orders.set_limit(Limit("profile", "production", "slots", 5.0), "root")
+    tokens = made.ledger.directory / "tokens"
+    Tokens(tokens).make("root")
+    ask = asker(made)
+
+    def order(name: str) -> httpx.Response:
+        method, path, body = GIVEN[name]
+        body = body | {"session": mine.id} if path.endswith("lease") and body else body
+        return ask(OPERATOR, method, path.format(hers=hers.id), json=body)
+
+    def kept() -> tuple[Any, ...]:
+        ledger, orders = made.ledger, made.orders
+        return (
+            ledger.book.windows(), ledger.book.drained(), ledger.book.limits(), ledger.book.open_leases(), ledger.open_tasks(), ledger.open_sessions(),
+            tokens.read_text(), orders.windows(), orders.drained, orders.leases, made.policy.limits.all(), [(place, row.id, row.priority) for place, row, _ in made.queue()[0]],
+        )  # fmt: skip
+
+    yield made, order, kept
+    made.ledger.close()
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_an_order_and_its_line_in_the_audit_are_kept_together_or_not_at_all(
+    name: str, ordered: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, order, kept = ordered
+    before, lines = kept(), len(desk.ledger.book.audit())
+    with monkeypatch.context() as broken:
+        broken.setattr(OrderBook, "log", Mock(side_effect=LedgerError("The disk is full.")))
+        assert order(name).status_code == 503
+    assert kept() == before
+    assert len(desk.ledger.book.audit()) == lines
+    assert order(name).status_code < 300
+    assert kept() != before
+    assert [row["verb"] in name for row in desk.ledger.book.audit() if row["who"] == str(OPERATOR)] == [True]
 
 
 # ---------------------------------------------------------------------- what is typed
