@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from qhub_ext.display.words import limit
 from qhub_ext.errors import InvalidOptionError
-from qhub_ext.settings import SlurmTierSettings
 
 if TYPE_CHECKING:
     from qhub_ext.capture.request import Request
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 
 def measure(request: Request, tier: str, site: str, settings: Settings) -> Share:
     """Raises InvalidOptionError for more than the site allows."""
-    usual = settings.slurm.tiers.get(tier) if site == "slurm" else None
-    usual = usual or SlurmTierSettings()
+    usual = settings.slurm.tier(tier if site == "slurm" else None)
     at = f"slurm.tiers.{tier}"
     _within("--cpus", request.cpus, str, usual.cpus_max, f"{at}.cpus_max")
     _within("--memory", request.memory_mb, _mib, usual.memory_max_mb, f"{at}.memory_max_mb")

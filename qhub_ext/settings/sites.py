@@ -114,9 +114,9 @@ class SlurmSettings(Section):
         default_factory=dict, description="Device -> licences, generic resources or QPU name, for the tier qpu."
     )
 
-    def tier(self, name: str) -> SlurmTierSettings:
-        """Of one that the site says nothing of, the defaults."""
-        return self.tiers.get(name, _DEFAULT_TIER)
+    def tier(self, name: str | None) -> SlurmTierSettings:
+        """Of none, and of one that the site says nothing of, the defaults."""
+        return self.tiers.get(name or "", _DEFAULT_TIER)
 
     def device(self, name: str) -> SlurmDeviceSettings | None:
         """By the device's own name, also where an operator wrote the vendor's: `ibm_kingston`."""
