@@ -71,7 +71,7 @@ def _run_cold(folder: JobFolder, began: float) -> int:
         return refuse_attempt(folder, attempt_number(os.environ), error)
     from qhub_ext.runner.allocation import attempt_number
     from qhub_ext.runner.attempt import run_attempt
-    from qhub_ext.runner.supervisor import Signals
+    from qhub_ext.runner.stopping import Signals
 
     return run_attempt(folder, attempt_number(os.environ), kernel, Signals(), began)
 
@@ -81,7 +81,7 @@ def _run_warm(like: JobFolder, imports: list[str]) -> int:
     import json
 
     from qhub_ext.runner.attempt import run_attempt, wait_until_imported
-    from qhub_ext.runner.supervisor import Signals
+    from qhub_ext.runner.stopping import Signals
 
     try:
         if not wait_until_imported(kernel, imports, (read_json_or_none(like.runtime) or {}).get("own_path")):

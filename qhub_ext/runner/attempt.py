@@ -22,7 +22,8 @@ from qhub_ext.runner.export import Export
 from qhub_ext.runner.kernel import JobKernel
 from qhub_ext.runner.recording import out_of_room, seal_notebook
 from qhub_ext.runner.report import report
-from qhub_ext.runner.supervisor import Signals, Supervisor
+from qhub_ext.runner.stopping import Signals
+from qhub_ext.runner.supervisor import Supervisor
 from qhub_ext.runner.verdict import Sighting, Verdict, judge
 from qhub_ext.telemetry.console import about, note, say
 from qhub_ext.telemetry.context import context_of_job
@@ -109,10 +110,10 @@ def _run(
         full = out_of_room(
             lambda: seal_notebook(
                 attempt,
-                supervisor.notebook,
-                supervisor.execution_counts,
-                _metadata(supervisor.notebook, spec, attempt),
-                supervisor.widgets.to_json(),
+                supervisor.cells.notebook,
+                supervisor.cells.counts,
+                _metadata(supervisor.cells.notebook, spec, attempt),
+                supervisor.outputs.widgets.to_json(),
             )
         )
         seen = supervisor.seen
@@ -136,7 +137,7 @@ def _run(
             qpu_s=used_seconds(folder, attempt.number),
         )
         outcome = with_doubt(folder, spec, attempt.number, outcome)
-        supervisor.record_return()
+        supervisor.timings.return_ends()
         give_back(attempt)
         seal(attempt, outcome)
     note("attempt ended", state=outcome.state, cause=outcome.cause)

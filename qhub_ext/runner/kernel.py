@@ -175,32 +175,3 @@ def _become_kernel(connection: str, fds: tuple[int, ...], supervisor: int, captu
         traceback.print_exc()
     finally:
         os._exit(1)
-
-
-def resident_mb(pid: int) -> float:
-    """Memory of a process and its descendants, in MiB; shared pages count once. 0 where /proc cannot say."""
-    total = 0
-    for member in [pid, *_descendants(pid)]:
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            total += int(Path(f"/proc/{member}/statm").read_text().split()[1])
-    return total * os.sysconf("SC_PAGE_SIZE") / 1048576
-
-
-def proportional_mb(pid: int) -> float:
-    """As `resident_mb`, with shared pages divided among those who share them: right for forks, and slower."""
-    total = 0
-    for member in [pid, *_descendants(pid)]:
-        with contextlib.suppress(OSError, ValueError):
-            for line in Path(f"/proc/{member}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
-                    total += int(line.split()[1])
-    return total / 1024
-
-
-def _descendants(pid: int) -> list[int]:
-    found: list[int] = []
-    with contextlib.suppress(OSError, ValueError):
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            for child in Path(f"/proc/{pid}/task/{thread}/children").read_text().split():
-                found += [int(child), *_descendants(int(child))]
-    return found
