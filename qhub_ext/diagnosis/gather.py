@@ -11,11 +11,12 @@ from qhub_ext.diagnosis.drift import drift_between
 from qhub_ext.diagnosis.evidence import Evidence
 from qhub_ext.errors import QhubError
 from qhub_ext.job.record import JobRecord
-from qhub_ext.jobfolder.atomic import read_record_or_none
 from qhub_ext.jobfolder.calibrations import read_pinned
 from qhub_ext.jobfolder.device_tasks import read_device_tasks
 from qhub_ext.jobfolder.journal import read_all
 from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.jobfolder.outcome import read_outcome
+from qhub_ext.jobfolder.runtime import read_runtime
 from qhub_ext.jobfolder.tasks import read_tasks
 
 TAIL_BYTES = 16384
@@ -24,7 +25,7 @@ TAIL_BYTES = 16384
 def gather(folder: JobFolder, record: JobRecord, outcome: Mapping[str, Any] | None = None) -> Evidence:
     """`outcome`: of an attempt that is about to be sealed."""
     attempt = folder.attempt(record.attempt.number)
-    sealed = read_record_or_none(attempt.outcome) if outcome is None else outcome
+    sealed = read_outcome(attempt) if outcome is None else outcome
     tasks = read_tasks(folder)
     met = [record.snapshots.get("submission", ""), record.snapshots.get("start", "")]
     met += [str(i) for task in tasks for sent in task.get("device_tasks") or () for i in sent.get("snapshots") or ()]
@@ -36,7 +37,7 @@ def gather(folder: JobFolder, record: JobRecord, outcome: Mapping[str, Any] | No
         console=tail(attempt.console),
         tasks=tasks,
         device_tasks=read_device_tasks(folder),
-        runtime=read_record_or_none(folder.runtime) or {},
+        runtime=read_runtime(folder.runtime) or {},
         snapshots=tuple(dict.fromkeys(identity[:23] for identity in met if identity)),
     )
     return _with_drift(seen) if len(seen.snapshots) > 1 else seen

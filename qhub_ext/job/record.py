@@ -190,7 +190,7 @@ def fold(
                 continue
             if heard is State.SUBMITTED:
                 submitted_at = at if submitted_at is None else min(at, submitted_at)
-            site_id = event.get("site_id", site_id)
+            site_id = event["site_id"] if isinstance(event.get("site_id"), str) else site_id
             _hear(drafts.setdefault(number, _Draft()), heard, at, event)
     for number, outcome in sorted(outcomes.items()):
         _seal(drafts[number], outcome)
@@ -222,7 +222,8 @@ def _hear(draft: _Draft, heard: State, at: float, event: dict[str, Any]) -> None
             draft.fields["ended_at"] = at
         if heard.final and before is State.LOST:  # somebody knew better
             draft.fields["ended_at"] = at
-        draft.fields.update({k: event[k] for k in ("reason", "word", "cause", "message", "advice") if k in event})
+        told = {k: event[k] for k in ("reason", "word", "cause", "message", "advice") if k in event}
+        draft.fields.update({k: v for k, v in told.items() if isinstance(v, str) or (v is None and k == "cause")})
         if not heard.waiting and "reason" not in event:
             draft.fields["reason"] = ""
 

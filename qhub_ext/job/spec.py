@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from qhub_ext.job.kinds import unfit
+
 SCHEMA = "qhub.job/1"
 
 
@@ -110,17 +112,18 @@ class JobSpec:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> JobSpec:
-        """Reads its own and older versions; keys from newer ones are left out, and missing ones take their defaults."""
+        """Reads its own and older versions; keys from newer ones are left out, and missing ones take their defaults. Raises TypeError,
+        KeyError or AttributeError for what is no specification.
+        """
         known = {f.name for f in dataclasses.fields(cls)}
         values = {k: v for k, v in record.items() if k in known}
         for name in ("inputs", "outputs", "after", "arguments"):
-            if values.get(name) is not None:
+            if isinstance(values.get(name), list):
                 values[name] = tuple(values[name])
         if values.get("element"):
             values["element"] = Element(**values["element"])
         if values.get("launch"):
             values["launch"] = Launch.from_json(values["launch"])
-        spec = cls(**values)
-        if not isinstance(spec.id, str) or not isinstance(spec.created_at, float | int):
-            raise TypeError("its id or moment is none")
-        return spec
+        if wrong := unfit(values, cls):
+            raise TypeError(f"its {wrong[0]} is {values[wrong[0]]!r:.60}")
+        return cls(**values)

@@ -149,7 +149,7 @@ def read_snapshot(path: Path) -> Snapshot:
     """Raises JobFolderError for what is torn or was changed."""
     try:
         return Snapshot.from_json(_read(path))
-    except (KeyError, TypeError, QhubError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, QhubError) as error:
         raise _unreadable(path, error) from error
 
 

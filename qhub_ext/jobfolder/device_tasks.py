@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from qhub_ext.job.kinds import fits
 from qhub_ext.jobfolder.journal import read_all, read_journal
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
 
@@ -54,7 +55,8 @@ class DeviceTask:
 def read_device_tasks(folder: JobFolder) -> list[DeviceTask]:
     """Of all attempts, in the order in which they were sent; with what later questions found out."""
     tasks = [task for number in folder.attempt_numbers() for task in _of_attempt(folder.attempt(number))]
-    found = {str(event["id"]): event for event in read_all(folder.journals) if event.get("kind") == "device_task"}
+    later = (event for event in read_all(folder.journals) if event.get("kind") == "device_task" and "state" in event)
+    found = {str(event.get("id")): event for event in later}
     return [_later(task, found[task.id]) if task.id in found else task for task in tasks]
 
 
@@ -87,14 +89,19 @@ def _fold(attempt: int, steps: list[dict[str, Any]]) -> DeviceTask:
         changed_at=float(last.get("at", 0.0)),
         task=str(last.get("task") or ""),
         virtual=bool(last.get("virtual")),
-        queued_s=last.get("queued_s"),
-        running_s=last.get("running_s"),
-        qpu_s=last.get("qpu_s"),
+        queued_s=_seconds(last, "queued_s"),
+        running_s=_seconds(last, "running_s"),
+        qpu_s=_seconds(last, "qpu_s"),
         digest=str(last.get("digest") or ""),
-        snapshots=tuple(str(i) for i in last.get("snapshots") or ()),
+        snapshots=tuple(map(str, snapshots)) if isinstance(snapshots := last.get("snapshots"), list) else (),
         brokered=bool(last.get("brokered")),
         lost=not last.get("task"),
     )
+
+
+def _seconds(step: Mapping[str, Any], name: str) -> float | None:
+    """None also for what is no number: a damaged line may still be JSON."""
+    return step[name] if fits(step.get(name), float) else None
 
 
 def _later(task: DeviceTask, event: Mapping[str, Any]) -> DeviceTask:

@@ -15,8 +15,9 @@ import re
 from pathlib import Path
 
 from qhub_ext.errors import JobFolderError
-from qhub_ext.jobfolder.atomic import read_record_or_none, write_beside
+from qhub_ext.jobfolder.atomic import write_beside
 from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.jobfolder.runtime import read_runtime
 
 DIGITS = 16
 _STATE = re.compile(r"[0-9a-f]{32}")
@@ -67,7 +68,7 @@ def lock_of(folder: JobFolder) -> Path | None:
     """The lock of a job, from its own folder, else from the shelf. None where it was not made, or not yet."""
     if folder.lock.exists():
         return folder.lock
-    runtime = read_record_or_none(folder.runtime)
+    runtime = read_runtime(folder.runtime)
     state = str(runtime.get("state", "")) if runtime is not None else ""
     return LockStore(folder.bundle_root.parent).find(state)
 

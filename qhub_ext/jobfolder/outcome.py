@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 from qhub_ext.errors import JobFolderError, NewerVersionError, UnreadableJobError
 from qhub_ext.job.identity import is_job_id, short_id
+from qhub_ext.job.kinds import sift
 from qhub_ext.job.record import JobRecord, fold
 from qhub_ext.job.spec import SCHEMA as JOB_SCHEMA
 from qhub_ext.job.spec import JobSpec
@@ -38,6 +39,57 @@ class Outcome:
     tasks: int = 0
     qpu_s: float | None = None
     sealed_by: str = "runner"
+
+
+class _Within(TypedDict, total=False):
+    file: str
+    line: int
+    function: str
+
+
+class _Behind(TypedDict, total=False):
+    kind: str
+    text: str
+    errno: int | None
+    told: dict[str, Any]
+
+
+class _Facts(TypedDict, total=False):
+    """See `qhub_ext.runner.raised`."""
+
+    line: int | None
+    kinds: list[str]
+    errno: int | None
+    told: dict[str, Any]
+    own: bool
+    module: str | None
+    within: _Within
+    behind: list[_Behind]
+
+
+class _Error(TypedDict, total=False):
+    ename: str
+    evalue: str
+    traceback: list[str]
+    facts: dict[str, Any]
+
+
+def read_outcome(attempt: AttemptFolder) -> dict[str, Any] | None:
+    """None where nothing is sealed. What is of another kind than is written there is left out, with a note. Raises JobFolderError for what is torn."""
+    found = read_record_or_none(attempt.outcome)
+    if found is None:
+        return None
+    outcome, wrong = sift(found, Outcome)
+    if outcome.get("error"):
+        outcome["error"], more = sift(outcome["error"], _Error)
+        wrong += more
+        if outcome["error"].get("facts"):
+            outcome["error"]["facts"], more = sift(outcome["error"]["facts"], _Facts)
+            wrong += more
+    if wrong:
+        said = f"{attempt.outcome.name} of attempt {attempt.number} is damaged: its {', '.join(wrong)} cannot be read."
+        outcome["notes"] = [*(outcome.get("notes") or ()), said]
+    return outcome
 
 
 def seal(attempt: AttemptFolder, outcome: Outcome) -> bool:
@@ -75,7 +127,7 @@ def read_spec(folder: JobFolder) -> JobSpec:
 def read_record(folder: JobFolder, spec: JobSpec | None = None) -> JobRecord:
     outcomes = {}
     for number in folder.attempt_numbers():
-        outcome = read_record_or_none(folder.attempt(number).outcome)
+        outcome = read_outcome(folder.attempt(number))
         if outcome is not None:
             outcomes[number] = outcome
     return fold(spec or read_spec(folder), read_all(folder.journals), outcomes)

@@ -20,9 +20,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypedDict
 
 from qhub_ext.errors import JobFolderError
+from qhub_ext.job.kinds import sift
 from qhub_ext.jobfolder.atomic import read_json_or_none
 from qhub_ext.jobfolder.journal import parse_line, read_journal
 from qhub_ext.jobfolder.layout import AttemptFolder
@@ -34,6 +35,17 @@ KINDS = frozenset({"stream", "display_data", "update_display_data", "execute_res
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _LONE = re.compile("[\ud800-\udfff]")
+
+
+class _Shape(TypedDict, total=False):
+    name: str
+    text: str
+    data: dict[str, Any]
+    metadata: dict[str, Any]
+    display_id: str | None
+    ename: str
+    evalue: str
+    traceback: list[str]
 
 
 class _CellFold:
@@ -55,11 +67,13 @@ class _CellFold:
                 self._clear()
             return
         if kind == "update_display_data":
+            message = sift(message, _Shape)[0]
             for shown in self._displays.get(message.get("display_id") or "", ()):
                 shown["data"], shown["metadata"] = message.get("data", {}), message.get("metadata", {})
             return
         if self._clear_pending:
             self._clear()
+        message = sift(message, _Shape)[0]
         if kind == "stream":
             self._stream(str(message.get("name", "stdout")), str(message.get("text", "")))
         elif kind == "error":
@@ -171,7 +185,7 @@ def text_of_message(message: Message) -> str:
         return str(message.get("text", ""))
     if kind == "clear_output" or kind not in KINDS:
         return ""
-    return text_of({**message, "output_type": "error" if kind == "error" else "display_data"})
+    return text_of({**sift(message, _Shape)[0], "output_type": "error" if kind == "error" else "display_data"})
 
 
 def without_colours(text: str) -> str:

@@ -16,9 +16,9 @@ from qhub_ext.diagnosis.drift import MOVED, Move, drift_between
 from qhub_ext.errors import QhubError
 from qhub_ext.job.calibration import Snapshot
 from qhub_ext.job.record import JobRecord
-from qhub_ext.jobfolder.atomic import read_record_or_none
 from qhub_ext.jobfolder.calibrations import read_pinned
 from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.jobfolder.runtime import read_runtime
 from qhub_ext.jobfolder.tasks import read_tasks
 
 PROBLEM, NOISE, DRAW = 3, 2, 1
@@ -48,14 +48,14 @@ def read_facts(folder: JobFolder, record: JobRecord) -> Facts:
     attempt = folder.latest_attempt()
     tasks = read_tasks(folder)
     ran_under = next((str(t["snapshot"]["id"]) for t in tasks if (t.get("snapshot") or {}).get("id")), "")
-    captured = read_record_or_none(folder.runtime) or {}
+    captured = read_runtime(folder.runtime) or {}
     return Facts(
         record=record,
         cell=folder.cell.read_text("utf-8", "replace") if folder.cell.exists() else "",
         inputs=_manifest(folder.inputs),
         outputs=Manifest() if attempt is None else _manifest(attempt.variables),
         captured=captured,
-        here=(None if attempt is None else read_record_or_none(attempt.runtime)) or captured,
+        here=(None if attempt is None else read_runtime(attempt.runtime)) or captured,
         tasks=tasks,
         snapshot=read_pinned(folder, ran_under) if ran_under else None,
     )

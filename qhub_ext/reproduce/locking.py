@@ -22,6 +22,7 @@ from qhub_ext.capture.runtime import installed_blas
 from qhub_ext.jobfolder.atomic import read_record_or_none
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.locks import LockStore, attach
+from qhub_ext.jobfolder.runtime import read_runtime
 from qhub_ext.reproduce.hashes import file_hashes
 from qhub_ext.reproduce.installed import read_installed, without_credentials
 from qhub_ext.reproduce.lock import Interpreter, render_lock
@@ -65,7 +66,7 @@ def _waiting(shelf: Path, state: str, jobs: Iterable[str], since: float) -> Iter
         recent = [e.name for e in entries if not e.name.startswith(".") and e.stat().st_mtime >= since]
     for job_id in dict.fromkeys([*jobs, *recent]):
         folder = JobFolder(shelf / job_id)
-        runtime = read_record_or_none(folder.runtime)
+        runtime = read_runtime(folder.runtime)
         if runtime is not None and runtime.get("state") == state and not folder.lock.exists():
             yield folder
 

@@ -137,13 +137,13 @@ def estimate(service: JobService, job_id: str) -> dict[str, Any]:
 
 
 def detail(service: JobService, job_id: str) -> dict[str, Any]:
-    from qhub_ext.jobfolder.atomic import read_json_or_none
+    from qhub_ext.jobfolder.runtime import read_runtime
     from qhub_ext.jobfolder.tasks import read_tasks
 
     folder = known(service, job_id)
     record = service.shelf.record(job_id)
     attempt = folder.latest_attempt()
-    runtime = read_json_or_none(folder.runtime) or {}
+    runtime = read_runtime(folder.runtime) or {}
     back = None if attempt is None else _manifest(attempt.variables)
     return {
         "captured": _rows(_manifest(folder.inputs)),

@@ -15,11 +15,12 @@ from qhub_ext.capture.names import Names
 from qhub_ext.errors import EnvironmentMismatchError, InvalidOptionError, JobFolderError, UserError
 from qhub_ext.job.identity import element_id, new_job_id, short_id
 from qhub_ext.job.spec import JobSpec
-from qhub_ext.jobfolder.atomic import read_json, read_json_or_none
+from qhub_ext.jobfolder.atomic import read_json_or_none
 from qhub_ext.jobfolder.calibrations import find_pinned
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.locks import lock_of
 from qhub_ext.jobfolder.outcome import read_record, read_spec, require_own
+from qhub_ext.jobfolder.runtime import read_runtime
 from qhub_ext.service.draft import Draft, check_device, resource_title
 from qhub_ext.tiers import catalog
 
@@ -66,9 +67,11 @@ def draft_again(folder: JobFolder, settings: Settings, changes: Changes | None =
     require_own(folder)
     try:
         cell = folder.cell.read_text("utf-8", "surrogatepass")
-        runtime = read_json(folder.runtime)
-    except FileNotFoundError as error:
-        raise JobFolderError(f"{folder.path} has lost {Path(str(error.filename)).name}: it cannot run again.") from None
+    except FileNotFoundError:
+        raise JobFolderError(f"{folder.path} has lost {folder.cell.name}: it cannot run again.") from None
+    runtime = read_runtime(folder.runtime)
+    if runtime is None:
+        raise JobFolderError(f"{folder.path} has lost {folder.runtime.name}: it cannot run again.")
     spec = _spec(old, settings, changes.tier, changes.device)
     check_device(spec)
     snapshot = _snapshot(folder, old, spec, changes.snapshot)

@@ -207,15 +207,16 @@ def _seen(task: Mapping[str, Any]) -> Seen:
     on_device = [identity for sent in task.get("device_tasks") or () for identity in sent.get("snapshots") or ()]
     own = (task.get("snapshot") or {}).get("id")  # a sequence has none
     ids = on_device or ([str(own)] if own else [])
-    expected = [f["numbers"]["success"] for f in task.get("findings") or () if "success" in (f.get("numbers") or {})]
+    numbers = [f.get("numbers", {}).get("success") for f in task.get("findings") or ()]
+    expected = [one for one in numbers if isinstance(one, float | int)]
     return Seen(
-        task=str(task["id"]),
-        primitive=str(task["primitive"]),
+        task=str(task.get("id", "")),
+        primitive=str(task.get("primitive", "")),
         snapshots=tuple(dict.fromkeys(ids)),
         qubits=tuple(int(q) for q in task.get("active_qubits") or ()),
-        edges={(a, b): count for a, b, count in task.get("edges") or ()},
+        edges={(a, b): count for a, b, count in (edge for edge in task.get("edges") or () if len(edge) == 3)},
         success=min(expected, default=None),
-        device=str(task["device"]),
+        device=str(task.get("device", "")),
     )
 
 

@@ -19,7 +19,7 @@ from qhub_ext.errors import JobFolderError
 from qhub_ext.job.record import JobRecord
 from qhub_ext.jobfolder.atomic import read_record_or_none
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
-from qhub_ext.jobfolder.outcome import read_record
+from qhub_ext.jobfolder.outcome import read_outcome, read_record
 from qhub_ext.jobfolder.tasks import tasks_of
 from qhub_ext.telemetry.reading import read_recorded
 
@@ -92,6 +92,6 @@ def read_profile(attempt: AttemptFolder) -> tuple[tuple[dict[str, Any], ...], st
 
 def _facts(attempt: AttemptFolder) -> Facts:
     """For an attempt that recorded no spans of its own."""
-    outcome = read_record_or_none(attempt.outcome) or {}
+    outcome = read_outcome(attempt) or {}
     tasks = [] if attempt.spans.is_dir() else tasks_of(attempt)
     return Facts(tasks, outcome.get("timings_s"))

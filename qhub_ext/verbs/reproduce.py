@@ -15,8 +15,8 @@ from qhub_ext.display.tables import Table, Text
 from qhub_ext.display.words import moment, size, state_words
 from qhub_ext.errors import InvalidOptionError, UserError
 from qhub_ext.job.identity import short_id
-from qhub_ext.jobfolder.atomic import read_record_or_none
 from qhub_ext.jobfolder.outcome import require_own
+from qhub_ext.jobfolder.runtime import read_runtime
 from qhub_ext.verbs.group import facts_verb, one_job, verbs
 from qhub_ext.verbs.surface import EXIT_JOB_FAILED, Surface
 
@@ -51,7 +51,7 @@ def export_verb(surface: Surface, job: str, crate: bool, output: Path | None, li
     require_own(folder)
     target = output or Path(f"qhub-{short_id(found.id)}{'.crate' if crate else ''}.zip")
     files = tuple(r.secrets for r in surface.service.settings.qpu.resources.values() if r.secrets is not None)
-    runtime = read_record_or_none(folder.runtime) or {}
+    runtime = read_runtime(folder.runtime) or {}
 
     def describe(described: list[Any]) -> bytes:
         return crate_metadata(folder, record, described, runtime, licence=licence, version=qhub_ext.__version__)

@@ -14,6 +14,7 @@ from qhub_ext.diagnosis.breakdown import PARTS, divide
 from qhub_ext.diagnosis.fleet.signature import signature_id, signature_of
 from qhub_ext.diagnosis.trace import Trace
 from qhub_ext.job.identity import split_element
+from qhub_ext.job.kinds import unfit
 from qhub_ext.job.record import Attempt, JobRecord
 from qhub_ext.job.state import State
 
@@ -57,6 +58,8 @@ class JobSummary:
     def from_json(cls, record: Mapping[str, Any]) -> JobSummary:
         """Leaves out what a newer version added. Raises TypeError for what is no summary."""
         known = {f.name for f in dataclasses.fields(cls)}
+        if wrong := unfit(record, cls):
+            raise TypeError(f"its {wrong[0]} is {record[wrong[0]]!r:.60}")
         return cls(**{name: value for name, value in record.items() if name in known})
 
 

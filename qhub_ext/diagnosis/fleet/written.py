@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from qhub_ext.diagnosis.fleet.summary import JobSummary, summarise_attempt
 from qhub_ext.diagnosis.trace import assemble
 from qhub_ext.errors import Cause, JobFolderError
 from qhub_ext.job.record import Attempt, JobRecord
-from qhub_ext.jobfolder.atomic import read_json_or_none, read_record_or_none, write_json
+from qhub_ext.jobfolder.atomic import read_record_or_none, write_json
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
-from qhub_ext.jobfolder.outcome import read_record
+from qhub_ext.jobfolder.outcome import read_outcome, read_record
+from qhub_ext.jobfolder.runtime import read_runtime
 from qhub_ext.telemetry.reading import read_recorded
 from qhub_ext.telemetry.secrets import hide, values_in
+
+Place = TypeVar("Place")
 
 
 def write_summary(
@@ -55,15 +59,16 @@ def _made(folder: JobFolder, number: int, record: JobRecord, node: str, qos: str
     own = folder.attempt(number)
     secrets = values_in(os.environ)
     attempt = replace(attempt, message=hide(attempt.message, secrets))
-    runtime = _record(own, "runtime") or read_json_or_none(folder.runtime) or {}
+    there = _soundly(read_runtime, own.runtime)
+    runtime = there or _soundly(read_runtime, folder.runtime)
     return summarise_attempt(
         record,
         attempt,
         assemble(record, read_recorded(folder), {}),
-        outcome=_hidden(_record(own, "outcome"), secrets),
+        outcome=_hidden(_soundly(read_outcome, own), secrets),
         packages=runtime.get("packages") or {},
         python=str(runtime.get("python", "")),
-        node=node or str(_record(own, "launch").get("node") or _record(own, "runtime").get("host") or ""),
+        node=node or str(_soundly(read_record_or_none, own.launch).get("node") or there.get("host") or ""),
         qos=qos,
     )
 
@@ -85,9 +90,9 @@ def read_summary(attempt: AttemptFolder) -> JobSummary | None:
         return None
 
 
-def _record(attempt: AttemptFolder, name: str) -> dict[str, Any]:
+def _soundly(read: Callable[[Place], dict[str, Any] | None], place: Place) -> dict[str, Any]:
     """One of the attempt's small files; {} where it is not there or damaged."""
     try:
-        return read_record_or_none(getattr(attempt, name)) or {}
+        return read(place) or {}
     except JobFolderError:
         return {}

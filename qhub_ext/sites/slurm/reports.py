@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from qhub_ext.errors import JobFolderError, SiteUnreachableError
 from qhub_ext.job.state import State
-from qhub_ext.jobfolder.atomic import read_record_or_none
-from qhub_ext.jobfolder.outcome import read_record
+from qhub_ext.jobfolder.outcome import read_outcome, read_record
 from qhub_ext.sites.scheduler import SiteReport
 from qhub_ext.sites.slurm.chronicle import Chronicle
 from qhub_ext.sites.slurm.endings import Endings
@@ -147,7 +146,7 @@ class Reports:
         attempt = self._places.folder(job_id).attempt(place.first_attempt + row.restarts)
         if not attempt.outcome.exists():
             return False
-        outcome = read_record_or_none(attempt.outcome) or {}
+        outcome = read_outcome(attempt) or {}
         return outcome.get("state") != "cancelled" or outcome.get("cause") == "user"
 
     def _by_folder(self, job_id: str, place: Place) -> SiteReport | None:
