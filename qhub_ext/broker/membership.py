@@ -17,6 +17,7 @@ from qhub_ext.errors import SiteUnreachableError, UnknownNameError
 ASK_S = 20.0
 _ALIVE = frozenset({"R", "CG", "CF", "PD", "S", "ST", "SI", "SO", "RS", "RQ", "RD", "RF", "RH", "SE"})
 """States in which a job still has something before it; one that is suspended or put back keeps its sessions."""
+_COLUMNS = ((0, 40), (40, 80), (80, 160), (160, 240), (240, 320), (320, 340))
 
 
 @dataclass(frozen=True)
@@ -80,22 +81,23 @@ class SlurmJobs:
             "--jobs",
             job,
             "--Format",
-            "UserID:40,QOS:80,Partition:80,Account:80,StateCompact:20",
+            "JobID:40,UserID:40,QOS:80,Partition:80,Account:80,StateCompact:20",
         ]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=ASK_S, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise SiteUnreachableError(f"Slurm did not say whose job {job} is: {error}.") from error
-        lines = done.stdout.splitlines()
-        if done.returncode or not lines:
+        # an array's number is that of one of its elements, too, and then all of them are listed, that one anywhere among them
+        rows = [[line[a:b].strip() for a, b in _COLUMNS] for line in done.stdout.splitlines()]
+        found = next((rest for number, *rest in rows if number == job), None)
+        if done.returncode or found is None:
             raise NotAllowedError(f"Slurm knows no running job {job}.")
-        line = lines[0]
-        owner, qos, partition, found, state = (line[a:b].strip() for a, b in ((0, 40), (40, 120), (120, 200), (200, 280), (280, 300)))  # fmt: skip
+        owner, qos, partition, its_account, state = found
         if owner != str(uid):
             raise NotAllowedError(f"The job {job} is not one of {_name(uid)}'s.")
         if state not in ("R", "CG"):
             raise NotAllowedError(f"The job {job} is not running ({state}).")
-        return Member(self.would(profile, qos, partition, found), found)
+        return Member(self.would(profile, qos, partition, its_account), its_account)
 
     def gone(self, jobs: Iterable[tuple[int, str]]) -> set[str]:
         """Asked once for all. A job that the cluster does not list any more has ended, where it answered at all."""

@@ -54,6 +54,24 @@ def test_a_forged_foreign_or_waiting_job_opens_no_session(cluster: Cluster) -> N
             JOBS.find(uid(ALICE), forged, "", "")
 
 
+def test_each_element_of_an_array_opens_a_session_of_its_own_whatever_its_neighbours_do(cluster: Cluster) -> None:
+    done = cluster.run("sbatch", "--parsable", "--chdir=/tmp", "--output=/dev/null", "--partition=wide", "--array=0-1", "--wrap=sleep 300", user=ALICE)  # fmt: skip
+    array = done.stdout.strip().splitlines()[-1]
+
+    def states() -> dict[str, str]:
+        lines = cluster.ask("squeue", "-h", "-j", array, "-O", "JobID:40,StateCompact:20").splitlines()
+        return dict(line.split() for line in lines if line.strip())
+
+    wait_until(lambda: sorted(states().values()) == ["R"] * 2, what="both elements")
+    assert array in states(), "the last to start has the array's number"
+    first = next(job for job in states() if job != array)
+    cluster.ask("scontrol", "requeuehold", first)
+    wait_until(lambda: states().get(first) == "PD", what="one that is put back, which squeue lists first")
+    assert JOBS.find(uid(ALICE), array, "", "").profile == "test"
+    with pytest.raises(NotAllowedError, match="is not running"):
+        JOBS.find(uid(ALICE), first, "", "")
+
+
 def test_a_job_that_has_ended_is_told_from_one_that_runs_or_waits(cluster: Cluster) -> None:
     runs, held, ends = (submit(cluster, ALICE, "--partition=wide", *more) for more in ((), ("--hold",), ()))
     me = uid(ALICE)
