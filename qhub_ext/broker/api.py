@@ -13,6 +13,7 @@ from qhub_ext import __version__
 from qhub_ext.broker.device_spans import below_slices
 from qhub_ext.broker.front import Days, Front, Limit, Offset, Seconds, Traceparent, Words, result_of
 from qhub_ext.broker.refusals import NotAllowedError
+from qhub_ext.broker.slips import IDENTIFIER
 from qhub_ext.broker.told import described, device_facts, pieces_of, summary, waits
 from qhub_ext.errors import UnknownNameError
 from qhub_ext.telemetry.answers import answer_spans
@@ -43,9 +44,7 @@ class SessionBody(Body):
 class TaskBody(Body):
     """`device` by its name, or by what it should be like: `qubits>=100, 2q<3e-3, least busy`."""
 
-    id: str = Field(
-        default="", pattern=r"^[A-Za-z0-9_-]{0,64}$", description="Made by the client: sent again, it is the same task."
-    )
+    id: str = Field(default="", pattern=IDENTIFIER, description="Made by the client: sent again, it is the same task.")
     session: Words = Field(max_length=64)
     device: Words = Field(max_length=WISH_LONGEST)
     program: str = Field(max_length=40)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import anyio
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -23,7 +22,8 @@ from qhub_ext.broker.desk import Desk
 from qhub_ext.broker.dispatch import DeviceThread
 from qhub_ext.broker.face import add_face
 from qhub_ext.broker.fleet import add_fleet
-from qhub_ext.broker.front import Caller, Front, default_operators, refusal, status_of
+from qhub_ext.broker.front import Caller, Front, default_operators
+from qhub_ext.broker.http_errors import REFUSED, add_refusals, refusal, status_of
 from qhub_ext.broker.idle import Idle
 from qhub_ext.broker.membership import Membership, Timed
 from qhub_ext.broker.metrics import health_of, metrics_text
@@ -98,7 +98,7 @@ def build(
     given: BrokerSettings | None = None,
     idle: Idle | None = None,
 ) -> FastAPI:
-    app = FastAPI(title="qhub_ext broker", summary="A second-level scheduler of quantum tasks.", version=__version__)
+    app = FastAPI(title="qhub_ext broker", summary="A second-level scheduler of quantum tasks.", version=__version__, responses=REFUSED)  # fmt: skip
     given = given or BrokerSettings()
     site = membership if isinstance(membership, Timed) else Timed(membership)
     front = Front(desk, threads, url, site, operators)
@@ -127,16 +127,7 @@ def build(
 
     app.add_middleware(Door, caller_of=caller_of, idle=idle or Idle(math.inf, lambda: desk.busy))
 
-    @app.exception_handler(QhubError)
-    async def refused(_: Request, error: QhubError) -> Response:
-        return refusal(status_of(error), str(error), error)
-
-    @app.exception_handler(RequestValidationError)
-    async def not_taken(_: Request, error: RequestValidationError) -> Response:
-        """Where and why, without what was sent: that may be no text at all."""
-        told = [(".".join(str(part) for part in one["loc"]), str(one["msg"])) for one in error.errors()]
-        words = "; ".join(f"{where}: {why}" for where, why in told[:5]).encode("ascii", "replace").decode()
-        return refusal(422, f"The request is not as it should be: {words}.")
+    add_refusals(app)
 
     @app.get("/health")
     def health() -> Response:

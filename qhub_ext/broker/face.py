@@ -10,7 +10,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from qhub_ext.broker.desk import Desk
-from qhub_ext.broker.front import Front, Limit, Offset, Traceparent, json_body, refusal, result_of
+from qhub_ext.broker.front import Front, Limit, Offset, Traceparent, json_body, result_of
+from qhub_ext.broker.http_errors import refusal
 from qhub_ext.broker.refusals import NotAllowedError
 from qhub_ext.broker.rows import TaskRow
 from qhub_ext.tiers.qpu import qcs

@@ -1,4 +1,4 @@
-"""Who asks, and what everybody who answers needs: the desk, the devices' threads, and the refusals in one shape."""
+"""Who asks, and what everybody who answers needs: the desk, the devices' threads, what is the caller's own."""
 
 from __future__ import annotations
 
@@ -10,28 +10,24 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Header, Query, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from pydantic import AfterValidator
 
-from qhub_ext.broker.database import LedgerError
 from qhub_ext.broker.desk import Desk
 from qhub_ext.broker.device_link import DeviceLink
 from qhub_ext.broker.dispatch import DeviceThread
+from qhub_ext.broker.http_errors import refusal
 from qhub_ext.broker.membership import Membership
-from qhub_ext.broker.refusals import ConflictError, NotAllowedError, UnknownCallerError
+from qhub_ext.broker.refusals import NotAllowedError, UnknownCallerError
 from qhub_ext.broker.rows import Session, TaskRow
 from qhub_ext.broker.tokens import TokenSeal
 from qhub_ext.errors import (
-    DeviceError,
     InvalidOptionError,
-    QhubError,
-    SiteUnreachableError,
     UnknownNameError,
     UserError,
 )
 from qhub_ext.telemetry.context import parse_traceparent
 from qhub_ext.tiers import catalog
-from qhub_ext.tiers.qpu import qcs
 from qhub_ext.tiers.wishes import choose, is_wish
 
 LONGEST_WAIT_S = 60.0
@@ -44,7 +40,7 @@ Days = Annotated[float, Query(gt=0, le=3650)]
 
 def _no_nul(text: str) -> str:
     if "\0" in text:
-        raise ValueError("a text with a NUL character is not taken")
+        raise ValueError("a text without a NUL character")
     return text
 
 
@@ -212,30 +208,6 @@ def user_name(uid: int) -> str:
 
 def default_operators() -> frozenset[int]:
     return frozenset({0, os.getuid()})
-
-
-def refusal(code: int, message: str, error: QhubError | None = None) -> Response:
-    """In the vendor's shape, with ours beside."""
-    ours = error.to_json() if error is not None else {"message": message}
-    return JSONResponse({**qcs.error_body(code, message), **ours}, status_code=code)
-
-
-def status_of(error: QhubError) -> int:
-    for kind, code in _STATUS:
-        if isinstance(error, kind):
-            return code
-    return 503 if error.transient else 502 if isinstance(error, DeviceError) else 500
-
-
-_STATUS: tuple[tuple[type[QhubError], int], ...] = (
-    (UnknownNameError, 404),
-    (ConflictError, 409),
-    (UnknownCallerError, 401),
-    (NotAllowedError, 403),
-    (LedgerError, 503),
-    (SiteUnreachableError, 503),
-    (UserError, 400),
-)
 
 
 def result_of(desk: Desk, row: TaskRow) -> Response:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from qhub_ext.broker.ledger import Ledger
+from qhub_ext.broker.slips import explain_slips
 from qhub_ext.diagnosis.fleet.signature import normalise
 from qhub_ext.errors import Cause
 from qhub_ext.job.context import TIERS as KNOWN_TIERS
@@ -30,7 +31,7 @@ _FUTURE_S = 3600.0
 
 def _one_line(text: str) -> str:
     if not text.isprintable():
-        raise ValueError("only printable characters are taken")
+        raise ValueError("a text of printable characters")
     return text
 
 
@@ -107,12 +108,12 @@ class Summaries:
                 try:
                     one = SummaryBody.model_validate(record)
                 except ValidationError as error:
-                    first = error.errors(include_input=False, include_url=False)[0]
-                    where = ".".join(map(str, first["loc"])).encode("ascii", "replace").decode()
-                    refused.append({"place": place, "why": f"{where}: {first['msg']}"[:300]})
+                    first, *_ = error.errors(include_url=False)
+                    told = explain_slips([{**first, "loc": ("summary", *first["loc"])}])
+                    refused.append({"place": place, "why": told.message[:300]})
                     continue
                 if one.ended_at > now + _FUTURE_S:
-                    refused.append({"place": place, "why": "ended_at: it lies in the future"})
+                    refused.append({"place": place, "why": "The field `ended_at` of the summary lies in the future."})
                     continue
                 row = one.model_dump() | {
                     "uid": uid,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +112,51 @@ def test_a_broken_task_is_refused_and_nothing_is_kept(ask: Ask, desk: Desk, body
     answer = submit(ask, ALICE, mine, **body) if "session" not in body else submit(ask, ALICE, "unknown")
     assert answer.status_code == status, answer.text
     assert desk.ledger.open_tasks() == []
+
+
+TASK = {"session": "s", "device": "kingston", "program": "sampler", "params": PARAMS}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content", "said"),
+    [
+        ("POST", "/v1/windows", '{"start": -1, "length_s": "long"}', "The field `start` of the body is -1; accepted is at least 0. The field `length_s` of the body is \"long\"; accepted is a number."),
+        ("POST", "/v1/windows", '{"start": 1}', "The field `length_s` of the body is missing."),
+        ("POST", "/v1/windows", "[]", "The body is a list of 0; accepted is an object of names and values. The body is a JSON object with `start`, `length_s`, `rule`, `device`, `note`."),
+        ("POST", "/v1/windows", "{", "The body is no JSON: expecting property name enclosed in double quotes, at character 1."),
+        ("POST", "/v1/windows", "", "The body is missing. The body is a JSON object with `start`, `length_s`, `rule`, `device`, `note`."),
+        ("POST", "/v1/tokens", '{"user": "a", "word": 1}', "There is no field `word` of the body. The body is a JSON object with `user`."),
+        ("POST", "/v1/tokens", '{"user": "a\\u0000"}', 'The field `user` of the body is "a\\u0000"; accepted is a text without a NUL character.'),
+        ("POST", "/v1/tokens", '{"user": "\\ud800"}', 'The field `user` of the body is "\\ud800"; accepted is a text.'),
+        ("POST", "/v1/tokens", '{"\\ud800": 1}', 'The body has a field of the name "\\ud800", which is no text. The body is a JSON object with `user`.'),
+        ("POST", "/v1/tokens", f'{{"user": "{"x" * 101}"}}', f'The field `user` of the body is "{"x" * 39}... (103 characters); accepted is at most 100 characters.'),
+        ("POST", "/v1/tasks", json.dumps(TASK | {"id": "../x"}), 'The field `id` of the body is "../x"; accepted is at most 64 letters, digits, `-` and `_`.'),
+        ("POST", "/v1/tasks", json.dumps(TASK | {"on_calibration_change": "no"}), "The field `on_calibration_change` of the body is \"no\"; accepted is an empty text, 'accept', 'flag' or 'restart'."),
+        ("POST", "/v1/tasks", json.dumps(TASK | {"deadline_at": math.nan}), "The field `deadline_at` of the body is NaN; accepted is "),
+        ("PUT", "/v1/tasks/t/priority", '{"priority": 10000000000000000000000}', "The field `priority` of the body is 10000000000000000000000; accepted is at most 10."),
+        ("DELETE", "/v1/windows/first", "", 'The part `number` of the address is "first"; accepted is a whole number.'),
+        ("GET", "/api/v1/jobs?limit=many", "", 'The parameter `limit` is "many"; accepted is a whole number.'),
+    ],
+)  # fmt: skip
+def test_a_request_that_is_not_as_it_should_be_is_told_which_field_what_it_was_and_what_would_be_accepted(
+    ask: Ask, method: str, path: str, content: str, said: str
+) -> None:
+    answer = ask(OPERATOR, method, path, content=content, headers={"content-type": "application/json"})
+    told = answer.json()
+    assert answer.status_code == 422, answer.text
+    assert f"{told['message']} {told['advice']}".startswith(said)
+    assert told["errors"] == [{"code": 422, "message": f"{told['message']} {told['advice']}".strip(), "more_info": ""}]
+    assert (told["cause"], told["audience"]) == ("code", "you")
+
+
+def test_what_there_is_not_is_said_in_the_shape_of_every_refusal(ask: Ask) -> None:
+    assert ask(ALICE, "GET", "/v1/nowhere").json()["message"] == "There is nothing at /v1/nowhere."
+    wrong = ask(ALICE, "PATCH", "/v1/status")
+    assert wrong.json()["errors"][0]["code"] == wrong.status_code == 405
+    assert wrong.json()["message"] == "PATCH is not taken at /v1/status."
+    assert wrong.headers["allow"] == "GET"
+    long = ask(ALICE, "POST", "/v1/sessions", content="9" * 5000, headers={"content-type": "application/json"})
+    assert (long.status_code, long.json()["message"]) == (400, "The body is no JSON that can be read.")
 
 
 def test_an_idle_session_ends_and_one_with_work_does_not(tmp_path: Path) -> None:

@@ -71,7 +71,9 @@ def test_one_that_cannot_be_taken_does_not_keep_the_others_from_it(ask: Ask) -> 
     )
     assert answer["taken"] == 1
     assert [one["place"] for one in answer["refused"]] == [0, 1, 3, 4]
-    assert answer["refused"][2]["why"] == "ended_at: it lies in the future"
+    assert answer["refused"][0]["why"] == "The field `attempt` of the summary is 0; accepted is at least 1."
+    assert answer["refused"][1]["why"] == 'The summary is "nonsense"; accepted is an object of names and values.'
+    assert answer["refused"][2]["why"] == "The field `ended_at` of the summary lies in the future."
 
 
 def test_words_that_a_forged_summary_carries_are_normalised_again(ask: Ask) -> None:

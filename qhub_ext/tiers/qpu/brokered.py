@@ -74,7 +74,7 @@ def ask_broker(
         connection.close()
     record = json.loads(content) if content else {}
     if answer.status >= 400:
-        refused = PreflightError if answer.status in (400, 401, 403, 404, 409) else DeviceError
+        refused = PreflightError if answer.status < 500 else DeviceError
         said = f"The broker refused: {record.get('message', answer.reason)}"
         raise refused(said, advice=record.get("advice", ""), cause=_cause(record.get("cause")))
     return record
