@@ -89,13 +89,13 @@ class Bench:
         job = service.submit(service.draft(Request(shots=1024), cell(imports, answer), {}))
         taken = self._until_answer(answer, began)
         job.wait(60)
-        daemon = service.site().daemon()  # type: ignore[attr-defined]
+        daemon = service.site().daemon.process()  # type: ignore[attr-defined]
         daemon.send(signal.SIGTERM)
         wait_until(lambda: not daemon.lives(), what="the end of that daemon")
         return taken
 
     def template_mib(self) -> float:
-        (template,) = self.service.site().kept()["template"]  # type: ignore[attr-defined]
+        (template,) = self.service.site().daemon.kept()["template"]  # type: ignore[attr-defined]
         return memory_mb(template.pid)
 
     def until_warm(self) -> None:

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qhub_ext.job.state import State
-from qhub_ext.sites.embedded.site import EmbeddedSite, usable_cpus
+from qhub_ext.sites.embedded.daemon_process import usable_cpus
+from qhub_ext.sites.embedded.site import EmbeddedSite
 from tests.benchmarks.line import Line
 from tests.sites.workshop import Workshop, embedded_workshop
 
@@ -96,7 +97,7 @@ def embedded(what: str, count: int, cpus: int, script: Callable[[int], str]) -> 
             peak = 0.0
             while site.poll(ids):
                 time.sleep(0.1)
-                daemon = site.daemon()
+                daemon = site.daemon.process()
                 if daemon is not None:
                     peak = max(peak, _mib(_read(daemon.pid, "status"), b"VmHWM:"))
             end = time.perf_counter()

@@ -55,7 +55,7 @@ class Reaper:
             pids = [pid for pid in daemon_pids(self.site.spool.directory) if _is_daemon(pid)]
             done = bool(pids) and _kill(pids[0])
         elif victim == "template":
-            done = any(process.send(signal.SIGKILL) for process in self.site.kept().get("template", ()))
+            done = any(process.send(signal.SIGKILL) for process in self.site.daemon.kept().get("template", ()))
         elif victim == "client":
             done = client is not None and client.poll() is None
             if done and client is not None:
@@ -203,7 +203,7 @@ def test_real_cells_in_real_kernels_survive_kills_of_everything_else(
         jobs = [shop.cell(cell % n) for n in range(40)]
         site.submit(jobs[:1])
         # the first tells for which Python: from here on jobs are forked, until something is killed
-        wait_until(lambda: site.kept().get("template"), what="a template")
+        wait_until(lambda: site.daemon.kept().get("template"), what="a template")
         site.submit(jobs)
         wait_until(lambda: all(job.attempt(1).launch.exists() for job in jobs[1:3]), what="the next two")
         victims = ("daemon", "launcher", "runner", "kernel", "template", "template")

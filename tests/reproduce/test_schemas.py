@@ -160,8 +160,8 @@ def stopped_place(tmp_path: Path) -> Iterator[Place]:
     with set_up_place(tmp_path, QHUB_EMBEDDED_TEMPLATE="0", QHUB_EMBEDDED_WARM_KERNELS="0") as place:
         site = EmbeddedSite(place.settings)
         site.spool.prepare()
-        site.start_daemon()
-        daemon = wait_until(lambda: site.spool.daemon_lives() and site.daemon(), what="the daemon")
+        site.daemon.start()
+        daemon = wait_until(lambda: site.spool.daemon_lives() and site.daemon.process(), what="the daemon")
         daemon.send(signal.SIGSTOP)
         wait_until(lambda: psutil.Process(daemon.pid).status() == psutil.STATUS_STOPPED, what="that it stops")
         yield place

@@ -14,9 +14,10 @@ import pytest
 
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.atomic import write_json
+from qhub_ext.sites.embedded import site as site_module
 from qhub_ext.sites.embedded.attempt_files import make_attempt
 from qhub_ext.sites.embedded.processes import boot_id, start_time
-from qhub_ext.sites.embedded.site import table_job
+from qhub_ext.sites.embedded.submission import table_job
 from qhub_ext.sites.embedded.table import STARTED, TableWriter
 from tests.sites.workshop import Workshop, embedded_workshop, site_of
 from tests.waiting import wait_until
@@ -27,7 +28,7 @@ LEDGER = 'echo "${PWD##*/} $QHUB_ATTEMPT" >> ../ledger; '
 
 
 def kill_daemon(shop: Workshop) -> None:
-    process = wait_until(site_of(shop).daemon, what="the daemon")
+    process = wait_until(site_of(shop).daemon.process, what="the daemon")
     process.send(signal.SIGKILL)
     wait_until(lambda: not process.lives(), what="the daemon's end")
 
@@ -53,7 +54,7 @@ def _one_life(shop: Workshop, step: int) -> bool:
     unwanted = shop.job(f"{LEDGER} seal completed")
     jobs = [good, bad, after, never, unwanted]
     site.spool.prepare()
-    site.start_daemon = lambda: None  # type: ignore[method-assign]  # until the crashing one is gone
+    site.daemon.start = lambda: None  # type: ignore[method-assign]  # until the crashing one is gone
     site.submit(jobs)
     site.spool.put(site.spool.requests, {"verb": "cancel", "ids": [unwanted.id]})
     crashing = subprocess.Popen(
@@ -69,7 +70,7 @@ def _one_life(shop: Workshop, step: int) -> bool:
     finally:
         crashing.kill()
         crashing.wait()
-    del site.start_daemon  # the class's own again
+    del site.daemon.start  # the class's own again
     site.submit(jobs)  # the client heard no answer, and sends again
     shop.until_final(*jobs)
     states = [shop.state(job) for job in jobs]
@@ -84,7 +85,7 @@ def test_a_running_job_outlives_the_daemon_and_is_taken_up_again(shop: Workshop)
     shop.until_running(job)
     kill_daemon(shop)
     assert shop.reported(job) is State.RUNNING  # and this look starts the next daemon
-    wait_until(site_of(shop).daemon, what="the next daemon")
+    wait_until(site_of(shop).daemon.process, what="the next daemon")
     (job.path / "go").touch()
     (record,) = shop.until_final(job)
     assert record.state is State.COMPLETED
@@ -197,18 +198,20 @@ def test_a_launcher_that_was_killed_before_its_script_began_costs_an_attempt_and
     assert [attempt.state for attempt in record.attempts] == [State.CANCELLED, State.COMPLETED]
 
 
-def test_a_requeue_that_is_read_again_by_the_next_daemon_is_obeyed_once(shop: Workshop) -> None:
+def test_a_requeue_that_is_read_again_by_the_next_daemon_is_obeyed_once(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job = shop.submit("[ $QHUB_ATTEMPT = 1 ] || while [ ! -e go ]; do sleep 0.05; done; seal completed")
     shop.until_final(job)
     spool = site_of(shop).spool
     kill_daemon(shop)
-    site_of(shop).start_daemon = lambda: None  # type: ignore[method-assign]  # the letter stays for a moment
-    site_of(shop)._settle = lambda letter: None  # type: ignore[method-assign]
+    site_of(shop).daemon.start = lambda: None  # type: ignore[method-assign]  # the letter stays for a moment
+    monkeypatch.setattr(site_module, "SETTLE_S", 0.0)
     assert shop.site.requeue([job.id]) == []
     (letter,) = spool.requests.glob("*.json")
     text = letter.read_text()
     assert shop.reported(job) is State.QUEUED  # it is on its way, and whoever waits for the job waits
-    del site_of(shop).start_daemon
+    del site_of(shop).daemon.start
     wait_until(lambda: shop.reported(job) is State.RUNNING, what="the second attempt")
     wait_until(lambda: not letter.exists(), what="the letter's end")
     for then in (lambda: None, lambda: (job.path / "go").touch(), lambda: shop.until_final(job)):

@@ -63,7 +63,7 @@ def test_a_job_that_runs_or_waits_keeps_the_daemon(tmp_path: Path) -> None:
         shop.until_running(job)
         held = shop.submit("true")
         shop.site.hold([held.id])
-        daemon = site_of(shop).daemon()
+        daemon = site_of(shop).daemon.process()
         assert daemon is not None
         until = time.monotonic() + 0.4
         wait_until(lambda: time.monotonic() > until, what="many times its patience")
@@ -73,7 +73,7 @@ def test_a_job_that_runs_or_waits_keeps_the_daemon(tmp_path: Path) -> None:
 def test_a_daemon_that_is_asked_to_leave_leaves_its_jobs_running(shop: Workshop) -> None:
     job = shop.submit("while [ ! -e go ]; do sleep 0.05; done; seal completed")
     shop.until_running(job)
-    process = site_of(shop).daemon()
+    process = site_of(shop).daemon.process()
     assert process is not None
     process.send(signal.SIGTERM)
     wait_until(lambda: not process.lives(), what="the daemon's end")
@@ -280,7 +280,7 @@ def test_on_a_disk_that_is_full_submitting_fails_clearly_and_what_is_queued_surv
         with pytest.raises(SiteError, match="the disk is full; nothing was queued"):
             shop.site.submit([late])
         assert letters(site_of(shop).spool.incoming) == []
-        daemon = site_of(shop).daemon()
+        daemon = site_of(shop).daemon.process()
         assert daemon is not None
         (blocker.path / "go").touch()
         wait_until(lambda: shop.state(blocker).final, what="the end of the running job")
@@ -324,7 +324,7 @@ def test_a_wiped_queue_forgets_nothing_that_is_sent_again(shop: Workshop) -> Non
     shop.until_running(job)
     done = shop.submit("seal completed")
     wait_until(lambda: shop.state(done).final, what="the end of the short job")
-    process = site_of(shop).daemon()
+    process = site_of(shop).daemon.process()
     assert process is not None
     process.send(signal.SIGKILL)
     wait_until(lambda: not process.lives(), what="the daemon's end")

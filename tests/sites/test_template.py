@@ -57,7 +57,7 @@ def text(job: JobFolder) -> str:
 
 def kept(shop: Workshop, what: str = "template") -> Process | None:
     assert isinstance(shop.site, EmbeddedSite)
-    return next(iter(shop.site.kept().get(what, ())), None)
+    return next(iter(shop.site.daemon.kept().get(what, ())), None)
 
 
 def until_ready(shop: Workshop, what: str = "template") -> Process:
@@ -245,7 +245,7 @@ def test_forked_jobs_live_on_when_daemon_and_template_are_killed(shop: Workshop,
     shop.site.submit([job])
     shop.until_running(job)
     assert how(job) == "forked"
-    daemon = shop.site.daemon()  # type: ignore[attr-defined]
+    daemon = shop.site.daemon.process()  # type: ignore[attr-defined]
     for process in (daemon, mould):
         process.send(signal.SIGKILL)
     go_on(shop)
@@ -256,7 +256,7 @@ def test_forked_jobs_live_on_when_daemon_and_template_are_killed(shop: Workshop,
 
 def test_a_template_goes_with_its_daemon_however_that_ends(shop: Workshop) -> None:
     mould = until_ready(shop)
-    shop.site.daemon().send(signal.SIGKILL)  # type: ignore[attr-defined]
+    shop.site.daemon.process().send(signal.SIGKILL)  # type: ignore[attr-defined]
     wait_until(lambda: not mould.lives(), what="the end of the template")
 
 
@@ -266,7 +266,7 @@ def test_a_template_does_not_keep_an_idle_daemon(tmp_path: Path, path: Path) -> 
         shop.site.submit([busy])
         mould = until_ready(shop)
         go_on(shop)
-        wait_until(lambda: shop.site.daemon() is None, what="the daemon's leaving")  # type: ignore[attr-defined]
+        wait_until(lambda: shop.site.daemon.process() is None, what="the daemon's leaving")  # type: ignore[attr-defined]
         wait_until(lambda: not mould.lives(), what="the end of the template")
 
 

@@ -11,7 +11,7 @@ import pytest
 import qhub_ext
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.outputs import read_text
-from qhub_ext.sites.embedded import site as site_module
+from qhub_ext.sites.embedded import daemon_process
 from qhub_ext.sites.embedded.processes import Process
 from qhub_ext.sites.embedded.site import EmbeddedSite
 from tests.sites.workshop import Workshop, embedded_workshop, launch_record
@@ -34,7 +34,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def shop(tmp_path: Path, package: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workshop]:
     """Whose daemon is of the copy."""
-    monkeypatch.setattr(site_module, "DAEMON", package / "sites/embedded/daemon.py")
+    monkeypatch.setattr(daemon_process, "DAEMON", package / "sites/embedded/daemon.py")
     with embedded_workshop(tmp_path) as workshop:
         yield workshop
 
@@ -54,7 +54,7 @@ def upgrade(package: Path) -> None:
 
 def daemon_of(shop: Workshop) -> Process:
     assert isinstance(shop.site, EmbeddedSite)
-    return wait_until(shop.site.daemon, what="the daemon")  # type: ignore[return-value]
+    return wait_until(shop.site.daemon.process, what="the daemon")  # type: ignore[return-value]
 
 
 def log_of(shop: Workshop) -> str:
@@ -127,7 +127,7 @@ def test_an_idle_daemon_of_older_code_leaves_to_make_room(shop: Workshop, packag
     assert isinstance(shop.site, EmbeddedSite)
     shop.site.spool.ring()
     wait_until(lambda: not before.lives(), what="its leaving")
-    assert shop.site.daemon() is None
+    assert shop.site.daemon.process() is None
 
 
 def kept(shop: Workshop, what: str) -> Process:
@@ -137,7 +137,7 @@ def kept(shop: Workshop, what: str) -> Process:
     shop.site.submit([job])
     shop.until_final(job)
     site = shop.site
-    return wait_until(lambda: next(iter(site.kept().get(what, ())), None), what=f"a {what}")  # type: ignore[return-value]
+    return wait_until(lambda: next(iter(site.daemon.kept().get(what, ())), None), what=f"a {what}")  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("what", ["template", "kernel"])

@@ -204,7 +204,7 @@ def test_a_warm_kernel_goes_with_its_daemon_however_that_ends(shop: Workshop) ->
     runner = until_warm(shop)
     site = shop.site
     assert isinstance(site, EmbeddedSite)
-    daemon = site.daemon()
+    daemon = site.daemon.process()
     assert daemon is not None
     daemon.send(signal.SIGKILL)
     wait_until(lambda: start_time(runner) is None, what="the end of the warm kernel")
@@ -220,7 +220,7 @@ def test_a_warm_kernel_does_not_keep_an_idle_daemon(tmp_path: Path) -> None:
         (busy.path / "go").touch()
         site = shop.site
         assert isinstance(site, EmbeddedSite)
-        wait_until(lambda: site.daemon() is None, what="the daemon's leaving")
+        wait_until(lambda: site.daemon.process() is None, what="the daemon's leaving")
         wait_until(lambda: start_time(runner) is None, what="the end of the warm kernel")
 
 

@@ -3,7 +3,8 @@
 Runs on one host, for one user; kernel, Jupyter server and command share the queue. It reads and writes the spool
 (`spool`) and job folders, and nothing else passes between its processes.
 
-    site        EmbeddedSite, the client: writes submissions and requests, reads the table [k s]
+    site        EmbeddedSite, the client: writes submissions and requests, reads the table [k s]. Its parts:
+                submission and verbs (what it writes), queue_view (what it reads), daemon_process (starts and finds the daemon)
     spool       file names of the queue's folder; the bell that wakes the daemon
     table       the jobs that wait or run, as a journal that survives kill -9
     policy      who is next, why one waits, when it may start: pure functions of the table

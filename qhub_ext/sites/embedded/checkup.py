@@ -37,13 +37,17 @@ def examine(site: EmbeddedSite) -> list[Finding]:
         findings.append(Finding("warning", f"{free_mb} MiB are free on its disk.", "Free some space."))
     findings.append(_daemon(site))
     findings += _kept(site)
-    findings.append(Finding("ok", f"Jobs may use {site.cpus} CPUs together.", facts={"cpus": str(site.cpus)}))
+    findings.append(
+        Finding("ok", f"Jobs may use {site.daemon.cpus} CPUs together.", facts={"cpus": str(site.daemon.cpus)})
+    )
     return findings
 
 
 def _kept(site: EmbeddedSite) -> list[Finding]:
     """What the site's idle processes take."""
-    sizes = {what: round(sum(processes.memory_mb(one.pid) for one in those)) for what, those in site.kept().items()}
+    sizes = {
+        what: round(sum(processes.memory_mb(one.pid) for one in those)) for what, those in site.daemon.kept().items()
+    }
     if not sizes:
         return []
     words = {"template": "a template that runners are forked from", "kernel": "kernels with their imports done"}
@@ -54,13 +58,13 @@ def _kept(site: EmbeddedSite) -> list[Finding]:
 
 
 def _daemon(site: EmbeddedSite) -> Finding:
-    process = site.daemon()
+    process = site.daemon.process()
     waiting = len(in_line(site.jobs()))
     if process is not None and site.spool.daemon_lives():
-        note = site.version_note()
+        note = site.daemon.version_note()
         what = f"The daemon runs (pid {process.pid}); {waiting} jobs wait."
         return Finding("warning" if note else "ok", what, note, {"pid": str(process.pid)})
-    command = site.daemon_command()
+    command = site.daemon.command()
     if not os.access(command[0], os.X_OK):
         return Finding("failure", f"The daemon cannot be started: {command[0]} is not executable.")
     if waiting:
