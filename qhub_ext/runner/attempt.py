@@ -22,9 +22,10 @@ from qhub_ext.runner.export import Export
 from qhub_ext.runner.kernel import JobKernel
 from qhub_ext.runner.recording import out_of_room, seal_notebook
 from qhub_ext.runner.report import report
+from qhub_ext.runner.sighting import Sighting
 from qhub_ext.runner.stopping import Signals
 from qhub_ext.runner.supervisor import Supervisor
-from qhub_ext.runner.verdict import Sighting, Verdict, judge
+from qhub_ext.runner.verdict import Verdict, judge
 from qhub_ext.telemetry.console import about, note, say
 from qhub_ext.telemetry.context import context_of_job
 from qhub_ext.telemetry.recorder import Recorder

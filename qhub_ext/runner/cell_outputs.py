@@ -9,7 +9,8 @@ from qhub_ext.jobfolder.layout import AttemptFolder
 from qhub_ext.jobfolder.outputs import KINDS
 from qhub_ext.runner.allocation import give_half_back
 from qhub_ext.runner.recording import Recorder
-from qhub_ext.runner.verdict import Sighting, words_at_exit
+from qhub_ext.runner.sighting import Sighting
+from qhub_ext.runner.verdict import words_at_exit
 from qhub_ext.runner.widget_state import Send, WidgetStates
 from qhub_ext.runner.wire import Message
 from qhub_ext.telemetry.console import pass_on

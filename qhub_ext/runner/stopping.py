@@ -10,7 +10,7 @@ from typing import Any
 
 from qhub_ext.jobfolder.journal import read_all
 from qhub_ext.jobfolder.layout import JobFolder
-from qhub_ext.runner.verdict import Stop
+from qhub_ext.runner.sighting import Stop
 
 
 class Signals:

@@ -21,9 +21,9 @@ from qhub_ext.runner.export import Export
 from qhub_ext.runner.kernel import JobKernel
 from qhub_ext.runner.memory_watch import MemoryWatch
 from qhub_ext.runner.recording import NO_ROOM
+from qhub_ext.runner.sighting import Sighting
 from qhub_ext.runner.stopping import Grace, Signals, stop_of
 from qhub_ext.runner.timings import Timings
-from qhub_ext.runner.verdict import Sighting
 from qhub_ext.runner.wire import Message
 from qhub_ext.telemetry.recorder import Recorder as SpanRecorder
 

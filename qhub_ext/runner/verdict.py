@@ -5,92 +5,19 @@ from __future__ import annotations
 import errno
 import re
 import signal
-from dataclasses import dataclass, field
-from pathlib import PurePath
-from typing import Any
+from dataclasses import dataclass
 
 from qhub_ext.errors import Cause
 from qhub_ext.job.shortage import find_shortage
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.outputs import without_colours
+from qhub_ext.runner.places import crash_place, line_of
+from qhub_ext.runner.sighting import Sighting, Stop
 
 _BY_THE_CODE = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP}
-# a frame of faulthandler's report, and the file that ipykernel gives to a cell
-_FRAME = re.compile(r'\s*File "(?P<file>.*)", line (?P<line>\d+) in (?P<function>.*)')
-_CELL = re.compile(r"[/\\]ipykernel_\d+[/\\]\d+\.py$")
 _UNKNOWN_MAGIC = re.compile(r"(Line|Cell) magic (function )?`%.*not found")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-@dataclass(frozen=True)
-class Stop:
-    """Somebody asked for the end. `why` is the site's word (time, cancel, requeue, preempt), "" when it left none; `time_up_s`
-    says from when on such silence means that the time is up, where the site told that beforehand. Seconds since the start."""
-
-    why: str
-    signal: str
-    after_s: float
-    time_up_s: float | None = None
-
-    @property
-    def is_for_time(self) -> bool:
-        return self.why == "time" or (not self.why and self.time_up_s is not None and self.after_s >= self.time_up_s)
-
-
-@dataclass
-class Sighting:
-    """What the supervisor saw of one attempt. `source` is the text of the cell, `crash` the report of faulthandler, `console` the
-    end of what was printed outside of the cell, looked at when no cell was begun.
-
-    Of a notebook, `cells` is how many run, and the rest is about the last one begun: its `number`; `left` come after it.
-    """
-
-    source: str = ""
-    cells: int | None = None
-    script: bool = False
-    number: int = 1
-    left: int = 0
-    reply: dict[str, Any] | None = None
-    error: dict[str, Any] | None = None
-    ended: dict[str, Any] = field(default_factory=dict)
-    refused: dict[str, Any] | None = None
-    stop: Stop | None = None
-    killed_at_deadline: bool = False
-    returncode: int | None = None
-    crash: str = ""
-    console: str = ""
-    memory_exceeded_mb: float | None = None
-    oom_killed: bool = False
-    disk_full: bool = False
-    lost_bytes: int = 0
-    cell_begun: bool = False
-    cell_done: bool = False
-    harvested: bool = False
-
-    def begin(self, number: int, source: str) -> None:
-        self.number, self.source, self.cell_begun = number, source, True
-        self.reply, self.error, self.ended = None, None, {}
-
-    def forgive(self) -> None:
-        """The error of a cell that may raise."""
-        self.reply, self.error, self.ended = {**(self.reply or {}), "status": "ok"}, None, {}
-
-    @property
-    def subject(self) -> str:
-        alone = "the script" if self.script else "the cell"
-        return alone if self.cells is None else f"cell {self.number} of {self.cells}"
-
-    @property
-    def whole(self) -> str:
-        alone = "The script" if self.script else "The cell"
-        return alone if self.cells is None else "The notebook"
-
-    @property
-    def succeeded(self) -> bool:
-        if self.reply is None:
-            return False
-        return (self.reply.get("status") == "ok" and not self.left) or self.ended.get("exit") == 0
 
 
 @dataclass(frozen=True)
@@ -160,7 +87,7 @@ def _raised(spec: JobSpec, seen: Sighting) -> Verdict:
     if name == "_IncompleteInputError":  # Python's own word since 3.13 for a cell that ends too early
         name = "SyntaxError"
     kinds = set(seen.ended.get("kinds") or [name])
-    place = f" ({_line_of(spec, seen, seen.ended['line'])})" if seen.ended.get("line") else ""
+    place = f" ({line_of(spec, seen, seen.ended['line'])})" if seen.ended.get("line") else ""
     if not place and seen.cells is not None:
         place = f" ({seen.subject})"
     sentence = _sentence(f"{name}: {_first_line(value)}" if value.strip() else name, place)
@@ -242,7 +169,7 @@ def _died(spec: JobSpec, seen: Sighting) -> Verdict:
         return Verdict(State.FAILED, Cause.CODE, f"The process of {seen.subject} exited with code {code}. {kept}")
     name = _signal_name(-code)
     if -code in _BY_THE_CODE:
-        place = _crash_place(spec, seen)
+        place = crash_place(spec, seen)
         return Verdict(
             State.FAILED,
             Cause.CODE,
@@ -264,50 +191,6 @@ def _died(spec: JobSpec, seen: Sighting) -> Verdict:
         if -code == signal.SIGKILL
         else "",
     )
-
-
-def _crash_place(spec: JobSpec, seen: Sighting) -> str:
-    """Where faulthandler saw the thread that crashed: its innermost frame, and the line of the cell that led there."""
-    frames = _frames(seen.crash)
-    if not frames:
-        return ""
-    lines = seen.source.splitlines()
-    of_cells = [frame for frame in frames if _CELL.search(frame["file"])]
-    # of a notebook, the inner ones may be functions of other cells: the cell that runs is the outermost
-    cell = next((frame for frame in of_cells if frame["file"] == of_cells[-1]["file"]), None)
-    called = ""
-    if cell is not None:
-        number = int(cell["line"])
-        text = lines[number - 1].strip()[:120] if 0 < number <= len(lines) else ""
-        called = _line_of(spec, seen, number) + (f": `{text}`" if text else "")
-    if cell is frames[0]:
-        return f" on {called}"
-    file = "/".join(PurePath(frames[0]["file"]).parts[-2:])
-    inside = f" in {frames[0]['function']} ({file}, line {frames[0]['line']})"
-    return f"{inside}, called from {called}" if called else inside
-
-
-def _frames(report: str) -> list[dict[str, str]]:
-    """Of the current thread, innermost first."""
-    found: list[dict[str, str]] = []
-    lines = iter(report.splitlines())
-    for line in lines:
-        if line.startswith("Current thread"):
-            break
-    for line in lines:
-        frame = _FRAME.fullmatch(line)
-        if frame is None:
-            break
-        found.append(frame.groupdict())
-    return found
-
-
-def _line_of(spec: JobSpec, seen: Sighting, number: int) -> str:
-    if seen.cells is not None:
-        return f"line {number} of {seen.subject}"
-    if spec.kind != "script":
-        return f"line {number} of the cell"
-    return f"line {number} of {PurePath(spec.file).name or 'the script'}"
 
 
 def words_at_exit(value: str) -> str:

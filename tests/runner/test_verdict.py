@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from qhub_ext.job.spec import JobSpec
-from qhub_ext.runner.verdict import Sighting, Stop, judge
+from qhub_ext.runner.sighting import Sighting, Stop
+from qhub_ext.runner.verdict import judge
 
 
 def spec(**fields: Any) -> JobSpec:
