@@ -21,7 +21,8 @@ from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.locks import lock_of
 from qhub_ext.jobfolder.outcome import read_record, read_spec, require_own
 from qhub_ext.jobfolder.runtime import read_runtime
-from qhub_ext.service.draft import Draft, check_device, resource_title
+from qhub_ext.service.draft import Draft
+from qhub_ext.service.job_device import check_device, resource_title
 from qhub_ext.tiers import catalog
 
 if TYPE_CHECKING:

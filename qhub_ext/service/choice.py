@@ -15,7 +15,7 @@ from qhub_ext.capture.request import Request
 from qhub_ext.errors import InvalidOptionError, QhubError
 from qhub_ext.job import context
 from qhub_ext.service.device_wish import settle_wish
-from qhub_ext.service.draft import resource_title
+from qhub_ext.service.job_device import resource_title
 from qhub_ext.settings import Settings, current_settings
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers.wishes import is_wish

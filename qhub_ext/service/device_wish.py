@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from qhub_ext.errors import QhubError
-from qhub_ext.service.draft import resource_title
+from qhub_ext.service.job_device import resource_title
 from qhub_ext.settings import Settings
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers.qpu.brokered import ask_broker

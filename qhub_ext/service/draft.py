@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import re
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -17,17 +14,13 @@ from qhub_ext.capture.losses import losses
 from qhub_ext.capture.names import Names, analyse
 from qhub_ext.capture.notebook import over_choice, parse_notebook
 from qhub_ext.capture.runtime import record_runtime
-from qhub_ext.errors import CaptureError, InvalidOptionError, PreflightError, QhubError, UnknownNameError
-from qhub_ext.job.context import TIERS
-from qhub_ext.job.identity import element_id, new_job_id
+from qhub_ext.errors import CaptureError, InvalidOptionError
 from qhub_ext.job.notebook import Notebook, percent_text
-from qhub_ext.job.spec import Element, JobSpec
-from qhub_ext.service.measure import measure
+from qhub_ext.job.spec import JobSpec
+from qhub_ext.service.job_device import check_device, resource_title
 from qhub_ext.service.payload import check_payload
-from qhub_ext.service.profiles import check_profile
+from qhub_ext.service.specification import elements_of, placed, specify
 from qhub_ext.tiers import catalog
-from qhub_ext.tiers.catalog import DeviceBounds
-from qhub_ext.tiers.seeds import fresh_seed
 
 if TYPE_CHECKING:
     from qhub_ext.capture.request import Request
@@ -89,7 +82,7 @@ def draft_job(
             advice="Leave one, with the options of both; --tier local,emulation or --sweep make several jobs of a cell.",
         )
     points = request.elements
-    spec = _spec(request, cell, settings, kind, file, arguments)
+    spec = specify(request, cell, settings, kind, file, arguments)
     device = check_device(spec)
     spec = replace(spec, device=device.name)  # under one name everywhere, however it was asked for
     if not points:
@@ -116,11 +109,11 @@ def draft_job(
     frozen = freeze(wanted, known, limit_mb=settings.limits.capture_mb, main=namespace, without=request.without)
     frozen.require({*wanted} - {*names.optional} | {*request.inputs})
     runtime = record_runtime(settings)
-    spec = _placed(spec, runtime, settings)
+    spec = placed(spec, runtime, settings)
     spec = replace(spec, resource=resource_title(spec.tier, spec.device, spec.site, settings))
     if spec.tier == "qpu":
         check_payload(cell, {n: known[n] for n in frozen.manifest.names if n in known}, device.name)
-    elements = _elements(spec, points)
+    elements = elements_of(spec, points)
     if elements:
         spec = replace(spec, size=len(elements))
     before = fingerprint({*names.returns, *(spec.outputs or ())}, known)
@@ -164,7 +157,7 @@ def _draft_notebook(request: Request, text: str, settings: Settings, file: str, 
     cell = percent_text(notebook)
     runtime = record_runtime(settings)
     request = replace(request, name=request.name or PurePath(file).name or "notebook")
-    spec = _placed(_spec(request, cell, settings, "notebook", file, ()), runtime, settings)
+    spec = placed(specify(request, cell, settings, "notebook", file, ()), runtime, settings)
     spec = replace(spec, device=check_device(spec).name)
     directory = str(Path(file).absolute().parent) if file else spec.directory
     spec = replace(spec, directory=directory, resource=resource_title(spec.tier, spec.device, spec.site, settings))
@@ -188,176 +181,3 @@ def _check_named(request: Request, names: Names, known: dict[str, Any], swept: s
             f"--as {request.variable} would hold the Job, but the cell binds {request.variable!r} itself.",
             advice="Choose another name for one of them.",
         )
-
-
-def _here() -> str:
-    try:
-        return os.getcwd()
-    except FileNotFoundError:
-        raise CaptureError(
-            "The folder that this was started in is gone, and the job would run there: nothing was submitted.",
-            advice="Go to another folder: `cd` in a terminal, os.chdir in a notebook.",
-        ) from None
-
-
-def _spec(
-    request: Request,
-    cell: str,
-    settings: Settings,
-    kind: str,
-    file: str,
-    arguments: Sequence[str],
-) -> JobSpec:
-    import time
-
-    limits = settings.limits
-    now = time.time()
-    if request.profile is not None:
-        check_profile(request.profile, settings)
-    tier = request.tier or settings.tier
-    site = request.site or settings.site_of(tier)
-    given = measure(request, tier, site, settings)
-    return JobSpec(
-        id=new_job_id(),
-        name=job_name(request.name, cell),
-        tier=tier,
-        device=request.device or settings.device,
-        created_at=now,
-        owner=_user(),
-        kind=kind,
-        profile=request.profile or settings.profile,
-        site=site,
-        shots=request.shots or settings.shots,
-        seed=request.seed,
-        drawn_seed=fresh_seed(),
-        time_s=given.time_s,
-        cpus=given.cpus,
-        memory_mb=given.memory_mb,
-        inputs=tuple(request.inputs),
-        outputs=tuple(request.outputs) if request.outputs else None,
-        after=tuple(request.after),
-        directory=_here(),
-        file=file,
-        arguments=tuple(arguments),
-        output_limit_mb=limits.output_mb,
-        variable_limit_mb=limits.variable_mb,
-        grace_s=limits.grace_s,
-        cold=request.cold,
-        profile_classical=request.profile_classical,
-        profile_sampled=request.profile_sampled,
-        site_options=_site_options(request),
-        requested=request.given,
-    )
-
-
-def _placed(spec: JobSpec, runtime: dict[str, Any], settings: Settings) -> JobSpec:
-    """With the Python that runs it, and how that is started."""
-    digest = str(runtime.get("environment_digest", ""))
-    if spec.tier not in settings.runtimes:
-        return replace(spec, python=sys.executable, environment_digest=digest)
-    from qhub_ext.reproduce.runtimes import launched
-
-    return replace(spec, environment_digest=digest, **launched(spec.tier, None, runtime, settings))
-
-
-def _site_options(request: Request) -> dict[str, str]:
-    named = {"account": request.account, "partition": request.partition}
-    return {key: value for key, value in named.items() if value is not None} | request.site_options
-
-
-NAME_AT_MOST = 40
-
-
-def job_name(asked: str | None, cell: str) -> str:
-    """The name that was asked for, else the first line that says something."""
-    if asked is not None:
-        return asked
-    for line in cell.splitlines():
-        text = re.sub(r"^#\s*", "", line.strip())
-        if text and not text.startswith(("import ", "from ", "%", '"""')):
-            return text if len(text) <= NAME_AT_MOST else f"{text[: NAME_AT_MOST - 1]}…"
-    return "cell"
-
-
-def _elements(spec: JobSpec, points: Sequence[dict[str, Any]]) -> tuple[JobSpec, ...]:
-    return tuple(
-        replace(spec, id=element_id(spec.id, n), element=Element(spec.id, n, dict(point)))
-        for n, point in enumerate(points)
-    )
-
-
-VIRTUAL = "virtual (simulated)"
-
-
-def resource_title(tier: str | None, device: str, site: str, settings: Settings) -> str:
-    """What stands for the device on a tier: "" for a simulated one.
-
-    Raises PreflightError or DeviceError where no quantum resource, not even a virtual one, stands for it.
-    """
-    if tier != "qpu":
-        return ""
-    if settings.broker.own is not None:
-        return ", ".join(filter(None, ("broker", _direct_title(device, site, settings))))
-    if settings.broker.shared is not None:
-        from qhub_ext.tiers.qpu.brokered import simulated_at
-
-        return f"broker, {VIRTUAL}" if simulated_at(settings.broker.shared, device) else "broker"
-    return _direct_title(device, site, settings)
-
-
-def _direct_title(device: str, site: str, settings: Settings) -> str:
-    from qhub_ext.tiers.qpu.resources import resource_for
-    from qhub_ext.tiers.qpu.virtual import missing_packages
-
-    resource = resource_for(device, settings.qpu)
-    if resource is not None:
-        return resource.name if resource.name != device else ""
-    if site == "slurm" and settings.slurm.device(device) is not None:
-        return ""  # the job's own environment names the resource, when the site has granted it
-    why = "this site offers none"
-    if settings.qpu.virtual_at(site):
-        missing = missing_packages(device)
-        if not missing:
-            return VIRTUAL
-        why = f"a virtual one needs packages that are not installed ({', '.join(missing)}: pip install 'qhub-ext[qpu]')"
-    raise PreflightError(
-        f"The tier 'qpu' needs a quantum resource that stands for {device}, and {why}.",
-        advice="Run on --tier emulation: the same cell, with the noise of the device's calibration snapshot.",
-    )
-
-
-def check_device(spec: JobSpec) -> DeviceBounds:
-    """Raises UnknownNameError for a tier or device, PreflightError for more shots than it takes."""
-    if spec.tier not in TIERS:
-        raise UnknownNameError.among("tier", spec.tier, list(TIERS))
-    device = _bounds(spec.device)
-    if spec.shots is not None and device.max_shots and spec.shots > device.max_shots:
-        raise PreflightError(
-            f"--shots {spec.shots} is more than {device.name} takes in one run: {device.max_shots}.",
-            advice="Ask for fewer, or send several PUBs.",
-        )
-    return device
-
-
-def _bounds(name: str) -> DeviceBounds:
-    """Of a device of the site's own, its resource is asked where that was never done; where it cannot be asked from here, nothing is
-    known before the job runs.
-    """
-    own_name = catalog.resolve(name)
-    if own_name not in catalog.packaged_names():
-        from qhub_ext.tiers.site_devices import ensure, takes_circuits
-
-        if not takes_circuits(own_name):
-            return DeviceBounds(own_name, 0, 0)
-        try:
-            ensure(own_name)
-        except QhubError:
-            return DeviceBounds(own_name, 0, 0)
-    return catalog.bounds_of(own_name)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a uid without a name, as in some containers
-        return str(os.getuid())

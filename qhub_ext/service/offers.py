@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from qhub_ext.errors import QhubError
 from qhub_ext.job.context import TIERS
-from qhub_ext.service.draft import resource_title
+from qhub_ext.service.job_device import resource_title
 from qhub_ext.settings import Settings
 
 _TITLES = {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from qhub_ext.display.words import duration, limit, moment
 from qhub_ext.job.identity import short_id
-from qhub_ext.service.draft import VIRTUAL
+from qhub_ext.service.job_device import VIRTUAL
 from qhub_ext.service.tried import Tried, run_of, tried_before
 from qhub_ext.settings import Settings
 from qhub_ext.tiers.calibration import known_snapshot

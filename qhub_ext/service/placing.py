@@ -14,7 +14,8 @@ from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.locks import attach
 from qhub_ext.jobfolder.shelf import Shelf, unwritable
 from qhub_ext.reproduce.giving import give_lock
-from qhub_ext.service.draft import VIRTUAL, Draft
+from qhub_ext.service.draft import Draft
+from qhub_ext.service.job_device import VIRTUAL
 from qhub_ext.settings import Settings
 from qhub_ext.sites.scheduler import SiteScheduler
 from qhub_ext.tiers.calibration import known_snapshot

@@ -11,7 +11,7 @@ from qhub_ext.job.state import State
 from qhub_ext.jobfolder.outcome import read_spec
 from qhub_ext.jobfolder.shelf import Shelf
 from qhub_ext.jobfolder.tasks import read_tasks
-from qhub_ext.service.draft import VIRTUAL
+from qhub_ext.service.job_device import VIRTUAL
 from qhub_ext.tiers.differences import Run
 
 LOOKED_AT = 50

@@ -23,7 +23,7 @@ from qhub_ext.job.context import using
 from qhub_ext.primitives import Sampler
 from qhub_ext.service.broker_checkup import examine
 from qhub_ext.service.broker_tasks import open_tasks
-from qhub_ext.service.draft import resource_title
+from qhub_ext.service.job_device import resource_title
 from qhub_ext.settings import current_settings
 from qhub_ext.sites.embedded.processes import start_time
 from qhub_ext.tiers.qpu import standing

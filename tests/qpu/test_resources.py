@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from qhub_ext.errors import DeviceError, PreflightError, SettingsError
-from qhub_ext.service.draft import VIRTUAL, resource_title
+from qhub_ext.service.job_device import VIRTUAL, resource_title
 from qhub_ext.service.resources import list_states
 from qhub_ext.settings import QpuResourceSettings, QpuSettings, Settings
 from qhub_ext.tiers.qpu.failures import failure

@@ -10,8 +10,8 @@ import pytest
 
 from qhub_ext.display.words import age, duration, minute, plain
 from qhub_ext.errors import UnknownNameError
-from qhub_ext.service.draft import job_name
 from qhub_ext.service.profiles import check_profile
+from qhub_ext.service.specification import job_name
 from qhub_ext.settings import BrokerSettings, ProfileSettings, Settings, SlurmSettings, SlurmTierSettings
 
 NOW = time.mktime((2026, 3, 4, 12, 0, 0, 0, 0, -1))
