@@ -8,6 +8,7 @@ from typing import Any
 from qhub_ext.diagnosis.estimates import recorded
 from qhub_ext.diagnosis.results import ORDER, WORDS, Result, compare_values
 from qhub_ext.display.tables import Page, Table, Text
+from qhub_ext.display.words import duration
 from qhub_ext.errors import InvalidOptionError, QhubError
 from qhub_ext.job.identity import short_id
 from qhub_ext.job.state import State
@@ -25,7 +26,7 @@ def diff_jobs(first: Job, second: Job) -> Page:
             f"`diff` was given job {short_id(first.id)} twice.", advice="A name means its latest job: give ids."
         )
     results = compare_results(first, second, *facts)
-    parts = differences(*facts)
+    parts = [*differences(*facts), *times_of(*facts)]
     said = probable_reason(results, parts, [job.record.state for job in (first, second)])
     names = [short_id(first.id), short_id(second.id)]
     shown: list[Any] = [Text(said)]
@@ -51,6 +52,14 @@ def diff_jobs(first: Job, second: Job) -> Page:
         "differences": [part.to_json() for part in parts],
     }
     return Page(shown, told)
+
+
+def times_of(first: Facts, second: Facts) -> list[Part]:
+    """How long each waited, ran and used a device, where they are not told alike: what explains no difference of results."""
+    one, other = ({"waited": r.waiting_s, "ran": r.running_s, "QPU": r.qpu_s} for r in (first.record, second.record))
+    told = [(what, duration(one[what]), duration(other[what])) for what in one]
+    rows = tuple(row for row in told if row[1] != row[2])
+    return [Part("times", rows)] if rows else []
 
 
 def _facts_of(job: Job) -> Facts:

@@ -76,8 +76,8 @@ class Raised:
 
 @dataclass(frozen=True)
 class Evidence:
-    """`record` of a job or of one element of an array; `outcome` as sealed, {} where nothing was. `console` and `printed` are the last
-    lines, each with its number. `waits` is the site's reason, `silent` what the site said in its place. `broker` is the broker's
+    """`record` of a job or of one element of an array; `outcome` as sealed, {} where nothing was. `console` and `printed`, the
+    messages of a job that did not complete, are the last lines, each with its number. `waits` is the site's reason, `silent` what the site said in its place. `broker` is the broker's
     sentence. `drift` is between the calibrations that the job met first and last.
     """
 
@@ -86,6 +86,7 @@ class Evidence:
     outcome: Mapping[str, Any] = field(default_factory=dict)
     events: Sequence[Mapping[str, Any]] = ()
     console: Sequence[tuple[int, str]] = ()
+    printed: Sequence[tuple[int, str]] = ()
     tasks: Sequence[Mapping[str, Any]] = ()
     device_tasks: Sequence[DeviceTask] = ()
     runtime: Mapping[str, Any] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from qhub_ext.diagnosis.drift import drift_between
 from qhub_ext.diagnosis.evidence import Evidence
 from qhub_ext.errors import QhubError
 from qhub_ext.job.record import JobRecord
+from qhub_ext.job.state import State
 from qhub_ext.jobfolder.calibrations import read_pinned
 from qhub_ext.jobfolder.device_tasks import read_device_tasks
 from qhub_ext.jobfolder.journal import read_all
@@ -20,6 +21,7 @@ from qhub_ext.jobfolder.runtime import read_runtime
 from qhub_ext.jobfolder.tasks import read_tasks
 
 TAIL_BYTES = 16384
+PRINTED_BYTES = 1 << 18
 
 
 def gather(folder: JobFolder, record: JobRecord, outcome: Mapping[str, Any] | None = None) -> Evidence:
@@ -35,6 +37,7 @@ def gather(folder: JobFolder, record: JobRecord, outcome: Mapping[str, Any] | No
         outcome=sealed or {},
         events=read_all(folder.journals),
         console=tail(attempt.console),
+        printed=tail(attempt.outputs, PRINTED_BYTES) if record.state in (State.FAILED, State.TIMED_OUT) else (),
         tasks=tasks,
         device_tasks=read_device_tasks(folder),
         runtime=read_runtime(folder.runtime) or {},

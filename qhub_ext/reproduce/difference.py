@@ -1,4 +1,4 @@
-"""What differs between two jobs, as their folders tell it: cell, inputs, options, seeds, device, snapshot, method, packages, resources, times.
+"""What differs between two jobs, as their folders tell it: cell, inputs, options, seeds, device, snapshot, method, packages, resources.
 
 Each part says how far it can explain that results differ: a reason that changes what is computed comes before one that changes the noise,
 and that before one that only changes which shots were drawn.
@@ -99,7 +99,6 @@ def _parts(a: Facts, b: Facts) -> Iterable[Part]:
     yield _seeds(a, b)
     yield _resources(a, b)
     yield _place(a, b)
-    yield _times(a, b)
 
 
 def _cell(a: Facts, b: Facts) -> Part:
@@ -266,17 +265,6 @@ def _place(a: Facts, b: Facts) -> Part:
 
 def _container(record: Mapping[str, Any] | None) -> dict[str, Any]:
     return {f"container {key}" if key != "engine" else "container": value for key, value in (record or {}).items()}
-
-
-def _times(a: Facts, b: Facts) -> Part:
-    one, other = (
-        {"waited": _s(f.record.waiting_s), "ran": _s(f.record.running_s), "QPU": _s(f.record.qpu_s)} for f in (a, b)
-    )
-    return Part("times", _rows(one, other))
-
-
-def _s(seconds: float | None) -> str:
-    return "–" if seconds is None else f"{seconds:.2f} s"
 
 
 def _rows(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from qhub_ext.errors import CaptureError, QhubError
+from qhub_ext.errors import CaptureError, JobFolderError, QhubError
 from qhub_ext.job.context import ExecutionContext, enter
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.jobfolder.atomic import read_json_or_none, write_json
@@ -185,8 +185,9 @@ def harvest(spec: JobSpec, folder: JobFolder, cell: str, attempt: AttemptFolder,
     exists then.
     """
     found = Harvest()
-    wanted = _wanted(spec, folder, cell, namespace, found.notes)
-    if not wanted:
+    gone: dict[str, str] = {}
+    wanted = _wanted(spec, folder, cell, namespace, found.notes, gone)
+    if not wanted and not gone:
         return found
     from qhub_ext.capture.freeze import freeze
     from qhub_ext.capture.values import left_behind
@@ -203,6 +204,7 @@ def harvest(spec: JobSpec, folder: JobFolder, cell: str, attempt: AttemptFolder,
         if spec.kind != "script" or spec.outputs is not None:  # nobody waits for all that a script leaves behind
             found.notes += [left_behind(name, why) for name, why in frozen.failed.items()]
         found.notes += frozen.manifest.notes
+        frozen.failed.update(gone)
         frozen.write(attempt.variables)
         found.variables = frozen.manifest.asked
     except OSError as error:
@@ -213,10 +215,17 @@ def harvest(spec: JobSpec, folder: JobFolder, cell: str, attempt: AttemptFolder,
     return found
 
 
-def _wanted(spec: JobSpec, folder: JobFolder, cell: str, namespace: dict[str, Any], notes: list[str]) -> list[str]:
+def _wanted(
+    spec: JobSpec, folder: JobFolder, cell: str, namespace: dict[str, Any], notes: list[str], gone: dict[str, str]
+) -> list[str]:
+    """`gone` gets the names that went along and are no more, or were asked for and never were."""
+    from qhub_ext.capture.values import left_behind
+
     if spec.outputs is not None:
         missing = [name for name in spec.outputs if name not in namespace]
-        notes += [f"`{name}` did not come back: the cell has not set it." for name in missing]
+        had = _came_along(folder) if missing else set()
+        gone |= {name: "the cell deleted it" if name in had else "the cell has not set it" for name in missing}
+        notes += [left_behind(name, why) for name, why in gone.items()]
         return [name for name in spec.outputs if name in namespace]
     from qhub_ext.capture.names import KERNEL_NAMES, analyse, names_of_with
 
@@ -227,6 +236,8 @@ def _wanted(spec: JobSpec, folder: JobFolder, cell: str, namespace: dict[str, An
         opened = names_of_with(cell)
     except CaptureError:  # it could not be read, so it bound nothing
         return []
+    if names.deletes - namespace.keys():
+        gone |= dict.fromkeys((names.deletes & _came_along(folder)) - namespace.keys(), "the cell deleted it")
     # what it bound, and what it may have changed of the names that came along
     wanted = {n for n in names.returns - KERNEL_NAMES if n in namespace and _stays(n, namespace[n])}
     wanted = {n for n in wanted if not _is_over(namespace[n], by_with=n in opened)}
@@ -239,6 +250,15 @@ def _wanted(spec: JobSpec, folder: JobFolder, cell: str, namespace: dict[str, An
         except QhubError as error:  # then all of them come back
             notes.append(f"Whether {', '.join(sorted(perhaps))} changed could not be told: {error.message}")
     return sorted(wanted)
+
+
+def _came_along(folder: JobFolder) -> set[str]:
+    from qhub_ext.capture.manifest import read_manifest
+
+    try:
+        return set(read_manifest(folder.inputs).asked)
+    except JobFolderError:  # nothing did, or the cell took it away
+        return set()
 
 
 def _stays(name: str, value: Any) -> bool:

@@ -14,6 +14,7 @@ from qhub_ext.capture.losses import losses
 from qhub_ext.capture.names import Names, analyse
 from qhub_ext.capture.notebook import over_choice, parse_notebook
 from qhub_ext.capture.runtime import record_runtime
+from qhub_ext.capture.spawned import not_found
 from qhub_ext.errors import CaptureError, InvalidOptionError
 from qhub_ext.job.notebook import Notebook, percent_text
 from qhub_ext.job.spec import JobSpec
@@ -126,6 +127,7 @@ def draft_job(
     ]
     left = [f"{sentence} It stays behind." for sentence in frozen.failed.values()]
     lost = losses(frozen.manifest.names, names.mutates, known)
+    lost += not_found(cell, frozen.manifest.names, known) if kind == "cell" else []
     warnings = (*names.warnings, *too_wide, *left, *lost, *_without_effect(request, spec))
     return Draft(spec, elements, cell, names, frozen, runtime, before, warnings)
 

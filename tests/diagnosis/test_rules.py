@@ -55,6 +55,23 @@ def test_an_error_is_the_code_s_unless_something_certain_met_it() -> None:
     assert said.cause == "code"
 
 
+@pytest.mark.parametrize(
+    ("state", "outcome"), [("failed", raised("BrokenProcessPool", "terminated abruptly")), ("timed_out", {})]
+)
+def test_processes_that_did_not_find_a_function_of_the_notebook_are_told(state: str, outcome: dict[str, Any]) -> None:
+    line = "AttributeError: Can't get attribute 'f' on <module '__main__' (built-in)>"
+    seen = ended(state, cause="resources", message="The job reached its wall time of 3600 s.", outcome=outcome)
+    assert explain(seen).findings[0].rule != "not found by processes"
+    why = explain(replace(seen, printed=((1, "{}"), (2, line), (3, "{}"))))
+    assert (why.cause, why.findings[0].rule, why.findings[0].clues[0].where) == (
+        "code",
+        "not found by processes",
+        "attempts/1/outputs.jsonl:2",
+    )
+    assert "did not find its `f`" in why.sentence
+    assert ("waited for them until its wall time" in why.sentence) is (state == "timed_out")
+
+
 def test_the_interrupt_of_a_cell_whose_node_failed_is_no_error_of_the_cell() -> None:
     interrupted = {**raised("KeyboardInterrupt", ""), "state": "cancelled", "cause": "unknown"}
     why = explain(ended("failed", cause="integration", message="A node that it ran on failed.", outcome=interrupted))

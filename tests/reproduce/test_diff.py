@@ -252,7 +252,7 @@ def test_resources_and_times_are_told_and_explain_no_result(place: Place, job: s
     folder = twin(
         place, again, time_s=7200, cpus=4, memory_mb=512, profile="test", site_options={"--constraint": "fat"}
     )
-    edit(folder.attempt(1).outcome, lambda outcome: outcome.update(ended_at=outcome["ended_at"] + 60))
+    edit(folder.attempt(1).outcome, lambda outcome: outcome.update(ended_at=outcome["ended_at"] + 600))
     facts = diff(place, job, folder.id)
     found = rows(facts, "resources")
     assert found["time_s"] == ("3600", "7200")
@@ -262,8 +262,9 @@ def test_resources_and_times_are_told_and_explain_no_result(place: Place, job: s
         "profile": "test",
         "--constraint": "fat",
     }
-    before, after = (float(told.removesuffix(" s")) for told in rows(facts, "times")["ran"])
-    assert after > before + 30
+    before, after = rows(facts, "times")["ran"]
+    assert "min" in after
+    assert after != before
     assert {p["weight"] for p in facts["differences"] if p["name"] in ("resources", "times")} == {0}
 
 

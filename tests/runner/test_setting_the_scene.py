@@ -16,9 +16,11 @@ import pytest
 from matplotlib.figure import Figure
 
 import qhub_ext
+from qhub_ext.errors import CaptureError
 from qhub_ext.job.spec import Element
 from qhub_ext.jobfolder.atomic import read_json, write_json
 from qhub_ext.jobfolder.outcome import Outcome, seal
+from qhub_ext.service.results import Results
 from tests.runner.conftest import RUNNER, Freeze, Run, Workshop
 
 PACKAGE = os.fsencode(Path(qhub_ext.__file__).parent)
@@ -61,6 +63,18 @@ def test_only_the_names_asked_for_come_back(workshop: Workshop) -> None:
     run = workshop.run("a, b = 1, 2\n", outputs=("a", "never"))
     assert run.outcome["variables"] == ["a"]
     assert run.outcome["notes"] == ["`never` did not come back: the cell has not set it."]
+
+
+def test_what_the_cell_deleted_is_said_to_be_gone_and_not_told_as_it_was(
+    workshop: Workshop, freeze_inputs: Freeze
+) -> None:
+    for outputs, notes in ((None, []), (("old",), ["`old` did not come back: the cell deleted it."])):
+        folder = workshop.folder("print(old)\ndel old\nfor step in range(3): pass\ndel step\n", outputs=outputs)
+        freeze_inputs(folder, old=[1])
+        run = workshop.run(folder)
+        assert run.outcome["notes"] == notes
+        with pytest.raises(CaptureError, match="`old` did not come back: the cell deleted it"):
+            Results(folder, run.attempt)["old"]
 
 
 def test_a_value_that_the_cell_only_looked_at_does_not_come_back(workshop: Workshop, freeze_inputs: Freeze) -> None:

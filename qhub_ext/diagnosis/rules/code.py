@@ -7,6 +7,7 @@ import errno
 import re
 import sys
 
+from qhub_ext.diagnosis.evaluation import Rules
 from qhub_ext.diagnosis.evidence import Clue, Confidence, Evidence, Finding, Raised
 from qhub_ext.errors import Audience, Cause
 
@@ -32,6 +33,7 @@ _NETWORK_KINDS = {
 _MEMORY = re.compile(
     r"[Ii]nsufficient memory|std::bad_alloc|[Cc]annot allocate memory|Unable to allocate|[Oo]ut of memory"
 )
+_NOT_FOUND = re.compile(r"Can't get attribute '([\w.]+)' on <module '__main__'")
 _LOCKED = re.compile(r"database is locked|No locks available")
 
 
@@ -85,6 +87,25 @@ def package_other(seen: Evidence) -> Finding | None:
         advice=f"Use the same version of {package} on both sides.",
         confidence=Confidence.LIKELY,
     )
+
+
+def not_found_by_processes(seen: Evidence) -> Finding | None:
+    """A pool of spawned processes goes on starting new ones, and waits; an executor gives up."""
+    waited = seen.state == "timed_out"
+    if not waited and not any("BrokenProcessPool" in error.kinds for error in seen.raised):
+        return None
+    hit = next(((number, found) for number, line in reversed(seen.printed) if (found := _NOT_FOUND.search(line))), None)
+    if hit is None:
+        return None
+    number, found = hit
+    sentence = f"Processes that the cell started did not find its `{found[1]}`: one that is spawned knows modules, and nothing of a notebook."
+    return Finding(
+        "not found by processes",
+        Cause.CODE,
+        f"{sentence} It waited for them until its wall time of {seen.record.spec.time_s} s." if waited else sentence,
+        (Clue(found[0], seen.place(seen.attempt.outputs, number), "outputs"), *seen.in_traceback()),
+        advice='Put the function into a module and import it, or start them by multiprocessing.get_context("fork").',
+    )  # fmt: skip
 
 
 def memory(seen: Evidence) -> Finding | None:
@@ -251,5 +272,6 @@ def _quoted(text: str, place: int = 0) -> str:
 MET = (package_missing, package_other, memory, disk, used_up, file_system, directory_not_there, network)
 """What met the cell from its surroundings."""
 
-RULES = (*MET, no_kernel, ours)
+RULES = (*MET, not_found_by_processes, no_kernel, ours)
 GENERAL = (own_code, crashed)
+IN_VAIN = Rules((not_found_by_processes,))
