@@ -27,7 +27,7 @@ from qhub_ext.broker.profiles import DAY_S
 from qhub_ext.broker.refusals import ConflictError
 from qhub_ext.broker.rows import LeaseRow, Session, SliceRow, TaskRow
 from qhub_ext.broker.sessions import IDLE_S, LIFE_S, Sessions, boot_clock
-from qhub_ext.broker.slices import read_work
+from qhub_ext.broker.slices import check_precisions, read_work
 from qhub_ext.broker.standing import Standing
 from qhub_ext.broker.task_queue import TaskQueue, WaitingTask
 from qhub_ext.broker.turns import Turns
@@ -151,6 +151,7 @@ class Desk:
                     self._queue.add(_waiting(known))
                     self.changed.notify_all()
                 return known
+            check_precisions(program, params, device, self.turns.most_shots(device))
             hold_against_limits(self.policy, session, program, params, pieces, lambda: self.ledger.count_open(session.uid))  # fmt: skip
             units = sum(piece.units for piece in pieces)
             row = TaskRow(

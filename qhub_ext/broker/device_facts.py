@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 AVAILABLE, DRAINING, MAINTENANCE, DOWN = "available", "draining", "maintenance", "down"
@@ -19,7 +20,8 @@ class Lease:
 @dataclass(frozen=True)
 class DeviceFacts:
     """What is known of a device now. `window` is the calibration window that `now` lies in, or the next one; `busy_until` when it is done with what
-    is there already, about; `served` whether this broker has it, which earlier tasks may name all the same.
+    is there already, about; `served` whether this broker has it, which earlier tasks may name all the same; `most_shots` of one PUB it takes at a
+    time, infinite where that is not known.
     """
 
     name: str
@@ -29,6 +31,7 @@ class DeviceFacts:
     lease: Lease | None = None
     busy_until: float = 0.0
     served: bool = True
+    most_shots: float = math.inf
 
     def state(self, now: float) -> str:
         if self.down_since is not None:

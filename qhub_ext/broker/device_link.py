@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 from qhub_ext.broker.device_spans import SentSpans
-from qhub_ext.errors import DeviceError
+from qhub_ext.errors import DeviceError, InvalidOptionError
 from qhub_ext.settings import QpuSettings
 from qhub_ext.telemetry.otlp import RecordedSpan
+from qhub_ext.tiers import pulser_specs
 from qhub_ext.tiers.qpu.capabilities import IQM_CIRCUITS, PRIMITIVES, SEQUENCES
 from qhub_ext.tiers.qpu.process import ResourceProcess
 from qhub_ext.tiers.qpu.resources import Resource
@@ -22,12 +23,16 @@ PROGRAMS = {PRIMITIVES: ("sampler", "estimator"), IQM_CIRCUITS: ("iqm",), SEQUEN
 
 
 class DeviceLink:
-    """`again` says where a device is now that stopped answering, None where it is nowhere else."""
+    """`again` says where a device is now that stopped answering, None where it is nowhere else; `learned` is told how many shots of one PUB it takes
+    at a time, whenever it says that.
+    """
 
-    def __init__(self, resource: Resource, settings: QpuSettings, again: Callable[[], Resource | None]) -> None:
+    def __init__(
+        self, resource: Resource, settings: QpuSettings, again: Callable[[], Resource | None], learned: Callable[[int], None],
+    ) -> None:  # fmt: skip
         self.resource = resource
         self.sent = SentSpans()
-        self._settings, self._again = settings, again
+        self._settings, self._again, self._learned = settings, again, learned
         self._process = _helper(resource)
         self._heard_at = time.monotonic()
         self._target: tuple[float, Any] = (0.0, None)
@@ -66,6 +71,8 @@ class DeviceLink:
             answer = self.call("target")
             known = json.loads(answer) if isinstance(answer, str) else answer or {}
             self._target = (time.monotonic(), known)
+            if (most := most_shots_of(known, self.resource.device)) is not None:
+                self._learned(most)
         return known
 
     def spans_of(self, vendor: str, traceparent: str) -> list[RecordedSpan]:
@@ -79,3 +86,15 @@ class DeviceLink:
 def _helper(resource: Resource) -> ResourceProcess:
     """What is on the device when it ends, by whatever end, the next helper or the next broker brings back."""
     return ResourceProcess(resource, tasks_stay=True)
+
+
+def most_shots_of(target: Any, device: str) -> int | None:
+    """The shots of one PUB, or the runs of a sequence, that a device takes at a time, by what it says of itself; None where it does not say."""
+    try:
+        if isinstance(target, list):  # all that a service of sequences has
+            told = json.loads(pulser_specs.specs_of({pulser_specs.KEY: target}, device)).get("max_runs")
+        else:
+            told = target.get("configuration", {}).get("max_shots")
+    except (InvalidOptionError, ValueError, TypeError, AttributeError):  # it speaks of itself in another shape
+        return None
+    return told if isinstance(told, int) and not isinstance(told, bool) and told > 0 else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -51,7 +52,7 @@ class DeviceThread(threading.Thread):
         super().__init__(name=f"broker-{resource.device}", daemon=True)
         self._ledger, self._turns = desk.ledger, desk.turns
         self._settings, self._device = settings, resource.device
-        self.link = DeviceLink(resource, settings, again)
+        self.link = DeviceLink(resource, settings, again, partial(desk.turns.learned, resource.device))
         self.calibration = CalibrationWatch(resource.device, self.link.target)
         self._left_behind: deque[SliceRow] = deque()
 
@@ -74,6 +75,9 @@ class DeviceThread(threading.Thread):
         for lane in others:
             lane.start()
         self._take_up()
+        if math.isinf(self._turns.most_shots(device)):  # before a slice is more than it takes
+            with contextlib.suppress(DeviceError):
+                self.link.target()
         probe = PROBE_FIRST_S
         while not self._turns.closed:
             if self._turns.trouble(device):

@@ -125,7 +125,7 @@ class Policy:
                 preempts = running.id
         if chosen is None:
             return None
-        pieces = take_slice(chosen.pieces, budget, overhead_s=self.overhead_s)
+        pieces = take_slice(chosen.pieces, budget, overhead_s=self.overhead_s, most=device.most_shots)
         if not pieces:  # one unit is longer than a slice: it cannot be cut, and fits before the window
             front = chosen.pieces[0]
             pieces = (Piece(front.pub, 1, front.unit_s, front.first),)

@@ -8,6 +8,7 @@ first slice.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -57,6 +58,20 @@ def shots_of(program: str, params: Mapping[str, Any]) -> int:
     if program == "sampler":
         return max(_shots(pub, params, k) for k, pub in enumerate(pubs))
     return max(_estimator_shots(pub, params, k) for k, pub in enumerate(pubs))
+
+
+def check_precisions(program: str, params: Mapping[str, Any], device: str, most_shots: float) -> None:
+    """An estimator's PUB is not cut: with all its shots it fits into what the device takes at a time. Raises InvalidOptionError."""
+    for number, pub in enumerate(params["pubs"] if program == "estimator" else ()):
+        precision = _precision(pub, params, number)
+        shots = math.ceil(precision**-2 * (1 - 1e-12))
+        if shots > most_shots:
+            finest = most_shots**-0.5
+            step = 10.0 ** (math.floor(math.log10(finest)) - 1)
+            raise InvalidOptionError(
+                f"PUB {number}: a precision of {precision:g} takes {shots:,} shots, {device} takes at most {most_shots:,.0f}.",
+                advice=f"Give a precision of {math.ceil(finest / step - 1e-9) * step:.2g} or more.",
+            )
 
 
 def cut(program: str, params: Mapping[str, Any], pieces: Sequence[Piece]) -> dict[str, Any]:
@@ -180,13 +195,18 @@ def _shots(pub: Sequence[Any], params: Mapping[str, Any], number: int) -> int:
 
 
 def _estimator_shots(pub: Sequence[Any], params: Mapping[str, Any], number: int) -> int:
+    precision = _precision(pub, params, number)
+    return max(1, round(precision**-2)) * _settings(pub[2] if len(pub) > 2 else None, number)
+
+
+def _precision(pub: Sequence[Any], params: Mapping[str, Any], number: int) -> float:
     given = next((p for p in (*pub[3:4], params.get("precision")) if p is not None), DEFAULT_PRECISION)
     if isinstance(given, bool) or not isinstance(given, int | float) or not FINEST <= given < 10:
         raise InvalidOptionError(
             f"PUB {number}: a precision of {_short(given)} is not accepted.",
             advice=f"Give a number from {FINEST:.2g}, which takes {MOST:,} shots, to below 10.",
         )
-    return max(1, round(float(given) ** -2)) * _settings(pub[2] if len(pub) > 2 else None, number)
+    return float(given)
 
 
 def _settings(values: Any, number: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -12,6 +13,7 @@ from qhub_ext.broker.rows import SliceRow
 from qhub_ext.broker.task_queue import WaitingTask
 from qhub_ext.broker.tempo import Tempo
 from qhub_ext.broker.work import seconds_of
+from qhub_ext.tiers import catalog
 
 
 @dataclass
@@ -28,18 +30,21 @@ class Held:
 
 @dataclass
 class Station:
-    """One device. `tempo` is how fast it goes; `down` is since when and why it does not answer; moments in s since 1970 UTC."""
+    """One device. `tempo` is how fast it goes; `down` is since when and why it does not answer; moments in s since 1970 UTC. `most_shots` of one PUB
+    it takes at a time.
+    """
 
     held: list[Held] = field(default_factory=list)
     busy_until: float = 0.0
     current: str = ""
     tempo: Tempo = field(default_factory=Tempo)
     down: tuple[float, str] | None = None
+    most_shots: float = math.inf
 
 
 class Stations:
     def __init__(self, orders: Orders, policy: Policy) -> None:
-        self._stations = {device: Station() for device in orders.devices}
+        self._stations = {device: _station(device) for device in orders.devices}
         self._orders, self._policy = orders, policy
         self._absent = Station(down=(time.time(), "this broker does not serve it"))
 
@@ -48,7 +53,8 @@ class Stations:
         return self._stations.get(device, self._absent)
 
     def add(self, device: str) -> None:
-        self._stations.setdefault(device, Station())
+        if device not in self._stations:
+            self._stations[device] = _station(device)
 
     def facts(self, device: str, now: float) -> DeviceFacts:
         station = self[device]
@@ -60,6 +66,7 @@ class Stations:
             lease=self._orders.lease(device, now),
             busy_until=station.busy_until if station.held else 0.0,
             served=device in self._stations,
+            most_shots=station.most_shots,
         )
 
     def down(self, device: str, why: str, now: float) -> None:
@@ -107,3 +114,9 @@ class Stations:
 
     def _estimate(self, one: SliceRow) -> float:
         return seconds_of(one.pieces) + self._policy.overhead_s
+
+
+def _station(device: str) -> Station:
+    """With what is known of the device before it says anything itself."""
+    known = catalog.bounds_of(device).max_shots if device in catalog.packaged_names() else 0
+    return Station(most_shots=known or math.inf)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -91,5 +92,5 @@ def device_facts(desk: Desk, name: str, now: float) -> dict[str, Any]:
         "name": name, "state": facts.state(now), "trouble": desk.turns.trouble(name), "down_since": facts.down_since, "window": facts.window,
         "drained": desk.orders.drained.get(name), "lease": None if facts.lease is None else {"holder": facts.lease.holder, "until": facts.lease.until},
         "waiting": sum(n for (_, state), n in mine.items() if state == "queued"), "running": sum(n for (_, state), n in mine.items() if state == "running"),
-        "by_profile": dict(by_profile),
+        "by_profile": dict(by_profile), "most_shots": None if math.isinf(facts.most_shots) else facts.most_shots,
     }  # fmt: skip

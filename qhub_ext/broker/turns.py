@@ -64,6 +64,13 @@ class Turns:
     def devices(self) -> tuple[str, ...]:
         return self._orders.devices
 
+    def learned(self, device: str, most_shots: int) -> None:
+        """What a device says of itself counts before what was known of it."""
+        self._stations[device].most_shots = most_shots
+
+    def most_shots(self, device: str) -> float:
+        return self._stations[device].most_shots
+
     def tempo(self, device: str) -> Tempo:
         return self._stations[device].tempo
 

@@ -32,19 +32,26 @@ def seconds_of(pieces: Sequence[Piece]) -> float:
     return math.fsum(piece.seconds for piece in pieces)
 
 
-def take_slice(pieces: Sequence[Piece], budget_s: float, *, overhead_s: float = 0.0) -> tuple[Piece, ...]:
+def take_slice(
+    pieces: Sequence[Piece], budget_s: float, *, overhead_s: float = 0.0, most: float = math.inf
+) -> tuple[Piece, ...]:
     """The pieces at the front that fit into `budget_s`, the last of them cut; none when not even one unit fits.
 
-    `overhead_s` is what the device needs once per slice.
+    `overhead_s` is what the device needs once per slice, `most` how many units of one PUB it takes at a time.
     """
     taken: list[Piece] = []
-    left = budget_s - overhead_s
+    left, room = budget_s - overhead_s, most
     for piece in pieces:
+        if taken and taken[-1].pub != piece.pub:
+            room = most
         fitting = piece.units if piece.unit_s <= 0 else min(piece.units, math.floor(left / piece.unit_s + 1e-9))
+        if fitting > room:
+            fitting = int(room)
         if fitting <= 0:
             break
         taken.append(replace(piece, units=fitting))
         left -= fitting * piece.unit_s
+        room -= fitting
         if fitting < piece.units:
             break
     return tuple(taken)

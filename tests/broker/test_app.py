@@ -114,6 +114,23 @@ def test_a_broken_task_is_refused_and_nothing_is_kept(ask: Ask, desk: Desk, body
     assert desk.ledger.open_tasks() == []
 
 
+def test_more_shots_than_the_device_takes_at_a_time_are_cut_and_a_precision_that_needs_more_is_refused(
+    ask: Ask, desk: Desk
+) -> None:
+    mine = session(ask, ALICE, profile="production")["id"]
+    task = submit(ask, ALICE, mine, params={"pubs": [["x", None, 150_000]]}).json()["id"]
+    _, one = desk.turns.next_slice("kingston", 0.0)
+    assert (one.task, [piece.units for piece in one.pieces]) == (task, [100_000])
+    fine = {"program": "estimator", "params": {"pubs": [["x", {"Z": 1.0}, None, 0.001]]}}
+    told = submit(ask, ALICE, mine, **fine)
+    assert told.status_code == 400
+    assert (
+        told.json()["message"] == "PUB 0: a precision of 0.001 takes 1,000,000 shots, kingston takes at most 100,000."
+    )
+    desk.turns.learned("kingston", 10**6)
+    assert submit(ask, ALICE, mine, **fine).status_code == 201
+
+
 TASK = {"session": "s", "device": "kingston", "program": "sampler", "params": PARAMS}
 
 

@@ -103,6 +103,10 @@ def test_a_sequence_runs_in_slices_of_runs_and_its_counts_are_added(broker: Brok
     task = broker.task(sent["task"])
     assert [s["units"] for s in task["slices"]] == [20, 20, 10], "5 s each, at a quarter of a second per run"
     assert task["program"] == "pulser"
+    with using(tier="qpu", device="FRESNEL"):
+        said = pulser_device().max_runs
+    (told,) = [one["most_shots"] for one in broker.ask("GET", "/v1/status")["devices"] if one["name"] == "FRESNEL"]
+    assert told == said > 0, "of which no slice has more"
 
 
 def test_a_device_refuses_what_its_type_does_not_take_and_says_what_it_takes(broker: Broker) -> None:

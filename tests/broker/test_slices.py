@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 
 import numpy as np
@@ -12,7 +13,8 @@ from qiskit.circuit import Parameter
 from qiskit.primitives import BitArray, DataBin, PrimitiveResult, PubResult, SamplerPubResult
 from qiskit_ibm_runtime import RuntimeDecoder
 
-from qhub_ext.broker.slices import cut, merge, read_work, shots_of
+from qhub_ext.broker.device_link import most_shots_of
+from qhub_ext.broker.slices import check_precisions, cut, merge, read_work, shots_of
 from qhub_ext.broker.work import Piece, take_slice, without
 from qhub_ext.diagnosis import estimates
 from qhub_ext.diagnosis.counts import compare
@@ -37,13 +39,57 @@ def execute(machine: Machine, program: str, params: dict) -> str:
     return machine.execute(machine.read(program, params), lambda: 1.79e9)[0]
 
 
-def in_slices(machine: Machine, program: str, params: dict, budget_s: float) -> tuple[str, int]:
+def in_slices(machine: Machine, program: str, params: dict, budget_s: float, most: float = math.inf) -> tuple[str, int]:
     rest, done = read_work(program, params), []
     while rest:
-        taken = take_slice(rest, budget_s) or (rest[0],)
+        taken = take_slice(rest, budget_s, most=most) or (rest[0],)
         done.append((taken, execute(machine, program, cut(program, params, taken))))
         rest = without(rest, taken)
     return merge(program, done), len(done)
+
+
+def test_a_pub_of_more_shots_than_the_device_takes_comes_back_whole_from_slices_that_it_takes() -> None:
+    machine = Machine("kingston")
+    params = {"pubs": [[ghz(1), None, 250_000], [ghz(1), None, 5]], "version": 2, "support_qiskit": True, "options": {}}
+    with pytest.raises(InvalidOptionError):
+        machine.read("sampler", params)
+    text, slices = in_slices(machine, "sampler", params, 60.0, machine.device.max_shots)
+    assert slices == 3
+    assert [part.data.c.num_shots for part in untagged(json.loads(text))] == [250_000, 5]
+
+
+@pytest.mark.parametrize(
+    ("most", "finest"), [(100_000, "0.0032"), (10_000, "0.01"), (8192, "0.012"), (1, "1"), (10**7, "0.00032")]
+)
+def test_a_precision_that_needs_more_shots_than_the_device_takes_names_the_finest_that_does_not(most: int, finest: str) -> None:  # fmt: skip
+    def pubs(precision: float | None) -> dict:
+        return {"pubs": [["x", "Z", None, 1], ["x", "Z", None, precision]]}
+
+    if most < 10**7:
+        with pytest.raises(InvalidOptionError) as refused:
+            check_precisions("estimator", pubs(most**-0.5 * 0.9), "kingston", most)
+        assert f"kingston takes at most {most:,}. Give a precision of {finest} or more." in str(refused.value)
+        assert str(refused.value).startswith("PUB 1: a precision of ")
+    for fits in (most**-0.5, float(finest), None if most > 4096 else 1):
+        check_precisions("estimator", pubs(fits), "kingston", most)
+    check_precisions("estimator", pubs(1e-3), "kingston", math.inf)
+    check_precisions("sampler", {"pubs": [["x", None, 10**7]]}, "kingston", 10)
+
+
+def of_atoms(specs: str) -> list:
+    return [{"device_type": "FRESNEL", "specs": specs}]
+
+
+@pytest.mark.parametrize(
+    ("target", "most"),
+    [
+        ({"configuration": {"max_shots": 8192}}, 8192), ({"configuration": {}}, None), (of_atoms('{"max_runs": 500}'), 500), (of_atoms("{"), None), (of_atoms("[]"), None), (of_atoms(""), None), ({}, None), ([], None), (None, None),
+        ({"configuration": {"max_shots": True}}, None), ({"configuration": {"max_shots": -1}}, None), ({"configuration": {"max_shots": "many"}}, None),
+        ({"configuration": {"max_shots": math.nan}}, None), ({"configuration": [1]}, None),
+    ],
+)  # fmt: skip
+def test_what_a_device_says_of_its_shots_bounds_slices_where_it_is_a_number(target: object, most: int | None) -> None:
+    assert most_shots_of(target, "FRESNEL") == most
 
 
 def test_a_sampler_in_slices_is_the_same_in_distribution_and_its_shots_add_up_exactly() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import pytest
@@ -15,13 +16,16 @@ PIECES = st.lists(
 ).map(lambda found: tuple(Piece(k, p.units, p.unit_s) for k, p in enumerate(found)))
 
 
-@given(pieces=PIECES, budget=st.floats(0.0, 500.0))
-def test_slices_from_the_front_add_up_to_the_whole_exactly(pieces: tuple[Piece, ...], budget: float) -> None:
+@given(pieces=PIECES, budget=st.floats(0.0, 500.0), most=st.sampled_from([math.inf, 1, 77, 4000]))
+def test_slices_from_the_front_add_up_to_the_whole_exactly(
+    pieces: tuple[Piece, ...], budget: float, most: float
+) -> None:
     done: dict[int, int] = {}
     rest = pieces
     for _ in range(500):
-        taken = take_slice(rest, budget) or (Piece(rest[0].pub, 1, rest[0].unit_s, rest[0].first),)
+        taken = take_slice(rest, budget, most=most) or (Piece(rest[0].pub, 1, rest[0].unit_s, rest[0].first),)
         assert seconds_of(taken) <= max(budget, rest[0].unit_s) * (1 + 1e-6) + 1e-9
+        assert all(piece.units <= most for piece in taken)
         for piece in taken:
             assert piece.first == done.get(piece.pub, 0), "each slice begins where the last one ended"
             done[piece.pub] = piece.first + piece.units
@@ -50,6 +54,14 @@ def test_what_the_device_needs_once_per_slice_is_part_of_the_span() -> None:
     pieces = (Piece(0, 100, 1.0),)
     assert take_slice(pieces, 10.0, overhead_s=3.0) == (Piece(0, 7, 1.0),)
     assert take_slice(pieces, 3.5, overhead_s=3.0) == ()
+
+
+def test_of_one_pub_no_slice_has_more_than_the_device_takes_at_a_time() -> None:
+    pieces = (Piece(0, 30, 1.0), Piece(1, 40, 1.0, 10), Piece(1, 40, 1.0, 80), Piece(2, 90, 1.0))
+    first = take_slice(pieces, 1000.0, most=50)
+    assert first == (Piece(0, 30, 1.0), Piece(1, 40, 1.0, 10), Piece(1, 10, 1.0, 80))
+    rest = without(pieces, first)
+    assert take_slice(rest, 1000.0, most=50) == (Piece(1, 30, 1.0, 90), Piece(2, 50, 1.0))
 
 
 def test_only_the_front_can_be_taken_away() -> None:
