@@ -23,6 +23,7 @@ class _Runtime(TypedDict, total=False):
     prefix: str
     platform: str
     host: str
+    qos: str
     path: list[str]
     own_path: dict[str, Any]
     packages: dict[str, str]

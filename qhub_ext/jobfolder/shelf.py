@@ -7,6 +7,7 @@ import errno
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from qhub_ext.job.array import combine
 from qhub_ext.job.identity import is_job_id, short_id, split_element
 from qhub_ext.job.record import JobRecord
 from qhub_ext.job.spec import JobSpec
+from qhub_ext.job.state import State
+from qhub_ext.job.unexplained import without_open_ends
 from qhub_ext.jobfolder.archives import read_archives
 from qhub_ext.jobfolder.atomic import json_bytes, write_new
 from qhub_ext.jobfolder.generation import read_generation
@@ -148,19 +151,29 @@ class Shelf:
         return job_id
 
     def record(self, job_id: str) -> JobRecord:
-        """What the folders say; of an array, what its elements add up to."""
+        """What the folders say; of an array, what its elements add up to. An end that the site may still explain is none yet."""
         folder = self.folder(job_id)
         spec = read_spec(folder)
         if spec.size is None:
-            return read_record(folder, spec)
-        return combine(read_record(folder, spec), [read_record(folder.element(n)) for n in range(spec.size)])
+            return _shown(folder, spec)
+        return combine(read_record(folder, spec), [_shown(folder.element(n)) for n in range(spec.size)])
 
-    def again(self, record: JobRecord, changed: Callable[[JobRecord], bool]) -> JobRecord:
-        """An array's record with the elements read anew that may have changed since it was read."""
+    def last_word(self, job_id: str) -> JobRecord:
+        """The same of a job whose site has no more to say about it."""
+        return read_record(self.folder(job_id))
+
+    def again(self, record: JobRecord, changed: Callable[[JobRecord], bool], last: Callable[[str], bool]) -> JobRecord:
+        """An array's record with the elements read anew that may have changed since it was read; `last` says of which ones the site has no
+        more to say."""
         if not record.parts:
-            return self.record(record.id)
+            record, changed = self.record(record.id), lambda part: part.state is State.FINISHING
         folder = self.folder(record.id)
-        parts = [read_record(folder.element(n)) if changed(part) else part for n, part in enumerate(record.parts)]
+
+        def read(number: int, part: JobRecord) -> JobRecord:
+            element = folder.element(number)
+            return read_record(element) if last(part.id) else _shown(element)
+
+        parts = [read(number, part) if changed(part) else part for number, part in enumerate(record.parts)]
         return combine(read_record(folder, record.spec), parts)
 
     def summaries(self, limit: int | None = None) -> list[Summary]:
@@ -215,6 +228,10 @@ class Shelf:
             return summarise(self.record(job_id))
         except (JobFolderError, OSError) as error:
             return lost_summary(job_id, error, self.path)
+
+
+def _shown(folder: JobFolder, spec: JobSpec | None = None) -> JobRecord:
+    return without_open_ends(read_record(folder, spec), time.time())
 
 
 def _stamp(folder: os.DirEntry[str]) -> int | None:

@@ -58,6 +58,8 @@ def restore_inputs(folder: JobFolder, attempt: AttemptFolder, namespace: dict[st
         captured = {**captured, "platform": here["platform"]}
     differences = compare(captured, here, loads=bool(manifest.names))
     drift = {"verdict": verdict_of(differences), "differences": [d.to_json() for d in differences]}
+    if qos := os.environ.get("SLURM_JOB_QOS"):
+        here["qos"] = qos
     with contextlib.suppress(OSError):  # a full disk costs the record and not the job
         write_json(attempt.runtime, {**here, "drift": drift})
     refuse(differences)

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from qhub_ext.errors import SiteError, SiteUnreachableError
+from qhub_ext.errors import SiteError, SiteUnreachableError, UnknownNameError
 from qhub_ext.job.record import Attempt, JobRecord
 from qhub_ext.job.state import State, advance
+from qhub_ext.job.unexplained import as_finishing, is_unexplained
 from qhub_ext.jobfolder.shelf import Shelf
 from qhub_ext.service.standing import describe_standing
 from qhub_ext.sites.scheduler import SiteReport, SiteScheduler
@@ -35,11 +36,17 @@ class Knowledge:
         self._shelf, self._site = shelf, site
 
     def record(self, job_id: str) -> JobRecord:
-        """What the folder and the site say together."""
+        """What the folder and the site say together. Of an end that nobody ever explained, the site's books may still know, however old it is."""
         record = self._shelf.record(job_id)
-        if record.state.final and not undecided(record):
+        if not record.state.final or undecided(record):
+            return self.with_sentence(self.refresh([record])[0])
+        if not is_unexplained(record.attempt):
             return record
-        return self.with_sentence(self.refresh([record])[0])
+        try:
+            asked = self.refresh([record])[0]
+        except UnknownNameError:  # of a site that is none of ours
+            return record
+        return record if asked.stale_since is not None else asked
 
     def refresh(self, records: Sequence[JobRecord]) -> list[JobRecord]:
         word = self.ask_sites(records)
@@ -67,9 +74,13 @@ class Knowledge:
         """The folder's record and the site's word about it."""
         report, stale = word.reports.get(record.id), word.stale.get(record.id)
         if stale is not None:
+            if record.state is State.FINISHING:  # its site was waited for, and may have been for long enough
+                record = self._shelf.record(record.id)
             return replace(record, stale_since=stale)
         if record.spec.size is not None:
-            return record if record.state.final else self._shelf.again(record, lambda part: _moved(part, word))
+            if record.state.final:
+                return record
+            return self._shelf.again(record, lambda part: _moved(part, word), lambda job_id: job_id not in word.reports)
         if report is not None:
             attempt = record.attempt
             if report.attempt < attempt.number:
@@ -81,10 +92,15 @@ class Knowledge:
             if report.attempt > attempt.number:  # no journal says so yet
                 attempt = Attempt(number=report.attempt)
                 record = replace(record, attempts=(*record.attempts, attempt))
-            # an end that the site does not confirm: it stopped the attempt, and may put the job back into its queue
-            state = report.state if undecided(record) else advance(attempt.state, report.state)
+            if undecided(
+                record
+            ):  # the site does not confirm the end: it may tell more, or put the job back into its queue
+                attempt = as_finishing(attempt)
+            state = advance(attempt.state, report.state)
             reason = (report.message or report.reason) if state.waiting else ""
             latest = replace(attempt, state=state, reason=reason, word=report.word or attempt.word)
+            if state is State.FINISHING and report.message:
+                latest = replace(latest, message=report.message)
             return replace(
                 record,
                 state=state,
@@ -93,8 +109,8 @@ class Knowledge:
                 as_of=report.as_of,
                 starts_by=report.starts_by if state.waiting else None,
             )
-        # the site does not have it: it has just ended, or it never arrived
-        record = self._shelf.record(record.id)
+        # the site does not have it: it has just ended, and the site says no more of that, or it never arrived
+        record = self._shelf.last_word(record.id)
         if not record.state.final and record.state in (State.CREATED, State.SUBMITTED):
             if time.time() - (record.asked_at or record.spec.created_at) < JUST_SENT_S:
                 return replace(record, as_of=time.time())
@@ -150,5 +166,4 @@ def _moved(element: JobRecord, word: SiteWord) -> bool:
 def undecided(record: JobRecord) -> bool:
     """Stopped from outside a short while ago, and the runner was not told why: the site may have more to say about it."""
     attempt = record.attempt
-    recent = attempt.ended_at is not None and time.time() - attempt.ended_at < UNDECIDED_S
-    return attempt.state is State.CANCELLED and attempt.cause == "unknown" and recent
+    return is_unexplained(attempt) and attempt.ended_at is not None and time.time() - attempt.ended_at < UNDECIDED_S

@@ -129,6 +129,12 @@ class Cluster:
                 self.start(name)
         wait_for("nodes that are up", self.usable, PATIENCE_S)
 
+    def rest(self) -> None:
+        """Until nothing runs or is on its way to a node, and every node would take a job at once. A launch that arrives late, on a disk that the
+        next test has filled, would drain the node."""
+        wait_for("an empty queue", lambda: not self.ask("squeue", "-h", "-o", "%i").strip(), PATIENCE_S)
+        wait_for("idle nodes", lambda: self.usable() and self.idle(), PATIENCE_S)
+
     @contextmanager
     def confined(self, node: str) -> Iterator[None]:
         """The node holds each job to its memory for a while. Raises Unavailable where the kernel has no cgroups for it."""

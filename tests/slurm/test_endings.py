@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from qhub_ext.errors import Cause, SiteError
+from qhub_ext.job.record import JobRecord
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.service import JobService
@@ -109,6 +110,7 @@ def test_a_prologue_that_fails_under_a_job_that_may_not_be_queued_again_is_no_ca
 def test_a_job_that_its_node_cannot_take_in_is_a_failed_launch_and_no_cancellation(
     bench: SlurmWorkshop, cluster: Cluster
 ) -> None:
+    cluster.rest()
     with small_disk(cluster.root / "spool" / "two01", 64) as disk:
         fill(disk)
         job = bench.submit("seal completed", site_options={"requeue": "no"})
@@ -134,6 +136,55 @@ def test_who_cancelled_a_job_is_told_although_the_books_hear_of_it_late(
     (site._slurm.commands / "sacct.open").touch()
     wait_until(lambda: not site.poll([job.id]) and bench.state(job).final, what="the name")
     assert "qhub-operator" in bench.record(job).attempt.message
+
+
+def late_books(questions: int) -> str:
+    """A sacct that hears of things so many questions later than the real one."""
+    counted = 'n=$(cat "$0.n" 2>/dev/null || echo 0); echo $((n + 1)) > "$0.n"'
+    return f'{counted}\n[ "$n" -lt {questions} ] || exec {REAL}/sacct "$@"'
+
+
+def watched(service: JobService, job: JobFolder) -> list[JobRecord]:
+    """All that whoever looks again and again is told, until the attempt that was stopped first has its end."""
+    told: list[JobRecord] = []
+    wait_until(lambda: told.append(service.record(job.id)) or told[-1].attempts[0].state.final, what="the end")
+    return told
+
+
+def test_whoever_waits_is_told_one_end_however_late_the_books_hear_of_it(
+    bench: SlurmWorkshop, cluster: Cluster, wrap: Wrap
+) -> None:
+    """The runner of this cell seals an end that it cannot explain; the operator's name comes from the books."""
+    site = wrap(sacct=late_books(3))
+    service = JobService(bench.settings.model_copy(update={"slurm": site._slurm}))
+    job = bench.cell("import time\nprint('here', flush=True)\ntime.sleep(600)", site="slurm", time_s=600)
+    site.submit([job])
+    wait_until(lambda: "here" in service.job(job.id).logs(), what="the cell")
+    cluster.run("scancel", site.find([job.id])[job.id], user="qhub-operator")
+    told = watched(service, job)
+    assert (told[-1].state, told[-1].attempt.cause) == (State.CANCELLED, Cause.QUEUE_POLICY)
+    assert "qhub-operator" in told[-1].attempt.message
+    rank = [State.STARTING, State.RUNNING, State.FINISHING, State.CANCELLED]
+    seen = [rank.index(record.state) for record in told]
+    assert seen == sorted(seen)
+    assert State.FINISHING in {record.state for record in told}, "the books were asked three times in vain"
+
+
+def test_a_node_that_failed_is_not_taken_for_preemption_while_the_books_are_late(
+    bench: SlurmWorkshop, cluster: Cluster, wrap: Wrap
+) -> None:
+    site = wrap(sacct=late_books(3))
+    service = JobService(bench.settings.model_copy(update={"slurm": site._slurm}))
+    job = bench.submit('[ "$QHUB_ATTEMPT" = 2 ] || sleep 600; seal completed', site="slurm")
+    bench.until_running(job)
+    cluster.ask("scontrol", "update", "nodename=two01", "state=down", "reason=fan")
+    wait_until(lambda: service.record(job.id).attempt.number == 2, what="the second attempt")
+    told = watched(service, job)
+    assert (told[-1].attempts[0].state, told[-1].attempts[0].cause) == (State.FAILED, Cause.INTEGRATION)
+    assert {(a.state, a.cause) for r in told for a in r.attempts[:1] if a.state.final} == {(State.FAILED, Cause.INTEGRATION)}  # fmt: skip
+    cluster.mend()
+    (record,) = bench.until_final(job)
+    assert record.state is State.COMPLETED
 
 
 def told(site: SlurmSite, job: JobFolder) -> str:
@@ -176,7 +227,10 @@ def test_the_first_look_at_a_job_that_was_put_back_tells_how_the_attempt_before_
     number = bench.site.find([job.id])[job.id]
     cluster.ask("scontrol", "requeue", number)
     wait_until(lambda: "Restarts=1" in cluster.ask("scontrol", "show", "job", number), what="the second attempt")
-    record = JobService(bench.settings).record(job.id)
+    service = JobService(bench.settings)
+    record = wait_until(
+        lambda: (r := service.record(job.id)).attempts[0].state.final and r, what="the word of the books"
+    )
     first, _ = record.attempts
     assert (first.state, first.cause) == (State.CANCELLED, Cause.QUEUE_POLICY), first
     assert "put the job back" in first.message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ from qhub_ext.diagnosis.fleet.summary import JobSummary, summarise_attempt
 from qhub_ext.diagnosis.trace import assemble
 from qhub_ext.errors import Cause, JobFolderError
 from qhub_ext.job.record import Attempt, JobRecord
+from qhub_ext.job.unexplained import is_awaited
 from qhub_ext.jobfolder.atomic import read_record_or_none, write_json
 from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
 from qhub_ext.jobfolder.outcome import read_outcome, read_record
@@ -24,8 +26,12 @@ Place = TypeVar("Place")
 def write_summary(
     folder: JobFolder, number: int, *, node: str = "", qos: str = "", record: JobRecord | None = None
 ) -> JobSummary | None:
-    """None where the attempt has not ended. The first one stays, see `amend_summary`. Raises OSError, JobFolderError."""
-    found = _made(folder, number, record or read_record(folder), node, qos)
+    """None where the attempt has not ended, or its site may tell any moment why it did. The first one stays, see `amend_summary`. Raises OSError, JobFolderError."""
+    known = record or read_record(folder)
+    attempt = _attempt(known, number)
+    if attempt is not None and is_awaited(attempt, time.time()):
+        return None
+    found = _made(folder, number, known, node, qos)
     if found is not None:
         own = folder.attempt(number)
         own.path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -69,7 +75,7 @@ def _made(folder: JobFolder, number: int, record: JobRecord, node: str, qos: str
         packages=runtime.get("packages") or {},
         python=str(runtime.get("python", "")),
         node=node or str(_soundly(read_record_or_none, own.launch).get("node") or there.get("host") or ""),
-        qos=qos,
+        qos=qos or str(there.get("qos") or ""),
     )
 
 

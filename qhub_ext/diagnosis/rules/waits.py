@@ -8,7 +8,9 @@ from qhub_ext.diagnosis.evaluation import Rules
 from qhub_ext.diagnosis.evidence import NOBODY, Clue, Confidence, Evidence, Finding
 from qhub_ext.diagnosis.rules.device import CALIBRATING, MAINTAINED
 from qhub_ext.errors import Audience, Cause
+from qhub_ext.job.record import Attempt
 from qhub_ext.job.state import State
+from qhub_ext.job.unexplained import is_unexplained
 from qhub_ext.sites.embedded.policy import DEPENDENCY, HELD_BY_USER, LAUNCH_FAILED, PRIORITY, RESOURCES, TOO_WIDE
 from qhub_ext.sites.slurm.reasons import is_known
 from qhub_ext.sites.slurm.states import STATES
@@ -51,8 +53,13 @@ def site_silent(seen: Evidence) -> Finding | None:
 
 def back_in_the_queue(seen: Evidence) -> Finding | None:
     """An attempt was taken from its node, and the next one waits: why, is what ended the one before it."""
-    attempts = seen.record.attempts
-    before = attempts[-2] if len(attempts) > 1 else None
+    before = _before(seen)
+    if before is not None and _is_unsettled(before) and seen.record.state is not State.HELD:
+        told = f"It waits for its next attempt. Why attempt {before.number} ended is asked of the site."
+        clue = Clue(before.message or before.state.value, f"attempt {before.number}", "attempts")
+        return Finding(
+            "back in the queue", Cause.UNKNOWN, told, (clue,), Audience.SITE, "Look again in a moment.", confidence=Confidence.POSSIBLE
+        )  # fmt: skip
     if before is None or before.cause not in (Cause.QUEUE_POLICY.value, Cause.INTEGRATION.value) or not before.message:
         return None
     clues = (Clue(before.message, f"attempt {before.number}", "attempts"),)
@@ -67,6 +74,16 @@ def back_in_the_queue(seen: Evidence) -> Finding | None:
     )  # fmt: skip
 
 
+def _before(seen: Evidence) -> Attempt | None:
+    attempts = seen.record.attempts
+    return attempts[-2] if len(attempts) > 1 else None
+
+
+def _is_unsettled(attempt: Attempt) -> bool:
+    """The site has put the job back, and has yet to say what became of this attempt."""
+    return not attempt.state.final or is_unexplained(attempt)
+
+
 def _on_the_way(seen: Evidence) -> bool:
     """Slurm puts a job back with an earliest start of its own, and has no other reason until then."""
     word = "" if seen.waits is None else seen.waits.word
@@ -78,7 +95,7 @@ def site_reason(seen: Evidence) -> Finding | None:
     reason = seen.waits
     if reason is None:
         return None
-    word = reason.word
+    word, before = reason.word, _before(seen)
     if word == "BeginTime" and reason.audience == Audience.YOU:
         cause, trust = Cause.USER, Confidence.SURE
     elif _on_the_way(seen):
@@ -102,6 +119,8 @@ def site_reason(seen: Evidence) -> Finding | None:
         cause, trust = Cause.QUEUE_POLICY, Confidence.SURE
     else:
         cause, trust = Cause.UNKNOWN, Confidence.POSSIBLE
+    if cause is Cause.QUEUE_POLICY and before is not None and _is_unsettled(before):
+        trust = Confidence.POSSIBLE  # nobody knows yet why it is back in the queue
     clue = Clue(word or "no reason", f"the reason that the site {seen.record.spec.site!r} gives", "timeline")
     return Finding("site", cause, reason.sentence, (clue,), reason.audience, reason.advice, confidence=trust, word=word)
 
@@ -117,7 +136,7 @@ def suspended(seen: Evidence) -> Finding | None:
 
 
 def at_broker(seen: Evidence) -> Finding | None:
-    if not seen.broker:
+    if not seen.broker or seen.record.state is State.FINISHING:
         return None
     cause = (
         Cause.CALIBRATION
@@ -138,7 +157,7 @@ def at_broker(seen: Evidence) -> Finding | None:
 
 def at_device(seen: Evidence) -> Finding | None:
     attempt = seen.record.attempt
-    if attempt.phase != "device" or not attempt.phase_text:
+    if attempt.phase != "device" or not attempt.phase_text or seen.record.state is State.FINISHING:
         return None
     words = attempt.phase_text
     silent = "does not say why" in words
@@ -156,7 +175,7 @@ def at_device(seen: Evidence) -> Finding | None:
 def running(seen: Evidence) -> Finding | None:
     attempt, state = seen.record.attempt, seen.record.state
     if state in (State.STARTING, State.FINISHING):
-        sentence = f"It is {state.value} and waits for nothing."
+        sentence = attempt.message or f"It is {state.value} and waits for nothing."
         return Finding("running", Cause.UNKNOWN, sentence, audience=NOBODY, confidence=Confidence.POSSIBLE)
     text = f" ({attempt.phase_text})" if attempt.phase_text else ""
     sentence = (

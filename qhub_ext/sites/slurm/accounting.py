@@ -114,6 +114,11 @@ def why_closed(commands: Commands, nodes: str) -> str:
     return " ".join(said.replace("\x1f", " ").split()).removeprefix("none")
 
 
+def is_out_of_service(commands: Commands, node: str) -> bool:
+    said = commands.run("sinfo", "--noheader", f"--nodes={node}", "--format=%T").output.split() if node else []
+    return bool(said) and all(word.startswith(("down", "fail", "error")) for word in said)
+
+
 def parse_sacct(text: str) -> dict[str, list[Ending]]:
     """A job's name comes last and may hold line ends: what does not look like a record belongs to the name before."""
     found: dict[str, list[Ending]] = {}

@@ -11,6 +11,7 @@ from dataclasses import replace
 from qhub_ext.errors import JobFolderError
 from qhub_ext.job.record import JobRecord
 from qhub_ext.job.state import State
+from qhub_ext.job.unexplained import is_unexplained
 from qhub_ext.jobfolder.journal import read_all
 from qhub_ext.jobfolder.outcome import read_record
 from qhub_ext.settings import SlurmSettings
@@ -27,6 +28,7 @@ from qhub_ext.sites.slurm.sentences import read_sentence
 from qhub_ext.sites.slurm.states import read_state
 
 LOST_AFTER_S = 10.0
+WHY_IS_ASKED = "It was asked to end, and Slurm is asked why"
 CANCELLED_BY_WHOM = "It was cancelled; by whom is asked of Slurm's accounting."
 
 
@@ -40,8 +42,8 @@ class Endings:
         self._poller = poller
         self._chronicle = chronicle
         self._missing: dict[str, float] = {}
-        self._undecided: dict[str, tuple[float, SiteReport]] = {}
-        """What was said of those that nobody could decide about, and until when that stands."""
+        self._undecided: dict[str, tuple[float, SiteReport | None]] = {}
+        """What was said of those that nobody could decide about, and until when that stands; None of those about which no more is expected."""
         self._silences = 0
 
     def is_undecided(self, job_id: str) -> bool:
@@ -53,8 +55,8 @@ class Endings:
         reports: dict[str, SiteReport] = {}
         for job_id, place in ended.items():
             until, report = self._undecided.get(job_id, (0.0, None))
-            if report is not None and time.monotonic() < until:
-                reports[job_id] = report
+            if time.monotonic() < until:
+                reports |= {} if report is None else {job_id: report}
                 continue
             record = self._open(job_id, place, seen.rows.get(place.key))
             if record is not None:
@@ -73,19 +75,24 @@ class Endings:
                 ending, restarts = None, len(history)  # of the attempt after that one the books say nothing
             else:
                 ending, restarts = (history[-1], len(history) - 1) if history else (None, 0)
-            # the queue knows that it failed before the books know with which exit code
-            awaited = row is not None and row.state == "FAILED" and not trouble and self._may_turn_up(job_id)
+            # the queue knows that it failed before the books know with which exit code, or when it began and ended
+            late = self._may_turn_up(job_id, record)
+            awaited = row is not None and row.state in ("FAILED", "TIMEOUT") and not trouble and late
             if ending is None and row is not None and not awaited:
                 ending = Ending(place.key, row.state, 0, 0, row.reason, row.nodes)
             elif ending is not None and row is not None and read_sentence(row.reason):
                 ending = replace(ending, reason=row.reason)  # the books keep the word only
             anonymous = ending is not None and self._awaits_a_name(job_id, ending, row) and not trouble
-            if (ending is None or anonymous) and (trouble or self._may_turn_up(job_id)):
-                told = CANCELLED_BY_WHOM if anonymous else _forgotten(trouble)
+            sealed = is_unexplained(record.attempt)
+            if (ending is None or anonymous) and (late or (trouble and not sealed)):
+                told = CANCELLED_BY_WHOM if anonymous else _forgotten(trouble, sealed)
                 reports[job_id] = _undecided(place, record, seen.as_of, told)
                 self._undecided[job_id] = (time.monotonic() + pause, reports[job_id])
                 continue
             self._undecided.pop(job_id, None)
+            if ending is None and sealed:  # what its runner saw stands, until a later look finds more
+                self._undecided[job_id] = (time.monotonic() + self._pause_s[1], None)
+                continue
             if ending is not None and not read_state(ending.state).ended:
                 self._poller.expire([place.base])  # back in the queue between two questions
                 continue
@@ -106,10 +113,11 @@ class Endings:
             return None  # gone, or another user's
         number = place.first_attempt + row.restarts if row else record.attempt.number
         latest = {a.number: a for a in record.attempts}.get(number)
-        vague = latest is not None and latest.state is State.CANCELLED and latest.cause == "unknown"
-        if latest is None or not latest.state.final or latest.state is State.LOST or vague:
-            told = vague and self._chronicle.has_told(job_id, number, State.CANCELLED)
-            return None if told else record
+        if latest is not None and any(is_unexplained(a) or not a.state.final for a in record.attempts[:-1]):
+            with contextlib.suppress(JobFolderError, OSError):
+                self._chronicle.tell_restart(folder, place, number)
+        if latest is None or not latest.state.final or latest.state is State.LOST or is_unexplained(latest):
+            return record
         if latest.started_at is None and not self._chronicle.has_told(job_id, number, State.COMPLETED):
             self._chronicle.tell_start(folder, number, row)
         return None
@@ -126,23 +134,28 @@ class Endings:
         begun = "_" not in ending.key or (row is not None and row.start is not None)
         return begun and self._commands.keeps_books
 
-    def _may_turn_up(self, job_id: str) -> bool:
-        """The books lag behind the queue: a job is not lost before both have been silent about it for a while."""
-        return time.time() - self._missing.setdefault(job_id, time.time()) < LOST_AFTER_S and not any(
+    def _may_turn_up(self, job_id: str, record: JobRecord) -> bool:
+        """The books lag behind the queue: a job is not lost before both have been silent about it for a while. Where its runner has
+        sealed an end, that while begins there, so that it is over for whoever looks much later."""
+        now, latest = time.time(), record.attempt
+        since = self._missing.setdefault(job_id, now)
+        if is_unexplained(latest) and latest.ended_at is not None:
+            since = min(since, latest.ended_at)
+        return now - since < LOST_AFTER_S and not any(
             event.get("kind") == "stop" for event in read_all(self._places.folder(job_id).journals)
         )
 
 
-def _forgotten(trouble: str) -> str:
+def _forgotten(trouble: str, sealed: bool) -> str:
     why = f", and its accounting does not answer: {trouble}" if trouble else "; its accounting is awaited."
-    return f"Slurm has forgotten this job{why}"
+    return f"{WHY_IS_ASKED if sealed else 'Slurm has forgotten this job'}{why}"
 
 
 def _undecided(place: Place, record: JobRecord, as_of: float, message: str) -> SiteReport:
     return SiteReport(
         record.id,
         place.key,
-        record.state if not record.state.final else State.SUBMITTED,
+        State.FINISHING if is_unexplained(record.attempt) else State.SUBMITTED if record.state.final else record.state,
         as_of,
         attempt=record.attempt.number,
         message=message,

@@ -30,6 +30,7 @@ def gather(places: Places, folder: JobFolder, number: int, *, again: bool = Fals
         time_s=limit_min(spec, places.settings) * 60,
         reservation=spec.site_options.get("reservation") or (tier.reservation if tier else "") or "",
         again=again,
+        sealed=attempt.outcome.exists(),
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qhub_ext.errors import JobFolderError, SiteUnreachableError
 from qhub_ext.job.state import State
+from qhub_ext.job.unexplained import is_unexplained
 from qhub_ext.jobfolder.outcome import read_outcome, read_record
 from qhub_ext.sites.scheduler import SiteReport
 from qhub_ext.sites.slurm.chronicle import Chronicle
@@ -48,6 +50,7 @@ class Reports:
         self._chronicle = chronicle
         self._endings = endings
         self._kept: dict[str, _Kept] = {}
+        self._hurried: set[tuple[str, int]] = set()
         self._answers: dict[tuple[str, ...], _Answer] = {}
 
     def poll(self, job_ids: Sequence[str], again: bool = True) -> dict[str, SiteReport]:
@@ -92,6 +95,7 @@ class Reports:
             answer.learnt == self._places.changes
             and self._poller.look(answer.bases) is answer.seen
             and not any(map(os.path.exists, answer.outcomes))
+            and not self._chronicle.is_due(answer.reports)
         )
 
     def _was_put_back(self, job_id: str, place: Place, seen: Listing) -> bool:
@@ -133,6 +137,8 @@ class Reports:
             return word.state
         attempt = self._places.folder(job_id).attempt(place.first_attempt + row.restarts)
         if word.state is State.RUNNING:
+            if attempt.outcome.exists():  # Slurm has not heard yet that its script has ended
+                return State.FINISHING
             # granted, but the site's own prologue may still run
             return State.RUNNING if attempt.launch.exists() else State.STARTING
         if row.restarts and not attempt.path.exists():  # what is being cleaned up is the attempt before this one
@@ -150,12 +156,15 @@ class Reports:
         return outcome.get("state") != "cancelled" or outcome.get("cause") == "user"
 
     def _by_folder(self, job_id: str, place: Place) -> SiteReport | None:
-        """Of a job that Slurm was not asked about yet: what its folder says, which is as old as it is. None for one that has ended."""
+        """Of a job that Slurm was not asked about yet: what its folder says, which is as old as it is. None for one that has ended,
+        unless Slurm may have more to say about that."""
         try:
             record = read_record(self._places.folder(job_id))
         except (JobFolderError, OSError):
             return None
         latest = record.attempt
+        if is_unexplained(latest):
+            return SiteReport(job_id, place.key, State.FINISHING, latest.ended_at or time.time(), attempt=latest.number)
         if latest.state.final:
             return None
         moments = (record.asked_at, latest.queued_at, latest.started_at, latest.running_at)
@@ -166,7 +175,8 @@ class Reports:
     def _report(self, job_id: str, place: Place, row: Row, as_of: float) -> SiteReport | None:
         """None for a job that has ended."""
         kept = self._kept.get(job_id)
-        if kept is not None and kept.row is row and not (kept.outcome and os.path.exists(kept.outcome)):
+        late = kept is not None and kept.outcome and os.path.exists(kept.outcome)
+        if kept is not None and kept.row is row and not late and not self._chronicle.is_due([job_id]):
             return kept.report
         if read_state(row.state, row.reason).ended or self.is_sealed(job_id, place, row):
             self._kept.pop(job_id, None)
@@ -175,6 +185,9 @@ class Reports:
         folder = self._places.folder(job_id)
         if not self._chronicle.has_told(job_id, number, state if state.waiting else State.STARTING):
             self._chronicle.tell(folder, place, row, number, state)
+        if state is State.FINISHING and (job_id, number) not in self._hurried:
+            self._hurried.add((job_id, number))
+            self._poller.expire([place.base])  # how it ended is asked soon, however seldom a long job is asked about
         reason = row.reason if state.waiting and row.reason != "None" else ""
         message = sentence_of(reason, row.qos, row.account)
         report = SiteReport(job_id, place.key, state, as_of, row.state, reason, number, message)

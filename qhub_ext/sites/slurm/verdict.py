@@ -39,7 +39,8 @@ class Verdict:
 class Evidence:
     """What the folder adds: `launched` the script began; `last_words` of its console; `stop_why` a client's own request;
     `unmet` a sentence about a dependency; `time_s` what the job was given, in Slurm's whole minutes; `reservation` the name of the
-    one that it ran in. Where somebody asked: `node_says` why its node is closed, and `memory` what it used."""
+    one that it ran in; `again` there is a later attempt; `sealed` the runner sealed an end and could not say why. Where somebody asked:
+    `node_says` why its node is closed, `node_down` that it is out of service, and `memory` what it used."""
 
     launched: bool = False
     last_words: str = ""
@@ -48,7 +49,9 @@ class Evidence:
     time_s: int = 0
     again: bool = False
     element: bool = False
+    sealed: bool = False
     node_says: str = ""
+    node_down: str = ""
     reservation: str = ""
     memory: Memory | None = None
 
@@ -71,6 +74,8 @@ def signal_of(ending: Ending) -> int:
 
 
 def conclude(ending: Ending | None, seen: Evidence, *, owner_uid: int, names: dict[int, str] | None = None) -> Verdict:
+    if ending is None and seen.again:
+        return _put_back(seen)
     if ending is None:
         if seen.stop_why == "cancel":
             return Verdict(State.CANCELLED, Cause.USER, "It was cancelled.")
@@ -101,6 +106,9 @@ def conclude(ending: Ending | None, seen: Evidence, *, owner_uid: int, names: di
         # of a script that a signal ended after it began, Slurm says JobLaunchFailure as well
         told = explain("JobLaunchFailure")
         return Verdict(State.FAILED, Cause.INTEGRATION, f"{told.sentence[:-1]}{where}.", told.advice, ending.state)
+    if seen.sealed and word in ("COMPLETED", "FAILED") and not signal_of(ending):
+        no_more = f"Slurm says no more than that its script ended{where} with exit code {ending.code}."
+        return Verdict(State.CANCELLED, Cause.UNKNOWN, no_more, word=ending.state)
     if word == "COMPLETED":
         return Verdict(
             State.FAILED,
@@ -146,11 +154,30 @@ def _ended_early(ending: Ending, seen: Evidence, ran_s: float) -> Verdict:
     return Verdict(State.TIMED_OUT, Cause.QUEUE_POLICY, f"{told}: {why}.", advice, ending.state)
 
 
-def _stopped_for_another(seen: Evidence, word: str) -> Verdict:
+def _asked_for(seen: Evidence, word: str) -> Verdict | None:
     if seen.stop_why == "cancel":
         return Verdict(State.CANCELLED, Cause.USER, "It was cancelled.", word=word)
     if seen.stop_why == "requeue":
         return Verdict(State.CANCELLED, Cause.USER, "This attempt was stopped to be queued again, as asked.", word=word)
+    return None
+
+
+def _put_back(seen: Evidence) -> Verdict:
+    """There is a later attempt, and the books do not say what became of this one."""
+    word = "REQUEUED"
+    if asked := _asked_for(seen, word):
+        return asked
+    if seen.node_down:
+        because = f" ({seen.node_says})" if seen.node_says else ""
+        told = f"Slurm put the job back into the queue, most likely because its node failed: {seen.node_down} is out of service{because}."
+        return Verdict(State.FAILED, Cause.INTEGRATION, told, "The site sees to the node.", word)
+    told = "Slurm stopped this attempt and put the job back into the queue, and its books do not say why."
+    return Verdict(State.CANCELLED, Cause.UNKNOWN, told, word=word)
+
+
+def _stopped_for_another(seen: Evidence, word: str) -> Verdict:
+    if asked := _asked_for(seen, word):
+        return asked
     return Verdict(
         State.CANCELLED,
         Cause.QUEUE_POLICY,

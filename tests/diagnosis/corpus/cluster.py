@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from qhub_ext.capture.sweep import Sweep
 from qhub_ext.job.state import State
+from qhub_ext.job.unexplained import is_unexplained
 from qhub_ext.service import Job
 from qhub_ext.service.draft import Draft
 from tests.diagnosis.corpus import limits
@@ -131,8 +132,10 @@ def controller_away(job: Job, place: ClusterPlace) -> None:
 
 
 def second_attempt(job: Job) -> bool:
+    """It waits again, and the site has said what became of the first one."""
     record = job.service.record(job.id)
-    return record.attempt.number == 2 and record.state.waiting
+    first = record.attempts[0]
+    return record.attempt.number == 2 and record.state.waiting and first.state.final and not is_unexplained(first)
 
 
 def runs(job: Job) -> bool:

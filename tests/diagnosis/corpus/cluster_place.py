@@ -92,10 +92,11 @@ class ClusterPlace:
         for line in self.ask("scontrol", "--oneliner", "show", "reservation").splitlines():
             if line.startswith("ReservationName="):
                 self.ask("scontrol", "delete", f"reservation={line.split()[0].partition('=')[2]}")
+        self.cluster.cancel_all()  # before the partitions are open again: what waits for one would begin
         for partition in ("wide", "narrow"):
             self.ask("scontrol", "update", f"partition={partition}", "state=up")
-        self.cluster.cancel_all()
         self.cluster.mend()
+        self.cluster.rest()
 
 
 def run_on(
