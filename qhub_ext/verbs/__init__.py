@@ -8,6 +8,7 @@ from qhub_ext.verbs import (  # noqa: F401 - they add their verbs
     acts,
     again,
     broker,
+    broker_orders,
     demo,
     devices,
     doctor,
