@@ -118,13 +118,6 @@ def verdict_of(differences: Iterable[Difference]) -> Literal["same", "compatible
     return "refused" if "refuse" in severities else "compatible" if severities else "same"
 
 
-def require_compatible(captured: Mapping[str, Any], here: Mapping[str, Any]) -> list[Difference]:
-    """The notes; raises EnvironmentMismatchError when a difference forbids to load what was captured."""
-    differences = compare(captured, here)
-    refuse(differences)
-    return differences
-
-
 def refuse(differences: Iterable[Difference]) -> None:
     """Raises EnvironmentMismatchError with every difference that forbids to load what was captured, and what mends it."""
     refused = [d for d in differences if d.severity == "refuse"]

@@ -40,7 +40,6 @@ QUBIT_FIELDS = (
     "prob_meas1_prep0",
     "readout_length_s",
 )
-GATE_FIELDS = ("error", "length_s")
 ONE_QUBIT_GATES = ("sx", "x", "u2", "u3", "prx", "r")
 """Those that cost a pulse; the first that a device has stands for its one-qubit error."""
 

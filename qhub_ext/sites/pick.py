@@ -44,9 +44,5 @@ def pick_site(name: str | None = None, settings: Settings | None = None) -> Site
     return site
 
 
-def known_sites() -> list[str]:
-    return sorted({*BUILT_IN, *(point.name for point in _entry_points())})
-
-
 def _entry_points() -> list[EntryPoint]:
     return list(entry_points(group=GROUP))

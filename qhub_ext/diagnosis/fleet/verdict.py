@@ -39,7 +39,6 @@ SCREEN = 2.0
 """Standard deviations above what is expected, from which on the exact test is worth its time: below it, p is over 1 %."""
 
 Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
