@@ -78,9 +78,3 @@ def read_record_or_none(path: Path) -> dict[str, Any] | None:
     """As `read_json_or_none`; what is no object is none either."""
     record = read_json_or_none(path)
     return record if isinstance(record, dict) else None
-
-
-def give_to_owner(path: Path) -> None:
-    """What root has made in another user's folder is that user's, who could not read it otherwise."""
-    if os.geteuid() == 0 and (owner := os.stat(path.parent)).st_uid != 0:
-        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from qhub_ext.jobfolder.atomic import give_to_owner, write_beside
+from qhub_ext.jobfolder.atomic import write_beside
 from qhub_ext.jobfolder.layout import JobFolder
+from qhub_ext.jobfolder.ownership import give_to_owner
 
 FILE_NAME = ".generation"
 

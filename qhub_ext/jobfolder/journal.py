@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from qhub_ext.errors import JobFolderError
-from qhub_ext.jobfolder.atomic import give_to_owner
+from qhub_ext.jobfolder.ownership import give_to_owner
 
 _NO_MOMENT = 1e11
 _NO_ATTEMPT = 1_000_000

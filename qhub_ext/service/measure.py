@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from qhub_ext.display.words import limit
 from qhub_ext.errors import InvalidOptionError
+from qhub_ext.tiers.memory import machine_memory_mb
 
 if TYPE_CHECKING:
     from qhub_ext.capture.request import Request
@@ -45,10 +46,6 @@ def _within(option: str, wanted: int | None, told: Callable[[int], str], most: i
         else f"{option} asks for {told(wanted)}; this computer has {told(most)}.",
         advice=f"Ask for less, or raise {setting} in qhub.toml." if setting else "Ask for less.",
     )
-
-
-def machine_memory_mb() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
 
 
 def memory_share_mb(cpus: int, total_cpus: int | None) -> int:

@@ -19,7 +19,7 @@ def memory_limit_mb(
 ) -> int:
     """MiB that this process may use. `asked_mb` is the job's own limit, None where it has none."""
     environ = os.environ if environ is None else environ
-    limits = [asked_mb, _slurm_mb(environ), *(_cgroup_mb(Path(f)) for f in cgroup_files), _physical_mb()]
+    limits = [asked_mb, _slurm_mb(environ), *(_cgroup_mb(Path(f)) for f in cgroup_files), machine_memory_mb()]
     return min(limit for limit in limits if limit)
 
 
@@ -41,5 +41,6 @@ def _cgroup_mb(path: Path) -> int | None:
     return limit // 2**20 if limit < _UNLIMITED else None
 
 
-def _physical_mb() -> int:
+def machine_memory_mb() -> int:
+    """What is built in."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20

@@ -8,8 +8,9 @@ import pytest
 
 from qhub_ext.capture.command import Request
 from qhub_ext.errors import InvalidOptionError
-from qhub_ext.service.measure import machine_memory_mb, measure
+from qhub_ext.service.measure import measure
 from qhub_ext.settings import LimitSettings, Settings, Share, SlurmSettings, SlurmTierSettings
+from qhub_ext.tiers.memory import machine_memory_mb
 
 TIERS = {
     "emulation": SlurmTierSettings(
