@@ -22,7 +22,10 @@ An error is plain fields, so that it survives a process boundary: `to_json` and 
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from typing import Any
+
+from qhub_ext.nearest import NO_WORDS, meant, nearest
 
 
 class Cause(enum.StrEnum):
@@ -101,15 +104,13 @@ class UnknownNameError(UserError):
     """Names what was asked for and what exists, nearest first."""
 
     @classmethod
-    def among(cls, kind: str, name: str, known: list[str], *, advice: str = "") -> UnknownNameError:
-        """`kind` is the word that the sentence uses: tier, device, option, job."""
-        import difflib  # only the failing path pays for it
-
-        by_folded = {one.lower(): one for one in reversed(known)}  # JOBS is meant for jobs
-        near = [by_folded[one] for one in difflib.get_close_matches(name.lower(), by_folded, n=3, cutoff=0.5)]
+    def among(
+        cls, kind: str, name: str, known: list[str], *, advice: str = "", words: Mapping[str, str] = NO_WORDS
+    ) -> UnknownNameError:
+        """`kind` is the word that the sentence uses: tier, device, option, job. `words`, see `nearest`."""
+        near = nearest(name, known, words)
         if near:
-            *others, last = map(repr, near)
-            hint = f"Did you mean {', '.join(others)}{' or ' if others else ''}{last}?"
+            hint = meant(near)
         elif known:
             most = len(known) if len(known) <= 40 else 20
             shown = ", ".join(known[:most]) + (f" and {len(known) - most} more" if len(known) > most else "")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from qhub_ext.capture.option_values import read_value
-from qhub_ext.capture.options import OPTIONS, Option
+from qhub_ext.capture.options import OPTIONS, OTHER_OPTIONS, Option
 from qhub_ext.capture.request import Request
 from qhub_ext.capture.slips import meant_option, unquoted_value
 from qhub_ext.errors import InvalidOptionError, UnknownNameError
@@ -87,7 +87,7 @@ def parse_words(
             option, equals, attached = by_flag[word[:2]], "=", word[2:]  # -s4000
         if option is None:
             known = sorted(o.flag for o in options)
-            raise UnknownNameError.among("option", flag, known)
+            raise UnknownNameError.among("option", flag, known, words=OTHER_OPTIONS)
         if option.kind == "flag":
             if attached and flag != option.flag and not word.startswith(f"{word[:2]}="):  # -nw
                 queue.insert(0, f"-{attached}")

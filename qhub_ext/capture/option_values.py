@@ -9,8 +9,8 @@ from typing import Any
 from qhub_ext.capture.options import LONGEST_NAME, Option
 from qhub_ext.capture.quantity import parse_memory, parse_time
 from qhub_ext.capture.sweep import Sweep, parse_sweep
-from qhub_ext.errors import InvalidOptionError, UnknownNameError
-from qhub_ext.job.context import TIERS
+from qhub_ext.errors import InvalidOptionError
+from qhub_ext.job.context import TIERS, unknown_tier
 
 
 def read_value(option: Option, text: str, namespace: Mapping[str, Any]) -> Any:
@@ -28,7 +28,7 @@ def _tier(_option: Option, text: str, _: Mapping[str, Any]) -> str:
     tiers = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     for tier in tiers or [text]:
         if tier not in TIERS:
-            raise UnknownNameError.among("tier", tier, list(TIERS))
+            raise unknown_tier(tier)
     return ",".join(tiers)
 
 

@@ -16,6 +16,27 @@ Kind = Literal[
 LONGEST_NAME = 200
 
 
+OTHER_OPTIONS = {
+    "queue": "partition",
+    "backend": "device",
+    "target": "tier device",
+    "mode": "tier",
+    "walltime": "time",
+    "timeout": "time",
+    **dict.fromkeys(("ntasks", "ncpus", "cores", "threads", "cpus-per-task"), "cpus"),
+    **dict.fromkeys(("ram", "mem", "vmem"), "memory"),
+    **dict.fromkeys(("dependency", "depends", "afterok"), "after"),
+    **dict.fromkeys(("array", "map", "param", "params"), "sweep"),
+    **dict.fromkeys(("job-name", "jobname", "title"), "name"),
+    **dict.fromkeys(("output", "outputs", "return"), "out"),
+    **dict.fromkeys(("input", "inputs"), "in"),
+    **dict.fromkeys(("project", "allocation"), "account"),
+    **dict.fromkeys(("block", "sync"), "wait"),
+    **dict.fromkeys(("test", "preview", "check"), "dry-run"),
+}
+"""What other programs call it."""
+
+
 @dataclass(frozen=True)
 class Option:
     """`setting` is the dotted name of the setting that holds the default; `metavar` is empty for a switch."""

@@ -13,10 +13,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qhub_ext.errors import UnknownNameError
+
 if TYPE_CHECKING:
     from qhub_ext.job.calibration import Snapshot
 
 TIERS = ("local", "emulation", "qpu")
+_OTHER_WORDS = {
+    **dict.fromkeys(("ideal", "statevector", "exact", "laptop", "here"), "local"),
+    **dict.fromkeys(("noisy", "noise", "noise-model", "fake", "emulator"), "emulation"),
+    **dict.fromkeys(("sim", "simulator", "simulation", "simulate", "aer"), "emulation local"),
+    **dict.fromkeys(("hardware", "device", "real", "quantum", "qc"), "qpu"),
+}
+
+
+def unknown_tier(name: str) -> UnknownNameError:
+    return UnknownNameError.among("tier", name, list(TIERS), words=_OTHER_WORDS)
 
 
 @dataclass(frozen=True)

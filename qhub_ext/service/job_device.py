@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qhub_ext.errors import PreflightError, QhubError, UnknownNameError
-from qhub_ext.job.context import TIERS
+from qhub_ext.errors import PreflightError, QhubError
+from qhub_ext.job.context import TIERS, unknown_tier
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers.catalog import DeviceBounds
@@ -56,7 +56,7 @@ def _direct_title(device: str, site: str, settings: Settings) -> str:
 def check_device(spec: JobSpec) -> DeviceBounds:
     """Raises UnknownNameError for a tier or device, PreflightError for more shots than it takes."""
     if spec.tier not in TIERS:
-        raise UnknownNameError.among("tier", spec.tier, list(TIERS))
+        raise unknown_tier(spec.tier)
     device = _bounds(spec.device)
     if spec.shots is not None and device.max_shots and spec.shots > device.max_shots:
         raise PreflightError(

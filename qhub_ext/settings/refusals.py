@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from qhub_ext.errors import SettingsError
+from qhub_ext.nearest import nearest
 from qhub_ext.settings.knobs import describe_settings, describe_tables
 
 _NAMED = 5
@@ -36,15 +37,13 @@ def _explain(first: ErrorDetails, origin: dict[tuple[str, ...], str]) -> Setting
     source = next((origin[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origin), "the settings")
     dotted = ".".join(path)
     if first["type"] == "extra_forbidden":
-        import difflib
-
         known = [name for name, _, _ in describe_settings()]
         inside = [
             f"{table}.{path[table.count('.') + 1]}.{key}"
             for table, key, _ in describe_tables()
             if dotted.startswith(f"{table}.")
         ]
-        near = difflib.get_close_matches(dotted, inside or known, n=2, cutoff=0.5)
+        near = nearest(dotted, inside or known)
         hint = f"Did you mean {' or '.join(near)}?" if near else f"Known keys: {', '.join(known)}."
         return SettingsError(f"{source}: there is no setting {dotted!r}.", advice=hint, where=source)
     if first["type"] == "value_error":  # a whole section, whose values do not go together

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from qhub_ext.nearest import nearest
 from qhub_ext.settings.knobs import describe_settings
 from qhub_ext.settings.notices import tell
 
@@ -31,14 +32,13 @@ def from_environment(env: dict[str, str]) -> dict[tuple[str, ...], Any]:
 
 def unknown_variables(env: Mapping[str, str]) -> dict[str, str]:
     """QHUB_ variables that set nothing, each with a sentence that names what may have been meant."""
-    import difflib  # only the failing path pays for it
-
     known = ["QHUB_" + dotted.replace(".", "_").upper() for dotted, _, _ in describe_settings()]
     found = {}
     for name in env:
         if not name.startswith("QHUB_") or name in known or name in OWN_VARIABLES or name.startswith(_OTHERS):
             continue
-        near = difflib.get_close_matches(name, [*known, "QHUB_CONFIG"], n=1, cutoff=0.75)
+        short = {one.removeprefix("QHUB_"): one for one in (*known, "QHUB_CONFIG")}
+        near = [short[one] for one in nearest(name.removeprefix("QHUB_"), short)]
         hint = f"Did you mean {near[0]}?" if near else "`qhub doctor --settings` lists what there is."
         found[name] = f"The variable {name} sets nothing: there is no such setting. {hint}"
     return found

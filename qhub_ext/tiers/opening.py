@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-from qhub_ext.errors import UnknownNameError
-from qhub_ext.job.context import TIERS, ExecutionContext
+from qhub_ext.job.context import ExecutionContext, unknown_tier
 from qhub_ext.tiers.backend import TierBackend
 from qhub_ext.tiers.device_options import check_for
 from qhub_ext.tiers.devices import Device, load
@@ -24,7 +23,7 @@ _OPENERS = {
 def check_tier(name: str) -> None:
     """Raises UnknownNameError."""
     if name not in _OPENERS:
-        raise UnknownNameError.among("tier", name, list(TIERS))
+        raise unknown_tier(name)
 
 
 def device_on(tier: str, name: str) -> Device:

@@ -12,10 +12,11 @@ from typing import Any
 
 import click
 
-from qhub_ext.capture.options import OPTIONS
+from qhub_ext.capture.options import OPTIONS, OTHER_OPTIONS
 from qhub_ext.display.tables import Text
 from qhub_ext.errors import InvalidOptionError, UnknownNameError
 from qhub_ext.job.identity import short_id
+from qhub_ext.nearest import meant, nearest
 from qhub_ext.service import Job, Jobs, JobService
 from qhub_ext.tiers import catalog
 from qhub_ext.verbs.surface import Surface
@@ -65,10 +66,35 @@ ELSEWHERE = {
 """Verbs that only the other front end has, and what to do here."""
 
 
+OTHER_VERBS = {
+    **dict.fromkeys(("ls", "list", "ps", "history", "sacct"), "jobs"),
+    **dict.fromkeys(("status", "state", "info", "describe", "stat"), "job jobs"),
+    **dict.fromkeys(("kill", "stop", "abort", "terminate", "scancel", "qdel"), "cancel"),
+    **dict.fromkeys(("rm", "del", "delete", "remove", "clean"), "prune cancel"),
+    **dict.fromkeys(("show", "output", "print", "cat"), "outputs logs"),
+    **dict.fromkeys(("get", "result", "results", "variables", "download"), "fetch"),
+    **dict.fromkeys(("submit", "start", "sbatch", "qsub", "exec"), "run"),
+    **dict.fromkeys(("restart", "retry", "resubmit", "again", "repeat"), "rerun requeue"),
+    **dict.fromkeys(("backends", "backend", "qpus", "machines"), "devices"),
+    **dict.fromkeys(("squeue", "qstat", "top", "pending"), "queue"),
+    **dict.fromkeys(("eta", "when", "forecast"), "estimate"),
+    **dict.fromkeys(("why", "reason", "diagnose", "error"), "explain"),
+    **dict.fromkeys(("health", "selftest", "debug"), "doctor"),
+    **dict.fromkeys(("time", "timeline", "spans"), "trace"),
+    **dict.fromkeys(("resume", "unhold", "continue"), "release"),
+    **dict.fromkeys(("pause", "suspend"), "hold"),
+}
+"""What other programs call it."""
+
+
 def slip_sentence(error: click.ClickException) -> str:
     """What click found wrong with a command, and where its help is, on one line."""
-    said = " ".join(error.format_message().split())
     ctx = getattr(error, "ctx", None)
+    said = " ".join(error.format_message().split())
+    if isinstance(error, click.NoSuchOption) and ctx is not None:
+        flags = [flag for one in ctx.command.get_params(ctx) if isinstance(one, click.Option) for flag in one.opts]
+        near = nearest(error.option_name, [flag for flag in flags if flag.startswith("--")], OTHER_OPTIONS)
+        said = f"{error.message} {meant(near)}" if near else error.message
     more = _more_about(error, ctx)
     help_at = f"`{ctx.command_path} --help` says what it takes." if ctx is not None else ""
     return " ".join(part for part in (said, more, help_at) if part)
@@ -137,10 +163,11 @@ class VerbGroup(click.Group):
                 click.echo(ctx.get_help())
                 ctx.exit()
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            if args[0] in ELSEWHERE:
-                what, instead = ELSEWHERE[args[0]]
+            there = OTHER_VERBS.get(args[0], args[0])
+            if there in ELSEWHERE and self.get_command(ctx, there) is None:
+                what, instead = ELSEWHERE[there]
                 raise InvalidOptionError(what, advice=instead)
-            raise UnknownNameError.among("verb", args[0], self.list_commands(ctx))
+            raise UnknownNameError.among("verb", args[0], self.list_commands(ctx), words=OTHER_VERBS)
         return super().resolve_command(ctx, args)
 
 

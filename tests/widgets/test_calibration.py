@@ -214,7 +214,7 @@ def test_a_vendor_s_file_is_read_too(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         ({"device": "kingstn"}, "There is no calibration of the device 'kingstn'. Did you mean 'kingston'"),
-        ({"device": "kingston", "metric": "t3"}, "There is no metric 't3'. Did you mean 't2' or 't1'"),
+        ({"device": "kingston", "metric": "t3"}, "There is no metric 't3'. Did you mean 't1' or 't2'"),
         ({"device": "kingston", "versus": "brisbane"}, "kingston has 156 qubits and brisbane has 127"),
         ({"device": "absent.json"}, "absent.json cannot be read: No such file"),
         ({"device": "kingston", "circuit": ("x", 3)}, "`x` is a int, not a QuantumCircuit."),
