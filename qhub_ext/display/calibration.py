@@ -5,52 +5,18 @@ place of a circuit on it. Draws the chart that it is given (`qhub_ext.tiers.char
 from __future__ import annotations
 
 import html
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any
 
 from qhub_ext.display import calibration_text
+from qhub_ext.display.calibration_scale import EDGES, METRICS, Metric, Scale, factor_words, is_dead, live, worse
 from qhub_ext.display.calibration_svg import svg_map
 from qhub_ext.display.tables import Table, frame_of
 from qhub_ext.display.words import duration, moment
-from qhub_ext.errors import UnknownNameError
 
 Edge = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A quantity of each qubit. `field` is its name in the chart."""
-
-    name: str
-    field: str
-    title: str
-    more_is_better: bool = False
-
-    def words(self, value: float | None) -> str:
-        if value is None:
-            return "–"
-        return f"{value * 1e6:.0f} µs" if self.field.endswith("_s") else f"{value:.2e}"
-
-
-METRICS = (
-    Metric("readout", "readout_error", "readout error"),
-    Metric("1q", "one_qubit_error", "one-qubit error"),
-    Metric("t1", "t1_s", "T1", more_is_better=True),
-    Metric("t2", "t2_s", "T2", more_is_better=True),
-)
-EDGES = Metric("2q", "error", "two-qubit error")
-BINS = 12
-
-
-def find_metric(name: str) -> Metric:
-    """By its short name or its name in the record. Raises UnknownNameError."""
-    for metric in METRICS:
-        if name.lower() in (metric.name, metric.field):
-            return metric
-    raise UnknownNameError.among("metric", name, [metric.name for metric in METRICS])
 
 
 FEW = 8
@@ -92,22 +58,22 @@ class Look:
     def qubit_values(self, metric: Metric) -> list[float | None]:
         """None where not known or dead; against another snapshot, log2 of how often worse it is."""
         now = [
-            _live(q.get(metric.field)) if metric.field.endswith("error") else q.get(metric.field) for q in self.qubits
+            live(q.get(metric.field)) if metric.field.endswith("error") else q.get(metric.field) for q in self.qubits
         ]
         if self.versus is None:
             return now
         before = [
-            _live(q.get(metric.field)) if metric.field.endswith("error") else q.get(metric.field)
+            live(q.get(metric.field)) if metric.field.endswith("error") else q.get(metric.field)
             for q in self.versus["qubits"]
         ]
-        return [_worse(n, b, metric.more_is_better) for n, b in zip(now, before, strict=True)]
+        return [worse(n, b, metric.more_is_better) for n, b in zip(now, before, strict=True)]
 
     def edge_values(self) -> list[float | None]:
-        now = [_live(e["error"]) for e in self.edges]
+        now = [live(e["error"]) for e in self.edges]
         if self.versus is None:
             return now
-        before = {(e["a"], e["b"]): _live(e["error"]) for e in self.versus["edges"]}
-        return [_worse(n, before.get((e["a"], e["b"])), False) for n, e in zip(now, self.edges, strict=True)]
+        before = {(e["a"], e["b"]): live(e["error"]) for e in self.versus["edges"]}
+        return [worse(n, before.get((e["a"], e["b"])), False) for n, e in zip(now, self.edges, strict=True)]
 
     def qubit_shares(self, metric: Metric | None = None) -> list[float | None]:
         """From 0 (best, or better than before) to 1 (worst): where in its scale each value lies."""
@@ -178,7 +144,7 @@ class Look:
             return []
         dead = {(e["a"], e["b"]) for e in self.edges if e["dead"]}
         on_dead = {edge: n for edge, n in placed.gates.items() if edge in dead}
-        used = [(e["error"], e) for e in self.edges if (e["a"], e["b"]) in placed.gates and _live(e["error"])]
+        used = [(e["error"], e) for e in self.edges if (e["a"], e["b"]) in placed.gates and live(e["error"])]
         lines = [
             f"Circuit `{placed.name}` uses {_counted(len(placed.holds), 'qubit')} ({_shortened(map(str, sorted(placed.holds)))})"
             f" and has {_counted(sum(placed.gates.values()), 'two-qubit gate')} on {_counted(len(placed.gates), 'edge')}."
@@ -214,8 +180,8 @@ class Look:
             else [f"{e['a']}-{e['b']}" for e in self.edges]
         )
         known = [(v, name) for v, name in zip(values, names, strict=True) if v is not None]
-        dead, missing = str(sum(_is_dead(metric, v) for v in raw)), str(sum(v is None for v in raw))
-        now = metric.words(_median(v for v in raw if v is not None and not _is_dead(metric, v)))
+        dead, missing = str(sum(is_dead(metric, v) for v in raw)), str(sum(v is None for v in raw))
+        now = metric.words(_median(v for v in raw if v is not None and not is_dead(metric, v)))
         if not known:
             return (metric.title, now, "–", "–", dead, missing, "–")
         low, high = min(known), max(known)
@@ -227,7 +193,7 @@ class Look:
             return (metric.title, now, *told, dead, missing, oldest)
         rows = self.versus["edges"] if metric is EDGES else self.versus["qubits"]
         before = [row.get(metric.field) for row in rows]
-        was = metric.words(_median(v for v in before if v is not None and not _is_dead(metric, v)))
+        was = metric.words(_median(v for v in before if v is not None and not is_dead(metric, v)))
         told = [f"{name} {factor_words(value)}" for value, name in (low, high)]
         return (metric.title, now, was, *told, dead, missing)
 
@@ -262,10 +228,10 @@ class Look:
             **self.chart,
             "metric": self.metric.field,
             "median": {
-                m.field: _median(v for q in self.qubits if (v := q.get(m.field)) is not None and not _is_dead(m, v))
+                m.field: _median(v for q in self.qubits if (v := q.get(m.field)) is not None and not is_dead(m, v))
                 for m in METRICS
             }
-            | {"two_qubit_error": _median(v for e in self.edges if (v := _live(e["error"])) is not None)},
+            | {"two_qubit_error": _median(v for e in self.edges if (v := live(e["error"])) is not None)},
             "versus": self.versus
             and {n: self.versus[n] for n in ("device", "snapshot_id", "snapshot_at", "synthetic")},
             "circuit": placed
@@ -277,73 +243,13 @@ class Look:
         }
 
 
-@dataclass(frozen=True)
-class Scale:
-    """`low` and `high` are the ends, in `place` units (log10 of an error, the value itself else)."""
-
-    low: float
-    high: float
-    place: Callable[[float], float]
-    reverse: bool = False
-    against: bool = False
-
-    @classmethod
-    def of(cls, values: Sequence[float | None], metric: Metric, *, against: bool) -> Scale:
-        known = sorted(v for v in values if v is not None)
-        if against:  # even on both sides, so that grey is "as before"
-            reach = max((abs(v) for v in known), default=1.0)
-            reach = min(max(reach, 0.25), 3.0)
-            return cls(-reach, reach, float, against=True)
-        place = float if metric.field.endswith("_s") else _log10
-        if not known:
-            return cls(0.0, 1.0, place, metric.more_is_better)
-        few = len(known) // 50  # one odd value in fifty does not set the ends
-        low, high = place(known[few]), place(known[-1 - few])
-        return cls(low, high if high > low else low + 1e-9, place, metric.more_is_better)
-
-    def shares(self, values: Sequence[float | None]) -> list[float | None]:
-        return [None if v is None else self.share(v) for v in values]
-
-    def share(self, value: float) -> float:
-        share = min(max((self.place(value) - self.low) / (self.high - self.low), 0.0), 1.0)
-        return 1 - share if self.reverse else share
-
-
-def factor_words(log2: float) -> str:
-    """Of a `worse` value: `×1.8 worse`, `×1.2 better`, `as before`."""
-    factor = 2 ** abs(log2)
-    if factor < 1.05:
-        return "as before"
-    words = " worse" if log2 > 0 else " better"
-    return f"×{factor:.0f}" + words if factor >= 9.95 else f"×{factor:.1f}" + words
-
-
 def _compared(metric: Metric, value: float | None, was: float | None) -> str:
-    told = "off" if _is_dead(metric, value) else metric.words(value)
+    told = "off" if is_dead(metric, value) else metric.words(value)
     if was is None:
         return told
-    change = _worse(_live(value), _live(was), metric.more_is_better)
+    change = worse(live(value), live(was), metric.more_is_better)
     factor = "" if change is None else f", {factor_words(change)}"
-    return f"{told}, was {'off' if _is_dead(metric, was) else metric.words(was)}{factor}"
-
-
-def _worse(now: float | None, before: float | None, more_is_better: bool) -> float | None:
-    if not now or not before:
-        return None
-    ratio = math.log2(now / before)
-    return -ratio if more_is_better else ratio
-
-
-def _is_dead(metric: Metric, value: float | None) -> bool:
-    return value is not None and value >= 1.0 and metric.field.endswith("error")
-
-
-def _live(error: float | None) -> float | None:
-    return None if error is None or error >= 1.0 else error
-
-
-def _log10(value: float) -> float:
-    return math.log10(max(value, 1e-9))
+    return f"{told}, was {'off' if is_dead(metric, was) else metric.words(was)}{factor}"
 
 
 def _median(values: Any) -> float | None:

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qhub_ext.display.calibration import Edge, Look, Placement, find_metric
+from qhub_ext.display.calibration import Edge, Look, Placement
+from qhub_ext.display.calibration_scale import find_metric
 from qhub_ext.errors import CaptureError, InvalidOptionError, UnknownNameError
 from qhub_ext.job.calibration import SCHEMA, Snapshot
 from qhub_ext.service.calibrations import JobCalibration, is_known, snapshot_of

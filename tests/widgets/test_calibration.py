@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from qiskit import QuantumCircuit, qpy
 from qiskit.transpiler import generate_preset_pass_manager
 
-from qhub_ext.display.calibration import BINS, EDGES, METRICS, Look, Scale, factor_words, find_metric
+from qhub_ext.display.calibration import Look
+from qhub_ext.display.calibration_scale import BINS, EDGES, METRICS, Scale, factor_words, find_metric
 from qhub_ext.display.colours import BETTER_TO_WORSE, GOOD_TO_BAD, OFF, colour
 from qhub_ext.display.pages import PLOTLY
 from qhub_ext.errors import QhubError
