@@ -12,9 +12,11 @@ Runs on one host, for one user; kernel, Jupyter server and command share the que
                 letterbox (what clients ask for), line (jobs that wait), runs (attempts that have been started),
                 ends (outcomes), starters (how an attempt begins), journals and attempt_files (what it leaves in job folders)
     launcher    the parent of one script: holds the attempt's lock and records how it ended; stdlib, run by path
-    template    a process that runners are forked from, with their imports done; leaves with the daemon
-    warm        kernels kept ready with the user's imports done
+    template    a process that runners are forked from, with their imports done (`template_launcher`); leaves with the daemon
+    warm        kernels kept ready with the user's imports done (`warm_launcher`)
     kept        a process that the daemon keeps ready, as both are
+    succession  a daemon of older code makes room for one of the `installed_code`
+    checkup     what `qhub doctor` says of the site
     verdict     what to say of an attempt whose runner left without an outcome: pure
-    dependencies, processes, script, log     what their names say
+    dependencies, processes, script, log, launch, launcher_log     what their names say
 """
