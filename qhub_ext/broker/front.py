@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from qhub_ext.broker.desk import Desk
 from qhub_ext.broker.device_link import DeviceLink
 from qhub_ext.broker.dispatch import DeviceThread
 from qhub_ext.broker.http_errors import refusal
-from qhub_ext.broker.membership import Membership
+from qhub_ext.broker.membership import Membership, user_name
 from qhub_ext.broker.refusals import NotAllowedError, UnknownCallerError
 from qhub_ext.broker.rows import Session, TaskRow
 from qhub_ext.broker.tokens import TokenSeal
@@ -197,13 +196,6 @@ class Front:
 def _no_nul_id(text: str) -> str:
     """An id that no row can have finds none."""
     return text.replace("\0", "\ufffd")
-
-
-def user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def default_operators() -> frozenset[int]:

@@ -94,7 +94,7 @@ class SlurmJobs:
             raise NotAllowedError(f"Slurm knows no running job {job}.")
         owner, qos, partition, its_account, state = found
         if owner != str(uid):
-            raise NotAllowedError(f"The job {job} is not one of {_name(uid)}'s.")
+            raise NotAllowedError(f"The job {job} is not one of {user_name(uid)}'s.")
         if state not in ("R", "CG"):
             raise NotAllowedError(f"The job {job} is not running ({state}).")
         return Member(self.would(profile, qos, partition, its_account), its_account)
@@ -145,7 +145,8 @@ class Timed:
             self.seconds += time.monotonic() - began
 
 
-def _name(uid: int) -> str:
+def user_name(uid: int) -> str:
+    """Its number where no name is known."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
