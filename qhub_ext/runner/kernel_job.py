@@ -24,7 +24,7 @@ from qhub_ext.telemetry.context import VARIABLE, context_of_job
 
 
 class KernelJob:
-    """The one job of this kernel, between the order and the harvest."""
+    """Between the order and the harvest."""
 
     def __init__(self, order: dict[str, Any], status: StatusPipe) -> None:
         self.folder = JobFolder(Path(order["folder"]))

@@ -15,6 +15,7 @@ from qhub_ext.display.calibration import Edge, Look, Placement
 from qhub_ext.display.calibration_scale import find_metric
 from qhub_ext.errors import CaptureError, InvalidOptionError, UnknownNameError
 from qhub_ext.job.calibration import SCHEMA, Snapshot
+from qhub_ext.job.calibration_flags import flags_of
 from qhub_ext.service.calibrations import JobCalibration, is_known, snapshot_of
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers import snapshots as vendors
@@ -86,7 +87,7 @@ def find_snapshot(name: str, shelf: Path) -> Snapshot:
 def _chart(snapshot: Snapshot) -> dict[str, Any]:
     known = snapshot.device in catalog.names() and takes_circuits(snapshot.device)
     drawn = chart(snapshot, catalog.read_configuration(snapshot.device) if known else {}, dates=True)
-    return drawn | {"flags": [flag.to_json() for flag in snapshot.flags()]}
+    return drawn | {"flags": [flag.to_json() for flag in flags_of(snapshot)]}
 
 
 def read_circuit(name: str, namespace: Mapping[str, Any] | None) -> Any:

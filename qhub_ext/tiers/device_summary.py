@@ -12,6 +12,7 @@ from typing import Any
 
 from qhub_ext.errors import JobFolderError
 from qhub_ext.job.calibration import Snapshot
+from qhub_ext.job.calibration_flags import flags_of
 from qhub_ext.jobfolder.atomic import read_json, write_json
 
 SCHEMA = "qhub.catalog/2"
@@ -76,7 +77,7 @@ def summarise(snapshot: Snapshot, configuration: Mapping[str, Any]) -> DeviceSum
         dead_qubits=snapshot.dead_qubits,
         medians={name: value.median for name, value in medians.items()},
         left_out={name: {"dead": value.dead, "null": value.null} for name, value in medians.items()},
-        flags=tuple(flag.kind for flag in snapshot.flags()),
+        flags=tuple(flag.kind for flag in flags_of(snapshot)),
     )
 
 

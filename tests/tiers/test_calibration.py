@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from qhub_ext.errors import InvalidOptionError
 from qhub_ext.job.calibration import Column, GateTable, Snapshot, finite, spread
+from qhub_ext.job.calibration_flags import flags_of
 from qhub_ext.jobfolder.calibrations import CalibrationStore
 from qhub_ext.tiers import catalog
 from qhub_ext.tiers.calibration import known_snapshot
@@ -61,7 +62,7 @@ def test_dead_and_null_are_told_apart_and_left_out_of_medians():
 
 
 def test_flags_name_what_cannot_be():
-    flags = {flag.kind: flag.qubits for flag in snapshot().flags()}
+    flags = {flag.kind: flag.qubits for flag in flags_of(snapshot())}
     assert flags["t2-above-2t1"] == (0,)
     assert flags["t1-null"] == (2, 3)
     assert flags["dead-edges"] == (1, 2)
@@ -80,12 +81,12 @@ def test_values_that_were_measured_long_before_the_rest_are_flagged_as_stale():
         columns=taken.columns | {"t1_s": replace(t1, at=(t1.at[0], old, *t1.at[2:]))},
         gates=taken.gates | {"cz": replace(cz, error=replace(cz.error, at=(old, *cz.error.at[1:])))},
     )
-    (flag,) = [flag for flag in aged.flags() if flag.kind == "stale"]
+    (flag,) = [flag for flag in flags_of(aged) if flag.kind == "stale"]
     assert flag.qubits == (0, 1)
     assert flag.sentence == "2 of 4 qubits have values that were measured more than 2 days before the rest."
     off = replace(cz.error, at=(*cz.error.at[:2], old, old, *cz.error.at[4:]))
     dead = replace(taken, gates=taken.gates | {"cz": replace(cz, error=off)})
-    assert "stale" not in {flag.kind for flag in dead.flags()}, "nobody measures a gate that is off"
+    assert "stale" not in {flag.kind for flag in flags_of(dead)}, "nobody measures a gate that is off"
 
 
 def test_a_snapshot_survives_json_with_its_id():
