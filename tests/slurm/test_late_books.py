@@ -39,8 +39,8 @@ AGAIN = replace(WAITS, restarts=1)
 ENDED = replace(WAITS, state="TIMEOUT")
 
 
-def entry(state: str, *, start: int = 1000, end: int = 1012, code: str = "0:0") -> str:
-    return "\x1f".join(["7", state, code, "None", "two01", "990", str(start), str(end), "a-job"])
+def entry(state: str, *, start: int = 1000, end: int = 1012, code: str = "0:0", limit: str = "00:04:00") -> str:
+    return "\x1f".join(["7", state, code, "None", "two01", "990", str(start), str(end), limit, "a-job"])
 
 
 @dataclass
@@ -253,6 +253,20 @@ def test_an_end_that_slurm_cannot_explain_either_is_told_at_once(late: Late) -> 
     record = late.service.record(late.job.id)
     assert (record.state, record.attempt.cause, record.attempt.word) == (State.CANCELLED, "unknown", "COMPLETED")
     assert "the site left no word why" in record.attempt.message
+
+
+@pytest.mark.parametrize(
+    ("limit", "ends"), [("00:00:00", (State.TIMED_OUT, "queue policy")), ("00:04:00", (State.CANCELLED, "unknown"))]
+)
+def test_the_warning_of_a_limit_that_was_shortened_is_told_from_a_signal_of_nobodys(
+    late: Late, limit: str, ends: tuple[State, str]
+) -> None:
+    now = int(time.time())
+    late.seal(now - 1)
+    late.site.books.says = {"sacct": entry("FAILED", start=now - 12, end=now - 1, code="1:0", limit=limit)}
+    record = late.service.record(late.job.id)
+    assert (record.state, record.attempt.cause) == ends
+    assert ("its limit was shortened while it ran" in record.attempt.message) is (ends[0] is State.TIMED_OUT)
 
 
 def test_the_first_look_after_days_is_final_and_told_right_where_the_books_know(late: Late) -> None:

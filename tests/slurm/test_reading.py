@@ -74,14 +74,17 @@ def test_durations_are_read_as_slurm_writes_them(text: str, seconds: int | None)
 
 
 def test_sacct_tells_each_attempt_who_cancelled_and_odd_names() -> None:
-    one = "\x1f".join(["7", "REQUEUED", "0:0", "None", "one01", "10", "20", "30", "a\nb"])
-    two = "\x1f".join(["7", "CANCELLED by 1001", "0:15", "None", "None assigned", "31", "40", "50", "a\nb"])
+    one = "\x1f".join(["7", "REQUEUED", "0:0", "None", "one01", "10", "20", "30", "00:03:00", "a\nb"])
+    two = "\x1f".join(
+        ["7", "CANCELLED by 1001", "0:15", "None", "None assigned", "31", "40", "50", "Partition_Limit", "a\nb"]
+    )
     (key, endings), *_ = parse_sacct(f"{two}\n{one}\n").items()
     assert key == "7"
     assert [e.state for e in endings] == ["REQUEUED", "CANCELLED"]
     assert endings[1].by == 1001
     assert endings[1].signal == 15
     assert endings[1].nodes == ""
+    assert [e.limit_s for e in endings] == [180, None]
 
 
 def test_a_name_cannot_forge_a_field_of_scontrol() -> None:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 from qhub_ext.errors import SiteError, SiteUnreachableError
 from qhub_ext.sites.slurm.commands import Commands, portions, unreachable
-from qhub_ext.sites.slurm.listing import expand
+from qhub_ext.sites.slurm.listing import expand, parse_duration
 
 _FIELD = "\x1f"
-_FIELDS = ("JobID", "State", "ExitCode", "Reason", "NodeList", "Submit", "Start", "End", "JobName")
+_FIELDS = ("JobID", "State", "ExitCode", "Reason", "NodeList", "Submit", "Start", "End", "Timelimit", "JobName")
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class Ending:
     start: float | None = None
     end: float | None = None
     by: int | None = None
+    limit_s: int | None = None
+    """Its time limit as it was at the end."""
     name: str = ""
 
 
@@ -143,6 +145,7 @@ def parse_sacct(text: str) -> dict[str, list[Ending]]:
             start=_moment(at["Start"]),
             end=_moment(at["End"]),
             by=int(by) if by.isdigit() else None,
+            limit_s=parse_duration(at["Timelimit"]),
             name=at["JobName"],
         )
         for key in expand(ending.key):
@@ -177,6 +180,7 @@ def recall(commands: Commands, base: str) -> dict[str, Ending]:
                 submitted=_moment(fields.get("SubmitTime", "")),
                 start=_moment(fields.get("StartTime", "")),
                 end=_moment(fields.get("EndTime", "")),
+                limit_s=parse_duration(fields.get("TimeLimit", "")),
             )
     return found
 

@@ -9,7 +9,7 @@ from qhub_ext.jobfolder.console import last_words
 from qhub_ext.jobfolder.journal import read_all
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.outcome import read_record, read_spec
-from qhub_ext.sites.slurm.options import limit_min
+from qhub_ext.sites.slurm.options import limit_min, time_up_s
 from qhub_ext.sites.slurm.places import Places
 from qhub_ext.sites.slurm.verdict import Evidence
 
@@ -21,13 +21,15 @@ def gather(places: Places, folder: JobFolder, number: int, *, again: bool = Fals
     launched = attempt.launch.exists()
     spec = read_spec(folder)
     tier = places.settings.tiers.get(spec.tier)
+    limit = limit_min(spec, places.settings)
     return Evidence(
         element=split_element(folder.id)[1] is not None,
         launched=launched,
         last_words=last_words(attempt),
         stop_why=str(stops[-1].get("why", "")) if stops else "",
         unmet="" if launched else unmet(places, folder, final=True),
-        time_s=limit_min(spec, places.settings) * 60,
+        time_s=limit * 60,
+        warned_s=limit * 60 - time_up_s(limit, places.settings),
         reservation=spec.site_options.get("reservation") or (tier.reservation if tier else "") or "",
         again=again,
         sealed=attempt.outcome.exists(),

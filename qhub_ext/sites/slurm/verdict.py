@@ -5,7 +5,7 @@ advice. Pure, and no more than is known.
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from qhub_ext.errors import Cause
 from qhub_ext.job.state import State
@@ -38,7 +38,7 @@ class Verdict:
 @dataclass(frozen=True)
 class Evidence:
     """What the folder adds: `launched` the script began; `last_words` of its console; `stop_why` a client's own request;
-    `unmet` a sentence about a dependency; `time_s` what the job was given, in Slurm's whole minutes; `reservation` the name of the
+    `unmet` a sentence about a dependency; `time_s` what the job was given, in Slurm's whole minutes; `warned_s` how long before the end of that it may be warned; `reservation` the name of the
     one that it ran in; `again` there is a later attempt; `sealed` the runner sealed an end and could not say why. Where somebody asked:
     `node_says` why its node is closed, `node_down` that it is out of service, and `memory` what it used."""
 
@@ -47,6 +47,7 @@ class Evidence:
     stop_why: str = ""
     unmet: str = ""
     time_s: int = 0
+    warned_s: int = 0
     again: bool = False
     element: bool = False
     sealed: bool = False
@@ -107,6 +108,8 @@ def conclude(ending: Ending | None, seen: Evidence, *, owner_uid: int, names: di
         told = explain("JobLaunchFailure")
         return Verdict(State.FAILED, Cause.INTEGRATION, f"{told.sentence[:-1]}{where}.", told.advice, ending.state)
     if seen.sealed and word in ("COMPLETED", "FAILED") and not signal_of(ending):
+        if _was_warned(ending, seen):
+            return _ended_early(ending, replace(seen, reservation=""), _ran_s(ending, seen))
         no_more = f"Slurm says no more than that its script ended{where} with exit code {ending.code}."
         return Verdict(State.CANCELLED, Cause.UNKNOWN, no_more, word=ending.state)
     if word == "COMPLETED":
@@ -123,7 +126,7 @@ def conclude(ending: Ending | None, seen: Evidence, *, owner_uid: int, names: di
         if read_sentence(reason):  # it was not its own limit
             told = explain(reason)
             return Verdict(State.TIMED_OUT, Cause.QUEUE_POLICY, told.sentence, told.advice, ending.state)
-        ran_s = ending.end - ending.start if ending.end is not None and ending.start is not None else seen.time_s
+        ran_s = _ran_s(ending, seen)
         if ran_s < seen.time_s - EARLY_S:
             return _ended_early(ending, seen, ran_s)
         return Verdict(
@@ -141,6 +144,16 @@ def conclude(ending: Ending | None, seen: Evidence, *, owner_uid: int, names: di
         known.advice,
         ending.state,
     )
+
+
+def _ran_s(ending: Ending, seen: Evidence) -> float:
+    return ending.end - ending.start if ending.end is not None and ending.start is not None else seen.time_s
+
+
+def _was_warned(ending: Ending, seen: Evidence) -> bool:
+    """Of a limit that was shortened while it ran Slurm warns as of any other, and what ends then has ended by itself."""
+    limit_s = ending.limit_s
+    return limit_s is not None and limit_s < seen.time_s and _ran_s(ending, seen) >= limit_s - seen.warned_s
 
 
 def _ended_early(ending: Ending, seen: Evidence, ran_s: float) -> Verdict:
