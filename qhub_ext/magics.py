@@ -110,8 +110,9 @@ class QpuMagics(Magics):
             self._notebook[request.variable] = held
         if request.wait:
             try:
+                brought: dict[str, Job] = {}
                 for job in jobs:
-                    self._wait(job)
+                    self._wait(job, brought)
             except KeyboardInterrupt:  # at whatever line it came
                 print("Waiting was interrupted; the job goes on.", file=sys.stderr)
         return held
@@ -126,7 +127,8 @@ class QpuMagics(Magics):
         service = self.service
         return Text("\n\n".join(preview_text(d, service.script(d), outlook_of(service, d, circuits)) for d in drafts))
 
-    def _wait(self, job: Job) -> None:
+    def _wait(self, job: Job, brought: dict[str, Job]) -> None:
+        """`brought` are the names that the notebook has from other jobs of the same cell, to which this one's are added."""
         from qhub_ext.capture.values import left_behind
         from qhub_ext.display.progress import Progress
         from qhub_ext.job.state import State
@@ -143,8 +145,9 @@ class QpuMagics(Magics):
             fetched = Fetched([], {"": str(error)})
         if fetched.names:
             print(f"In the notebook now: {', '.join(fetched.names)}.")
-        for why in fetched.stays.values():
-            print(why, file=sys.stderr)
+        for name, why in fetched.stays.items():
+            print(_of_another(name, brought[name], job) if name in brought else why, file=sys.stderr)
+        brought |= {name: brought.get(name, job) for name in fetched.names}
         for name, why in job.absent.items():
             print(left_behind(name, why), file=sys.stderr)
         if record.state is not State.COMPLETED:
@@ -192,6 +195,15 @@ def refuse_second_line(line: str) -> None:  # noqa: ARG001 - IPython's
     raise UsageError(
         "%%qpu has to be the first line of its cell, before comments too: this cell was not submitted. "
         "Put what stands above it into a cell of its own, or below it."
+    )
+
+
+def _of_another(name: str, first: Job, job: Job) -> str:
+    from qhub_ext.job.identity import short_id
+
+    return (
+        f"`{name}` in the notebook is that of job {short_id(first.id)}, on {first.record.spec.tier}; "
+        f"`%qpu fetch {short_id(job.id)} {name}=other` brings this one's under another name."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -34,6 +35,10 @@ def _tier(_option: Option, text: str, _: Mapping[str, Any]) -> str:
 
 def _count(option: Option, text: str, _: Mapping[str, Any], least: int = 1) -> int:
     plain = text.replace("_", "").strip()
+    if (
+        re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?[eE][0-9]{1,2}", plain) and float(plain).is_integer()
+    ):  # 1e4, as numbers are written
+        plain = str(int(float(plain)))
     if not (plain.isascii() and plain.isdigit()) or int(plain[:19]) < least:
         raise InvalidOptionError(f"{option.flag} {text!r} is not accepted.", advice=f"It accepts {option.accepts}.")
     if len(plain) > 18:

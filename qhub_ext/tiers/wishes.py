@@ -61,6 +61,11 @@ def choose(text: str, devices: Sequence[DeviceSummary], waiting: Mapping[str, in
         if words == LEAST_BUSY:
             least_busy = True
         elif words:
+            if words in {device.name.lower() for device in devices}:
+                raise InvalidOptionError(
+                    f"--device: {part.strip()!r} is a device, and one among others in {text!r}.",
+                    advice="A job has one device: name one, or submit the cell once for each.",
+                )
             tests.append((part.strip(), _test(part)))
     fitting = [d for d in devices if all(test(d) for _, test in tests)]
     if not fitting:
@@ -77,7 +82,8 @@ def choose(text: str, devices: Sequence[DeviceSummary], waiting: Mapping[str, in
     if error is not None:
         facts.append(f"median two-qubit error {error:.2e}")
     if least_busy and waiting is not None:
-        facts.append(f"{queues.get(best.name, 0)} tasks waiting")
+        ahead = queues.get(best.name, 0)
+        facts.append(f"{ahead} task{'' if ahead == 1 else 's'} waiting")
     return Choice(best.name, f"{best.name} ({', '.join(facts)}), the best of {len(fitting)} that fit {text.strip()!r}")
 
 

@@ -110,6 +110,8 @@ def _more_about(error: click.ClickException, ctx: click.Context | None) -> str:
                 else f"It stands behind the verb: `qhub run FILE {error.option_name} ...`."
             )
         return "What is the script's own goes behind `--`." if ctx.info_name == "run" else ""
+    if isinstance(error, click.MissingParameter) and error.param is not None and error.param.name in JOB_ARGUMENTS:
+        return "-1 is your latest job."
     if isinstance(error, click.BadOptionUsage) and error.option_name in by_flag:
         accepts = by_flag[error.option_name].accepts
         return f"It accepts {accepts}." if accepts else ""

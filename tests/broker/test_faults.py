@@ -584,7 +584,7 @@ def test_a_wish_is_settled_at_the_broker_among_the_devices_that_it_has(tmp_path:
     assert {first, second} == {"kingston", "fez"}, "the one that nothing waits at"
     desk.turns.down(second, "gone")
     assert front.choice("qubits>=100, least busy")["why"].endswith(
-        "1 tasks waiting), the best of 1 that fit 'qubits>=100, least busy'"
+        "1 task waiting), the best of 1 that fit 'qubits>=100, least busy'"
     )
     with pytest.raises(UnknownNameError, match="No device fits 'qubits>=1000'"):
         front.device("qubits>=1000")
@@ -597,7 +597,7 @@ def test_a_task_may_be_submitted_with_a_wish(ask: Ask) -> None:
     assert submit(ask, ALICE, mine, device="qubits<3").status_code == 404
     found = ask(ALICE, "GET", "/v1/choice", params={"wish": "least busy"}).json()
     assert found["device"] == "kingston"
-    assert "1 tasks waiting" in found["why"]
+    assert "1 task waiting" in found["why"]
 
 
 def test_health_says_what_is_wrong_and_metrics_are_complete(ask: Ask, desk: Desk) -> None:

@@ -24,6 +24,13 @@ def test_an_empty_line_asks_for_nothing() -> None:
     assert parse_line("").given == {}
 
 
+def test_a_count_may_be_written_as_numbers_are() -> None:
+    assert [parse_line(f"--shots {text}").shots for text in ("1e4", "2.5E3", "4_000")] == [10000, 2500, 4000]
+    for text in ("1e-4", "2.5e0", "1e99", "nan", "4000.0"):
+        with pytest.raises(InvalidOptionError):
+            parse_line(f"--shots {text}")
+
+
 def test_a_line_with_everything() -> None:
     line = (
         "--tier emulation -d kingston -s 4_000 --seed=0 --time 1h30 -p test --name 'a b' -i x,y -i z --without w --out r "

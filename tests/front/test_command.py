@@ -439,7 +439,10 @@ def test_rerun_submits_the_same_bundle_as_a_new_job(place, tmp_path):
 
 
 def test_a_slip_in_the_words_is_one_sentence_that_says_where_the_help_is(place: Place) -> None:
-    assert place.command("job", code=2) == "qhub: Missing argument 'JOB'. `qhub job --help` says what it takes.\n"
+    assert (
+        place.command("job", code=2)
+        == "qhub: Missing argument 'JOB'. -1 is your latest job. `qhub job --help` says what it takes.\n"
+    )
     told = place.command("run", "nosuch.py", code=2)
     assert told.startswith("qhub: ")
     assert "does not exist" in told

@@ -82,6 +82,16 @@ def test_an_object_changed_by_its_own_method_comes_back_over_the_one_that_went(n
     assert notebook.ask("stack, other, type(stack) is Stack is type(other)") == "([1, 2], [5, 6], True)"
 
 
+def test_the_jobs_of_one_cell_do_not_take_each_other_s_values_for_changes_of_the_user(notebook: Notebook) -> None:
+    told = notebook.run(
+        "%%qpu --wait --tier local,emulation --as both\nfrom qhub_ext.job.context import current\nran_on = current().tier"
+    ).text
+    assert "`ran_on` in the notebook is that of job " in told
+    assert ", on local; `%qpu fetch " in told
+    assert "changed in the notebook" not in told
+    assert notebook.ask("ran_on, both['ran_on']") == "('local', ['local', 'emulation'])"
+
+
 def test_variables_that_cannot_be_written_any_more_are_missed(notebook: Notebook) -> None:
     notebook.run("%%qpu --as narrow\nimport sys\nkept = 1\nsys.setrecursionlimit(50)")
     notebook.run("narrow.wait()")

@@ -37,7 +37,7 @@ def test_the_least_busy_goes_before_the_best() -> None:
     waiting = {d.name: 7 for d in DEVICES} | {"miami": 1}
     found = choose("qubits>=100, least busy", DEVICES, waiting)
     assert found.name == "miami"
-    assert "1 tasks waiting" in found.why
+    assert "1 task waiting" in found.why
 
 
 def test_an_unknown_value_fits_no_wish() -> None:
@@ -60,6 +60,7 @@ def test_where_nothing_fits_the_hardest_wish_is_named() -> None:
         ("family>heron", "only = fits"),
         ("qubits>5,, busy least", "'busy least' is no wish"),
         ("qubits>=5; rm", "is no wish"),
+        ("kyoto,fez", "'kyoto' is a device, and one among others"),
     ],
 )
 def test_a_slip_in_a_wish_is_one_sentence(text: str, said: str) -> None:
