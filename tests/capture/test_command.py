@@ -80,7 +80,7 @@ def test_a_line_with_everything() -> None:
         ("--shots", "--shots needs a value (N). It accepts a whole number from 1 on."),
         ("--shots --wait", "--shots needs a value"),
         ("--shots 0", "--shots '0' is not accepted. It accepts a whole number from 1 on."),
-        ("--shots 1e3", "a whole number"),
+        ("--shots 1.5", "a whole number"),
         ("--shots -5", "a whole number"),
         ("--seed -1", "from 0 on"),
         ("--wait=yes", "--wait takes no value"),
