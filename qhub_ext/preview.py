@@ -18,7 +18,7 @@ def preview_text(draft: Draft, script: str, outlook: Sequence[str] = ()) -> str:
     table = Table(
         ("goes along", "kind", "what", "size", ""),
         [(row.name, row.kind, row.summary, row.size, row.note) for row in rows],
-        empty="Nothing of the notebook goes along."
+        empty=("Nothing goes along but the script." if spec.kind == "script" else "Nothing of the notebook goes along.")
         if draft.notebook is None
         else f"The notebook goes along: {len(code_cells(draft.notebook))} cells that run.",
         footer=f"together {size(draft.frozen.bytes)}",

@@ -26,6 +26,10 @@ from qhub_ext.jobfolder.index import index_name, is_few, open_index
 from qhub_ext.jobfolder.layout import JobFolder, folder_of
 from qhub_ext.jobfolder.outcome import read_record, read_spec
 from qhub_ext.jobfolder.summary import Summary, lost_summary, summarise
+from qhub_ext.nearest import meant, nearest
+
+NAMED = 60
+"""A longer name nobody types."""
 
 
 class Shelf:
@@ -138,12 +142,11 @@ class Shelf:
                 f"There is no job {reference.replace('~', '-')!r}: none was submitted to this shelf yet ({self.path}).",
                 advice="`%%qpu` over a cell submits one, `qhub run FILE` a script; QHUB_CONFIG and QHUB_SHELF name another shelf.",
             )
-        raise UnknownNameError.among(
-            "job",
-            reference.replace("~", "-"),
-            [short_id(i) for i in ids[:50]],
-            advice="`%qpu jobs` or `qhub jobs` lists them.",
-        )
+        lists = "`%qpu jobs` or `qhub jobs` lists them."
+        if near := nearest(reference, [name for name in by_name if len(name) <= NAMED]):
+            raise UnknownNameError(f"There is no job {reference!r}.", advice=f"{meant(near)} {lists}")
+        known = [short_id(i) for i in ids[:50]]
+        raise UnknownNameError.among("job", reference.replace("~", "-"), known, advice=lists)
 
     def _existing(self, job_id: str) -> str:
         if not self.folder(job_id).spec.exists():

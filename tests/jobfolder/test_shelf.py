@@ -73,6 +73,8 @@ def test_a_job_is_found_by_what_people_type(tmp_path: Path) -> None:
     assert shelf.find("-2") == older.id
     with pytest.raises(UnknownNameError, match=r"There is no job 'nosuch'"):
         shelf.find("nosuch")
+    with pytest.raises(UnknownNameError, match=r"There is no job 'odler'. Did you mean 'older'\?"):
+        shelf.find("odler")
 
 
 def test_an_array_is_as_its_elements_are(tmp_path: Path) -> None:
