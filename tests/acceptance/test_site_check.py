@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from qhub_ext.acceptance import carry_out
 from qhub_ext.acceptance.carry_out import check_site
 from qhub_ext.acceptance.report import FAILED, PASSED, UNFINISHED
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.errors import UserError
 from qhub_ext.job.state import State
 from qhub_ext.schemas import load_schema

@@ -61,7 +61,7 @@ class Bench:
         return self.folder / f"answer-{self.answers}"
 
     def ours(self, imports: str, *, cold: bool) -> float:
-        from qhub_ext.capture.command import Request
+        from qhub_ext.capture.request import Request
 
         answer = self._next()
         text = cell(imports, answer)
@@ -78,7 +78,7 @@ class Bench:
 
     def first_of_a_site(self, imports: str) -> float:
         """Its daemon begins with it."""
-        from qhub_ext.capture.command import Request
+        from qhub_ext.capture.request import Request
         from qhub_ext.service import JobService
 
         self.until_warm()
@@ -118,7 +118,7 @@ class Bench:
 
     def warm_up(self) -> None:
         """The first job of a site is cold, and tells which kernel to keep ready."""
-        from qhub_ext.capture.command import Request
+        from qhub_ext.capture.request import Request
 
         self.service.submit(self.service.draft(Request(shots=1024), "pass", {})).wait(120)
 

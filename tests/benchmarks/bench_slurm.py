@@ -45,7 +45,7 @@ class Bench:
         self.count = 0
 
     def submit(self, cell: str = "pass") -> Any:
-        from qhub_ext.capture.command import Request
+        from qhub_ext.capture.request import Request
 
         return self.service.run(Request(time_s=60), cell, {})
 
@@ -61,7 +61,7 @@ class Bench:
 
     def sweep(self, points: int, **options: Any) -> Callable[[], Any]:
         """Submits one array with so many elements."""
-        from qhub_ext.capture.command import Request
+        from qhub_ext.capture.request import Request
         from qhub_ext.capture.sweep import parse_sweep
 
         values = ",".join(str(n) for n in range(points))

@@ -36,7 +36,7 @@ cpu_s = time.process_time() - began
 
 def job(steps: int, *, traced: bool) -> float:
     """Seconds of CPU of a cell with so many spans of the user's, and as many of a pass manager, of a task and of its simulation."""
-    from qhub_ext.capture.command import Request
+    from qhub_ext.capture.request import Request
     from qhub_ext.service import JobService
     from qhub_ext.settings import load_settings
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.service.draft import draft_job
 from qhub_ext.settings import Settings
 from qhub_ext.tiers import catalog
@@ -84,7 +84,7 @@ def test_a_submission_of_plain_values_imports_nothing_heavy(tmp_path: Path) -> N
     code = f"""
 import sys
 from pathlib import Path
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.service import JobService
 from qhub_ext.settings import EmbeddedSettings, Settings
 service = JobService(Settings(shelf=Path({str(tmp_path)!r}), embedded=EmbeddedSettings(directory=Path({str(tmp_path / "site")!r}))))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.service import Job, JobService
 from qhub_ext.settings import load_settings
 from qhub_ext.sites.embedded.site import EmbeddedSite

@@ -18,7 +18,7 @@ from typing import Any
 
 import nbformat
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.job.identity import short_id
 from qhub_ext.service import Job, JobService
 from qhub_ext.settings import load_settings

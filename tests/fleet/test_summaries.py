@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from qhub_ext.capture.command import OPTIONS, parse_words
+from qhub_ext.capture.command import parse_words
+from qhub_ext.capture.options import OPTIONS
 from qhub_ext.diagnosis.fleet.written import amend_summary
 from qhub_ext.jobfolder.atomic import read_json, write_json
 from qhub_ext.jobfolder.outbox import Outbox

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.service import Job
 from qhub_ext.sites.embedded.site import EmbeddedSite
 from qhub_ext.sites.scheduler import Reason

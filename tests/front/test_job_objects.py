@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.errors import UnreadableJobError
 from tests.front.conftest import Place
 

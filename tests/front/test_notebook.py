@@ -316,7 +316,7 @@ def test_the_help_page_names_every_option_and_verb(notebook: Notebook) -> None:
     import click
 
     import qhub_ext.cli  # noqa: F401 - with it come all verbs
-    from qhub_ext.capture.command import OPTIONS
+    from qhub_ext.capture.options import OPTIONS
     from qhub_ext.verbs import verbs
 
     page = notebook.run(

@@ -19,7 +19,7 @@ from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import generate_preset_pass_manager
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.errors import Cause, DeviceError, InvalidOptionError, PreflightError, UncertainTaskError
 from qhub_ext.job import context
 from qhub_ext.primitives import Estimator, Sampler, backend

@@ -11,7 +11,7 @@ import pytest
 from qiskit import QuantumCircuit
 from qiskit.transpiler import generate_preset_pass_manager
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.errors import DeviceError, UnknownNameError
 from qhub_ext.job import context
 from qhub_ext.jobfolder.calibrations import CalibrationStore, document_of, read_document, read_snapshot

@@ -13,7 +13,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from pulser.devices import AnalogDevice, MockDevice
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.errors import Cause, DeviceError, PreflightError, UncertainTaskError
 from qhub_ext.job import context
 from qhub_ext.jobfolder.calibrations import CalibrationStore, read_snapshot

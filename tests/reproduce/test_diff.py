@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from qhub_ext.capture.command import OPTIONS, parse_words
+from qhub_ext.capture.command import parse_words
+from qhub_ext.capture.options import OPTIONS
 from qhub_ext.diagnosis.results import Result
 from qhub_ext.job.identity import new_job_id
 from qhub_ext.job.state import State

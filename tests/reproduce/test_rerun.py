@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from qhub_ext.capture.command import OPTIONS, parse_words
+from qhub_ext.capture.command import parse_words
+from qhub_ext.capture.options import OPTIONS
 from qhub_ext.jobfolder.calibrations import CalibrationStore, pinned
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.service.job import Job

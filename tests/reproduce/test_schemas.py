@@ -18,7 +18,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import qhub_ext
-from qhub_ext.capture.command import OPTIONS, parse_words
+from qhub_ext.capture.command import parse_words
+from qhub_ext.capture.options import OPTIONS
 from qhub_ext.errors import QhubError
 from qhub_ext.job.state import State
 from qhub_ext.jobdiff import diff_jobs

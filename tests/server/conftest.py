@@ -113,7 +113,7 @@ def submit(place: JobService) -> Callable[..., Job]:
     """A real job of the embedded site, as the notebook submits it."""
 
     def submit(cell: str, namespace: dict[str, Any] | None = None, **options: Any) -> Job:
-        from qhub_ext.capture.command import Request
+        from qhub_ext.capture.request import Request
 
         return place.submit(place.draft(Request(**options), cell, namespace or {}))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.errors import InvalidOptionError
 from qhub_ext.service.measure import measure
 from qhub_ext.settings import LimitSettings, Settings, Share, SlurmSettings, SlurmTierSettings

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.service import JobService
 from qhub_ext.settings import Settings
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.errors import InvalidOptionError
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.layout import JobFolder

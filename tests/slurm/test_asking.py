@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.capture.sweep import Sweep
 from qhub_ext.errors import SiteUnreachableError
 from qhub_ext.job.state import State

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.errors import SiteUnreachableError
 from qhub_ext.job.identity import new_job_id
 from qhub_ext.job.state import State

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.job.state import State
 from qhub_ext.service import JobService
 from qhub_ext.settings import BrokerSettings, QpuSettings, Settings, SlurmSettings

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.errors import SiteError, UnknownNameError
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.job.state import State

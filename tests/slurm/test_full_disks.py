@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.errors import QhubError, SiteError, SiteUnreachableError
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.layout import JobFolder

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.service import JobService
 from qhub_ext.settings import Settings, SlurmSettings
 from tests.slurm.cluster import Cluster

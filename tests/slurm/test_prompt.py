@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.job.state import State
 from qhub_ext.service import JobService
 from qhub_ext.sites.slurm.commands import Commands, Running

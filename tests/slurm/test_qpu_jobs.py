@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.job.state import State
 from qhub_ext.jobfolder.journal import read_journal
 from qhub_ext.jobfolder.layout import JobFolder

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.errors import Audience, Cause, SiteError, SiteUnreachableError
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.service import JobService

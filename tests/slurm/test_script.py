@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.errors import InvalidOptionError, UnknownNameError
 from qhub_ext.job.spec import Element, JobSpec
 from qhub_ext.jobfolder.layout import JobFolder

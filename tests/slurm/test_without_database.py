@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.errors import Cause
 from qhub_ext.job.state import State
 from qhub_ext.service import JobService

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.diagnosis.breakdown import break_down
 from qhub_ext.diagnosis.trace import Trace
 from qhub_ext.job.state import State

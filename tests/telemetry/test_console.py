@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from qhub_ext.capture.command import OPTIONS, parse_words
+from qhub_ext.capture.command import parse_words
+from qhub_ext.capture.options import OPTIONS
 from qhub_ext.jobfolder.atomic import write_json
 from qhub_ext.settings import Settings, TelemetrySettings
 from qhub_ext.sites.embedded import launch

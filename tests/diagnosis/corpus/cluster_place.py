@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.errors import QhubError
 from qhub_ext.service import Job, JobService
 from qhub_ext.settings import Settings, SlurmSettings, SlurmTierSettings

@@ -17,7 +17,7 @@ from typing import Any
 
 import uvicorn
 
-from qhub_ext.capture.command import Request
+from qhub_ext.capture.request import Request
 from qhub_ext.jobfolder import journal
 from qhub_ext.service import Job, JobService
 from qhub_ext.settings import load_settings
