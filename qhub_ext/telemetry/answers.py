@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from qhub_ext.telemetry.context import TraceContext, new_context, parse_traceparent
-from qhub_ext.telemetry.otlp import RecordedSpan, Value, line_of
+from qhub_ext.telemetry.otlp import RecordedSpan, Value, encode_span, line_of, traces_data
 
 TIME_HEADER = "x-qhub-time"
 """The moment of the answer by the server's clock, in s since 1970 UTC; HTTP's own Date has whole seconds."""
@@ -43,8 +43,7 @@ def spans_data(
     version = str(import_module("qhub_ext").__version__)
     resource: dict[str, Value] = {"service.name": service, "service.version": version, "host.name": socket.gethostname(), **(told or {})}  # fmt: skip
     found = [span for n, piece in enumerate(pieces) if (span := _span(above, owner, n, piece)) is not None]
-    data: dict[str, Any] = json.loads(line_of(found, resource, version))
-    return data
+    return traces_data([encode_span(span) for span in found], resource, version)
 
 
 def encoded(spans: Iterable[RecordedSpan]) -> list[dict[str, Any]]:

@@ -75,16 +75,15 @@ def encode_span(span: RecordedSpan) -> dict[str, Any]:
     return found
 
 
+def traces_data(spans: list[Any], resource: Mapping[str, Value], version: str) -> dict[str, Any]:
+    """Of spans as `encode_span` makes them."""
+    scope = {"scope": {"name": SCOPE, "version": version}, "spans": spans}
+    return {"resourceSpans": [{"resource": {"attributes": encode_attributes(resource)}, "scopeSpans": [scope]}]}
+
+
 def envelope(resource: Mapping[str, Value], version: str) -> tuple[bytes, bytes]:
     """What stands before and behind the spans of a line."""
-    whole = {
-        "resourceSpans": [
-            {
-                "resource": {"attributes": encode_attributes(resource)},
-                "scopeSpans": [{"scope": {"name": SCOPE, "version": version}, "spans": ["SPANS"]}],
-            }
-        ]
-    }
+    whole = traces_data(["SPANS"], resource, version)
     before, after = json.dumps(whole, separators=(",", ":")).split('"SPANS"')
     return before.encode(), after.encode() + b"\n"
 
