@@ -17,7 +17,7 @@ from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.outcome import read_spec
 from qhub_ext.service import JobService
 from qhub_ext.sites.slurm import ledger
-from qhub_ext.sites.slurm.commands import Running
+from qhub_ext.sites.slurm.commands import Commands, Running
 from qhub_ext.sites.slurm.site import SlurmSite
 from tests.sites.workshop import SEAL
 from tests.slurm.cluster import Cluster
@@ -91,6 +91,47 @@ def test_a_value_that_cannot_travel_ends_the_sbatch_that_was_begun_for_its_cell(
     assert cluster.ask("squeue", "-h", "-t", "all", f"--name={name}").strip() == ""
     service.draft(Request(tier="local", time_s=60), "pass", {})
     assert len(begun) == 1, "what is only drafted starts nothing"
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "qhub_ext.sites.slurm.commands.move_apart",
+        "qhub_ext.service.draft.analyse",
+        "qhub_ext.service.jobs.put_on_shelf",
+        "qhub_ext.sites.slurm.ledger.make_claim",
+    ],
+)
+def test_an_interrupt_before_the_claim_leaves_no_sbatch_behind_and_nothing_in_the_queue(
+    cluster: Cluster, bench: SlurmWorkshop, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    service = JobService(bench.settings)
+    site = service.site()
+    assert isinstance(site, SlurmSite)
+    begun: list[Running] = []
+    start = site._commands.start
+    monkeypatch.setattr(site._commands, "start", lambda *a, **k: begun.append(start(*a, **k)) or begun[-1])
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(moment, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        service.run(Request(tier="local", time_s=60), "pass", {})
+    (early,) = begun
+    assert early._process.returncode is not None
+    (name,) = [w.partition("=")[2] for w in early.started_with[0] if w.startswith("--job-name=")]
+    assert commands_about(name) == []
+    assert cluster.ask("squeue", "-h", "-t", "all", f"--name={name}").strip() == ""
+
+
+def test_a_long_script_is_handed_over_in_one_piece_so_that_none_can_be_cut(tmp_path: Path) -> None:
+    commands = Commands(wrappers(tmp_path / "bin", sbatch="wc -c"), timeout_s=60.0)
+    running = commands.start("sbatch", waits=True)
+    text = "#" * 500_000
+    assert running._write(text) is None
+    answer = running.finish(None, timeout_s=60.0)
+    assert answer.output.strip() == str(len(text))
 
 
 def test_what_cannot_be_written_leaves_no_sbatch_behind_and_nothing_in_the_queue(

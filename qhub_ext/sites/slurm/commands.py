@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qhub_ext.errors import SiteError, SiteUnreachableError
+from qhub_ext.sites.slurm.apart import move_apart
 
 # What sbatch takes over from the process that happens to submit, and hands to the job. SBATCH_*, SQUEUE_* and the like would
 # change our options behind our back, SLURM_* of an enclosing job even more so; secrets of the notebook have no place in the
@@ -92,7 +93,6 @@ class Commands:
 
     def start(self, name: str, *arguments: str, extra: Mapping[str, str] | None = None, waits: bool = False) -> Running:
         """`waits`: it gets its stdin later, with `finish`. Raises SiteError when the command does not exist."""
-        _see_off()
         command = str(self._folder / name) if self._folder else name
         try:
             process = subprocess.Popen(
@@ -120,6 +120,10 @@ class Running:
         self._process = process
         self.started_with = (tuple(arguments), dict(extra))
 
+    def move_apart(self) -> None:
+        """For one that is to work beside this process."""
+        move_apart(self._process.pid)
+
     def finish(
         self,
         stdin: str | None,
@@ -137,6 +141,7 @@ class Running:
                 if enough.fullmatch(first):
                     _leaving.append(process)
                     return Answer(0, _decode(first), "", time.monotonic() - began)
+            _see_off()
             output, errors = process.communicate(rest, timeout=max(0.0, began + timeout_s - time.monotonic()))
         except subprocess.TimeoutExpired:
             self.end()
@@ -153,7 +158,10 @@ class Running:
             return None
         data = stdin.encode("utf-8", "surrogateescape")
         if len(data) > fcntl.fcntl(self._process.stdin, fcntl.F_GETPIPE_SZ):
-            return data
+            try:
+                fcntl.fcntl(self._process.stdin, fcntl.F_SETPIPE_SZ, len(data))
+            except OSError:  # over /proc/sys/fs/pipe-max-size
+                return data
         with contextlib.suppress(BrokenPipeError):  # it has ended; its answer says why
             self._process.stdin.write(data)
         return None
@@ -165,6 +173,7 @@ class Running:
             process.stdin.close()
             process.stdin = None  # `communicate` would look at it once more
         meanwhile()
+        _see_off()
         assert process.stdout is not None
         ready, _, _ = select.select([process.stdout], [], [], timeout_s)
         return os.read(process.stdout.fileno(), 4096) if ready else b""

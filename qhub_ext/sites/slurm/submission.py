@@ -197,9 +197,10 @@ class Sender:
             yield
             return
         early = None
-        if spec.size is None and not spec.after:
-            self._early[spec.id] = early = self._start(_words(spec, self._settings), first_attempt=1)
         try:
+            if spec.size is None and not spec.after:
+                self._early[spec.id] = early = self._start(_words(spec, self._settings), first_attempt=1)
+                early.move_apart()
             yield
         finally:
             if early is not None and self._early.pop(spec.id, None) is early:
