@@ -160,7 +160,9 @@ class _Freezer:
         name, user = value.__name__, self._busy[-1][0]
         current = self.namespace.get(name)
         if current is not value:
-            if isinstance(value, type) and isinstance(current, type) and value.__qualname__ == current.__qualname__:
+            # a class may hold what it was made from, as that of a dataclass with slots does
+            alike = isinstance(value, type) and isinstance(current, type) and value.__qualname__ == current.__qualname__
+            if alike and user != name:
                 self._notes.append(
                     f"`{user}` was made by an earlier definition of class `{name}`: in the job, isinstance() with "
                     f"the present one is False. Make it again to mend that."

@@ -123,7 +123,10 @@ class _Pickler(cloudpickle.Pickler):
                 raise Stays(f"holds {stays.sentence(back=self._names.back)}")
         reduce = _REDUCERS.get(type(value)) or (_error if isinstance(value, BaseException) else None)
         reduced = None if reduce is None else reduce(value)
-        return reduced if reduced is not None else super().reducer_override(value)
+        if reduced is not None:
+            return reduced
+        reduced = super().reducer_override(value)
+        return _with_slots(value, reduced) if isinstance(value, type) and "__slots__" in vars(value) else reduced
 
     def _dynamic_function_reduce(self, func: types.FunctionType) -> Any:
         reduced = super()._dynamic_function_reduce(func)
@@ -136,6 +139,19 @@ class _Pickler(cloudpickle.Pickler):
 
 
 _Reduced = tuple[Any, ...] | None
+
+
+def _with_slots(kind: type, reduced: Any) -> Any:
+    """cloudpickle makes a class first and gives it `__slots__` afterwards, which is too late: its instances would have a `__dict__` in the job, and
+    not be restored here.
+    """
+    made = isinstance(reduced, tuple) and reduced[0] is cloudpickle.cloudpickle._make_skeleton_class
+    if not made or issubclass(kind, tuple):  # a NamedTuple has them by itself
+        return reduced
+    make, arguments, (names, slots), *rest = reduced
+    meta, name, bases, body, *more = arguments
+    names = {one: value for one, value in names.items() if not isinstance(value, types.MemberDescriptorType)}
+    return make, (meta, name, bases, {**body, "__slots__": vars(kind)["__slots__"]}, *more), (names, slots), *rest
 
 
 def _cached_function(value: Any) -> _Reduced:

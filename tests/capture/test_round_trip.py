@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from qhub_ext.capture.freeze import freeze
+from qhub_ext.capture.freeze import freeze, thaw_one
 from qhub_ext.capture.names import analyse
 from tests.capture.strangers import Notebook, run_after_thaw
 
@@ -210,6 +210,44 @@ assert history == [9.5], "the function appends to the list of the job"
 assert np.pi > 3 and pd.__version__
 print("ok")
 """
+
+
+SLOTS = """
+import dataclasses
+class Slotted:
+    "has no dict"
+    __slots__ = ("a", "__hidden")
+    def __init__(self, a): self.a, self.__hidden = a, -a
+    def get(self): return self.__hidden
+class More(Slotted):
+    __slots__ = "b"
+class Open(Slotted): pass
+@dataclasses.dataclass(frozen=True, slots=True)
+class Frozen:
+    x: int = 1
+slotted, more, free, frozen = Slotted(3), More(4), Open(5), Frozen(6)
+more.b = 7
+free.c = 8
+"""
+SLOTS_TELL = """
+print([hasattr(one, "__dict__") for one in (slotted, more, free, frozen)], slotted.a, slotted.get(), more.b, free.c, frozen.x)
+print(Slotted.__slots__, Slotted.__doc__, type(more).__mro__[1] is Slotted, type(frozen) is Frozen)
+"""
+
+
+def test_a_class_with_slots_has_them_in_the_job_and_its_instances_come_home(tmp_path: Path) -> None:
+    printed = send(tmp_path, SLOTS, SLOTS_TELL)
+    assert printed.splitlines() == [
+        "[False, False, True, False] 3 -3 7 8 6",
+        "('a', '__hidden') has no dict True True",
+    ]
+    book = Notebook()
+    book.run(SLOTS)
+    found = freeze(["frozen", "Frozen", "slotted"], book.names, limit_mb=32)
+    assert found.manifest.notes == ()
+    home = tmp_path / "home"
+    found.write(home)
+    assert thaw_one(home, "slotted").a == 3
 
 
 def test_circuits_parameters_operators_arrays_and_tables_keep_what_they_share(tmp_path: Path) -> None:
