@@ -19,7 +19,7 @@ from qhub_ext.job.state import State
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.outputs import read_outputs, read_text
 from qhub_ext.service.fetching import Fetched, fetch
-from qhub_ext.service.results import ArrayResults, Results, failure, not_yet
+from qhub_ext.service.results import ArrayResults, Results, failure, no_attribute, not_yet
 
 if TYPE_CHECKING:
     from qhub_ext.diagnosis.explain import Explanation
@@ -50,6 +50,11 @@ class Job:
     def __reduce__(self) -> tuple[Any, ...]:
         """A cell that uses a `Job` takes along which one it is, and looks at it where it runs."""
         return _held_elsewhere, (self.id, str(self.service.shelf.path))
+
+    if not TYPE_CHECKING:  # else every name would be one of a job's
+
+        def __getattr__(self, name: str) -> Any:
+            raise no_attribute(self, name)
 
     @property
     def folder(self) -> JobFolder:

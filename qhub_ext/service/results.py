@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qhub_ext.capture.freeze import thaw_one
 from qhub_ext.capture.manifest import Manifest, read_manifest
@@ -16,6 +16,15 @@ from qhub_ext.jobfolder.layout import AttemptFolder, JobFolder
 from qhub_ext.jobfolder.outcome import read_spec, require_own
 
 
+def no_attribute(owner: object, name: str) -> AttributeError:
+    """Of a name that no class has. One that a class has, and that raised this very error itself, raises it again."""
+    kind = type(owner)
+    if hasattr(kind, name):
+        object.__getattribute__(owner, name)
+    hint = "" if name.startswith("_") else f" A variable that came back is [{name!r}], with brackets."
+    return AttributeError(f"{kind.__name__!r} object has no attribute {name!r}.{hint}", name=name, obj=owner)
+
+
 class Results(Mapping[str, Any]):
     """The variables that a job brought back, each loaded when it is asked for."""
 
@@ -23,6 +32,11 @@ class Results(Mapping[str, Any]):
         self._folder = folder
         self._attempt = attempt
         self._manifest = read_manifest(attempt.variables) if attempt.variables.is_dir() else Manifest()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise no_attribute(self, name)
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._manifest.names:

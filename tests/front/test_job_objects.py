@@ -21,6 +21,19 @@ def test_a_wait_after_a_requeue_waits_for_the_new_attempt(place: Place) -> None:
     assert (record.state, record.attempt.number, job["seen"]) == ("completed", 2, True)
 
 
+def test_a_variable_that_is_asked_for_with_a_dot_is_told_to_stand_in_brackets(place: Place) -> None:
+    service = place.service
+    job = service.submit(service.draft(Request(name="dots"), "counts = {'0': 1}"))
+    for holder in (job, job.result(60)):
+        with pytest.raises(
+            AttributeError, match=r"no attribute 'counts'\. A variable that came back is \['counts'\], with brackets"
+        ):
+            holder.counts  # type: ignore[union-attr]  # noqa: B018
+        with pytest.raises(AttributeError, match=r"no attribute '_repr_png_'\.$"):
+            holder._repr_png_  # type: ignore[union-attr]  # noqa: B018
+    assert job["counts"] == {"0": 1}
+
+
 def test_a_cell_uses_a_job_of_the_notebook_where_it_runs(place: Place) -> None:
     service = place.service
     first = service.submit(service.draft(Request(name="gives"), "values = [1, 2, 3]"))
