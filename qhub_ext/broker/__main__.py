@@ -211,6 +211,8 @@ def _sweep(desk: Desk, membership: Membership, every_s: float) -> None:
             if error.message != told:
                 told = error.message
                 log.warning(told)
+        except Exception:  # without it no session and no lease would end any more
+            log.exception("what is over could not be ended; that is tried again in %g s", every_s)
 
 
 if __name__ == "__main__":

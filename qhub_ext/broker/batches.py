@@ -62,7 +62,7 @@ class Batch:
         try:
             result = json.loads(text)
             self.check(result, units)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise DeviceError(f"The result of a slice of {units} shots is not one: {error}.") from None
         return result
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from qhub_ext.broker.database import translated
 from qhub_ext.broker.refusals import UnknownCallerError
 from qhub_ext.errors import SettingsError, UnknownNameError
 from qhub_ext.tiers.qpu import munge
@@ -80,16 +81,17 @@ class Tokens:
             return {}
         if mode & 0o077:
             raise SettingsError(f"{self.path} has the mode {mode:04o}: others can read it.", advice=f"chmod 600 {self.path}")  # fmt: skip
-        pairs = [line.split() for line in self.path.read_text().splitlines() if line.strip()]
+        pairs = [line.split() for line in self.path.read_text(errors="replace").splitlines() if line.strip()]
         if not all(len(pair) == 2 for pair in pairs):
             raise SettingsError(f"{self.path} has a line that is not `USER DIGEST`.")
         return {pair[0]: pair[1] for pair in pairs}
 
     def _write(self, known: dict[str, str]) -> None:
         beside = self.path.with_name(f".{self.path.name}.new")
-        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.writelines(f"{user} {digest}\n" for user, digest in sorted(known.items()))
-        beside.replace(self.path)
+        with translated(str(self.path)):
+            with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                file.writelines(f"{user} {digest}\n" for user, digest in sorted(known.items()))
+            beside.replace(self.path)
 
 
 def _digest(token: str) -> str:

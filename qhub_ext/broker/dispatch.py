@@ -22,7 +22,7 @@ from qhub_ext.broker.database import LedgerError
 from qhub_ext.broker.desk import Desk
 from qhub_ext.broker.device_link import DeviceLink
 from qhub_ext.broker.rows import SliceRow, TaskRow
-from qhub_ext.broker.slices import check_result, cut, payload_of
+from qhub_ext.broker.slices import ODD, check_result, cut, payload_of, seconds_told, told_of
 from qhub_ext.errors import Cause, DeviceError, UncertainTaskError
 from qhub_ext.settings import QpuSettings
 from qhub_ext.telemetry.context import parse_traceparent
@@ -30,7 +30,6 @@ from qhub_ext.telemetry.otlp import RecordedSpan
 from qhub_ext.tiers.qpu.failures import HelperLostError
 from qhub_ext.tiers.qpu.iqm import timeline_seconds
 from qhub_ext.tiers.qpu.resources import Resource
-from qhub_ext.tiers.qpu.wire import quantum_seconds
 
 PROBE_FIRST_S = 0.5
 PROBE_LAST = 6
@@ -138,7 +137,7 @@ class DeviceThread(threading.Thread):
         program = task.program
         try:
             payload = payload_of(program, cut(program, self._ledger.files.payload(one.task), one.pieces))
-        except (OSError, ValueError) as error:
+        except (OSError, *ODD) as error:
             gone = DeviceError(f"The payload of the task {one.task} cannot be read any more: {error}.", advice="Submit it again.", cause=Cause.INTEGRATION)  # fmt: skip
             self._surely(partial(self._turns.setbacks.failed, one, gone))
             return
@@ -213,9 +212,8 @@ class DeviceThread(threading.Thread):
         if kind in BATCHES:
             BATCHES[kind].checked(one.pieces, text)
             log = self._tolerant("task_logs", one.vendor) if self.link.resource.can.timeline else ""
-            return timeline_seconds(str(log or ""))[1], ""
-        metadata = dict(check_result(one.pieces, text).metadata)
-        return quantum_seconds(metadata), str(metadata.get("snapshot", ""))
+            return seconds_told(lambda: timeline_seconds(str(log or ""))[1]), ""
+        return told_of(check_result(one.pieces, text))
 
     def _ended(self, one: SliceRow, state: str, about: dict[str, Any], *, wanted: bool) -> None:
         if not wanted:

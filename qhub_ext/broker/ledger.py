@@ -6,7 +6,6 @@ one transaction, and may be tried again after a LedgerError; after kill -9 the n
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -32,6 +31,7 @@ from qhub_ext.broker.task_files import TaskFiles
 from qhub_ext.broker.work import Piece
 from qhub_ext.errors import JobFolderError
 
+SECRET_BYTES = 32
 KEPT_S = 7 * 86400.0
 """So long the payload and the results of a task are kept after its end."""
 
@@ -67,14 +67,16 @@ class Ledger:
         self._database.close()
 
     def secret(self) -> bytes:
-        """Of this broker, made once; mode 0600."""
+        """Of this broker, made once; mode 0600. Whole or not there: with an empty one anybody could make a session's token."""
         path = self.directory / "secret"
+        beside = path.with_name(".secret.new")
         with translated(str(path)):
-            with (
-                contextlib.suppress(FileExistsError),
-                os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file,
-            ):
-                file.write(os.urandom(32))
+            if not path.exists() or path.stat().st_size < SECRET_BYTES:
+                with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                    file.write(os.urandom(SECRET_BYTES))
+                    file.flush()
+                    os.fsync(file.fileno())
+                beside.replace(path)
             return path.read_bytes()
 
     # -- sessions

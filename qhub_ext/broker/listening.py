@@ -45,6 +45,10 @@ def tcp_socket(directory: Path, host: str, port: int) -> socket.socket:
 
 
 def unix_socket(path: Path, mode: int) -> socket.socket:
+    if path.exists() and not path.is_socket():
+        raise SettingsError(f"The broker's socket cannot be {path}: there is something else.", advice="Name a path where nothing is, or where a broker's socket was left.")  # fmt: skip
+    if _listened_at(path):
+        raise SettingsError(f"Another broker listens at {path}.", advice="Stop it first, or give this one another --socket.")  # fmt: skip
     path.unlink(missing_ok=True)
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -55,3 +59,14 @@ def unix_socket(path: Path, mode: int) -> socket.socket:
     path.chmod(mode)
     made.listen(128)
     return made
+
+
+def _listened_at(path: Path) -> bool:
+    """Whether anybody answers there; a socket that was left by a broker which was killed answers to nobody."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asked:
+        asked.settimeout(1.0)
+        try:
+            asked.connect(str(path))
+        except OSError:
+            return False
+    return True

@@ -84,7 +84,7 @@ class SlurmJobs:
             "JobID:40,UserID:40,QOS:80,Partition:80,Account:80,StateCompact:20",
         ]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=ASK_S, check=False)
+            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=ASK_S, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise SiteUnreachableError(f"Slurm did not say whose job {job} is: {error}.") from error
         # an array's number is that of one of its elements, too, and then all of them are listed, that one anywhere among them
@@ -106,7 +106,7 @@ class SlurmJobs:
             return set()
         command = ["squeue", "--noheader", "--states=all", "--jobs", ",".join(sorted(wanted)), "--Format", "JobID:40,StateCompact:20"]  # fmt: skip
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=ASK_S, check=False)
+            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=ASK_S, check=False)
         except (OSError, subprocess.TimeoutExpired):
             return set()
         if done.returncode and "Invalid job id" not in done.stderr:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,21 @@ from qhub_ext.broker.batches import BATCHES, MOST, SHOT_S
 from qhub_ext.broker.work import Piece
 from qhub_ext.errors import DeviceError, InvalidOptionError
 from qhub_ext.tiers.backend import DEFAULT_PRECISION, DEFAULT_SHOTS
-from qhub_ext.tiers.qpu.wire import tagged, untagged
+from qhub_ext.tiers.qpu.wire import array_shape, quantum_seconds, tagged, untagged
 
 GUESS_S = SHOT_S
 
 MOST_PUBS = 20_000
 """What is left of a task is written down after each slice: with more PUBs that takes longer than all else."""
+MOST_SETTINGS = 10**12
+"""An array's head may claim more: that many take longer than any task may."""
 FINEST = MOST**-0.5
 """The precision that so many shots give."""
+
+ODD = (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError)
+"""What comes of reading what has not the shape that was expected."""
+LONGEST_S = 7 * 86400.0
+"""No slice had a device for so long."""
 
 PROGRAMS = ("sampler", "estimator", *BATCHES)
 
@@ -92,11 +99,16 @@ def payload_of(program: str, params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_result(pieces: Sequence[Piece], text: str) -> PrimitiveResult[Any]:
-    """The result of one slice. Raises DeviceError when it is not what the slice asked for."""
+    """The result of one slice. Raises DeviceError when it is not what the slice asked for, whatever a device sent."""
     try:
-        result = untagged(json.loads(text))
-    except ValueError as error:
+        return _checked(pieces, untagged(json.loads(text)))
+    except json.JSONDecodeError as error:
         raise DeviceError(f"The result of a slice is no JSON: {error}.") from None
+    except ODD as error:
+        raise DeviceError(f"The result of a slice is not that of a primitive: {error!r}.") from None
+
+
+def _checked(pieces: Sequence[Piece], result: Any) -> PrimitiveResult[Any]:
     if not isinstance(result, PrimitiveResult) or len(result) != len(pieces):
         raise DeviceError(f"The result of a slice of {len(pieces)} PUBs is not one of {len(pieces)} parts.")
     for piece, part in zip(pieces, result, strict=True):
@@ -106,14 +118,29 @@ def check_result(pieces: Sequence[Piece], text: str) -> PrimitiveResult[Any]:
                 raise DeviceError(
                     f"A slice of {piece.units} shots came back with {value.num_shots} (register {name!r})."
                 )
+    dict(result.metadata)
     return result
+
+
+def told_of(result: PrimitiveResult[Any]) -> tuple[float | None, str]:
+    """Seconds of QPU and the snapshot, where the device tells them."""
+    return seconds_told(lambda: quantum_seconds(result.metadata)), str(result.metadata.get("snapshot", ""))
+
+
+def seconds_told(read: Callable[[], float | None]) -> float | None:
+    """None also where a device tells no time that can be one: its result counts all the same."""
+    try:
+        found = read()
+    except ODD:
+        return None
+    return found if found is not None and 0.0 <= found < LONGEST_S else None
 
 
 def merge(program: str, slices: Sequence[tuple[Sequence[Piece], str]]) -> str:
     """The results of all slices as one. Raises DeviceError for a result that is not what the slice asked for, or that does not fit the others."""
     try:
         return BATCHES[program].merge(slices) if program in BATCHES else _merged(program, slices)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except ODD as error:
         raise DeviceError(f"The results of its slices do not fit together: {error!r}.", advice="Each is in the broker's ledger; the device's operator can say why they differ.") from error  # fmt: skip
 
 
@@ -215,10 +242,10 @@ def _settings(values: Any, number: int) -> int:
     if not encoded and not (isinstance(values, list) and values and isinstance(values[0], list)):
         return 1
     try:
-        shape = np.shape(untagged(values) if encoded else values)
-    except (ValueError, DeviceError):
+        shape = array_shape(values.get("__value__")) if encoded else np.shape(values)
+    except ODD:
         raise InvalidOptionError(f"PUB {number}: its values are no array.", advice="Give each set of values as many numbers as the circuit has parameters.") from None  # fmt: skip
-    return max(1, int(np.prod(shape[:-1], dtype=int)))
+    return max(1, min(MOST_SETTINGS, math.prod(shape[:-1])))
 
 
 def _short(given: Any) -> str:

@@ -13,6 +13,10 @@ import httpx
 import pytest
 
 from qhub_ext.broker.credentials import Tokens
+from qhub_ext.broker.database import LedgerError
+from qhub_ext.broker.ledger import Ledger
+from qhub_ext.broker.membership import SlurmJobs
+from qhub_ext.broker.profiles import DEFAULTS, Rule
 from qhub_ext.errors import DeviceError, PreflightError, QhubError, SettingsError, UnknownNameError
 from qhub_ext.tiers.qpu import munge
 from qhub_ext.tiers.qpu.brokered import ask_broker
@@ -125,6 +129,35 @@ def test_a_token_file_that_others_can_read_is_refused_and_a_digest_is_no_token(t
     (tmp_path / "tokens").chmod(0o640)
     with pytest.raises(SettingsError, match="others can read it"):
         Tokens(tmp_path / "tokens")
+
+
+def test_a_seal_is_never_made_of_a_secret_that_was_not_written_whole(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+    (tmp_path / "ledger" / "secret").touch()  # of a broker that was killed there, or whose disk was full
+    made = ledger.secret()
+    assert len(made) == 32
+    assert ledger.secret() == made
+    assert (tmp_path / "ledger" / "secret").stat().st_mode & 0o777 == 0o600
+    ledger.close()
+
+
+def test_a_file_of_tokens_that_cannot_be_written_or_read_is_said(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match="nowhere/tokens"):
+        Tokens(tmp_path / "nowhere" / "tokens").make(ME)
+    (tmp_path / "tokens").write_bytes(b"\xff\xfe broken line\n")
+    (tmp_path / "tokens").chmod(0o600)
+    with pytest.raises(SettingsError, match="not `USER DIGEST`"):
+        Tokens(tmp_path / "tokens")
+
+
+def test_what_squeue_says_is_read_whatever_its_encoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    squeue, line = tmp_path / "squeue", tmp_path / "line"
+    line.write_bytes(b"".join(text.ljust(width) for text, width in ((b"7", 40), (str(os.getuid()).encode(), 40), (b"normal", 80), (b"wide", 80), (b"caf\xe9", 80), (b"R", 20))) + b"\n")  # fmt: skip
+    squeue.write_text(f"#!/bin/sh\ncat {line}\n")
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    found = SlurmJobs({p.name: p for p in DEFAULTS}, (Rule("test", partition="wide"),)).find(os.getuid(), "7", "", "")
+    assert (found.profile, found.account) == ("test", "caf\ufffd")
 
 
 def test_a_broker_that_is_not_there_is_said_by_its_address(settings_of: Callable[..., None], tmp_path: Path) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import re
+import tracemalloc
+import zlib
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -14,7 +18,18 @@ from qiskit.primitives import BitArray, DataBin, PrimitiveResult, PubResult, Sam
 from qiskit_ibm_runtime import RuntimeDecoder
 
 from qhub_ext.broker.device_link import most_shots_of
-from qhub_ext.broker.slices import check_precisions, cut, merge, read_work, shots_of
+from qhub_ext.broker.slices import (
+    GUESS_S,
+    MOST_SETTINGS,
+    check_precisions,
+    check_result,
+    cut,
+    merge,
+    read_work,
+    seconds_told,
+    shots_of,
+    told_of,
+)
 from qhub_ext.broker.work import Piece, take_slice, without
 from qhub_ext.diagnosis import estimates
 from qhub_ext.diagnosis.counts import compare
@@ -206,6 +221,72 @@ def test_what_is_no_payload_is_refused_in_a_sentence(program: str, params: dict,
         read_work(program, params)
     assert re.search(said, str(refused.value))
     assert len(str(refused.value)) < 250
+
+
+def claimed(shape: str) -> dict:
+    """An array that says of itself what is not so: after its head there is nothing but a gibibyte of zeros."""
+    head = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    file = b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head
+    packer = zlib.compressobj()
+    packed = packer.compress(file) + b"".join(packer.compress(bytes(2**20)) for _ in range(64)) + packer.flush()
+    return {"__type__": "ndarray", "__value__": base64.b64encode(packed).decode()}
+
+
+@pytest.mark.parametrize(("shape", "sets"), [("(5, 2)", 5), ("(0, 3)", 1), (f"({10**30}, {10**30}, 1)", MOST_SETTINGS), (f"({10**400}, 1)", MOST_SETTINGS)])  # fmt: skip
+def test_values_are_counted_by_what_their_array_says_and_never_unpacked(shape: str, sets: int) -> None:
+    tracemalloc.start()
+    try:
+        (piece,) = read_work("sampler", {"pubs": [["x", claimed(shape), 10]]})
+        read = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert piece.unit_s == pytest.approx(sets * GUESS_S)
+    assert read < 40 * 2**20
+
+
+ODD_VALUES = (None, 5, -1, "x", [], {}, [5], {"a": 1}, True, [[[[]]]], {"spans": [{}]}, {"spans": 5}, {"execution_spans": 5}, {"__type__": "DataBin", "__value__": 5}, {"__type__": "datetime", "__value__": "x"})  # fmt: skip
+
+
+def places(value: object, at: tuple = ()) -> Iterator[tuple]:
+    yield at
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield from places(inner, (*at, key))
+
+
+def test_whatever_a_device_answers_is_a_result_or_a_fault_of_the_device_and_ends_no_thread() -> None:
+    spans = {"execution": {"execution_spans": {"spans": [{"start": "x", "stop": "y", "data_slices": {"0": [[], 0, 1, 0, 5]}}]}}}  # fmt: skip
+    part = SamplerPubResult(DataBin(c=BitArray(np.zeros((5, 1), np.uint8), 2), shape=()), metadata={"shots": 5})
+    good = json.loads(json.dumps(tagged(PrimitiveResult([part], metadata=spans | {"snapshot": "c1"}))))
+    pieces, kinds = (Piece(0, 5, 1.0),), set()
+    answers = ["[" * 900 + "]" * 900, '{"a":' * 900 + "1" + "}" * 900, "NaN", "1e400", "\u0000", ""]
+    for at in places(good):
+        for odd in ODD_VALUES:
+            answer = json.loads(json.dumps(good))
+            inner = answer
+            for key in at[:-1]:
+                inner = inner[key]
+            if at:
+                inner[at[-1]] = odd
+            answers.append(json.dumps(answer if at else odd))
+    for answer in answers:
+        try:
+            seconds, _ = told_of(check_result(pieces, answer))
+            assert seconds is None or seconds >= 0
+            merge("sampler", [(pieces, answer), ((Piece(0, 5, 1.0, 5),), json.dumps(good))])
+            kinds.add("result")
+        except DeviceError:
+            kinds.add("fault")
+    assert kinds == {"result", "fault"}
+
+
+def test_a_time_that_can_be_none_is_not_told() -> None:
+    assert [seconds_told(lambda told=told: told) for told in (None, -1.0, math.nan, math.inf, 1e9, 0.0, 2.5)] == [
+        *[None] * 5,
+        0.0,
+        2.5,
+    ]
+    assert seconds_told(lambda: {}["stop"]) is None
 
 
 def test_values_for_no_parameters_and_for_no_sets_of_them_are_one_setting() -> None:

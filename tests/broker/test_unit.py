@@ -9,9 +9,14 @@ import subprocess
 import sys
 from importlib.resources import files
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
+from qhub_ext.broker.__main__ import _sweep
+from qhub_ext.broker.desk import Desk
+from qhub_ext.broker.listening import unix_socket
+from qhub_ext.errors import SettingsError
 from tests.broker.conftest import Broker
 from tests.qpu.conftest import VirtualQpu
 
@@ -60,6 +65,39 @@ def test_the_units_own_words_start_a_broker_at_its_socket(server: VirtualQpu, tm
         assert broker.ask("GET", "/health")["ok"]
     finally:
         broker.stop()
+
+
+def test_a_socket_takes_the_place_of_one_that_was_left_and_of_nothing_else(tmp_path: Path) -> None:
+    at = tmp_path / "broker.sock"
+    unix_socket(at, 0o600).close()
+    with unix_socket(at, 0o600), pytest.raises(SettingsError, match="Another broker listens at"):
+        unix_socket(at, 0o600)
+    kept = tmp_path / "thesis.txt"
+    kept.write_text("mine")
+    for other in (kept, tmp_path):
+        with pytest.raises(SettingsError, match="there is something else"):
+            unix_socket(other, 0o600)
+    assert kept.read_text() == "mine"
+
+
+def test_what_goes_wrong_in_one_sweep_ends_not_those_that_come(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = Desk(tmp_path / "ledger", ["kingston"])
+    desk.sessions.open(5001, "alice", profile="test", job="7")
+    asked = []
+
+    def gone(_: object) -> set[str]:
+        asked.append(1)
+        if len(asked) > 1:
+            desk.close()
+            return {"7"}
+        raise RuntimeError("a fault of ours")
+
+    _sweep(desk, Mock(gone=gone), 0.0)
+    assert "a fault of ours" in caplog.text
+    assert desk.ledger.open_sessions() == []
+    desk.ledger.close()
 
 
 @pytest.mark.parametrize(
