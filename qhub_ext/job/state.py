@@ -23,7 +23,7 @@ class State(enum.StrEnum):
     RUNNING = "running"
     """The cell is executing."""
     FINISHING = "finishing"
-    """The cell has ended; outputs and results are being sealed."""
+    """The cell has ended; outputs and results are being sealed, or the site is asked why it was stopped."""
     COMPLETED = "completed"
     """The cell ran to its end without an error."""
     FAILED = "failed"

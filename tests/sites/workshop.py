@@ -111,11 +111,14 @@ class Workshop:
         return report.state if report else None
 
     def until_final(self, *folders: JobFolder, within_s: float = 120.0) -> list[JobRecord]:
-        """The job has ended and the site has let go of it."""
+        """The job has ended, the site has let go of it, and has told of each attempt."""
         ids = [folder.id for folder in folders]
         wait_until(
             # the site is asked first: to look is what starts a daemon again that was killed
-            lambda: not self.site.poll(ids) and all(self.state(folder).final for folder in folders),
+            lambda: (
+                not self.site.poll(ids)
+                and all(attempt.state.final for folder in folders for attempt in self.record(folder).attempts)
+            ),
             within_s=within_s,
             what=f"the end of {ids}",
         )

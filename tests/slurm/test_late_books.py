@@ -39,8 +39,10 @@ AGAIN = replace(WAITS, restarts=1)
 ENDED = replace(WAITS, state="TIMEOUT")
 
 
-def entry(state: str, *, start: int = 1000, end: int = 1012, code: str = "0:0", limit: str = "00:04:00") -> str:
-    return "\x1f".join(["7", state, code, "None", "two01", "990", str(start), str(end), limit, "a-job"])
+def entry(
+    state: str, *, start: int = 1000, end: int = 1012, code: str = "0:0", limit: str = "00:04:00", key: str = "7"
+) -> str:
+    return "\x1f".join([key, state, code, "None", "two01", "990", str(start), str(end), limit, "a-job"])
 
 
 @dataclass
@@ -91,9 +93,9 @@ class Late:
     site: Site
     job: JobFolder
 
-    def seal(self, ended_at: float) -> None:
+    def seal(self, ended_at: float, job: JobFolder | None = None) -> None:
         """As a runner does that was stopped without a word."""
-        attempt = self.job.attempt(1)
+        attempt = (job or self.job).attempt(1)
         attempt.path.mkdir(parents=True, exist_ok=True)
         write_json(attempt.launch, {"at": ended_at - 10, "node": "two01"})
         vague = Outcome(
@@ -321,3 +323,63 @@ def test_the_summary_of_an_attempt_is_written_when_its_end_is_known(late: Late) 
     assert summary is not None
     assert (summary.state, summary.cause, summary.qos, summary.node) == ("timed_out", "queue policy", "gold", "two01")
     assert amend_summary(late.job, 1) is None
+
+
+def test_of_a_job_that_has_ended_meanwhile_the_attempt_before_is_asked_about_as_well(late: Late) -> None:
+    now = int(time.time())
+    late.seal(now - 2)
+    late.site.rows = {"7": AGAIN}
+    late.service.record(late.job.id)
+    attempt = late.job.attempt(2)
+    attempt.path.mkdir()
+    assert seal(attempt, Outcome("completed", now - 1.0, float(now)))
+    late.site.rows = {"7": replace(AGAIN, state="COMPLETED")}
+    time.sleep(0.02)
+    late.site.books.says = {
+        "sacct": entry("NODE_FAIL", end=now - 2) + "\n" + entry("COMPLETED", start=now - 1, end=now)
+    }
+    assert late.site.poll([late.job.id]) == {}
+    assert late.ends == [(State.FAILED, "integration"), (State.COMPLETED, None)]
+
+
+def test_a_job_that_was_stopped_is_asked_about_soon_and_once(late: Late) -> None:
+    """However seldom squeue is asked about a job that has run for long."""
+    late.site.rows = {"7": replace(WAITS, state="RUNNING")}
+    attempt = late.job.attempt(1)
+    attempt.path.mkdir(parents=True)
+    write_json(attempt.launch, {"at": time.time(), "node": "two01"})
+    poller = late.site.reports._poller
+    poller._floor = poller._ceiling = 60.0
+    for _ in range(5):
+        assert late.service.record(late.job.id).state is State.RUNNING
+    assert poller.questions == 1
+    late.seal(time.time() - 1)
+    for _ in range(5):
+        assert late.service.record(late.job.id).state is State.FINISHING
+    assert poller.questions == 2
+
+
+def test_an_array_goes_on_while_the_end_of_an_element_is_asked_of_slurm(late: Late) -> None:
+    now = int(time.time())
+    shop = Workshop(late.service.settings, late.site)  # type: ignore[arg-type]
+    whole, (one, two) = shop.array("", 2, site="slurm", time_s=120)
+    for number, element in enumerate((one, two)):
+        ledger.write_place(element, Place(f"7_{number}"))
+    one.attempt(1).path.mkdir(parents=True)
+    assert seal(one.attempt(1), Outcome("completed", now - 5.0, now - 2.0))
+    late.seal(now - 1, two)
+    record = late.service.record(whole.id)
+    assert (record.state, record.done) == (State.RUNNING, 1)
+    time.sleep(0.02)
+    late.site.books.says = {"sacct": entry("TIMEOUT", start=now - 12, end=now - 1, key="7_1")}
+    record = late.service.record(whole.id)
+    assert (record.state, record.done, record.attempt.cause) == (State.TIMED_OUT, 2, "queue policy")
+    assert late.service.job(whole.id).wait(20).state is State.TIMED_OUT
+
+
+def test_an_array_has_ended_where_its_site_has_no_more_to_say_of_an_element(late: Late) -> None:
+    shop = Workshop(late.service.settings, late.site)  # type: ignore[arg-type]
+    whole, (one, two) = shop.array("", 2, site="slurm", time_s=120)
+    for element in (one, two):  # which Slurm never had
+        late.seal(time.time() - 1, element)
+    assert late.service.record(whole.id).state is State.CANCELLED

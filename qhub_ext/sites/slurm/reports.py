@@ -185,9 +185,10 @@ class Reports:
         folder = self._places.folder(job_id)
         if not self._chronicle.has_told(job_id, number, state if state.waiting else State.STARTING):
             self._chronicle.tell(folder, place, row, number, state)
-        if state is State.FINISHING and (job_id, number) not in self._hurried:
+        ended_unseen = state is State.FINISHING and read_state(row.state).state is State.RUNNING
+        if ended_unseen and (job_id, number) not in self._hurried:
             self._hurried.add((job_id, number))
-            self._poller.expire([place.base])  # how it ended is asked soon, however seldom a long job is asked about
+            self._poller.expire([place.base])  # why it ended is asked soon, however seldom a long job is asked about
         reason = row.reason if state.waiting and row.reason != "None" else ""
         message = sentence_of(reason, row.qos, row.account)
         report = SiteReport(job_id, place.key, state, as_of, row.state, reason, number, message)
