@@ -32,6 +32,9 @@ def _meant(stray: str, words: list[str], options: tuple[Option, ...]) -> str:
     whole = unquoted_value(stray, words, options)
     if whole:
         return f" Words with spaces stand in quotes: {whole}."
+    name, equals, _ = stray.partition("=")
+    if equals and name.isidentifier() and any(word.partition("=")[0] == "--sweep" for word in words):
+        return f" Did you mean --sweep {stray}? Each variable has one of its own."
     return f" Did you mean --tier {stray}?" if stray in TIERS else ""
 
 

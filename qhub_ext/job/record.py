@@ -47,7 +47,7 @@ class Attempt:
     phase_text: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class JobRecord:
     spec: JobSpec
     state: State
@@ -66,6 +66,11 @@ class JobRecord:
     """When a job that waits starts at the latest, where its site tells that along with its state."""
     parts: tuple[JobRecord, ...] = field(default=(), repr=False, compare=False)
     """Those of the elements that an array's record was put together from."""
+
+    def __repr__(self) -> str:
+        """Short: `job.wait()` at the end of a cell shows it."""
+        told = f": {self.attempt.message}" if self.attempt.message else ""
+        return f"<JobRecord {self.id} {self.state.value}{told}>"
 
     @property
     def id(self) -> str:

@@ -121,7 +121,7 @@ def _raised(spec: JobSpec, seen: Sighting) -> Verdict:
         advice = "Install it in the environment that runs the job, or submit from a kernel of that environment."
         return Verdict(State.FAILED, Cause.ENVIRONMENT, sentence, advice)
     if name == "NameError":
-        advice = "A name that the analysis of the cell cannot see (inside eval or a string) travels with --in NAME."
+        advice = "Define it in the notebook or the cell. A name that the analysis of the cell cannot see (inside eval or a string) travels with --in NAME."
         return Verdict(State.FAILED, Cause.CODE, sentence, advice)
     return Verdict(State.FAILED, Cause.CODE, sentence, "The traceback is in the job's outputs.")
 

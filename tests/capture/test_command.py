@@ -107,6 +107,10 @@ def test_a_line_with_everything() -> None:
         ("--sweep a=0:1:10001", "10,001 elements; one array takes at most 10,000"),
         ("--sweep a=0:9:200 --sweep b=0:9:200", "40,000 elements"),
         ("--sweep a=1 --sweep a=2", "--sweep a is given twice"),
+        (
+            "--sweep a=1,2 b=3,4",
+            "'b=3,4' belongs to no option. Did you mean --sweep b=3,4? Each variable has one of its own.",
+        ),
         ("--sweep a=thets", "There is no list 'thets'. Did you mean 'thetas'?"),
         ("--sweep a=number", "`number` is int, not a list"),
         ("--sweep a=circuits", "a value is object"),

@@ -21,6 +21,11 @@ events = st.builds(
 )
 
 
+def test_a_record_is_one_short_line_where_it_is_shown() -> None:
+    record = fold(SPEC, [{"at": 1.0, "kind": "state", "state": "failed", "message": "It broke."}])
+    assert repr(record) == f"<JobRecord {SPEC.id} failed: It broke.>"
+
+
 @given(st.lists(states, max_size=12))
 def test_a_state_never_moves_back(heard: list[State]) -> None:
     known = State.CREATED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -115,13 +116,18 @@ def names_missing(seen: Evidence) -> Finding | None:
     missing = [n for n in seen.notes if "did not come back" in n]
     if not missing:
         return None
+    advice = "Ask for it in a form that travels: numbers, arrays, counts, circuits."
+    if ";" in missing[0]:  # the note says itself what to do
+        advice = ""
+    elif re.search(r"the cell (has not set|deleted) it", missing[0]):
+        advice = "Let the cell end with it bound, or leave it out of --out."
     return Finding(
         "name missing",
         Cause.CODE,
         missing[0],
         tuple(seen.in_outcome(n, "captured") for n in missing[:4]),
         Audience.YOU,
-        "Ask for it in a form that travels: numbers, arrays, counts, circuits.",
+        advice,
     )
 
 
