@@ -4,21 +4,6 @@ import type { State } from './api/types';
 
 /** Facts in words: the same as `qhub_ext/display/words.py` says in the kernel and the terminal. */
 
-const SIGNS: Record<State, string> = {
-  created: '·',
-  submitted: '·',
-  queued: '◷',
-  held: '‖',
-  starting: '▹',
-  running: '▶',
-  finishing: '▶',
-  completed: '✓',
-  failed: '✗',
-  timed_out: '✗',
-  cancelled: '⊘',
-  lost: '?'
-};
-
 /** How a state looks: views turn it into `qhub-tone-…` classes. */
 export type Tone = 'waiting' | 'busy' | 'good' | 'bad' | 'quiet';
 
@@ -37,12 +22,7 @@ const TONES: Record<State, Tone> = {
   lost: 'bad'
 };
 
-export const STATES = Object.keys(SIGNS) as State[];
-
-/** Beside the word, so that a state is not told by colour alone. */
-export function stateSign(state: State): string {
-  return SIGNS[state] ?? '?';
-}
+export const STATES = Object.keys(TONES) as State[];
 
 export function stateTone(state: State): Tone {
   return TONES[state] ?? 'quiet';

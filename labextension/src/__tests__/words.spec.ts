@@ -9,7 +9,6 @@ import {
   plain,
   shortId,
   size,
-  stateSign,
   STATES,
   stateTone,
   stateWord,
@@ -20,9 +19,8 @@ import durations from './durations.json';
 const trans = nullTranslator.load('qhub_ext');
 
 describe('words', () => {
-  it('have a sign, a tone and a word for every state', () => {
+  it('have a tone and a word for every state', () => {
     for (const state of STATES) {
-      expect(stateSign(state)).toHaveLength(1);
       expect(stateTone(state)).toBeTruthy();
       expect(stateWord(state, trans)).toBe(state.replace('_', ' '));
     }
