@@ -112,9 +112,8 @@ class Sqlite:
                 self._within = None
 
     def _run(self, query: str, *values: Any) -> list[Row]:
-        if (
-            self._within is not None and not self._db.in_transaction
-        ):  # each statement would be one of its own from here on
+        if self._within is not None and not self._db.in_transaction:
+            # each statement would be one of its own from here on
             raise sqlite3.OperationalError("it ended in the middle of a transaction")
         found: list[Row] = self._db.execute(query, values).fetchall()
         return found

@@ -203,9 +203,8 @@ def default_operators() -> frozenset[int]:
 
 
 def result_of(desk: Desk, row: TaskRow) -> Response:
-    content = (
-        desk.ledger.files.result(row.id) if row.state == "completed" else None
-    )  # not of one cancelled while it was put together
+    # none of one that was cancelled while it was put together
+    content = desk.ledger.files.result(row.id) if row.state == "completed" else None
     if content is None:
         return refusal(404, f"The task {row.id} has no result: it is {row.state}.")
     return Response(content, media_type="text/plain; charset=utf-8")
