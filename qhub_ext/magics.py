@@ -16,7 +16,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_loca
 
 from qhub_ext.capture.command import parse_line, without_comment
 from qhub_ext.capture.options import help_page
-from qhub_ext.errors import QhubError, UserError
+from qhub_ext.errors import JobFailedError, QhubError, UserError
 from qhub_ext.job import context
 
 if TYPE_CHECKING:
@@ -110,9 +110,7 @@ class QpuMagics(Magics):
             self._notebook[request.variable] = held
         if request.wait:
             try:
-                brought: dict[str, Job] = {}
-                for job in jobs:
-                    self._wait(job, brought)
+                self._wait_for(jobs)
             except KeyboardInterrupt:  # at whatever line it came
                 print("Waiting was interrupted; the job goes on.", file=sys.stderr)
         return held
@@ -126,6 +124,20 @@ class QpuMagics(Magics):
         circuits = {n: v for n, v in namespace.items() if n in along and type(v).__name__ == "QuantumCircuit"}
         service = self.service
         return Text("\n\n".join(preview_text(d, service.script(d), outlook_of(service, d, circuits)) for d in drafts))
+
+    def _wait_for(self, jobs: Jobs) -> None:
+        """Each in turn, also where one fails: the others may tell why. Raises JobFailedError, the first."""
+        brought: dict[str, Job] = {}
+        failed: list[JobFailedError] = []
+        for job in jobs:
+            try:
+                self._wait(job, brought)
+            except JobFailedError as error:
+                failed.append(error)
+        for other in failed[1:]:
+            print(other, file=sys.stderr)
+        if failed:
+            raise failed[0]
 
     def _wait(self, job: Job, brought: dict[str, Job]) -> None:
         """`brought` are the names that the notebook has from other jobs of the same cell, to which this one's are added."""

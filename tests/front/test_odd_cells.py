@@ -92,6 +92,16 @@ def test_the_jobs_of_one_cell_do_not_take_each_other_s_values_for_changes_of_the
     assert notebook.ask("ran_on, both['ran_on']") == "('local', ['local', 'emulation'])"
 
 
+def test_where_one_job_of_a_cell_fails_the_others_are_waited_for(notebook: Notebook) -> None:
+    told = notebook.run(
+        "%%qpu --wait --tier local,emulation\nfrom qhub_ext.job.context import current\nif current().tier == 'local': raise ValueError('here')\nprint('went on')",
+        ok=False,
+    ).text
+    assert "went on" in told
+    assert told.rstrip().endswith("(cause: code)")
+    assert told.count("ValueError: here (line 2 of the cell)") == 1
+
+
 def test_variables_that_cannot_be_written_any_more_are_missed(notebook: Notebook) -> None:
     notebook.run("%%qpu --as narrow\nimport sys\nkept = 1\nsys.setrecursionlimit(50)")
     notebook.run("narrow.wait()")
