@@ -4,7 +4,7 @@
                    among it; `keywords` takes names and values in place of a line, `slips` says what was meant
     names          the cell -> the names that it reads, binds and changes
     freeze, thaw   names -> manifest.json and one file per name, and back; `frozen` is what comes out, `pickling`, `binding` and
-                   `circuits` are the ways in which values are written
+                   `circuits` are the ways in which values are written, `values` says what one is, `stays` which cannot go
     flow           how the names of a cell are followed: `findings`, `statements`, `expressions`, `scopes`, `inert`, `magic_text`
     losses         what values lose on the way, in sentences; `spawned` of functions that other processes cannot find
     fingerprint    has a value of the notebook changed since?

@@ -19,8 +19,9 @@ from qhub_ext.capture.frozen import Chunk, Frozen, Row, preview
 from qhub_ext.capture.manifest import Entry, Form, Manifest
 from qhub_ext.capture.names import travels
 from qhub_ext.capture.pickling import CONTAINERS, Stays, TooLarge, pickle_values
+from qhub_ext.capture.stays import why_it_stays
 from qhub_ext.capture.thaw import thaw, thaw_one
-from qhub_ext.capture.values import estimate_bytes, mebibytes, summarise, type_name, version_of, why_it_stays
+from qhub_ext.capture.values import estimate_bytes, mebibytes, summarise, type_name, version_of
 
 __all__ = ["Frozen", "Row", "freeze", "preview", "thaw", "thaw_one"]
 

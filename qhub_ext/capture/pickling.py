@@ -15,7 +15,7 @@ import cloudpickle
 from qhub_ext.capture.binding import NamespaceMark, travelling_name
 from qhub_ext.capture.frozen import Chunk
 from qhub_ext.capture.manifest import ALIGNMENT
-from qhub_ext.capture.values import why_it_stays
+from qhub_ext.capture.stays import why_it_stays
 
 # what only `persistent_id` gets to see of a C pickler
 CONTAINERS = frozenset({list, dict, set, bytearray})

@@ -269,7 +269,7 @@ def _stays(name: str, value: Any) -> bool:
 
 def _is_over(value: Any, *, by_with: bool) -> bool:
     """A file that was closed, or what a `with` statement has left: nobody misses it."""
-    from qhub_ext.capture.values import why_it_stays
+    from qhub_ext.capture.stays import why_it_stays
 
     return why_it_stays(type(value)) is not None and (by_with or getattr(value, "closed", False) is True)
 
