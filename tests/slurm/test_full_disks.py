@@ -64,6 +64,7 @@ def test_a_full_spool_of_slurmctld_refuses_in_one_sentence_and_the_next_try_send
 def test_a_full_spool_of_a_node_holds_the_job_which_runs_once_it_is_released(
     bench: SlurmWorkshop, cluster: Cluster
 ) -> None:
+    cluster.rest()
     with small_disk(cluster.root / "spool" / "two01", 64) as disk:
         fill(disk)
         job = bench.submit("echo once >> ledger; seal completed")
