@@ -16,6 +16,7 @@ from qhub_ext.broker.desk import Desk
 from qhub_ext.broker.device_link import DeviceLink
 from qhub_ext.broker.dispatch import DeviceThread
 from qhub_ext.broker.http_errors import refusal
+from qhub_ext.broker.limits import has_controls
 from qhub_ext.broker.membership import Membership, user_name
 from qhub_ext.broker.refusals import NotAllowedError, UnknownCallerError
 from qhub_ext.broker.rows import Session, TaskRow
@@ -37,14 +38,14 @@ Seconds = Annotated[float, Query(ge=0, le=LONGEST_WAIT_S)]
 Days = Annotated[float, Query(gt=0, le=3650)]
 
 
-def _no_nul(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("a text without a NUL character")
+def _no_controls(text: str) -> str:
+    if has_controls(text):
+        raise ValueError("a text without control characters")
     return text
 
 
-Words = Annotated[str, AfterValidator(_no_nul)]
-"""Text that every database can hold."""
+Words = Annotated[str, AfterValidator(_no_controls)]
+"""Text that every database can hold and every terminal can show: others read it."""
 
 
 def _checked_trace(traceparent: str) -> str:

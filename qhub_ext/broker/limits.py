@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ SCOPES: dict[str, tuple[str, ...]] = {
     "user": ("task_s", "shots", "user_day_s", "user_queued", "lease_s", "share"),
     "account": ("account_day_s", "share"),
 }
+LONGEST_NAME = 200
 COUNTS = ("shots", "user_queued", "slots")
 PRIORITY = 10
 """How far an operator moves a task up or down within its profile: a profile's precedence is never overtaken."""
@@ -34,6 +36,15 @@ class Limit:
         return f"{self.what} of {self.scope} {self.name}: {told}"
 
 
+def has_controls(text: str) -> bool:
+    """Such as NUL, the end of a line, or what begins an order to a terminal."""
+    return any(unicodedata.category(character) == "Cc" for character in text)
+
+
+def shortened(name: str) -> str:
+    return repr(name) if len(name) <= 40 else f"{name[:40]!r}..."
+
+
 def checked(limit: Limit, profiles: Mapping[str, Profile]) -> Limit:
     """Raises UnknownNameError, InvalidOptionError."""
     if limit.scope not in SCOPES:
@@ -42,8 +53,11 @@ def checked(limit: Limit, profiles: Mapping[str, Profile]) -> Limit:
         raise UnknownNameError.among(f"limit of a {limit.scope}", limit.what, list(SCOPES[limit.scope]))
     if limit.scope == "profile" and limit.name not in profiles:
         raise UnknownNameError.among("profile", limit.name, list(profiles))
-    if not limit.name:
-        raise InvalidOptionError(f"A limit of a {limit.scope} needs its name.")
+    if not 0 < len(limit.name) <= LONGEST_NAME or has_controls(limit.name):
+        raise InvalidOptionError(
+            f"{shortened(limit.name)} is no name of a {limit.scope}.",
+            advice=f"Give one of 1 to {LONGEST_NAME} characters, none of them a control character.",
+        )
     value = limit.value
     if value is None:
         if limit.what in ("share", "lease_s"):

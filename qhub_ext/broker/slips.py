@@ -66,6 +66,7 @@ def _accepted(one: Mapping[str, Any]) -> str:
         return f"{words} {given[name]:,g}"
     if kind in _LENGTHS:
         name, words, what = _LENGTHS[kind]
+        what = "character" if isinstance(one.get("input"), str) else what
         return f"{words} {given[name]:,} {what}{'' if given[name] == 1 else 's'}"
     if kind == "literal_error":
         return str(given["expected"]).replace("''", "an empty text")

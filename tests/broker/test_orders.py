@@ -169,6 +169,7 @@ def test_a_limit_that_an_operator_set_holds_at_once_and_default_takes_it_back(as
         ("profile/nothing/shots", 5, 404), ("galaxy/milky/shots", 5, 404), ("profile/test/colour", 5, 404), ("account/physics/shots", 5, 404),
         ("profile/test/shots", 0, 400), ("profile/test/slots", 1.5, 400), ("user/alice/share", 0, 400), ("user/alice/share", None, 400),
         ("profile/test/shots", -1, 422), ("profile/test/shots", "many", 422), ("account/physics/account_day_s", 0, 200),
+        ("user/%1b%5b31m/user_day_s", 5, 400), (f"user/{'a' * 201}/user_day_s", 5, 400), ("user/zo%C3%AB/user_day_s", 5, 200),
     ],
 )  # fmt: skip
 def test_a_limit_that_makes_no_sense_is_refused(ask: Ask, target: str, value: Any, code: int) -> None:
