@@ -31,7 +31,7 @@ from qhub_ext.service.draft import Draft, draft_job
 from qhub_ext.service.job import Job
 from qhub_ext.service.knowledge import Knowledge
 from qhub_ext.service.placing import hand_over, put_on_shelf
-from qhub_ext.service.tracing import record_submission, with_trace
+from qhub_ext.service.tracing import SubmissionRecord, with_trace
 from qhub_ext.settings import Settings, current_settings
 from qhub_ext.sites.pick import pick_site
 from qhub_ext.sites.scheduler import Expecting, Finding, QueueEntry, Refusal, SiteScheduler, StartEstimate
@@ -112,8 +112,11 @@ class JobService:
         with site.expect(draft.spec) if isinstance(site, Expecting) else nullcontext():
             folders, journal = put_on_shelf(self.shelf, site, draft, self.settings, self._writer)
             with journal:
+                record = SubmissionRecord(journal, draft, asked_at)
+                if isinstance(site, Expecting):
+                    site.meanwhile(draft.spec, record.prepare)
                 hand_over(site, self.shelf.folder(draft.spec.id), folders)
-                record_submission(journal, draft, asked_at)
+                record.write()
         return Job(draft.spec.id, self, draft.before, fresh=True)
 
     def run(

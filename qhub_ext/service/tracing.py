@@ -6,7 +6,7 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qhub_ext.job.spec import JobSpec
 from qhub_ext.jobfolder.journal import JournalWriter
@@ -35,17 +35,37 @@ def with_trace(draft: Draft, settings: Settings) -> Draft:
     return replace(draft, spec=spec, elements=tuple(traced(element, spec.traceparent) for element in draft.elements))
 
 
-def record_submission(journal: JournalWriter, draft: Draft, asked_at: float) -> None:
-    """Capture and submission, when the site has the job: a line of the submission's own journal, since a file of their own would cost the
-    prompt more than they are worth. `asked_at` is when it was to be submitted, in s since 1970 UTC.
+class SubmissionRecord:
+    """Capture and submission as spans: a line of the submission's own journal, since a file of their own would cost the prompt more than
+    they are worth. `asked_at` is when it was to be submitted, in s since 1970 UTC.
     """
-    root = context_of_job(draft.spec.id, draft.spec.traceparent)
-    if not root.sampled:
-        return
-    pieces = [Piece("capture", "capture", draft.began_at, draft.drafted_at), Piece("submit", "submit", asked_at, time.time())]  # fmt: skip
-    told: dict[str, Value] = {"process.pid": os.getpid()}
-    clock = ahead_of_files(journal.fd)
-    if clock is not None:
-        told |= {"qhub.clock.ahead": round(clock.ahead_s, 6), "qhub.clock.error": round(clock.error_s, 6)}
-    with suppress(OSError):  # a full disk: the site has the job
-        journal.append("spans", data=spans_data("qhub-client", root, draft.spec.id, pieces, told))
+
+    def __init__(self, journal: JournalWriter, draft: Draft, asked_at: float) -> None:
+        self._journal, self._draft, self._asked_at = journal, draft, asked_at
+        self._data: dict[str, Any] | None = None
+
+    def prepare(self) -> None:
+        """All but the end, before the site has the job."""
+        draft = self._draft
+        root = context_of_job(draft.spec.id, draft.spec.traceparent)
+        if not root.sampled:
+            return
+        pieces = [Piece("capture", "capture", draft.began_at, draft.drafted_at), Piece("submit", "submit", self._asked_at, time.time())]  # fmt: skip
+        told: dict[str, Value] = {"process.pid": os.getpid()}
+        clock = ahead_of_files(self._journal.fd)
+        if clock is not None:
+            told |= {"qhub.clock.ahead": round(clock.ahead_s, 6), "qhub.clock.error": round(clock.error_s, 6)}
+        self._data = spans_data("qhub-client", root, draft.spec.id, pieces, told)
+
+    def write(self) -> None:
+        """When the site has the job."""
+        if self._data is None:
+            self.prepare()
+        if self._data is None:
+            return
+        end = str(int(time.time() * 1e9))
+        for span in self._data["resourceSpans"][0]["scopeSpans"][0]["spans"]:
+            if span["name"] == "submit":
+                span["endTimeUnixNano"] = end
+        with suppress(OSError):  # a full disk: the site has the job
+            self._journal.append("spans", data=self._data)

@@ -11,7 +11,7 @@ Rules that an implementation keeps:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
@@ -136,3 +136,6 @@ class Expecting(Protocol):
 
     def expect(self, spec: JobSpec) -> AbstractContextManager[None]:
         """Inside, the folder of this job is written and then submitted, or not: then nothing is left of it at the site."""
+
+    def meanwhile(self, spec: JobSpec, step: Callable[[], None]) -> None:
+        """What may be done inside, while the site takes the job in and there is nothing else to do; once, or not at all."""

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,12 +14,16 @@ import pytest
 
 from qhub_ext.capture.command import Request
 from qhub_ext.errors import CaptureError, QhubError
+from qhub_ext.jobfolder.journal import read_all
 from qhub_ext.jobfolder.layout import JobFolder
 from qhub_ext.jobfolder.outcome import read_spec
 from qhub_ext.service import JobService
+from qhub_ext.service.tracing import SubmissionRecord
 from qhub_ext.sites.slurm import ledger
 from qhub_ext.sites.slurm.commands import Commands, Running
 from qhub_ext.sites.slurm.site import SlurmSite
+from qhub_ext.sites.slurm.submission import Sender
+from qhub_ext.telemetry.otlp import decode
 from tests.sites.workshop import SEAL
 from tests.slurm.cluster import Cluster
 from tests.slurm.fixtures import SlurmWorkshop, slurm_workshop
@@ -71,6 +76,31 @@ def test_the_script_is_handed_over_when_the_claim_is_on_disk(
         assert there == [[]]  # one sbatch, and nothing was written when it was started
         assert (tmp_path / "seen").read_text() == "1.json\n"
         assert len(queued(cluster, job.folder)) == 1
+
+
+def test_the_spans_of_a_submission_are_put_together_while_sbatch_works_and_end_when_it_has_answered(
+    bench: SlurmWorkshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments: list[str] = []
+
+    def noted(owner: type, name: str) -> None:
+        real = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda *a, **k: moments.append(name) or real(*a, **k))
+
+    noted(Running, "_write")
+    noted(SubmissionRecord, "prepare")
+    noted(Sender, "_note")
+    noted(SubmissionRecord, "write")
+    service = JobService(bench.settings)
+    before = time.time()
+    job = service.run(Request(tier="local", time_s=60), "pass", {})
+    after = time.time()
+    assert moments == ["_write", "prepare", "_note", "write"]
+    (told,) = [event["data"] for event in read_all(job.folder.journals) if event["kind"] == "spans"]
+    capture, submit = sorted(decode(told), key=lambda span: span.begin_ns)
+    assert (capture.name, submit.name) == ("capture", "submit")
+    (queued_at,) = [e["at"] for e in read_all(job.folder.journals) if e.get("state") == "queued"]
+    assert before <= submit.begin_ns / 1e9 <= queued_at <= submit.end_ns / 1e9 <= after
 
 
 def test_a_value_that_cannot_travel_ends_the_sbatch_that_was_begun_for_its_cell(

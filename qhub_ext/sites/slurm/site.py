@@ -6,7 +6,7 @@ import getpass
 import os
 import pwd
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -57,6 +57,9 @@ class SlurmSite:
 
     def expect(self, spec: JobSpec) -> AbstractContextManager[None]:
         return self._sender.ahead(spec)
+
+    def meanwhile(self, spec: JobSpec, step: Callable[[], None]) -> None:
+        self._sender.meanwhile(spec, step)
 
     def submit(self, folders: Sequence[JobFolder]) -> dict[str, str]:
         claimed = [f for f in folders if ledger.claims(f)]  # without a claim it was never sent

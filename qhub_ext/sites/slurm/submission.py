@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +76,7 @@ class Sender:
         self._user = user
         self._early: dict[str, Running] = {}
         self._journals: dict[str, JournalWriter] = {}
+        self._steps: dict[str, Callable[[], None]] = {}
 
     def send(self, parcel: Parcel) -> dict[str, Place]:
         """The places of these folders. Raises SiteError (nothing is queued) or SiteUnreachableError (nobody knows)."""
@@ -203,8 +204,13 @@ class Sender:
                 early.move_apart()
             yield
         finally:
+            self._steps.pop(spec.id, None)
             if early is not None and self._early.pop(spec.id, None) is early:
                 early.end()
+
+    def meanwhile(self, spec: JobSpec, step: Callable[[], None]) -> None:
+        """What is done while sbatch works on this job; where it never does, not at all."""
+        self._steps[spec.id] = step
 
     def _start(self, words: list[str], first_attempt: int) -> Running:
         return self._commands.start("sbatch", *words, extra=_variables(first_attempt), waits=True)
@@ -225,7 +231,7 @@ class Sender:
             running = None
         running = running or self._start(words, parcel.first_attempt)
         return running.finish(
-            text, self._commands.timeout_s, enough=_NUMBER, meanwhile=lambda: self._open_journal(parcel)
+            text, self._commands.timeout_s, enough=_NUMBER, meanwhile=lambda: self._use_the_wait(parcel)
         )
 
     def _after(self, parcel: Parcel) -> list[str]:
@@ -260,6 +266,12 @@ class Sender:
                 with contextlib.suppress(JobFolderError):  # it is queued all the same, and its claim finds it again
                     ledger.write_place(folder, place, self._journals.get(folder.id))
         return found
+
+    def _use_the_wait(self, parcel: Parcel) -> None:
+        self._open_journal(parcel)
+        step = self._steps.pop(parcel.root.id, None)
+        if step is not None:
+            step()
 
     def _open_journal(self, parcel: Parcel) -> None:
         """Where the place of a job will be written as soon as Slurm has said it."""
