@@ -182,7 +182,7 @@ def test_a_job_starts_after_another_and_hold_release_requeue_cancel_do_what_they
 @pytest.mark.parametrize(
     ("line", "cell", "said"),
     [
-        ("--tier quantum", "1", "There is no tier 'quantum'. Known: local, emulation, qpu."),
+        ("--tier quantum", "1", "There is no tier 'quantum'. Did you mean 'qpu'?"),
         ("--device kingstn", "1", "There is no device 'kingstn'. Did you mean 'kingston'"),
         ("--shot 4", "1", "There is no option '--shot'. Did you mean '--shots'"),
         ("--shots many", "1", "--shots 'many' is not accepted. It accepts a whole number from 1 on."),
