@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -21,3 +23,13 @@ def wait_until(
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not come within {within_s:g} s")
         time.sleep(every_s)
+
+
+def remove_tree(path: Path) -> None:
+    """Of a job that has ended: what writes there last may be a moment behind."""
+
+    def gone() -> bool:
+        shutil.rmtree(path, ignore_errors=True)
+        return not path.exists()
+
+    wait_until(gone, what=f"the removal of {path}")

@@ -31,6 +31,9 @@ _FINISH = "__import__('sys').modules['qhub_ext.runner.jobkernel'].finish()"
 _REST_WITHIN_MS = 1000
 _IDLE_WITHIN_S = 5.0
 _LEAVE_WITHIN_S = 5.0
+_REPLY_WITHIN_S = 2.0
+_NO_REPLY = {"status": "error", "ename": "KeyboardInterrupt", "evalue": ""}
+"""An interrupt that meets the kernel just before or after the code of a cell ends the request, and nothing answers it."""
 
 
 class Supervisor:
@@ -61,7 +64,8 @@ class Supervisor:
         self._grace = Grace()
         self._phase = "boot"
         self._request = ""
-        self._started = self._idle = False
+        self._started = self._busy = False
+        self._idle_at: float | None = None
         self._done_at: float | None = None
         self._ready_at: float | None = None
         self._sent_at = began
@@ -136,18 +140,23 @@ class Supervisor:
     def _hear_kernel_state(self, message: Message) -> None:
         if self._phase == "cell" and self._request and message.parent_id == self._request:
             state = message.content.get("execution_state")
-            self._started |= state == "busy"
-            self._idle |= state == "idle"
+            self._busy |= state == "busy"
+            self._started |= self._busy
+            if state == "idle":
+                self._idle_at = time.monotonic()
 
     def _hear_reply(self, message: Message) -> None:
         now = time.monotonic()
         if message.parent_id == self._request and self._phase == "cell":
-            self.seen.reply = message.content
-            self.cells.counts[self.cells.current.place] = message.content.get("execution_count")
-            self.timings.lap("execute_s", self._sent_at)
-            self._done_at = now
+            self._take_reply(now, message.content)
         elif self._phase == "harvest":
             self._leave(now)
+
+    def _take_reply(self, now: float, reply: dict[str, Any]) -> None:
+        self.seen.reply = reply
+        self.cells.counts[self.cells.current.place] = reply.get("execution_count")
+        self.timings.lap("execute_s", self._sent_at)
+        self._done_at = now
 
     def _hear_signals(self) -> None:
         while self._signals.heard:
@@ -188,11 +197,13 @@ class Supervisor:
                 self._phase, self._sent_at = "cell", now
                 self._begin_cell()
         elif self._phase == "cell":
-            if self._done_at is not None and (self._idle or now - self._done_at > _IDLE_WITHIN_S):
+            if self._done_at is not None and (self._idle_at is not None or now - self._done_at > _IDLE_WITHIN_S):
                 self._end_cell()
-            elif now >= self._grace.interrupt_at and self._done_at is None:
+            elif self._idle_at is not None and now - self._idle_at > _REPLY_WITHIN_S:
+                self._take_reply(now, _NO_REPLY)
+            elif now >= self._grace.interrupt_at and self._done_at is None and self._idle_at is None:
                 self._kernel.interrupt()
-                self._grace.interrupted(now, begun=self._started)
+                self._grace.interrupted(now, begun=self._busy)
         elif self._phase == "leaving" and self._done_at is not None and now - self._done_at > _LEAVE_WITHIN_S:
             self._kernel.kill()
         if now >= self._export.due_at:
@@ -207,7 +218,7 @@ class Supervisor:
     def _begin_cell(self) -> None:
         self.timings.cell_begins()
         cell = self.cells.take()
-        self._done_at, self._idle = None, False
+        self._done_at, self._idle_at, self._busy = None, None, False
         self.seen.begin(cell.number, cell.source)
         if self.seen.cells is not None:
             self.tell("phase", phase="node", text=f"cell {cell.number} of {self.seen.cells}")
@@ -260,7 +271,7 @@ class Supervisor:
         now = time.monotonic()
         waits = [self._grace.ends_at, self._grace.interrupt_at, self._memory.due_at, self._export.due_at, now + 60]
         ready_and_not_begun = self._phase == "boot" and self._ready_at is not None
-        if ready_and_not_begun or (self._phase in ("cell", "leaving") and self._done_at is not None):
+        if ready_and_not_begun or (self._phase in ("cell", "leaving") and (self._done_at or self._idle_at) is not None):
             waits.append(now + 0.05)
         if self._kernel.pidfd < 0:
             waits.append(now + 0.2)

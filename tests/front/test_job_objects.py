@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from qhub_ext.capture.request import Request
 from qhub_ext.errors import UnreadableJobError
 from tests.front.conftest import Place
+from tests.waiting import remove_tree
 
 
 def test_a_wait_after_a_requeue_waits_for_the_new_attempt(place: Place) -> None:
@@ -46,7 +45,7 @@ def test_a_job_whose_folder_somebody_removed_says_so_wherever_it_is_asked(place:
     service = place.service
     job = service.submit(service.draft(Request(name="lost"), "1"))
     job.wait(60)
-    shutil.rmtree(job.folder.path)
+    remove_tree(job.folder.path)
     data, _ = job._repr_mimebundle_()
     said = f"The folder of job {job.id.partition('-')[2]} is gone: {job.folder.path}. Somebody removed it"
     assert data["text/plain"].startswith(said)

@@ -184,6 +184,24 @@ def test_its_progress_is_in_the_record_and_cancel_stops_it_there(place: Place) -
     assert "no" not in job.logs()
 
 
+def test_an_interrupt_that_meets_the_kernel_just_before_the_cell_ends_it_though_nothing_answers(place: Place) -> None:
+    before_it = """import time
+kernel = get_ipython().kernel
+told = kernel._publish_execute_input
+def late(code, *more):
+    told(code, *more)
+    if code == 'print("no")':
+        time.sleep(600)  # in the kernel's own code, where it catches an interrupt and forgets the request
+kernel._publish_execute_input = late"""
+    service = place.service
+    job = service.submit(service.draft_notebook(write(place, "just before.ipynb", before_it, 'print("no")'), Request()))
+    wait_until(lambda: job.record.attempt.phase_text == "cell 2 of 2", what="the second cell")
+    job.cancel()
+    record = job.wait(120)
+    assert record.attempt.message == "The job was cancelled; cell 2 of 2 was interrupted."
+    assert "no" not in job.logs()
+
+
 def test_a_dry_run_tells_what_would_run(place: Place) -> None:
     told = place.command("run", str(write(place, "dry.ipynb", "1", "", "2")), "--dry-run")
     assert "The notebook goes along: 2 cells that run." in told

@@ -14,6 +14,7 @@ import pytest
 from qhub_ext.jobfolder.journal import append_once
 from qhub_ext.server.desk import Desk
 from tests.server.conftest import until
+from tests.waiting import remove_tree
 
 
 @pytest.fixture
@@ -86,13 +87,11 @@ async def test_what_a_running_job_prints_comes_as_a_hint_of_its_own(api, submit,
 
 
 async def test_a_removed_folder_is_told_as_removed(api, submit, ended, subscribe):
-    import shutil
-
     job = submit("1")
     await ended(job)
     listed = await api.get("jobs")
     hint = await subscribe()
-    shutil.rmtree(job.folder.path)
+    remove_tree(job.folder.path)
     assert (await hint(id=job.id))["state"] == ""
     changes = await api.get("changes", epoch=listed["epoch"], after=listed["seq"])
     assert changes["removed"] == [job.id]
