@@ -166,9 +166,19 @@ class Cluster:
             self._configure(before)
 
     def _configure(self, configuration: Configuration) -> None:
+        """The nodes read it on their own a moment later, and say something about it in their logs. A launch that meets a node just then may be
+        lost, and Slurm puts such a job back for two minutes."""
         self.configuration = configuration
         configuration.write()
+        running = [node for node in NODES if self.daemons.pid(node) is not None and not self.daemons.stopped(node)]
+        before = {node: self._said_by(node) for node in running}
         self.ask("scontrol", "reconfigure")
+        with contextlib.suppress(Unavailable):  # of a Slurm whose nodes have nothing to say
+            wait_for("the nodes", lambda: all(self._said_by(n) > before[n] for n in running), 2.0)
+
+    def _said_by(self, node: str) -> int:
+        log = self.configuration.logs / f"slurmd.{node}.log"
+        return log.stat().st_size if log.exists() else 0
 
     # ------------------------------------------------------------------ asking
 

@@ -96,7 +96,8 @@ def test_a_lost_answer_is_found_in_the_folder_when_slurmctld_has_forgotten_the_j
             patch.setattr(ledger, "write_place", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
                 bench.site.submit([job])
-        wait_until(lambda: (job.path / "ledger").exists(), what="its run")
+        # a launch that gets lost is put back for two minutes
+        wait_until(lambda: (job.path / "ledger").exists(), within_s=300, what="its run")
         (number,) = queued(cluster, job)
         wait_until(lambda: not queued(cluster, job), what="the purge")
         let_a_minute_go_by(job)
