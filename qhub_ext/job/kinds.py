@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddict
@@ -33,23 +33,28 @@ def sift(record: Mapping[str, Any], shape: type) -> tuple[dict[str, Any], list[s
 
 
 def fits(value: Any, kind: Any) -> bool:
+    return _test_of(kind)(value)
+
+
+@functools.cache
+def _test_of(kind: Any) -> Callable[[Any], bool]:
     if kind is Any:
-        return True
+        return lambda _: True
     if kind is float:
-        return type(value) is int or (type(value) is float and math.isfinite(value))
+        return lambda value: type(value) is int or (type(value) is float and math.isfinite(value))
     if kind in _SCALARS:
-        return type(value) is kind
+        return lambda value: type(value) is kind
     if is_typeddict(kind):
-        return isinstance(value, dict) and not unfit(value, kind)
+        return lambda value: isinstance(value, dict) and not unfit(value, kind)
     if is_dataclass(kind):
-        return type(value) is kind and not unfit(vars(value), kind)
-    origin, parts = get_origin(kind), get_args(kind)
+        return lambda value: type(value) is kind and not unfit(vars(value), kind)
+    origin, parts = get_origin(kind), [_test_of(part) for part in get_args(kind) if part is not ...]
     if origin in (Union, UnionType):
-        return any(fits(value, part) for part in parts)
+        return lambda value: any(test(value) for test in parts)
     if origin in (list, tuple):
-        return isinstance(value, list | tuple) and all(fits(one, parts[0]) for one in value)
+        return lambda value: isinstance(value, list | tuple) and all(map(parts[0], value))
     if origin in (dict, Mapping):
-        return isinstance(value, dict) and (parts[1] is Any or all(fits(one, parts[1]) for one in value.values()))
+        return lambda value: isinstance(value, dict) and all(map(parts[1], value.values()))
     raise TypeError(f"{kind!r} is no kind of JSON value.")
 
 
