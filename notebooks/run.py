@@ -147,10 +147,14 @@ def demo_config(home: Path) -> Path:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("notebook", type=Path)
-    parser.add_argument("--keep", type=Path, default=Path(".demo"), help="where the jobs and the executed notebook go")
+    parser.add_argument(
+        "--keep", type=Path, help="where the jobs and the executed notebook go: .demo, or a new place with --teach"
+    )
     parser.add_argument("--teach", action="store_true", help="write the outputs of the cells that teach into the file")
     asked = parser.parse_args()
-    home = asked.keep.resolve()
+    # what a tutorial shows is what it prints first, where nothing runs yet
+    home = asked.keep or (Path(tempfile.mkdtemp(prefix="qhub-teach-")) if asked.teach else Path(".demo"))
+    home = home.resolve()
     config = demo_config(home)
     os.environ["QHUB_CONFIG"] = str(config)
     notebook = nbformat.read(asked.notebook, as_version=4)
