@@ -201,7 +201,7 @@ class Supervisor:
                 self._end_cell()
             elif self._idle_at is not None and now - self._idle_at > _REPLY_WITHIN_S:
                 self._take_reply(now, _NO_REPLY)
-            elif now >= self._grace.interrupt_at and self._done_at is None and self._idle_at is None:
+            elif self._may_interrupt and now >= self._grace.interrupt_at:
                 self._kernel.interrupt()
                 self._grace.interrupted(now, begun=self._busy)
         elif self._phase == "leaving" and self._done_at is not None and now - self._done_at > _LEAVE_WITHIN_S:
@@ -211,6 +211,10 @@ class Supervisor:
         if now >= self._memory.due_at and (used_mb := self._memory.look(now)) is not None:
             self.seen.memory_exceeded_mb = used_mb
             self._kernel.kill()
+
+    @property
+    def _may_interrupt(self) -> bool:
+        return self._phase == "cell" and self._done_at is None and self._idle_at is None
 
     def _record_cell(self) -> None:
         self.timings.cell_ends(self.cells.current.number, recorded=self.seen.reply is not None)
@@ -269,7 +273,9 @@ class Supervisor:
     def _patience_ms(self) -> int:
         """How long the loop may sleep: until the next thing that must be done without being told."""
         now = time.monotonic()
-        waits = [self._grace.ends_at, self._grace.interrupt_at, self._memory.due_at, self._export.due_at, now + 60]
+        waits = [self._grace.ends_at, self._memory.due_at, self._export.due_at, now + 60]
+        if self._may_interrupt:
+            waits.append(self._grace.interrupt_at)
         ready_and_not_begun = self._phase == "boot" and self._ready_at is not None
         if ready_and_not_begun or (self._phase in ("cell", "leaving") and (self._done_at or self._idle_at) is not None):
             waits.append(now + 0.05)

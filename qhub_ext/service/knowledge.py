@@ -92,9 +92,8 @@ class Knowledge:
             if report.attempt > attempt.number:  # no journal says so yet
                 attempt = Attempt(number=report.attempt)
                 record = replace(record, attempts=(*record.attempts, attempt))
-            if undecided(
-                record
-            ):  # the site does not confirm the end: it may tell more, or put the job back into its queue
+            # an end that the site does not confirm: it may tell more, or put the job back into its queue
+            if undecided(record):
                 attempt = as_finishing(attempt)
             state = advance(attempt.state, report.state)
             reason = (report.message or report.reason) if state.waiting else ""

@@ -103,15 +103,21 @@ def test_the_spans_of_a_submission_are_put_together_while_sbatch_works_and_end_w
     assert before <= submit.begin_ns / 1e9 <= queued_at <= submit.end_ns / 1e9 <= after
 
 
-def test_a_value_that_cannot_travel_ends_the_sbatch_that_was_begun_for_its_cell(
-    cluster: Cluster, bench: SlurmWorkshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def watched(bench: SlurmWorkshop, monkeypatch: pytest.MonkeyPatch) -> tuple[JobService, list[Running]]:
+    """A service, and each command that it starts ahead."""
     service = JobService(bench.settings)
     site = service.site()
     assert isinstance(site, SlurmSite)
     begun: list[Running] = []
     start = site._commands.start
     monkeypatch.setattr(site._commands, "start", lambda *a, **k: begun.append(start(*a, **k)) or begun[-1])
+    return service, begun
+
+
+def test_a_value_that_cannot_travel_ends_the_sbatch_that_was_begun_for_its_cell(
+    cluster: Cluster, bench: SlurmWorkshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service, begun = watched(bench, monkeypatch)
     with pytest.raises(CaptureError, match="cannot travel"):
         service.run(Request(tier="local", time_s=60), "print(lock)", {"lock": threading.Lock()})
     (early,) = begun
@@ -135,12 +141,7 @@ def test_a_value_that_cannot_travel_ends_the_sbatch_that_was_begun_for_its_cell(
 def test_an_interrupt_before_the_claim_leaves_no_sbatch_behind_and_nothing_in_the_queue(
     cluster: Cluster, bench: SlurmWorkshop, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
-    service = JobService(bench.settings)
-    site = service.site()
-    assert isinstance(site, SlurmSite)
-    begun: list[Running] = []
-    start = site._commands.start
-    monkeypatch.setattr(site._commands, "start", lambda *a, **k: begun.append(start(*a, **k)) or begun[-1])
+    service, begun = watched(bench, monkeypatch)
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

@@ -18,7 +18,7 @@ from qhub_ext.settings import SlurmSettings
 from qhub_ext.sites.scheduler import SiteReport
 from qhub_ext.sites.slurm import accounting
 from qhub_ext.sites.slurm.accounting import Ending
-from qhub_ext.sites.slurm.chronicle import Chronicle
+from qhub_ext.sites.slurm.chronicle import BOOKS_LATE_S, Chronicle
 from qhub_ext.sites.slurm.commands import Commands
 from qhub_ext.sites.slurm.ledger import Place
 from qhub_ext.sites.slurm.listing import Listing, Row
@@ -27,7 +27,7 @@ from qhub_ext.sites.slurm.poller import Poller
 from qhub_ext.sites.slurm.sentences import read_sentence
 from qhub_ext.sites.slurm.states import read_state
 
-LOST_AFTER_S = 10.0
+LOST_AFTER_S = BOOKS_LATE_S
 WHY_IS_ASKED = "It was asked to end, and Slurm is asked why"
 CANCELLED_BY_WHOM = "It was cancelled; by whom is asked of Slurm's accounting."
 
